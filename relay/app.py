@@ -36,6 +36,7 @@ from relay.server.file_limit import connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
 from relay.slack.gateway import SlackGateway
 from relay.slack.socket_mode import SocketMode
+from relay.store.monitor import StoreMonitor
 from relay.store.retention_job import run_retention
 from relay.store.store import Store
 
@@ -122,8 +123,16 @@ class Relay:
         self._leader = Leader(store, clock, [self._delivery, self._tasks])
         self._notifier = Notifier(store, self._slack, live=self._live, delivering=self._is_delivering, clock=clock)
         self._run_retention = partial(run_retention, store, settings.retention_days, clock, self._is_delivering)
+        self._monitor = StoreMonitor(
+            store,
+            clock,
+            is_leader=self._is_delivering,
+            on_problem=self._notifier.report_problem,
+            on_change=partial(self._leader.wake, everything=True),
+        )
         self.backend = RelayBackend(
             store=store,
+            monitor=self._monitor,
             ingest=self._ingest,
             delivery=self._delivery,
             interactions=self._interactions,
@@ -157,6 +166,7 @@ class Relay:
 
         Raises RelayError: it cannot start.
         """
+        await self._monitor.start()  # before anything gets a time: all relays on one database use one clock
         await self._reloader.start()
         await self._tag_definitions.load()
         stop_leading = asyncio.Event()
@@ -195,6 +205,7 @@ class Relay:
     def _background_work(self) -> dict[str, Coroutine[Any, Any, None]]:
         return {
             "ingest": self._ingest.run(),
+            "store monitor": self._monitor.run(),
             "retention": self._run_retention(),
             "interactions": self._interactions.run(),
             "tag definitions": self._tag_definitions.poll(),

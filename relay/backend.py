@@ -21,6 +21,7 @@ from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.socket_mode import SocketMode
 from relay.store.health_probe import TIMEOUT, HealthProbe
+from relay.store.monitor import StoreMonitor
 from relay.store.store import Store
 from relay.store.types import Backlog
 from relay.tools.incident import as_json
@@ -35,6 +36,7 @@ class RelayBackend:
     """Implements `relay.server.backend.Backend`. `socket` is set where Socket Mode is used."""
 
     store: Store
+    monitor: StoreMonitor
     ingest: IngestService
     delivery: DeliveryService
     interactions: InteractionHandler
@@ -92,6 +94,8 @@ class RelayBackend:
             detail["remedy"] = self.breaker.remedy
         if problem := self.tasks.problem:
             detail["bigpanda"] = problem
+        if problem := self.monitor.skew_problem:
+            detail["clock"] = problem
         if state.faults:
             detail["configuration_faults"] = [str(fault) for fault in state.faults]
         store_problem, waiting = await asyncio.gather(self._probe.problem(), self._waiting())
@@ -104,6 +108,7 @@ class RelayBackend:
         """Return the metrics; while the database does not answer, those that do not need it."""
         state = self.reloader.state
         self.recorder.record_configuration(state.hash, state.last_success_at, successful=state.successful)
+        self.recorder.record_clock_skew(self.monitor.skew)
         if self.socket is not None:
             self.recorder.record_socket_mode(connected=self.socket.connected)
         store_problem, backlog = await asyncio.gather(self._probe.problem(), self._backlog())

@@ -103,6 +103,9 @@ METRICS: Mapping[str, Metric] = {
     "relay_quarantined_bodies": Metric("gauge", (), "Invalid bodies that are stored for the operator"),
     "relay_database_size_bytes": Metric("gauge", (), "Size of the database; on SQLite without its write-ahead log"),
     "relay_database_up": Metric("gauge", (), "1 if the database took a write at this scrape, else 0"),
+    "relay_clock_skew_seconds": Metric(
+        "gauge", (), "How far this machine's clock is ahead of PostgreSQL's; 0 on SQLite"
+    ),
     "relay_delivering": Metric("gauge", (), "1 on the relay that delivers; of several on one PostgreSQL, one does"),
     "relay_slack_credentials_valid": Metric("gauge", (), "1 while Slack accepts the token, else 0"),
     "relay_config_info": Metric("gauge", ("hash",), "Always 1; the label is the hash of the live routes and templates"),
@@ -232,6 +235,10 @@ class Metrics:
         self._set("relay_config_info", 1, digest)
         self._set("relay_config_last_reload_successful", successful)
         self._set("relay_config_last_reload_success_timestamp_seconds", loaded_at)
+
+    def record_clock_skew(self, seconds: float) -> None:
+        """Set how far the machine's clock is ahead of the database's."""
+        self._set("relay_clock_skew_seconds", seconds)
 
     def exposition(self, backlog: Backlog | None, *, writable: bool, delivering: bool) -> tuple[bytes, str]:
         """Return all metrics in Prometheus' format, and its content type; no backlog if the database cannot be read.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 from relay.bigpanda.gateway import BigPandaGateway
@@ -40,13 +41,13 @@ class _Cache(Generic[T]):
         self._entries: dict[str, tuple[float, T]] = {}
 
     def get(self, key: str) -> T | None:
-        at, value = self._entries.get(key, (0.0, None))
-        return value if value is not None and self._clock.now() - at < self._ttl else None
+        at, value = self._entries.get(key, (-inf, None))
+        return value if value is not None and self._clock.monotonic() - at < self._ttl else None
 
     def put(self, key: str, value: T) -> T:
         if len(self._entries) >= CACHE_SIZE:
             del self._entries[next(iter(self._entries))]
-        self._entries[key] = (self._clock.now(), value)
+        self._entries[key] = (self._clock.monotonic(), value)
         return value
 
 

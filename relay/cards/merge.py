@@ -30,6 +30,9 @@ from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports
 REPEAT_WINDOW = 600.0
 """Seconds within which the same text is the same comment, sent again."""
 
+MAX_AHEAD = 30 * 86_400.0
+"""Seconds by which a block may be later than a newer share's arrival. Beyond, a clock was wrong, and was set back."""
+
 T = TypeVar("T")
 
 
@@ -109,7 +112,8 @@ def _merge_blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
     for name, new in reported.items():
         is_alert, before = name.startswith(ALERT_PREFIX), blocks.get(name)
         whole = blocks.get("alerts") if is_alert else None  # the whole list also says what a single alert is
-        if any(block is not None and share.as_of < block.as_of for block in (before, whole)):
+        latest = share.received + MAX_AHEAD  # a later block is an error, which must not hide all shares until then
+        if any(block is not None and share.as_of < block.as_of <= latest for block in (before, whole)):
             continue
         value = merge_alert(before.value, new) if before and is_alert else new
         # An unchanged value stays the same object, so that what was read from it need not be read again.

@@ -28,6 +28,7 @@ from relay.cli.serve import serve
 from relay.cli.test import run_tests
 from relay.model.errors import RelayError, errors_of
 from relay.runtime import logging
+from relay.runtime.nonblocking_stderr import open_standard_streams
 
 
 class Commands(TyperGroup):
@@ -97,6 +98,7 @@ app.command(rich_help_panel="Try")(sandbox)
 
 def main() -> None:
     """Run the command line."""
+    open_standard_streams()
     logging.configure(log_format="console", level="warning")  # structlog's default writes everything to stdout
     try:
         app(prog_name="relay")

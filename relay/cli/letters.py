@@ -114,7 +114,7 @@ def retry(
         if not selected:
             which = f" {letter_id}" if letter_id is not None else f" with the reason {reason}" if reason else ""
             fail(f"There is no open dead letter{which}.")
-        results = await tool.retry(store, selected, time.time())
+        results = await tool.retry(store, selected, time.time() + await store.clock_offset())
         return results, await slack_channel_names(store)
 
     results, names = run_on_live_store(retry_selected)

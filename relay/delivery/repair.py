@@ -46,7 +46,7 @@ class Repair:
         self.wakeup = WakeEvent()
         self.has_rejected_channels = False
         self._shared = shared
-        self._next_sweep = shared.clock.now() + SWEEP_EVERY
+        self._next_sweep = shared.clock.monotonic() + SWEEP_EVERY
         self._sweep_order: list[str] = []
         self._swept_back_to: dict[str, str] = {}
         self._tried: dict[str, float | None] = {}
@@ -57,11 +57,12 @@ class Repair:
         while not stopping.is_set():
             if await self.repair():
                 self._shared.wake_all()
-            if clock.now() >= self._next_sweep and not self._shared.slack.breaker.is_open:
-                self._next_sweep = clock.now() + SWEEP_EVERY
+            if clock.monotonic() >= self._next_sweep and not self._shared.slack.breaker.is_open:
+                self._next_sweep = clock.monotonic() + SWEEP_EVERY
                 await self._sweep()
-            soon = clock.now() + (RETRY_PAUSE if self.has_rejected_channels else SWEEP_EVERY)
-            await clock.wait_idle(self.wakeup, min(soon, max(self._next_sweep, clock.now() + RETRY_PAUSE)))
+            pause = RETRY_PAUSE if self.has_rejected_channels else SWEEP_EVERY
+            pause = min(pause, max(self._next_sweep - clock.monotonic(), RETRY_PAUSE))
+            await clock.wait_idle(self.wakeup, clock.now() + pause)
 
     async def repair(self) -> bool:
         """Divert the cards of rejected channels, and retry dead letters; return whether anything changed."""

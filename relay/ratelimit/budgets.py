@@ -227,7 +227,7 @@ def earliest_edit(occasion: Urgency, now: float, edited: float | None) -> float:
     """The earliest moment for an edit of a card that was last edited (or posted) at `edited`."""
     if occasion is Urgency.STATE_EDIT or edited is None:
         return now
-    return max(now, edited + EDIT_SPACING)
+    return max(now, min(edited, now) + EDIT_SPACING)  # `edited` is later than now if the clock was set back
 
 
 # -- Trying again ------------------------------------------------------------------------------------------------------

@@ -38,6 +38,14 @@ def fixed_message() -> Message:
     return Message(text=_FIXED, blocks=(_section(_mrkdwn(_FIXED)),))
 
 
+def database_message(problem: str) -> Message:
+    """Say that relay accepts no shares, and what to do; the problem is a sentence with a path."""
+    headline = "🚨 Relay cannot store shares."
+    effect = "It answers BigPanda with 503 until somebody acts."
+    text = {"type": "plain_text", "text": problem[:SECTION_TEXT], "emoji": False}
+    return Message(text=headline, blocks=(_section(_mrkdwn(f"*{headline}* {effect}")), _section(text)))
+
+
 def _shortened(fault: Fault) -> str:
     text = " ".join(str(fault).split())
     return text if len(text) <= _MAX_FAULT_LENGTH else text[: _MAX_FAULT_LENGTH - 1] + "…"

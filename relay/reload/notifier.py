@@ -35,13 +35,19 @@ LEADER_GRACE = 30.0
 MARKER_PREFIX = "configuration:"
 """Begins the key of a notice's marker; the digest of the invalid edit follows."""
 
+_DATABASE_MARKER = Marker(event_type="relay_notice", incident="", key="database")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationNotice:
-    """The faults of the edit with that digest; without faults: the configuration with that hash is valid."""
+    """The faults of the edit with that digest; without faults: the configuration with that hash is valid.
 
-    digest: str
+    With a `problem`, it says instead that relay cannot use its database any more.
+    """
+
+    digest: str = ""
     faults: tuple[Fault, ...] = ()
+    problem: str = ""
 
 
 class Notifier:
@@ -75,6 +81,10 @@ class Notifier:
         """Report that the configuration on disk, with this hash, is valid."""
         self._set_pending(ConfigurationNotice(digest=digest))
 
+    def report_problem(self, problem: str) -> None:
+        """Report that relay cannot use its database. It cannot claim the notice there, and needs a restart anyway."""
+        self._set_pending(ConfigurationNotice(problem=problem))
+
     async def run(self) -> None:
         """Send notices, until cancelled. Nothing waits for it."""
         while True:
@@ -104,12 +114,14 @@ class Notifier:
             self._pending = None
 
     async def _wait_for_leader(self, notice: ConfigurationNotice) -> None:
-        until = self._clock.now() + LEADER_GRACE
+        until = self._clock.now() + (0.0 if notice.problem else LEADER_GRACE)
         while self._pending is notice and not self._delivering() and (now := self._clock.now()) < until:
             await self._clock.wait(self._wakeup, min(until, now + 1.0))
 
     async def _claim(self, notice: ConfigurationNotice) -> bool:
         """Claim a notice; return whether this relay has to send it. Nobody needs the fix of what nobody read about."""
+        if notice.problem:
+            return True
         if notice.faults:
             return await self._store.claim_fault_report(notice.digest, self._clock.now())
         was_reported = await self._store.clear_fault_reports()
@@ -152,6 +164,8 @@ class Notifier:
 
     async def _call(self, notice: ConfigurationNotice, slack_id: str) -> SlackOutcome:
         """Replace the faults that are shown; reply to them, and in the channel, when they are fixed."""
+        if notice.problem:
+            return await self._slack.post(slack_id, messages.database_message(notice.problem), marker=_DATABASE_MARKER)
         shown = self._shown if self._shown is not None and self._shown.channel == slack_id else None
         message = messages.faults_message(notice.faults) if notice.faults else messages.fixed_message()
         if notice.faults and shown is not None:

@@ -10,6 +10,7 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Condition, Thread
 
 ATOMIC_WRITE_BYTES = 4096
@@ -21,6 +22,9 @@ MAX_WAITING_BYTES = 4_000_000
 
 DRAIN_SECONDS = 1.0
 """How long a reader has at the end for the lines that still wait."""
+
+
+_STDERR = 2
 
 
 class NonblockingStream(io.TextIOBase):
@@ -88,6 +92,19 @@ class NonblockingStream(io.TextIOBase):
         with suppress(OSError):
             while data:
                 data = data[os.write(self._descriptor, data) :]
+
+
+def open_standard_streams() -> None:
+    """Open /dev/null for each standard stream that the caller has closed.
+
+    Otherwise the next file that is opened becomes standard error, and log lines are written into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  its only argument
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  it stays open as long as relay runs
 
 
 @contextmanager

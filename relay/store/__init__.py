@@ -13,11 +13,13 @@ Verbs
     configurations ......... configurations that worked, and faults that were reported
     quarantine ............. bodies that are no valid shares
     tag_definitions ........ BigPanda's definitions of tags
-    leases ................. which relay delivers
+    leases ................. which relay delivers, and what the database's clock says
+    clock_step ............. what is due moves back with a clock that was set back
     restore ................ whether the database is an older copy; backup: makes such a copy
     retention .............. deletes old data; retention_job: when
     backlog ................ what waits, for Prometheus
     health ................. whether the database takes writes; health_probe: asks without waiting for ever
+    monitor ................ looks every few seconds whether files or clock are wrong
     notify ................. wakes other relays on PostgreSQL
 
 Rows

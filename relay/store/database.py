@@ -15,13 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event
+from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_settings, parse_database_url
-from relay.store.db_errors import is_transient, to_store_error
+from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
 from relay.store.file_lock import FileLock
+from relay.store.open_files import OpenFiles, set_foreign_log_aside
 
 T = TypeVar("T")
 
@@ -43,10 +44,19 @@ WAL_LIMIT = 64 * 1024 * 1024
 class Database:
     """Runs transactions: `write` in the writer's thread, `read` in the reader's."""
 
-    def __init__(self, address: Address, writer: Engine, reader: Engine, lock: FileLock | None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        writer: Engine,
+        reader: Engine,
+        *,
+        lock: FileLock | None = None,
+        files: OpenFiles | None = None,
+    ) -> None:
         self.address = address
         self._engines = {"writer": writer, "reader": reader}
         self._lock = lock
+        self._files = files
         self._closing: asyncio.Future[None] | None = None
         self._threads = {name: ThreadPoolExecutor(1, f"relay-store-{name}") for name in self._engines}
 
@@ -60,16 +70,20 @@ class Database:
         """
         address = parse_database_url(url)
         if address.path is None:
-            return cls(address, *_postgresql(address), None)
+            return cls(address, *_postgresql(address))
         _check_file(address.path, address.name, exclusive=exclusive)
-        lock = FileLock.acquire(address.path) if exclusive else None
+        lock = files = None
         if exclusive:
+            lock = FileLock.acquire(address.path)
             # A new file is readable for its owner alone, as backups are: it holds the text of all alerts. SQLite gives
             # its log the same rights. If the file cannot be created, SQLite says so when it is opened.
             with suppress(OSError):
                 os.close(os.open(address.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            set_foreign_log_aside(address.path)
+            files = OpenFiles(address.path)
         pragmas = (*_OWNER, *_ALWAYS) if exclusive else _ALWAYS
-        return cls(address, _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN"), lock)
+        writer, reader = _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN")
+        return cls(address, writer, reader, lock=lock, files=files)
 
     @property
     def dialect(self) -> Dialect:
@@ -84,7 +98,26 @@ class Database:
         Raises:
             StoreError: the database failed; nothing was saved. If the connection was lost at the commit, nobody knows.
         """
-        return await self._in_thread("writer", lambda: self._transact(self._engines["writer"], work))
+        return await self._in_thread("writer", lambda: self._write(work))
+
+    async def watch_files(self) -> None:
+        """From now on, compare SQLite's files with those that are open at every write. Call this after the first write.
+
+        Raises:
+            StoreUnusable: one was replaced already.
+        """
+        if self._files is not None:
+            await asyncio.to_thread(self._files.remember_log)
+            await self.check_files()
+
+    async def check_files(self) -> None:
+        """Make sure that SQLite's files are those that relay has open; on PostgreSQL there are none.
+
+        Raises:
+            StoreUnusable: one is missing, or another file is in its place; with what to do.
+        """
+        if self._files is not None:
+            await self._in_thread("writer", self._check_files)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent state of the database. Raises StoreError: the database failed."""
@@ -133,6 +166,36 @@ class Database:
         if self._closing is not None:
             raise StoreError(f"{self.address.name} is closed: relay is stopping.")
         return await asyncio.get_running_loop().run_in_executor(self._threads[name], work)
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        self._check_files()
+        result = self._transact(self._engines["writer"], work)
+        self._check_files()  # what was written into a file that was replaced meanwhile is lost
+        return result
+
+    def _check_files(self) -> None:
+        if self._files is None:
+            return
+        try:
+            self._files.check()
+        except StoreUnusable:
+            with suppress(sqlite3.Error, DBAPIError, OSError):
+                self._save_what_can_be_saved(self._files)
+            raise
+
+    def _save_what_can_be_saved(self, files: OpenFiles) -> None:
+        """Write the log into the database while its file is open, or keep it away from the database that came instead.
+
+        Without a name the log would be gone when relay ends.
+        """
+        if files.log_can_be_saved:
+            connection = self._engines["writer"].raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(FULL)")
+            finally:
+                connection.close()
+        else:
+            files.set_log_aside()
 
     def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         for tries_left in reversed(range(MAX_TRIES)):
@@ -204,6 +267,12 @@ def _postgresql(address: Address) -> tuple[Engine, Engine]:
     def set_idle_limit(connection: Any, _record: object) -> None:
         connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_LIMIT:.0f}s'")
         connection.commit()
+
+    @event.listens_for(writer, "handle_error")
+    def drop_read_only(context: ExceptionContext) -> None:
+        # After a failover a connection may lead to a server that is a standby now; another one may find the primary.
+        if getattr(context.original_exception, "sqlstate", "") == READ_ONLY:
+            context.is_disconnect = True
 
     # One snapshot for all statements of a read, so that its parts fit together.
     return writer, writer.execution_options(isolation_level="REPEATABLE READ")

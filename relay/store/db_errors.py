@@ -17,13 +17,16 @@ _SQLITE = {
     "SQLITE_PERM": ("may not be opened", "let relay's user read and write the file and its folder"),
     "SQLITE_CANTOPEN": ("cannot be opened", "let relay's user read and write the file and its folder"),
     "SQLITE_BUSY": ("is locked by another program", "stop the program that holds the lock"),
-    "SQLITE_IOERR": ("cannot be read or written", "check its disk"),
+    "SQLITE_IOERR": ("cannot be read or written", "check its disk, and the limit on the size of files (ulimit -f)"),
 }
 """By SQLite's result code, of which the extended ones are refinements (https://sqlite.org/rescode.html)."""
 
+READ_ONLY = "25006"
+"""The SQLSTATE of a server that takes no writes."""
+
 _POSTGRESQL = {
     "08": ("cannot be reached", "check that it runs and that relay can reach it"),
-    "25006": ("cannot be written", "give relay the primary, not a standby"),
+    READ_ONLY: ("cannot be written", "give relay the primary, not a standby"),
     "28": ("rejects relay's login", "check user and password in RELAY_DATABASE_URL"),
     "3D": ("does not exist", "create it"),
     "42501": ("does not allow relay's statements", "make relay's user the owner of its schema"),
@@ -45,7 +48,8 @@ _TRANSIENT = frozenset({"40001", "40P01"})
 
 def is_transient(error: DBAPIError) -> bool:
     """Return whether the same transaction may succeed at once: it was rolled back through no fault of its own."""
-    return error.connection_invalidated or _sqlstate(error) in _TRANSIENT
+    state = _sqlstate(error)
+    return (error.connection_invalidated and state != READ_ONLY) or state in _TRANSIENT
 
 
 def to_store_error(error: DBAPIError, address: Address) -> StoreError:

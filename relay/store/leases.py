@@ -1,4 +1,9 @@
-"""Leases: of all relays that share a database, one delivers, for as long as it renews its lease."""
+"""Leases: of all relays that share a database, one delivers, for as long as it renews its lease.
+
+The database's clock counts, since the clocks of several relays need not agree.
+"""
+
+import time
 
 from sqlalchemy import Connection, bindparam, select, text, update
 
@@ -35,10 +40,29 @@ def acquire_lease(connection: Connection, name: str, holder: str, now: float | N
     if now is None:
         now = _database_time(connection)  # read again: the wait for the row may have been long
     if row.holder != holder and row.until > now:
+        if row.until > now + ttl:  # the clock was set back since: no lease lasts that long
+            connection.execute(update(_lease).where(_lease.c.name == name).values(until=now + ttl))
         return None
     epoch: int = row.epoch if row.holder == holder else row.epoch + 1
     connection.execute(_UPDATE, {"which": name, "holder": holder, "epoch": epoch, "until": now + ttl})
     return epoch
+
+
+def clock_offset(connection: Connection) -> float:
+    """Return by how many seconds the database's clock is ahead of this machine's (negative: behind).
+
+    Of three readings the one that took least time counts: half of that time is its error.
+    """
+    readings = [_clock_offset(connection) for _ in range(3)]
+    return min(readings)[1]
+
+
+def _clock_offset(connection: Connection) -> tuple[float, float]:
+    """The seconds that one reading took, and the offset that it gave."""
+    began, own = time.monotonic(), time.time()
+    theirs = _database_time(connection)
+    took = time.monotonic() - began
+    return took, theirs - own - took / 2
 
 
 def _database_time(connection: Connection) -> float:

@@ -346,5 +346,6 @@ health_probe = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("writes", BigInteger, nullable=False),
+    Column("padding", LargeBinary, nullable=False),
     CheckConstraint("id = 1", name="single_row"),
 )

@@ -8,15 +8,18 @@ transaction; PostgreSQL may undo the transaction, and then the function runs aga
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial, wraps
+from math import inf
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
+from relay.bigpanda.webhook.share import Share
+from relay.cards.model import Plan
 from relay.model.errors import StoreUnusable
 from relay.model.record import Record
-from relay.store import accepting, attempts, card_queue, configurations, health, leases, retention, tasks
+from relay.store import accepting, attempts, card_queue, clock_step, configurations, health, leases, retention, tasks
 from relay.store.backlog import backlog
 from relay.store.card_context import card_context, update_card
 from relay.store.channel_merge import update_channel
@@ -30,7 +33,10 @@ from relay.store.quarantine import quarantine, quarantine_row, quarantined_bodie
 from relay.store.recorded_incidents import RecordedIncidents, count_recorded_incidents, next_batch
 from relay.store.restore import restore_window
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
-from relay.store.types import RetentionResult
+from relay.store.types import AcceptedShare, PlanContext, RetentionResult
+
+WRITTEN_FOR_A_SHARE, WRITTEN_PER_BYTE = 64 * 1024, 4
+"""What a share writes to the database at most, in bytes: so many in any case, and so many for each byte of its body."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -62,6 +68,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._data_version: int | None = None
+        self._check_size = health.USUAL_SIZE
 
     @classmethod
     async def open(cls, url: str, *, exclusive: bool = True) -> Self:
@@ -81,6 +88,7 @@ class Store:
             if exclusive:
                 await database.write(partial(migrate, address=database.address))
                 await store.check_writable()
+                await database.watch_files()
             else:
                 await database.read(partial(require_newest, address=database.address))
         except BaseException:
@@ -110,7 +118,20 @@ class Store:
         return StoreUnusable(f"{self.name[0].upper()}{self.name[1:]} has not answered within {seconds:g} seconds.")
 
     # Shares and incidents
-    accept = _write(accepting.accept)
+    _accept = _write(accepting.accept)
+
+    async def accept(
+        self, shares: Sequence[Share], decide: Callable[[PlanContext], Plan], *, within: float = inf
+    ) -> list[AcceptedShare]:
+        """Do what `relay.store.accepting.accept` does, and remember how much could not be saved."""
+        try:
+            accepted = await self._accept(shares, decide, within=within)
+        except StoreUnusable:
+            body_bytes = sum(len(each.body) for each in shares)
+            self._check_size = health.USUAL_SIZE + WRITTEN_FOR_A_SHARE + WRITTEN_PER_BYTE * body_bytes
+            raise
+        self._check_size = health.USUAL_SIZE
+        return accepted
 
     async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
         """Store a body that is no valid share; delete the oldest ones beyond the limits."""
@@ -176,6 +197,7 @@ class Store:
     # Which relay delivers, and how relays wake each other
     acquire_lease = _write(leases.acquire_lease)
     release_lease = _write(leases.release_lease)
+    _clock_offset = _read(leases.clock_offset)
     notify = _write(notify)
 
     async def listen(self, on_notify: OnNotify) -> None:
@@ -198,7 +220,35 @@ class Store:
         return before is not None and before != self._data_version
 
     # Operations
-    check_writable = _write(health.check_writable)
+    async def check_files(self) -> None:
+        """Make sure that SQLite's files are those that relay has open.
+
+        Raises:
+            StoreUnusable: somebody has deleted, moved or replaced one; with what to do.
+        """
+        await self.database.check_files()
+
+    seconds_ahead = _read(clock_step.seconds_ahead)
+    move_back = _write(clock_step.move_back)
+
+    async def clock_offset(self) -> float:
+        """Return by how many seconds the clock that all relays share is ahead of this machine's.
+
+        That is PostgreSQL's. A relay on SQLite is alone, and its machine's clock counts.
+        """
+        return await self._clock_offset() if self.shared else 0.0
+
+    _check_writable = _write(health.check_writable)
+
+    async def check_writable(self) -> None:
+        """Write about as much as a usual share needs, or as the last share needed, if that was not saved.
+
+        Raises:
+            StoreUnusable: the database does not take writes.
+        """
+        await self._check_writable(self._check_size)
+        self._check_size = health.USUAL_SIZE
+
     backlog = _read(backlog)
 
     async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> RetentionResult:

@@ -256,3 +256,10 @@ def test_an_end_stays_while_later_shares_report_other_blocks():
     for later in ({"status": "ok"}, {"active": False}, {"severity": "critical"}, {"resolved": True}):
         for some in permutations([share(0, status="critical"), share(120, status="ok", endedOn=START + 119)]):
             assert read_incident(merge_shares(*some, share(500, **later))).ended == START + 119
+
+
+def test_a_block_from_the_future_hides_no_later_share():
+    """Relay's clock was a year ahead, and the share had no time of its own."""
+    year = 365 * 86_400
+    record = merge_shares(share(year, received=year, status="critical"), share(10, received=10, status="warning"))
+    assert read_incident(record).state == "warning"

@@ -1,6 +1,7 @@
 """The real clock: a wait ends at the event or at its time, and a cancellation always cancels."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -54,3 +55,38 @@ async def test_a_wait_until_a_past_time_ends_at_once(ago):
     event.set()
     await clock.wait(event, clock.now() + HOUR)
     assert not event.is_set()
+
+
+class SteppedClock(Clock):
+    """The real clock, which a test sets."""
+
+    ahead = 0.0
+
+    def now(self):
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR])
+async def test_a_clock_that_is_set_does_not_prolong_a_wait(monkeypatch, step):
+    monkeypatch.setattr("relay.runtime.clock.LONGEST_WAIT", 0.01)
+    clock = SteppedClock()
+    seconds = HOUR if step > 0 else 0.1
+    waiting = asyncio.create_task(clock.wait(asyncio.Event(), clock.now() + seconds))
+    await asyncio.sleep(0.02)
+    clock.ahead = step
+    async with asyncio.timeout(20):
+        await waiting
+
+
+def test_a_clock_that_follows_another_one_does_not_move_when_the_machines_clock_is_set(monkeypatch):
+    clock = Clock()
+    clock.follow(HOUR)
+    before = clock.now()
+    real = time.time
+    assert before == pytest.approx(real() + HOUR, abs=10)
+    monkeypatch.setattr(time, "time", lambda: real() - 10 * HOUR)
+    assert clock.now() == pytest.approx(before, abs=10)
+    clock.follow(11 * HOUR)  # the same moment, as seen from the machine's new time
+    assert clock.now() == pytest.approx(before, abs=10)
+    clock.follow(HOUR)
+    assert clock.now() == pytest.approx(real() - 9 * HOUR, abs=10)

@@ -182,6 +182,16 @@ async def test_the_check_finds_a_read_only_database(store):
         await store.check_writable()
 
 
+async def test_after_a_failover_relay_looks_for_the_primary_again(postgresql_url):
+    """The connection leads to a server that has become a standby."""
+    store = await Store.open(postgresql_url)
+    await run(store, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    with pytest.raises(StoreUnusable, match="give relay the primary"):
+        await store.check_writable()
+    await store.check_writable()
+    await store.close()
+
+
 async def test_a_full_disk_is_reported_and_nothing_is_saved(sqlite_url):
     store = await Store.open(sqlite_url)
     await store.database.probe("PRAGMA max_page_count = 1")

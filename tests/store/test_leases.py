@@ -141,3 +141,9 @@ async def test_a_relay_that_hangs_in_a_transaction_does_not_keep_the_lease(postg
         await sleeping
     await hanging.close()
     await other.close()
+
+
+async def test_a_clock_that_was_set_back_does_not_keep_a_lease_alive(store):
+    await store.acquire_lease("delivery", "a", NOW + 3600, 12)
+    assert await store.acquire_lease("delivery", "b", NOW, 12) is None
+    assert await store.acquire_lease("delivery", "b", NOW + 12, 12) == 2

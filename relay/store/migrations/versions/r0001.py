@@ -31,7 +31,7 @@ CREATE TABLE configuration (
 );
 
 CREATE TABLE health_probe (
-    id INTEGER NOT NULL, writes BIGINT NOT NULL,
+    id INTEGER NOT NULL, writes BIGINT NOT NULL, padding {blob} NOT NULL,
     CONSTRAINT pk_health_probe PRIMARY KEY (id),
     CONSTRAINT ck_health_probe_single_row CHECK (id = 1)
 );

@@ -1,0 +1,121 @@
+"""Watches what may go wrong with the database while nobody writes: its files, and the clock of its server."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from relay.model.errors import StoreError
+from relay.runtime.clock import Clock
+from relay.store.store import Store
+
+log = structlog.get_logger("relay.store")
+
+CHECK_EVERY = 2.0
+"""Seconds between two checks, of real time, whatever clock relay has."""
+
+MAX_SKEW = 5.0
+"""Seconds by which the clocks of relay and PostgreSQL may differ before relay reports it."""
+
+
+MAX_STEP = 2.0
+"""Seconds by which a clock may be set back before what is stored moves back too."""
+
+
+class StoreMonitor:
+    """Checks the database every few seconds. `skew` says how far the machine's clock is ahead of PostgreSQL's."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        is_leader: Callable[[], bool],
+        on_problem: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Make `clock` follow PostgreSQL's.
+
+        `is_leader` says whether this relay moves what is due: of several, one does. `on_problem` gets each new problem,
+        in a sentence. `on_change` is called when due moments have changed.
+        """
+        self.skew = 0.0
+        self._store = store
+        self._clock = clock
+        self._is_leader = is_leader
+        self._on_problem = on_problem
+        self._on_change = on_change
+        self._last = clock.now(), clock.monotonic()
+        self._problem = ""
+        self._reported_skew = False
+
+    @property
+    def skew_problem(self) -> str:
+        """What is wrong with the machine's clock, and what to do; empty if it agrees with PostgreSQL's."""
+        if abs(self.skew) <= MAX_SKEW:
+            return ""
+        direction = "ahead of" if self.skew > 0 else "behind"
+        return (
+            f"This machine's clock is {abs(self.skew):.0f} s {direction} PostgreSQL's. Relay uses PostgreSQL's: "
+            "set the wrong one (both with NTP)."
+        )
+
+    async def start(self) -> None:
+        """Check for the first time, before relay does anything with a time.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        await self.check()
+        if not self._store.shared:  # others may use what this relay would move
+            await self._move_back(await self._store.seconds_ahead(self._clock.now()))
+
+    async def run(self) -> None:
+        """Check again and again, until cancelled."""
+        while True:
+            await self.check()
+            await asyncio.sleep(CHECK_EVERY)
+
+    async def check(self) -> None:
+        """Check once."""
+        try:
+            await self._store.check_files()
+        except StoreError as error:
+            self._report(str(error))
+            return
+        self._report("")
+        try:
+            self._follow(await self._store.clock_offset())
+            seconds = self._seconds_set_back()
+            if self._is_leader() or not self._store.shared:
+                await self._move_back(seconds)
+        except StoreError:
+            return  # /readyz and everything that writes says so
+
+    def _report(self, problem: str) -> None:
+        if problem and problem != self._problem:
+            log.error("database_unusable", detail=problem)
+            self._on_problem(problem)
+        elif self._problem and not problem:
+            log.info("database_usable", detail="the files are those that relay has open again")
+        self._problem = problem
+
+    def _seconds_set_back(self) -> float:
+        """Return by how much the clock was set back since the last call, against the time that has passed."""
+        (before, began), self._last = self._last, (self._clock.now(), self._clock.monotonic())
+        now, ended = self._last
+        return (ended - began) - (now - before)
+
+    async def _move_back(self, seconds: float) -> None:
+        if seconds > MAX_STEP:
+            await self._store.move_back(self._clock.now(), seconds)
+            log.warning("clock_set_back", seconds=round(seconds), detail="what is due moves back with the clock")
+            self._on_change()
+
+    def _follow(self, offset: float) -> None:
+        self.skew = -offset
+        if self._store.shared:
+            self._clock.follow(offset)
+        if bool(self.skew_problem) != self._reported_skew:
+            self._reported_skew = not self._reported_skew
+            log.warning("clock_skewed", skew=round(self.skew, 1), detail=self.skew_problem or "the clocks agree again")

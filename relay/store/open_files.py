@@ -1,0 +1,105 @@
+"""Whether SQLite's files are still those that relay has open: the database, its write-ahead log and the log's index.
+
+A program that deletes, moves or replaces one of them does not disturb SQLite, which goes on with the files that it has
+open. What is committed then is lost at the next start, or damages what was put in their place
+(https://sqlite.org/howtocorrupt.html, sections 2.4 and 3.4). Device and inode of a path tell which file it names. While
+a file is open, no other file gets the same inode.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from relay.model.errors import StoreUnusable
+
+log = structlog.get_logger("relay.store")
+
+_HEADER_FORMAT: Final = slice(18, 20)
+_ROLLBACK_JOURNAL: Final = b"\x01\x01"
+"""Where the header of a database says how it is journaled, and what it says of a file without a write-ahead log
+(https://sqlite.org/fileformat2.html#file_format_version_numbers)."""
+
+_Identity = tuple[int, int] | None
+
+
+class OpenFiles:
+    """The files of one SQLite database as relay has opened them. `database` must exist, and not be open yet."""
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        beside = database.resolve()  # SQLite puts the log beside the real file
+        self._log = beside.with_name(beside.name + "-wal")
+        self._index = beside.with_name(beside.name + "-shm")
+        self._opened = {database: _identity(database)}
+
+    def remember_log(self) -> None:
+        """Remember the log and its index; call this once SQLite has opened them, which is at its first write."""
+        self._opened |= {path: _identity(path) for path in (self._log, self._index)}
+
+    def check(self) -> None:
+        """Compare the files on disk with those that are open.
+
+        Raises:
+            StoreUnusable: one is missing, or another file is in its place; with what to do.
+        """
+        for path, opened in self._opened.items():
+            if (now := _identity(path)) != opened:
+                what = "is missing: it was deleted or moved" if now is None else "is another file: it was replaced"
+                raise StoreUnusable(f"{path} {what} while relay had it open. {self._remedy()}")
+
+    @property
+    def log_can_be_saved(self) -> bool:
+        """Whether only the log or its index is missing, so that the database can still take what the log holds."""
+        return self._is_opened(self._database) and all(
+            _identity(path) is None or self._is_opened(path) for path in (self._log, self._index)
+        )
+
+    def set_log_aside(self) -> None:
+        """Rename the open log if another database is in the old one's place.
+
+        SQLite would apply it to that database at the next start, and damage it.
+        """
+        if not self._is_opened(self._database) and _identity(self._database) is not None and self._is_opened(self._log):
+            _set_aside(self._log)
+
+    def _is_opened(self, path: Path) -> bool:
+        return path in self._opened and self._opened[path] == _identity(path)
+
+    def _remedy(self) -> str:
+        if self._is_opened(self._database):
+            return "To accept shares again, restart relay."
+        return f"To accept shares again, put the right file or a backup at {self._database}, and restart relay."
+
+
+def set_foreign_log_aside(database: Path) -> None:
+    """Rename a log beside a database that has none, before the database is opened.
+
+    A backup says in its header that it has no log. A log beside it belongs to the database that was there before.
+    """
+    beside = database.resolve()
+    log_file = beside.with_name(beside.name + "-wal")
+    try:
+        with beside.open("rb") as file:
+            has_no_log = file.read(_HEADER_FORMAT.stop)[_HEADER_FORMAT] == _ROLLBACK_JOURNAL
+    except OSError:  # SQLite says what is wrong with it
+        return
+    if has_no_log and _identity(log_file) is not None:
+        _set_aside(log_file)
+
+
+def _set_aside(path: Path) -> None:
+    aside = next(
+        name for number in range(1_000_000) if not (name := path.with_name(f"{path.name}.foreign{number}")).exists()
+    )
+    path.rename(aside)
+    detail = f"{path} belongs to another database than the one beside it; it is {aside.name} now"
+    log.warning("log_set_aside", detail=detail)
+
+
+def _identity(path: Path) -> _Identity:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
