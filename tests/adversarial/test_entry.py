@@ -21,6 +21,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.web_protocol import RequestHandler
 
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.server import body as body_module
@@ -30,7 +31,7 @@ from relay.server.connections import ConnectionLimits
 from relay.server.endpoints import create_app
 from relay.server.file_limit import OTHER_FILES, connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
-from relay.server.malformed_http import MAX_HEAD
+from relay.server.malformed_http import MAX_HEAD, PIECE
 from relay.server.problem import Problem
 from tests.support.fake_backend import FakeBackend, share
 from tests.support.load_probe import load_probe
@@ -270,6 +271,21 @@ async def test_a_body_arrives_as_it_was_sent_in_chunks_of_any_size(size):
         assert await peer.send(head("Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n" + request(share())) == 202
         assert await peer.status() == 202
         assert [stored for stored, _ in server.backend.stored] == [body, share()]
+
+
+async def test_no_connection_parses_much_before_the_others_have_their_turn(monkeypatch):
+    sizes, real = [], RequestHandler.data_received
+
+    def watched(connection: RequestHandler, data: bytes) -> None:
+        sizes.append(len(data))
+        real(connection, data)
+
+    monkeypatch.setattr(RequestHandler, "data_received", watched)
+    async with serving() as server:
+        chunks = head("Transfer-Encoding: chunked", key="no key") + b"1\r\n \r\n" * 100_000
+        assert await (await server.connect()).send(chunks) == 401
+        assert await server.share(share().ljust(1_000_000)) == 202
+    assert max(sizes) <= PIECE
 
 
 @pytest.mark.parametrize("rest", [request(share("i2")), b""])
@@ -539,13 +555,13 @@ async def test_a_fair_entry(tmp_path):
         with idle_connections(relay.url, 1200):
             changing = asyncio.create_task(change_bloated(relay))
             flood = [asyncio.create_task(post_large(relay, b"[" + b"0," * 4_700_000)) for _ in range(12)]
-            for number in range(30):
+            for number in range(20):
                 began = time.monotonic()
                 body = {"incident": {"id": f"i{number}", "status": "Critical"}}
                 async with other.post(f"{relay.url}/shares", json=body, headers={"X-Relay-Key": OTHER_KEY}) as answer:
                     assert answer.status == 202
                 taken.append(time.monotonic() - began)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.05)
             memory = sum(peak_memory(process) for process in (probe.pid, *children(probe.pid)))
             assert {each.result() for each in flood if each.done()} <= {400, 503}
             for each in (changing, *flood):
