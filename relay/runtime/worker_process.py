@@ -91,7 +91,11 @@ class WorkerProcess:
         self._end()
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
         self._process = subprocess.Popen(  # noqa: S603  relay itself
-            (sys.executable, "-m", __name__), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            (sys.executable, "-m", __name__),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # a library may print there before it aborts; relay's log has its own format
+            env=environment,
         )
         return self._process
 
@@ -126,6 +130,8 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
             function, args, kwargs = pickle.load(requests)  # noqa: S301  relay's own process
             try:
                 failed, result = False, function(*args, **kwargs)
+            except MemoryError:
+                failed, result = True, MemoryError()  # a new one: the other holds what filled the memory
             except Exception as error:  # noqa: BLE001  the caller gets it
                 failed, result = True, error
             pickle.dump((failed, result, _memory() > GROWN), answers)
