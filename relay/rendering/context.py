@@ -96,11 +96,15 @@ class AlertTags(Mapping[str, str]):
 
     def __init__(self, alert: Alert) -> None:
         self._alert = alert
+        self._texts: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
-        if values := self._alert.values(str(name)):
-            return template_text(", ".join(values))
-        raise KeyError(name)
+        key = str(name)
+        if key not in self._texts:
+            if not (values := self._alert.values(key)):
+                raise KeyError(name)
+            self._texts[key] = template_text(", ".join(values))
+        return self._texts[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._alert.tags)

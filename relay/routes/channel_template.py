@@ -15,6 +15,8 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, no
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from relay.rendering.context import VARIABLE_NAMES
+from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
+from relay.rendering.engine.sandbox import RuntimeCodeGenerator
 
 Variables = Callable[[], Mapping[str, Any]]
 """Makes the plain variables of an incident (`relay.rendering.context`); called only if an expression needs them."""
@@ -30,6 +32,7 @@ _ALLOWED = (
     *(nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Filter, nodes.Test, nodes.Keyword),
     *(nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Concat, nodes.Tuple, nodes.List),
 )
+_LONGEST_SOURCE = 500
 _HYPHENS = re.compile(r"-{2,}")
 
 
@@ -100,6 +103,8 @@ def is_name_character(character: str) -> bool:
 
 def parse_expression(source: str) -> ExpressionChannel:
     """Check and compile an expression. Raises ValueError: what is wrong with it, as a message for the operator."""
+    if len(source) > _LONGEST_SOURCE:
+        raise ValueError(f"a channel of {len(source):,} characters; the limit is {_LONGEST_SOURCE}")
     try:
         tree = _JINJA.parse(source)
         _check(tree)
@@ -187,6 +192,7 @@ class _Missing(StrictUndefined):
         return self._undefined_hint or str(self._undefined_name)
 
 
-_JINJA = ImmutableSandboxedEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False)
-_JINJA.filters = {name: _JINJA.filters[name] for name in _FILTERS}
+_JINJA = ImmutableSandboxedEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False, optimized=False)
+_JINJA.code_generator_class = RuntimeCodeGenerator
+_JINJA.filters = {name: BOUNDED_FILTERS.get(name, _JINJA.filters[name]) for name in _FILTERS}
 _JINJA.globals.clear()

@@ -3,12 +3,18 @@
 Every turn of a loop, every macro call and every character that is made, read or printed is charged to one budget, so
 that each run ends soon. No clock is used: a card must not depend on how busy the machine is. A run that exceeds its
 budget fails as a whole; any other failure costs only the tag in which it happens.
+
+A value that a template makes is also bounded in size and depth (`made`), because Python hashes, compares and prints a
+value in one step that nothing can interrupt, and reads an inner list as often as it occurs.
 """
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Sized, ValuesView
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any, Final
+
+from jinja2.runtime import LoopContext
 
 from relay.rendering.engine.failures import failure_of
 from relay.rendering.request import TemplateFailure
@@ -23,8 +29,20 @@ microsecond for each, so that a whole budget lasts about a second."""
 TURN_COST: Final = 20
 """What a turn of a loop or a call of a macro costs, beside what it prints."""
 
+LARGEST_VALUE: Final = 100_000
+"""Characters of a text, or entries of a list with everything inside it, that a template may make."""
+
+_MOST_LEVELS: Final = 20
+"""How deeply lists may nest: Python hashes, compares and prints a list by recursion, without a check of its depth."""
+
+_MOST_BITS: Final = 1_024
 _MOST_FAILURES: Final = 20
-_NESTED: Final = (list, tuple, set, frozenset)
+_NESTED: Final = (list, tuple, set, frozenset, KeysView, ValuesView)
+_CONTAINERS: Final = (*_NESTED, dict, ItemsView)
+
+
+class ValueTooLarge(ValueError):
+    """A value that is larger than any message; it costs the tag in which it would be made."""
 
 
 class BudgetExceeded(Exception):
@@ -53,6 +71,22 @@ class TemplateRun:
     def charge_length(self, length: int) -> None:
         """Charge for reading so many characters or entries."""
         self.charge(-(-length // CHARACTERS_READ_FOR_ONE))
+
+    def made(self, value: Any) -> Any:
+        """Bound and charge a value that the template has made; an iterator becomes a list.
+
+        Raises:
+            ValueTooLarge: it has too many entries or levels, or is a number with too many digits.
+        """
+        if isinstance(value, str):  # almost every value
+            return value
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueTooLarge("a number with too many digits")
+        if isinstance(value, Iterator) and not isinstance(value, LoopContext):
+            value = list(islice(value, LARGEST_VALUE + 1))
+        if isinstance(value, _CONTAINERS):
+            self.charge_length(_entries_within(value))
+        return value
 
     def record(self, error: Exception) -> None:
         """Keep a failure; only the first few of many are kept."""
@@ -93,9 +127,26 @@ def _value_size(value: Any, limit: int) -> int:
         for each in pending.pop():
             if isinstance(each, dict):
                 pending += (each.keys(), each.values())
-            elif isinstance(each, _NESTED):
+            elif isinstance(each, (*_NESTED, ItemsView)):
                 pending.append(each)
             total += 1 + (len(each) if isinstance(each, Sized) else 0)
             if total > limit:
                 break
     return total
+
+
+def _entries_within(value: Any) -> int:
+    """Count the entries of a container and of everything inside it, each as often as Python would read it."""
+    total, level = 0, [value]
+    for _ in range(_MOST_LEVELS):
+        total += sum(map(len, level))
+        if total > LARGEST_VALUE:
+            raise ValueTooLarge(f"a list of more than {LARGEST_VALUE:,} entries with everything inside it")
+        level = [each for container in level for each in _entries(container) if isinstance(each, _CONTAINERS)]
+        if not level:
+            return total
+    raise ValueTooLarge(f"lists inside lists, more than {_MOST_LEVELS} levels deep")
+
+
+def _entries(container: Any) -> Iterable[Any]:
+    return (*container.keys(), *container.values()) if isinstance(container, dict) else container

@@ -49,7 +49,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "float": "a number",
     "bool": "true or false",
     "NoneType": "an absent value",
-    "ChainableUndefined": "an absent value",
+    "AbsentValue": "an absent value",
     "list": "a list",
     "tuple": "a list",
     "AlertList": "a list of alerts",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from jinja2 import nodes
+from jinja2 import TemplateSyntaxError, nodes
 from jinja2.ext import Extension
 from jinja2.visitor import NodeTransformer
 
@@ -28,10 +28,13 @@ class Metering(NodeTransformer):
         if isinstance(node.target, nodes.Name) and not self._captures:
             item = nodes.Name(node.target.name, "load")
         node.body = [self._charge(node, node.body), self._print(self._call("mark_item", node.lineno, item)), *node.body]
+        if node.test:  # an item that it rejects has no turn
+            cost = 1 + sum(1 for _ in node.test.find_all(nodes.Expr)) // _EXPRESSIONS_FOR_ONE
+            node.test = self._call("charge", node.lineno, nodes.Const(cost), node.test)
         return [node, self._print(self._call("mark_list_end", node.lineno))]
 
-    def visit_Macro(self, node: nodes.Macro | nodes.Block) -> nodes.Node:  # noqa: N802  Jinja's own
-        """Charge each call of a macro or block: it may call itself."""
+    def visit_Macro(self, node: nodes.Macro | nodes.Block | nodes.Template) -> nodes.Node:  # noqa: N802  Jinja's own
+        """Charge each call of a macro or block, and each run of a file: it may call, or include, itself."""
         self.generic_visit(node)
         node.body = [self._charge(node, node.body), *node.body]
         return node
@@ -40,7 +43,7 @@ class Metering(NodeTransformer):
         """Charge it: a template that includes or imports itself twice would never end."""
         return [self._charge(node), node]
 
-    visit_Block = visit_Macro  # noqa: N815  Jinja's own
+    visit_Block = visit_Template = visit_Macro  # noqa: N815  Jinja's own
     visit_Import = visit_FromImport = visit_Include  # noqa: N815  Jinja's own
 
     def visit_AssignBlock(self, node: nodes.AssignBlock) -> nodes.Node:  # noqa: N802  Jinja's own
@@ -62,13 +65,24 @@ class Metering(NodeTransformer):
         return node
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802  Jinja's own
-        """Charge a slice for the copy that it makes, and a lookup for hashing its key."""
+        """Charge a slice for the copy that it makes; the sandbox charges any other lookup."""
         self.generic_visit(node)
         if isinstance(node.arg, nodes.Slice):
             node.node = self._call("charge_slice", node.lineno, node.node)
-        else:
-            node.arg = self._charge_value(node.arg)
         return node
+
+    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:  # noqa: N802  Jinja's own
+        """Bound what the template writes as a list: an entry may be another list."""
+        self.generic_visit(node)
+        is_target = isinstance(node, nodes.Tuple) and node.ctx != "load"
+        fixed = is_target or all(isinstance(each, nodes.Const) for each in node.iter_child_nodes())
+        return node if fixed else self._call("made", node.lineno, node)
+
+    visit_Tuple = visit_Dict = visit_List  # noqa: N815  Jinja's own
+
+    def visit_ScopedEvalContextModifier(self, node: nodes.ScopedEvalContextModifier) -> nodes.Node:  # noqa: N802  Jinja's own
+        """Reject `autoescape`: what it prints has methods that nothing bounds."""
+        raise TemplateSyntaxError('"autoescape" is not available: everything printed is already escaped', node.lineno)
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802  Jinja's own
         """Charge for hashing the key."""

@@ -13,6 +13,7 @@ _MOST_VALUES: Final = 2_000
 """Values in one `{% blocks %}`; an alias counts each time it is used."""
 
 _MOST_LEVELS: Final = 12
+_TOO_LARGE: Final = f"too large: {{% blocks %}} may hold {_MOST_VALUES:,} values in {_MOST_LEVELS} levels"
 _FALSE: Final = frozenset({"false", "no", "off"})
 
 
@@ -36,6 +37,7 @@ class ParsedBlocks:
 def parse_blocks(text: str) -> ParsedBlocks:
     """Parse the YAML; raises `InvalidBlocks`."""
     try:
+        _check_size(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -46,6 +48,15 @@ def parse_blocks(text: str) -> ParsedBlocks:
     listed = root.value if isinstance(root, yaml.SequenceNode) else [root] if root else []
     parsed.skeleton = [_block(node, parsed) for node in listed]
     return parsed
+
+
+def _check_size(text: str) -> None:
+    """Stop at the first event too many: reading all of a long text takes seconds."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if count > 2 * _MOST_VALUES or depth > 2 * _MOST_LEVELS:
+            raise InvalidBlocks(_TOO_LARGE, event.start_mark.line)
 
 
 def _block(node: yaml.Node, parsed: ParsedBlocks) -> JSON:
@@ -60,8 +71,7 @@ def _block(node: yaml.Node, parsed: ParsedBlocks) -> JSON:
 def _value(node: yaml.Node, parsed: ParsedBlocks, depth: int) -> JSON:
     parsed.values += 1
     if parsed.values > _MOST_VALUES or depth > _MOST_LEVELS:
-        message = f"too large: {{% blocks %}} may hold {_MOST_VALUES:,} values in {_MOST_LEVELS} levels"
-        raise InvalidBlocks(message, node.start_mark.line)
+        raise InvalidBlocks(_TOO_LARGE, node.start_mark.line)
     match node:
         case yaml.MappingNode():
             return dict(_entries(node, parsed, depth))

@@ -9,18 +9,23 @@ from jinja2 import Environment, Undefined, pass_environment
 from jinja2.filters import FILTERS, do_indent, make_attrgetter
 
 from relay.rendering.blocks.characters import close_code
-from relay.rendering.engine.budget import current_run
-
-_LARGEST_VALUE: Final = 100_000
-"""Characters of a text, or entries of a list, that a template may make."""
+from relay.rendering.engine.budget import LARGEST_VALUE, ValueTooLarge, current_run
 
 _LONGEST_RANGE: Final = 1_000
 _MOST_BITS: Final = 512
-_WIDE_FORMAT: Final = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{3})")
+_MOST_DIGITS: Final = 20
+"""To how many digits `round` rounds."""
 
+_STEPS_FOR_ONE: Final = 2_000
+"""How many characters may be compared in a search for the price of one that is made."""
 
-class ValueTooLarge(ValueError):
-    """A value that is larger than any message; it costs the tag in which it would be made."""
+_WIDTHS: Final = re.compile(r"[%)][-#0 +]*([0-9]+|\*)?(?:\.([0-9]+|\*))?")
+"""What widens a conversion of `%`: a width and a precision, after the sign or after the name in brackets.
+
+https://docs.python.org/3/library/stdtypes.html#printf-style-string-formatting
+"""
+
+_WIDEST: Final = 99
 
 
 def printed(value: Any) -> str:
@@ -48,13 +53,14 @@ def bounded_range(*limits: int) -> range:
 
 
 def charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a filter or test so that reading its arguments is charged."""
+    """Wrap a filter or test so that reading its arguments is charged, and its result is bounded."""
     passed = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja passes its context or environment first
 
     @wraps(function)
     def charging(*values: Any, **named: Any) -> Any:
-        current_run().charge_values(*values[passed:], *named.values())
-        return function(*values, **named)
+        run = current_run()
+        run.charge_values(*values[passed:], *named.values())
+        return run.made(function(*values, **named))
 
     return charging
 
@@ -77,8 +83,37 @@ def _replace(text: Any, old: str, new: str, count: int | None = None) -> str:
 
 
 def _format(pattern: Any, *values: Any, **named: Any) -> str:
-    _check_widths(str(pattern))
+    _check_format(str(pattern), named or values)
     return str(pattern) % (named or values)
+
+
+def _round(value: Any, precision: int = 0, method: Any = "common") -> Any:
+    if abs(precision) > _MOST_DIGITS:
+        raise ValueTooLarge(f"round() to {precision:,} digits; the limit is {_MOST_DIGITS}")
+    return FILTERS["round"](value, precision, method)
+
+
+def _charge_search(text: str, sought: str) -> None:
+    """Charge for a search that may compare each character of the one with each of the other."""
+    current_run().charge(len(text) * len(sought) // _STEPS_FOR_ONE)
+
+
+def _searching(name: str) -> Callable[..., Any]:
+    """A method of texts that may compare each character of its text with each of its argument."""
+    method = getattr(str, name)
+
+    @wraps(method)
+    def bounded(text: str, *arguments: Any) -> Any:
+        _charge_search(text, next((each for each in arguments if isinstance(each, str)), ""))
+        return current_run().made(method(text, *arguments))
+
+    return bounded
+
+
+def _trim(value: Any, chars: str | None = None) -> str:
+    text = str(value)
+    _charge_search(text, chars or "")
+    return text.strip(chars)
 
 
 def _indent(text: Any, width: int = 4, *, first: bool = False, blank: bool = False) -> str:
@@ -125,25 +160,40 @@ def check_operands(operator: str, left: Any, right: Any) -> None:
         case "**" if abs(right) * max(1, int(abs(left)).bit_length()) > _MOST_BITS:
             raise ValueTooLarge("** makes a number that is too large")
         case "%" if isinstance(left, str):
-            _check_widths(left)
-            current_run().charge_values(right)
+            _check_format(left, right)
 
 
-def _check_widths(pattern: str) -> None:
-    if _WIDE_FORMAT.search(pattern):
-        raise ValueTooLarge("a format that is 100 characters wide or more; use a smaller width")
+def _check_format(pattern: str, values: Any) -> None:
+    """Check and charge what a format makes: it may use a named value as often as it has signs."""
+    run = current_run()
+    run.charge_values(values)
+    widths = [width for found in _WIDTHS.finditer(pattern) for width in found.groups() if width]
+    if any(len(width) > len(str(_WIDEST)) or width == "*" for width in widths):
+        raise ValueTooLarge(f"a format that is wider than {_WIDEST} characters; use a smaller width")
+    if isinstance(values, Mapping):
+        uses = pattern.count("%")
+        run.charge(uses * max((_printed_length(value) for value in values.values()), default=0))
+    run.charge(len(pattern) + _WIDEST * len(widths))
+
+
+def _printed_length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else len(str(value))
 
 
 def _check_length(length: int) -> None:
-    if length > _LARGEST_VALUE:
-        raise ValueTooLarge(f"a value of {length:,} characters or entries; the limit is {_LARGEST_VALUE:,}")
+    if length > LARGEST_VALUE:
+        raise ValueTooLarge(f"a value of {length:,} characters or entries; the limit is {LARGEST_VALUE:,}")
     current_run().charge(length)
 
 
 CHECKED_OPERATORS: Final = frozenset({"+", "*", "**", "%"})
 """The operators whose operands are checked before they make anything."""
 
-BOUNDED_METHODS: Final[Mapping[str, Callable[..., str]]] = {"join": _joined, "replace": _replace}
+BOUNDED_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
+    "join": _joined,
+    "replace": _replace,
+    **{name: _searching(name) for name in ("strip", "lstrip", "rstrip", "rfind", "rindex", "rpartition", "rsplit")},
+}
 """Methods of texts that replace Python's."""
 
 BOUNDED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -152,7 +202,9 @@ BOUNDED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "indent": _indent,
     "join": _join,
     "replace": _replace,
+    "round": _round,
     "slice": _counted(FILTERS["slice"]),
     "sum": _sum,
+    "trim": _trim,
 }
 """Filters that replace Jinja's."""

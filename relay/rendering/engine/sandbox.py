@@ -2,19 +2,23 @@
 
 Jinja's own sandbox keeps templates away from Python, but limits neither the size of a value nor the length of a run.
 Here methods and filters are on a list, operators are checked before they make a value (`safe_ops`), and every loop,
-macro and value that is made, read, compared or printed is charged (`metering`, `budget`).
+macro and value that is made, read, compared or printed is charged (`metering`, `budget`). Jinja computes nothing while
+it compiles: what it would compute then is charged to no run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from jinja2 import ChainableUndefined, nodes
+from jinja2 import ChainableUndefined, TemplateSyntaxError, nodes
+from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS as JINJA
+from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Cycler, Joiner, Namespace
+from jinja2.utils import Cycler, Joiner, Namespace, missing
 
+from relay.rendering.context import AlertList
 from relay.rendering.engine.budget import current_run
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.metering import Metering
@@ -36,25 +40,73 @@ _STR_METHODS: Final = frozenset(
 )
 JINJA_FILTERS: Final = frozenset(
     "abs capitalize count d default dictsort filesizeformat first float groupby int items last length "  # noqa: SIM905
-    "list lower map max min reject rejectattr reverse round select selectattr sort string title trim truncate unique "
+    "list lower map max min reject rejectattr reverse select selectattr sort string title truncate unique "
     "upper urlencode wordcount".split()
 )
 """Jinja's own filters that templates may use as they are."""
+
+
+_MOST_LEVELS: Final = 60
+"""How deeply tags and expressions may nest: Python's compiler takes 100 levels of indentation and 200 of brackets."""
+
+_TOO_DEEP: Final = "tags or expressions are nested too deeply; move a part of the file into a macro"
+_LONGEST_NAME: Final = 100
+
+_OWNERS_READ: Final = (str, list, tuple)
+"""The types whose methods read all of the value."""
+
+
+class AbsentValue(ChainableUndefined):
+    """A value that the incident does not have. Its error does not print what it was looked up by, however large."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        name = self._undefined_name
+        shown = repr(name[:_LONGEST_NAME]) if isinstance(name, str) else f"of this {type(name).__name__}"
+        owner = "" if isinstance(self._undefined_obj, type(missing)) else type(self._undefined_obj).__name__
+        return f"{owner} has no attribute {shown}" if owner else f"{shown} is undefined"
+
+
+class TemplateNamespace(Namespace):
+    """Jinja's namespace, which prints nothing: it can hold itself."""
+
+    def __repr__(self) -> str:
+        """Print nothing."""
+        return ""
+
+
+class RuntimeCodeGenerator(CodeGenerator):
+    """Computes nothing while it compiles."""
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        if not isinstance(node, nodes.TemplateData):
+            raise nodes.Impossible
+        return super()._output_child_to_const(node, frame, finalize)
 
 
 class TemplateSandbox(ImmutableSandboxedEnvironment):
     """The Jinja environment of all templates of one library."""
 
     intercepted_binops = CHECKED_OPERATORS
+    code_generator_class = RuntimeCodeGenerator
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            undefined=ChainableUndefined, finalize=printed, extensions=[TagExtension], autoescape=False, **options
+            undefined=AbsentValue,
+            finalize=printed,
+            extensions=[TagExtension],
+            autoescape=False,
+            optimized=False,
+            **options,
         )
         filters = {**{name: JINJA[name] for name in JINJA_FILTERS}, **BOUNDED_FILTERS, **FILTERS}
         self.filters = {name: charged(filter_) for name, filter_ in filters.items()}
         self.tests = {name: charged(test) for name, test in dict[str, Any](self.tests).items()}
-        self.globals = {"range": bounded_range, "namespace": Namespace, "cycler": Cycler, "joiner": Joiner}
+        self.globals = {"range": bounded_range, "namespace": TemplateNamespace, "cycler": Cycler, "joiner": Joiner}
 
     def join_path(self, template: str, parent: str) -> str:
         """Find a bare name beside the file that names it."""
@@ -64,7 +116,16 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         """Prefer a mapping's entries to its methods: `entry.items` is the entry's `items`."""
         if isinstance(obj, dict) and attribute in obj:
             return obj[attribute]
+        if isinstance(obj, AlertList):  # its attributes are made of all its alerts
+            current_run().charge(len(obj))
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Charge a lookup for hashing its key, and for each part of a path such as `map(attribute="a.b")`."""
+        current_run().charge_values(argument)
+        if isinstance(obj, AlertList) and isinstance(argument, str):
+            return self.getattr(obj, argument)
+        return super().getitem(obj, argument)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Allow only cheap methods of plain values."""
@@ -87,16 +148,30 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, TagExtension):
             return obj(*args, **{name: value for name, value in kwargs.items() if name == "caller"})
-        if isinstance(owner, str):
-            current_run().charge_values(owner, *args)
-            if bounded := BOUNDED_METHODS.get(getattr(obj, "__name__", "")):
-                return bounded(owner, *args, **kwargs)
-        return super().call(context, obj, *args, **kwargs)
+        run = current_run()
+        run.made((args, kwargs))  # a macro can keep them
+        if owner is not None:
+            run.charge_values(*((owner,) if isinstance(owner, _OWNERS_READ) else ()), *args, *kwargs.values())
+        if isinstance(owner, str) and (bounded := BOUNDED_METHODS.get(getattr(obj, "__name__", ""))):
+            return bounded(owner, *args, **kwargs)
+        return run.made(super().call(context, obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Check the operands, then calculate."""
         check_operands(operator, left, right)
-        return super().call_binop(context, operator, left, right)
+        return current_run().made(super().call_binop(context, operator, left, right))
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """Parse a source; whatever stops the parser becomes a fault with a line."""
+        parser = Parser(self, source, name, filename)
+        try:
+            tree = parser.parse()
+        except (RecursionError, ValueError) as error:
+            message = _TOO_DEEP if isinstance(error, RecursionError) else "a number with too many digits"
+            raise TemplateSyntaxError(message, parser.stream.current.lineno, name, filename) from error
+        if too_deep := next((node for node, depth in _walk(tree) if depth > _MOST_LEVELS), None):
+            raise TemplateSyntaxError(_TOO_DEEP, too_deep.lineno, name, filename)
+        return tree
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         """Add the metering before Jinja turns the template into code."""
@@ -104,3 +179,12 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         Metering(extension).visit(source)
         source.set_environment(self)
         return super()._generate(source, *args, **kwargs)
+
+
+def _walk(tree: nodes.Node) -> Iterator[tuple[nodes.Node, int]]:
+    """Every node with its depth, without recursion."""
+    pending = [(tree, 0)]
+    while pending:
+        node, depth = pending.pop()
+        yield node, depth
+        pending += ((child, depth + 1) for child in node.iter_child_nodes())

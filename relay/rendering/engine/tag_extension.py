@@ -13,7 +13,7 @@ No line moves, so that faults name the right line.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any, Final, TypeVar
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -31,14 +31,18 @@ from relay.rendering.engine.raw_yaml import InvalidBlocks, parse_blocks
 
 _TAG: Final = r"\{%(?!-?\s*(?:raw|pre|blocks)\b)(?:(?!%\}).)*%\}|\{#(?:(?!#\}).)*#\}"
 _LAYOUT: Final = re.compile(
-    r"(?P<blocks>\{%-?\s*blocks\s*-?%\})(?P<yaml>.*?)(?=\{%-?\s*endblocks\b)"
-    r"|(?P<kept>\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\b|\{%-?\s*pre\s*-?%\}.*?\{%-?\s*endpre\b)"
+    r"(?P<blocks>\{%-?\s*blocks\s*-?%\})(?P<yaml>.*?)(?=\{%-?\s*endblocks\b|(?P<unclosed>\Z))"
+    r"|(?P<kept>\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\b|\Z)|\{%-?\s*pre\s*-?%\}.*?(?:\{%-?\s*endpre\b|\Z))"
     rf"|(?P<line>^[ \t]*(?:(?:{_TAG})[ \t]*)+\n)"
-    r"|(?P<comment>\{#.*?#\})"
+    r"|(?P<comment>\{#.*?(?:#\}|\Z))"
+    r"|(?P<open>\{%(?:(?!%\}).)*\Z)"  # what is never closed reaches to the end: it is read once, not from each sign on
     r"|(?P<indentation>^[ \t]+)",
     re.MULTILINE | re.DOTALL,
 )
 _LAST_END: Final = re.compile(r"([-+]?[%#]\})[ \t]*\n\Z")
+
+_MOST_TOKENS: Final = 20_000
+"""Words and signs inside the tags of one file; relay's own card has about 1,200."""
 
 T = TypeVar("T")
 
@@ -52,9 +56,13 @@ class TagExtension(Extension):
         """Remove the layout of the file, and characters that relay's marks are made of."""
         return _LAYOUT.sub(_without_layout, without_marks(source))
 
-    def filter_stream(self, stream: TokenStream) -> Iterable[Token]:
-        """Give every token its position, so that faults can name it."""
-        return with_positions(stream)
+    def filter_stream(self, stream: TokenStream) -> Iterator[Token]:
+        """Give every token its position, so that faults can name it; a file with too many takes seconds to compile."""
+        for count, token in enumerate(with_positions(stream)):
+            if count > _MOST_TOKENS:
+                message = f"more than {_MOST_TOKENS:,} words and signs inside tags; move a part of the file into another"
+                raise TemplateSyntaxError(message, token.lineno, stream.name, stream.filename)
+            yield token
 
     def parse(self, parser: Parser) -> nodes.Node:
         """Parse one tag, from its name on."""
@@ -84,9 +92,14 @@ class TagExtension(Extension):
             current_run().record(error)
             return ""
 
-    def charge(self, amount: int) -> None:
-        """Charge for a turn of a loop or a call of a macro."""
+    def charge(self, amount: int, value: T | None = None) -> T | None:
+        """Charge for a turn of a loop, a call of a macro or a test of an item; return the value."""
         current_run().charge(amount)
+        return value
+
+    def made(self, value: Any) -> Any:
+        """Bound and charge a list, tuple or dict that the template writes, and return it."""
+        return current_run().made(value)
 
     def charge_value(self, value: T) -> T:
         """Charge for comparing or looking up this value, and return it."""
@@ -156,7 +169,7 @@ class TagExtension(Extension):
 
 
 def _without_layout(match: re.Match[str]) -> str:
-    if match["blocks"]:
+    if match["blocks"] and match["unclosed"] is None:
         return f"{match['blocks']}{{% raw %}}{match['yaml']}{{% endraw %}}"
     if match["line"]:
         # The line break moves into the last tag: it prints nothing there, and still counts as a line.

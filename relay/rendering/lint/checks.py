@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final, Literal
 
 from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
@@ -37,7 +38,9 @@ _NO_VARIABLE: Final[Mapping[str, str]] = {
 }
 """What to write instead of variables that people expect."""
 
-_TOO_DEEP: Final = "tags are nested too deeply; move a part of the file into a macro"
+_MOST_FAULTS: Final = 100
+"""Faults of one kind in one file: to look for a similar name takes a while."""
+
 _MOST_PARENTS: Final = 20
 
 TemplateRole = Literal["card", "entry"]
@@ -50,7 +53,7 @@ _VARIABLES: Final[Mapping[TemplateRole, frozenset[str]]] = {
 
 
 class _File:
-    """A template file that parses; raises `TemplateSyntaxError` or `RecursionError` for any other."""
+    """A template file that parses; raises `TemplateSyntaxError` for any other."""
 
     def __init__(self, environment: Environment, name: str, source: str) -> None:
         self.environment, self.name, self.source = environment, name, source
@@ -87,33 +90,33 @@ def file_faults(
     except TemplateSyntaxError as error:
         yield syntax_fault(name, source, error)
         return
-    except RecursionError:
-        yield Fault(file=name, message=_TOO_DEEP)
-        return
-    yield from _missing_templates(file)
-    yield from _unknown_attributes(file, warning=not strict)
-    yield from _missing_imports(file, warning=not strict)
-    yield from _never_shown(file)
-    if role == "entry":
-        yield from _beyond_a_paragraph(file)
-    yield from _unknown_filters_and_tests(file)
+    rules = (
+        _missing_templates(file),
+        _unknown_attributes(file, warning=not strict),
+        _missing_imports(file, warning=not strict),
+        _never_shown(file),
+        _beyond_a_paragraph(file) if role == "entry" else (),
+        _unknown_filters_and_tests(file),
+    )
+    for rule in rules:
+        yield from islice(rule, _MOST_FAULTS)
     try:
         environment.compile(file.tree, name, name)
     except TemplateSyntaxError as error:  # what Jinja rejects only in a tree that parses, as two blocks of one name
         yield file.fault(error.lineno, jinja_message(error.message or ""))
         return
-    except RecursionError:
-        yield file.fault(1, _TOO_DEEP)
+    except Exception as error:  # noqa: BLE001  Python's own compiler has limits too
+        yield file.fault(1, f"Python cannot compile this: {error}; it may be nested too deeply or too large")
         return
     if role:
-        yield from _unknown_variables(file, _VARIABLES[role], warning=not strict)
+        yield from islice(_unknown_variables(file, _VARIABLES[role], warning=not strict), _MOST_FAULTS)
 
 
 def unused_files(environment: Environment, sources: Mapping[str, str], rendered: Collection[str]) -> Iterator[Fault]:
     """Warn of each file that relay does not render by its name (`rendered`) and no other file names."""
     named: set[str] = set()
     for name, source in sources.items():
-        with suppress(TemplateSyntaxError, RecursionError):
+        with suppress(TemplateSyntaxError):
             templates = _File(environment, name, source).named_templates()
             named |= {template.rpartition("/")[2] for _, template in templates}
     for name in sources:
@@ -230,7 +233,7 @@ def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
     source = _source(file.environment, file.environment.join_path(template.value, file.name))
     try:
         return None if source is None else file.environment.parse(source)
-    except (TemplateSyntaxError, RecursionError):
+    except TemplateSyntaxError:
         return None
 
 

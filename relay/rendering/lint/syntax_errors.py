@@ -15,8 +15,8 @@ _JINJA_PAIRS: Final = frozenset({"block", "call", "filter", "for", "if", "macro"
 _PAIRS: Final = (_JINJA_PAIRS - {"raw"}) | {name for name, kind in BLOCK_TAGS.items() if kind.value.has_end}
 _TAGS: Final = _JINJA_PAIRS | {"extends", "from", "import", "include"} | BLOCK_TAGS.keys()
 
-_HIDDEN: Final = re.compile(r"\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}", re.DOTALL)
-_TAG: Final = re.compile(r"\{%[-+]?\s*(?P<name>\w+)(?P<rest>.*?)%\}", re.DOTALL)
+_HIDDEN: Final = re.compile(r"\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\s*-?%\}|\Z)", re.DOTALL)
+_TAG: Final = re.compile(r"\{%[-+]?\s*(?P<name>\w+)(?P<rest>.*?)(?:%\}|\Z)", re.DOTALL)
 _INNERMOST: Final = re.compile(r"The innermost block that needs to be closed is '(\w+)'")
 _UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
 _UNEXPECTED: Final = re.compile(
