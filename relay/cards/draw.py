@@ -50,8 +50,25 @@ def draw_step(
     configuration: Configuration, context: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
 ) -> DrawnStep:
     """The message of a step that is begun."""
-    if step.update.cards:
-        context = replace(context, card=step.update.cards[0])
+    return drawn_step(context, step, render_step(configuration, context, step, link, now))
+
+
+def drawn_step(context: CardContext, step: SlackStep, rendered: RenderedMessage) -> DrawnStep:
+    """What a step sends, given its message."""
+    context, fingerprint = _as_left(context, step), rendered.message.fingerprint
+    return DrawnStep(
+        context=context,
+        rendered=rendered,
+        shown=shown_root(context, fingerprint),
+        needs_call=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
+    )
+
+
+def render_step(
+    configuration: Configuration, context: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
+) -> RenderedMessage:
+    """Render the message of a step that is begun. Everything but `link` can be pickled, and so can the result."""
+    context = _as_left(context, step)
     card, tag_labels = context.card, configuration.rulebook.tag_labels
     incident = read_episode(context.incident_state.record, card.episode, tag_labels)
     before = card.previous
@@ -65,16 +82,13 @@ def draw_step(
     if isinstance(step, PostReply):
         request = RenderRequest(variables=variables, mentions=step.reply.targets)
         entries = [entry_variables(entry, now, incident.started) for entry in step.reply.entries]
-        rendered = render_reply(configuration.library, card.options.template, request, entries)
-    else:
-        rendered = _draw_card(configuration, context, incident, variables, link)
-    fingerprint = rendered.message.fingerprint
-    return DrawnStep(
-        context=context,
-        rendered=rendered,
-        shown=shown_root(context, fingerprint),
-        needs_call=not (isinstance(step, Edit) and fingerprint == step.shown_hash),
-    )
+        return render_reply(configuration.library, card.options.template, request, entries)
+    return _draw_card(configuration, context, incident, variables, link)
+
+
+def _as_left(context: CardContext, step: SlackStep) -> CardContext:
+    """The context as the step leaves it."""
+    return replace(context, card=step.update.cards[0]) if step.update.cards else context
 
 
 def _draw_card(

@@ -7,18 +7,19 @@ from typing import assert_never
 
 import structlog
 
-from relay.cards.draw import PermalinkBuilder, draw_step
+from relay.cards.draw import PermalinkBuilder, draw_step, drawn_step, render_step
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
 from relay.cards.send import Edit, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
+from relay.delivery.render_process import RenderProcess, TemplateAbandoned
 from relay.delivery.supervision import save_result
 from relay.http.session import check_before_send
 from relay.metrics import MessageKind
 from relay.model.errors import LeaseLost, StoreError
-from relay.rendering.request import RenderedMessage
+from relay.rendering.request import RenderedMessage, TemplateFailure
 from relay.slack.message import Marker, Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
@@ -76,23 +77,31 @@ class PreparedCall:
 class Executor:
     """Makes calls, each for another card; many may be in progress."""
 
-    def __init__(self, shared: DeliveryContext, live: Callable[[], Configuration], link: PermalinkBuilder) -> None:
-        """`live` returns the live configuration, `link` the address of a message."""
+    def __init__(
+        self, shared: DeliveryContext, live: Callable[[], Configuration], link: PermalinkBuilder, process: RenderProcess
+    ) -> None:
+        """`live` returns the live configuration, `link` the address of a message; `process` renders."""
+        self._process = process
         self._shared = shared
         self._live = live
         self._link = link
 
-    def prepare(self, context: CardContext, step: SlackStep) -> PreparedCall:
+    async def prepare(self, context: CardContext, step: SlackStep) -> PreparedCall:
         """Render what the step says; nothing is sent yet.
 
         Raises Exception: not even the built-in templates can render it. Call `record_unrendered` with it.
         """
-        now = self._shared.clock.now()
+        now, configuration = self._shared.clock.now(), self._live()
         try:
-            drawn = draw_step(self._live(), context, step, self._link, now)
+            rendered = await self._process.render(configuration, context, step, self._link, now)
+        except TemplateAbandoned as abandoned:
+            failure = TemplateFailure(file=f"{context.card.options.template}/", line=0, message=str(abandoned))
+            rendered = render_step(configuration.without_templates, context, step, self._link, now)
+            rendered = replace(rendered, failures=(failure,))
         except Exception:
             log.exception("render_failed", builtin=False, **card_fields(context.card))
-            drawn = draw_step(self._live().without_templates, context, step, self._link, now)
+            rendered = render_step(configuration.without_templates, context, step, self._link, now)
+        drawn = drawn_step(context, step, rendered)
         self._report_failures(drawn.context.card, drawn.rendered)
         return PreparedCall(
             context=drawn.context,

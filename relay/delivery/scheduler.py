@@ -120,7 +120,7 @@ class Scheduler:
         if not isinstance(picked, tuple):
             moments = (picked, *limited.values(), self._shared.backoff.retry_at())
             return min((moment for moment in moments if moment is not None), default=None)
-        self._hand_over(*picked, tasks=tasks)
+        await self._hand_over(*picked, tasks=tasks)
         return now
 
     def _limited_channels(self) -> dict[str, float]:
@@ -150,21 +150,27 @@ class Scheduler:
             lease=self._shared.lease,
         )
 
-    def _hand_over(self, context: CardContext, step: Step, tasks: asyncio.TaskGroup) -> None:
+    async def _hand_over(self, context: CardContext, step: Step, tasks: asyncio.TaskGroup) -> None:
         self._served += 1
         if isinstance(step, NothingToSend):
             self._record_skipped(context, step)
             return
         card, channel = context.card.id, context.channel.ref
-        work = self._shared.backoff.run_isolated(card, self._prepare(context, step), card_fields(context.card))
-        task = tasks.create_task(work, name=f"{self._work} of card {card}")
-        # In a callback, since a task that is cancelled before it begins runs nothing.
-        task.add_done_callback(lambda _: self._finish(card, channel))
         self._shared.slack.breaker.calls_in_flight += 1
         self._cards.add(card)
         self._last_channel = channel
         if self._work == "post":
             self._busy_channels.add(channel)
+        try:
+            prepared = await self._prepare(context, step)
+        except BaseException:
+            self._must_recover = True
+            self._release(card, channel)
+            raise
+        work = self._shared.backoff.run_isolated(card, prepared, card_fields(context.card))
+        task = tasks.create_task(work, name=f"{self._work} of card {card}")
+        # In a callback, since a task that is cancelled before it begins runs nothing.
+        task.add_done_callback(lambda _: self._finish(card, channel))
 
     def _record_skipped(self, context: CardContext, step: NothingToSend) -> None:
         log.info("nothing_to_send", reason=step.reason, **card_fields(context.card))
@@ -174,9 +180,10 @@ class Scheduler:
             self._shared.doubts[context.channel.ref] += 1
             self._shared.wake_all()  # it is to be searched for at once
 
-    def _prepare(self, context: CardContext, step: SlackStep) -> Callable[[], Awaitable[None]]:
+    async def _prepare(self, context: CardContext, step: SlackStep) -> Callable[[], Awaitable[None]]:
+        """Render before the next card is picked: only then it is known whether the step needs a call."""
         try:
-            call = self._executor.prepare(context, step)
+            call = await self._executor.prepare(context, step)
         except Exception as error:  # noqa: BLE001  `record_unrendered` logs it
             return partial(self._executor.record_unrendered, context, step, error)
         if call.needs_call:
@@ -187,6 +194,9 @@ class Scheduler:
     def _finish(self, card: int, channel: str) -> None:
         if card in self._shared.backoff.skipped_cards:
             self._must_recover = True  # the card's work may have stopped halfway
+        self._release(card, channel)
+
+    def _release(self, card: int, channel: str) -> None:
         self._shared.slack.breaker.calls_in_flight -= 1
         self._cards.discard(card)
         self._busy_channels.discard(channel)

@@ -18,6 +18,7 @@ from relay.delivery.channels import ChannelResolver
 from relay.delivery.context import DeliveryContext
 from relay.delivery.executor import Executor
 from relay.delivery.reconciler import Reconciler
+from relay.delivery.render_process import RenderProcess
 from relay.delivery.repair import Repair
 from relay.delivery.scheduler import Scheduler
 from relay.delivery.supervision import supervise
@@ -65,7 +66,8 @@ class DeliveryService:
             metrics=metrics or Metrics(),
             backoff=CardBackoff(clock),
         )
-        executor = Executor(self._shared, live, self.message_link)
+        self._render_process = RenderProcess()
+        executor = Executor(self._shared, live, self.message_link, self._render_process)
         self._channels = ChannelResolver(self._shared)
         self._reconciler = Reconciler(self._shared)
         self._repair = Repair(self._shared)
@@ -119,6 +121,7 @@ class DeliveryService:
             await self._deliver(stopping)
         finally:
             self.delivering = False
+            await self._render_process.close()
 
     async def _deliver(self, stopping: asyncio.Event) -> None:
         supervised = (

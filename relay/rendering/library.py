@@ -52,6 +52,8 @@ class TemplateOutput:
 class TemplateLibrary:
     """All templates: the operator's, and the packaged ones behind them. A route can name one of `folders`.
 
+    `has_own_templates` is False if the operator has none, or only copies of the packaged ones.
+
     Names are `folder/file.j2`. A broken file breaks no other: only running it raises `TemplateFailed`.
     """
 
@@ -60,6 +62,7 @@ class TemplateLibrary:
         self._loader = _Loader(sources, packaged or {})
         self._environment = TemplateSandbox(loader=self._loader, cache_size=-1, auto_reload=False)
         self.folders = self._loader.folders - {_PACKAGED}
+        self.has_own_templates = self._loader.has_own
         self._broken: dict[str, TemplateFailure] = {}
         self._compiled: dict[str, Template] = {}
         for name in sorted(self._loader.names(self.folders)):
@@ -110,6 +113,7 @@ class _Loader(BaseLoader):
         self.folders = frozenset({DEFAULT_FOLDER, _PACKAGED, *self._own_folders, *_folders(packaged)})
         self.own = {name: without_marks(source) for name, source in own.items()}
         self._packaged = {name: without_marks(source) for name, source in packaged.items()}
+        self.has_own = any(packaged.get(name) != source for name, source in own.items())
 
     def names(self, folders: Iterable[str]) -> set[str]:
         """Every name that a template can have."""

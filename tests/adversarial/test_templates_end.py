@@ -1,99 +1,310 @@
 """Templates always end: whatever a template calls, and with whatever values, it costs little time and memory.
 
 The values are small to write and large to read: lists that hold one list many times, long texts, numbers that ask for
-many digits. They meet every filter, test, function and method that a template can call, and every statement.
+many digits. They meet every filter, test, function and method that a template can call, and every statement. Times are
+processor times of a process of its own, so that a busy machine changes no verdict.
 """
 
-import re
+import random
+from itertools import product
 
 import pytest
 
 from relay.rendering.engine.sandbox import TemplateSandbox
+from relay.routes.channel_template import parse_expression
 from tests.support.template_cost import template_costs
 
 MOST_SECONDS, MOST_BYTES = 2.0, 200 << 20
 
+SAMPLE = 10
+"""How many values and arguments each callable meets, except in `make soak`."""
+
 SANDBOX = TemplateSandbox()
 
-KNOT = (
-    "{% set ns = namespace(t=(1,), u=(1,)) %}{% for i in range(16) %}"
+PRELUDE = (
+    "{% set ns = namespace(t=(1,), u=(1,)) %}{% for i in range(15) %}"
     "{% set ns.t = (ns.t, ns.t) %}{% set ns.u = (ns.u, ns.u) %}{% endfor %}"
+    "{% set row = ['x' * 9000] * 300 %}{% set long = 'aB ' * 10000 %}{% set same = 'a' * 45000 %}"
+    "{% set sought = 'a' * 20000 ~ 'b' ~ 'a' * 20000 %}{% section %}x{% endsection %}"
 )
-"""Two equal tuples, small in memory, each of them with 65,536 entries to read."""
-
-WIDE = "{% set row = ['x' * 9000] * 300 %}"
-"""A list that is long to print."""
-
-LONG = "{% set long = 'aB ' * 30000 %}{% set same = 'a' * 45000 %}{% set sought = 'a' * 20000 ~ 'b' ~ 'a' * 20000 %}"
+"""`ns.t` and `ns.u` are equal, small in memory, and each has 32,768 entries to read; `row` is long to print."""
 
 VALUES = ("ns.t", "row", "long", "same", "5", "-1.5", "incident.alerts", "incident", "tags", "'9' * 5000", "ns", "none")
-ARGUMENTS = ("ns.u", "row", "sought", "1000000000", "-1000000000", "'a.' * 9000", "'a,' * 9000", "99000, true")
-"""Positional arguments, for whatever they mean to what is called."""
-
-METHODS = sorted(
-    {(type(value).__name__, name) for value in ("", (), [], {}, range(0)) for name in dir(value) if name[0] != "_"}
+ARGUMENTS = (
+    *(
+        "",
+        "(ns.u)",
+        "(row)",
+        "(sought)",
+        "(1000000000)",
+        "(-1000000000)",
+        "('a.' * 9000)",
+        "(99000, true)",
+        "(5, long)",
+    ),
+    *("(sought, sought)", "(('x', same), long)", "(ns.t, ns.u)", "(attribute='a.' * 9000 ~ 'a')", "('x', 'upper')"),
 )
-OWNERS = {
-    "str": ("long", "same"),
-    "tuple": ("ns.t",),
-    "list": ("row",),
-    "dict": ("incident", "{1: ns.t}"),
-    "range": ("range(1000)",),
+
+FILTERS = [f"{{value}} | {name}{{arguments}}" for name in SANDBOX.filters]
+MAPS = [f"{{value}} | map('{name}') | list" for name in SANDBOX.filters]
+TESTS = [f"{{value}} is {name}{{arguments}}" for name in SANDBOX.tests if name.isidentifier()]
+METHODS = [
+    f"({{value}}).{name}{{arguments}}"
+    for owner in ("", (), [], {}, range(0))
+    for name in dir(owner)
+    if name[0] != "_" and SANDBOX.is_safe_attribute(owner, name, getattr(owner, name))
+]
+FUNCTIONS = [f"{name}{{arguments}}" for name in (*SANDBOX.globals, "cycler(ns.t, ns.u).next", "joiner(long)")]
+OPERATORS = [
+    f"{{value}} {sign} {other}"
+    for sign in ("+", "-", "*", "/", "//", "%", "**", "~", "==", "<", "in", "and")
+    for other in ("ns.u", "row", "long", "10 ** 9", "-5", "(10 ** 50)")
+]
+
+
+def often(expression, times=1):
+    """Evaluate it in a tag, so that an error does not end the rest."""
+    tag = f"{{% section %}}{{% if {expression} %}}{{% endif %}}{{% endsection %}}"
+    return f"{{% for _ in range({times}) %}}{tag}{{% endfor %}}" if times > 1 else tag
+
+
+def over(sources):
+    """Those that took too much, with what they took."""
+    sources = list(sources)
+    costs = template_costs(sources)
+    return [
+        (source.removeprefix(PRELUDE)[:300], str(cost))
+        for source, cost in zip(sources, costs, strict=True)
+        if cost.signal or cost.seconds > MOST_SECONDS or cost.memory > MOST_BYTES
+    ]
+
+
+def expressions(form):
+    arguments = ARGUMENTS if "{arguments}" in form else ("",)
+    return [form.format(value=value, arguments=each) for value, each in product(VALUES, arguments)]
+
+
+ALL_FORMS = {
+    "filters": FILTERS,
+    "map": MAPS,
+    "tests": TESTS,
+    "methods": METHODS,
+    "functions": FUNCTIONS,
+    "operators": OPERATORS,
 }
 
 
-def often(expression, times=40):
-    """Evaluate it again and again; each time in a tag, so that an error does not end the rest."""
-    return f"{{% for _ in range({times}) %}}{{% section %}}{{% if {expression} %}}{{% endif %}}{{% endsection %}}{{% endfor %}}"
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALL_FORMS)
+def test_whatever_a_template_calls_ends_soon(kind):
+    """Each callable, a sample of values and arguments, once."""
+    chosen = random.Random(kind)
+    groups = [chosen.sample(all_of, min(SAMPLE, len(all_of))) for all_of in map(expressions, ALL_FORMS[kind])]
+    assert not over(PRELUDE + "".join(map(often, group)) for group in groups)
 
 
-def calls(template):
-    """Expressions with each value, alone and with each argument."""
-    for value in VALUES:
-        yield template.format(value=value, arguments="")
-        for arguments in ARGUMENTS:
-            yield template.format(value=value, arguments=f"({arguments})")
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", ALL_FORMS)
+def test_every_combination_ends_soon_however_often_it_is_repeated(kind):
+    assert not over(PRELUDE + often(each, 1000) for form in ALL_FORMS[kind] for each in expressions(form))
 
 
-def filter_sources():
-    for name in SANDBOX.filters:
-        yield name, calls(f"{{value}} | {name}{{arguments}}")
-        yield f"map({name})", [f"{value} | map('{name}') | list" for value in ("row", "ns.t", "long", "incident.alerts")]
-    for name in ("map", "sort", "groupby", "join", "sum", "max", "unique", "selectattr"):
-        path = "'" + "a." * 9000 + "a'"
-        yield f"{name}(attribute)", [f"(range(1000) | list) | {name}(attribute={path})"]
+KNOTS = {
+    "namespace": "{% for i in range(60) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}",
+    "list": "{% for i in range(60) %}{% set ns.t = [ns.t, ns.t] %}{% endfor %}",
+    "mapping": "{% for i in range(60) %}{% set ns.t = {1: ns.t, 2: ns.t} %}{% endfor %}",
+    "product": "{% for i in range(60) %}{% set ns.t = [ns.t] * 2 %}{% endfor %}",
+    "sum": "{% for i in range(60) %}{% set ns.t = [ns.t] + [ns.t] %}{% endfor %}",
+    "names": "{% set k = (1,) %}" + "{% set k = (k, k) %}" * 60 + "{% set ns.t = k %}",
+    "varargs": "{% macro m() %}{% set ns.t = varargs %}{% endmacro %}"
+    "{% for i in range(60) %}{{ m(ns.t, ns.t) }}{% endfor %}",
+    "kwargs": "{% macro m() %}{% set ns.t = kwargs %}{% endmacro %}"
+    "{% for i in range(60) %}{{ m(a=ns.t, b=ns.t) }}{% endfor %}",
+    "namespaces": "{% for i in range(60) %}{% set ns.t = namespace(a=ns.t, b=ns.t) %}{% endfor %}",
+    "itself": "{% set ns.t = [ns] %}{% set ns.u = [ns] %}{% set ns.ns = ns %}",
+    "cycler": "{% for i in range(60) %}{% set ns.t = cycler(ns.t, ns.t).items %}{% endfor %}",
+    "items": "{% for i in range(60) %}{% set ns.t = {1: ns.t, 2: ns.t}.items() | list %}{% endfor %}",
+    "batch": "{% for i in range(60) %}{% set ns.t = [ns.t, ns.t] | batch(2, ns.t) | list %}{% endfor %}",
+    "fill": "{% for i in range(60) %}{% set ns.t = [1] | slice(2, ns.t) | list %}{% endfor %}",
+    "groups": "{% for i in range(60) %}{% set ns.t = [ns.t, ns.t] | groupby('a') %}{% endfor %}",
+    "map": "{% for i in range(60) %}{% set ns.t = [1, 2] | map('default', ns.t) %}{% endfor %}",
+    "fromkeys": "{% for i in range(60) %}{% set ns.t = {}.fromkeys([1, 2], ns.t) %}{% endfor %}",
+    "chain": "{% for i in range(300) %}{% set ns.t = ns.t" + " | map('upper')" * 40 + " %}{% endfor %}",
+    "deep": "{% for i in range(1000) %}{% set ns.t = " + "(" * 40 + "ns.t" + ",)" * 40 + " %}{% endfor %}",
+}
+READS = (
+    *("{}.get(ns.t)", "{}[ns.t]", "{ns.t: 1}", "ns.t == ns.u", "ns.t in [ns.u]", "ns.t is eq ns.u", "[].index(ns.t)"),
+    *(
+        "ns.t | string",
+        "ns.t ~ ''",
+        "'%s' % [ns.t]",
+        "'%s' | format(ns.t)",
+        "[ns.t, ns.u] | unique",
+        "ns.t()",
+        "ns.t.x()",
+    ),
+    *("[[ns.t], [ns.u]] | sort", "[ns.t].count(ns.u)", "[ns.t][ns.t]", "loop.changed(ns.t)", "'x' | truncate(ns.t)"),
+)
 
 
-def test_sources():
-    for name in SANDBOX.tests:
-        if re.fullmatch(r"\w+", name):
-            yield name, calls(f"{{value}} is {name}{{arguments}}")
+def knot_source(knot):
+    """Make one, make an equal one, print and read them."""
+    begin = "{% set ns = namespace(t=(1,), u=(1,)) %}{% section %}" + knot + "{% endsection %}"
+    copy = "{% set ns.v = ns.t %}{% set ns.t = (1,) %}" + knot + "{% set ns.u = ns.v %}"
+    printed = "{% section %}{{ ns.t }}{% endsection %}{% section %}{{ ns }}{% endsection %}"
+    reads = "{% for i in range(3) %}" + "".join(map(often, READS)) + "{% endfor %}"
+    return begin + "{% section %}" + copy + "{% endsection %}" + printed + reads
 
 
-def method_sources():
-    for owner, name in METHODS:
-        for value in OWNERS[owner]:
-            arguments = ("", *ARGUMENTS, "ns.t, ns.u", "sought, sought", "('x', same), long")
-            yield f"{owner}.{name}", [f"({value}).{name}({each})" for each in arguments]
+def test_nothing_that_a_template_builds_is_endless_to_read():
+    assert not over(map(knot_source, KNOTS.values()))
 
 
-SMALL_SAMPLE = 6
-"""How many sources the quick test measures in one process of their own; the others are left to `make soak`."""
+FORMATS = [
+    '"%1000000000s" | format("x")',
+    '"%.1000000000f" | format(1)',
+    '"%(a)1000000000s" | format(a="x")',
+    '"%(a)-1000000000s" | format(a="x")',
+    '"%(a)0.1000000000f" | format(a=1)',
+    '"%(a(b))1000000000s" | format(**{"a(b)": 1})',
+    '"%*d" | format(1000000000, 1)',
+    '"%.*f" | format(1000000000, 1)',
+    '"%-+ #01000000000d" | format(1)',
+    '"%l1000000000d" | format(1)',
+    '"%1000000000%" | format()',
+    '"%1000000000c" | format(65)',
+    '"%1000000000x" % 5',
+    '"%(a)1000000000s" % {"a": 1}',
+    '("%(a)s" * 20000) | format(a="x" * 90000)',
+    '("%s" * 30000) | format(*(["x" * 90000] * 30000))',
+    '("%99s" * 30000) | format(*(["x"] * 30000))',
+    '("%r" * 9) | format(*(["\\U0010ffff" * 30000] * 9))',
+]
 
-PRELUDE = KNOT + WIDE + LONG
+
+@pytest.mark.slow
+def test_every_format_is_bounded():
+    assert not over("{% section %}x{% endsection %}" + often(each, times) for each in FORMATS for times in (1, 1000))
 
 
-def sources_of(groups):
-    """One source for each group: it evaluates all of its expressions, a few times each."""
-    return {name: PRELUDE + "{% section %}x{% endsection %}" + "".join(map(often, each)) for name, each in groups}
+CONSTANTS = [
+    '"x" | indent(99000, first=true)',
+    '"x" * 99000',
+    '["x"] * 99000',
+    "2 ** 500",
+    '"%99s" | format(1)',
+    '"x" | center(99000)',
+    "range(1000) | list",
+    "5 | round(-1000000000)",
+    '1.5 | round(1000000000, "ceil")',
+    '("f" * 90000) | int(0, 16)',
+    '"x" | replace("", "y" * 90000)',
+    "[[1] * 9000] * 9000 == [[1] * 9000] * 9000",
+]
 
 
-def check(sources):
-    costs = dict(zip(sources, template_costs(list(sources.values())), strict=True))
-    over = {
-        name: str(cost)
-        for name, cost in costs.items()
-        if cost.signal or cost.seconds > MOST_SECONDS or cost.memory > MOST_BYTES
-    }
-    assert not over
-    return costs
+@pytest.mark.slow
+def test_constants_cost_nothing_while_a_file_is_compiled():
+    """Once; as often as a file may hold it; and in each of its forms: printed, tested and assigned."""
+    forms = ("{{{{ {} }}}}", "{{% if {} %}}{{% endif %}}", "{{% set x = {} %}}")
+    assert not over(form.format(each) * times for each in CONSTANTS for form in forms for times in (1, 900))
+
+
+def block(inside, times):
+    return inside * (times // len(inside) + 1)
+
+
+SIZE = 250_000
+"""Characters of a file; 256 KiB are allowed."""
+
+UNFINISHED = [
+    *(
+        "{#",
+        "{# ",
+        "{%",
+        "{% \n",
+        "{{",
+        "{{ ",
+        "{% raw %}",
+        "{%raw%}\n",
+        "{% pre %}",
+        "{% blocks %}",
+        "{% blocks %}\n- ",
+    ),
+    *("{% a ", "{% if x %}", "{% for x in y %}\n", "{% set x %}", "{{ '", '{{ "', "((", "{{ (", "{{ [", "{{ {1:"),
+    *(
+        "{{ x|",
+        "{{ x }}",
+        "{{ x|nofilter }}",
+        "{{ incident.nothing }}",
+        "{{ noname }}",
+        "{% include 'no' %}",
+        "{% nope %}",
+    ),
+    *("{% divider %}", "{{ '*<' }}", "{%- ", "-%}", "#}", "%}", "\n", "  \n", "{{ x.y }}", "{{ -", "{{ not ", "{{ x~"),
+]
+FILES = [
+    *(block(each, SIZE) for each in UNFINISHED),
+    *("\n" * 9 + block(each, SIZE - 9) + "%}#}" for each in ("{%\n", "{#\n", "{{\n", "{% raw %}\n")),
+    "{% blocks %}" + "[" * SIZE + "{% endblocks %}",
+    "{% blocks %}" + "- {type: divider}\n" * 14_000 + "{% endblocks %}",
+    "{% blocks %}" + "- &a [*a, *a]\n" * 15_000 + "{% endblocks %}",
+    "{{ " + "9" * SIZE + " }}",
+    "{{ 0x" + "f" * SIZE + " }}",
+    "{{ " + "1e" * 9 + "9" * SIZE + " }}",
+    "{{ x" + "|upper" * 40_000 + " }}",
+    "{{ x" + ".y" * 100_000 + " }}",
+    "{{ x" + "[0]" * 80_000 + " }}",
+    "{{ 1" + "+1" * 100_000 + " }}",
+    "{{ " + "-" * SIZE + "1 }}",
+    "{{ " + "not " * 60_000 + "1 }}",
+    "{% autoescape true %}{{ '<!--' * 9000 }}{% endautoescape %}",
+    *("{% " + tag + " %}" * 1 for tag in ("extends 'card.j2'", "include 'card.j2'", "import 'card.j2' as x")),
+    "text" * 60_000 + "{% include 'card.j2' %}{% include 'card.j2' %}",
+    "{% set l = [0] * 90000 %}{% for i in range(1000) %}{% for j in l if 0 %}{% endfor %}{% endfor %}",
+    "{% for i in range(1000) %}{% for j in range(1000) %}{{ incident.alerts.hosts }}{% endfor %}{% endfor %}",
+    "{% set l = ['x' * 90000] * 25 %}{% for i in range(1000) %}{% section %}{{ l }}{% endsection %}{% endfor %}",
+    "{% for i in range(9000) %}{% section %}x{% divider %}{% endsection %}{% endfor %}",
+    "{% for i in range(1000) %}{% for j in 'nine char' %}{% section %}x{% divider %}{% endsection %}"
+    "{% endfor %}{% endfor %}",
+]
+
+
+@pytest.mark.slow
+def test_no_file_takes_long_to_compile_check_and_render():
+    assert not over(FILES)
+
+
+NESTED = {
+    "if": ("{% if 1 %}", "{% endif %}"),
+    "for": ("{% for x in y %}\n", "{% endfor %}"),
+    "recursive": ("{% for x in y if x recursive %}", "{% endfor %}"),
+    "macro": ("{% macro m() %}", "{% endmacro %}"),
+    "section": ("{% section %}", "{% endsection %}"),
+    "call": ("{% call m() %}", "{% endcall %}"),
+    "set": ("{% set x %}", "{% endset %}"),
+    "brackets": ("(", ")"),
+    "list": ("[", "]"),
+    "choice": ("(1 if x else ", ")"),
+}
+
+
+def nested_source(opening, closing, levels):
+    inner = opening * levels + "1" + closing * levels
+    return "{% section %}x{% endsection %}\n" + (inner if "%" in opening else "{{ " + inner + " }}")
+
+
+def test_deep_nesting_works_or_is_a_fault_with_a_line():
+    sources = [nested_source(*each, levels) for each in NESTED.values() for levels in (10, 25, 45, 90, 300, 3000)]
+    for cost in template_costs(sources):
+        assert not cost.signal
+        assert all(said.split(":")[1] != "0" for said in (*cost.faults, *cost.failures)), cost
+        assert not any("report" in fault for fault in cost.faults)
+
+
+def test_a_channel_expression_makes_no_long_text():
+    with pytest.raises(ValueError, match="limit is 500"):
+        parse_expression("#inc-{{ 'a'" + " | replace('a', 'aaaaaaaaaa')" * 30 + " }}")
+    grows = parse_expression("#inc-{{ 'a'" + " | replace('a', 'aaaaaaaaaa')" * 12 + " }}")
+    assert "limit" in grows.resolve(dict).reason

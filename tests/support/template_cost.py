@@ -1,6 +1,6 @@
 """What templates cost: each is compiled, checked and rendered in a process of its own, which the kernel ends in time.
 
-    python -m tests.support.template_cost < SOURCES    # a JSON list of sources of `card.j2`; prints a JSON list of costs
+python -m tests.support.template_cost < SOURCES    # a JSON list of sources of `card.j2`; prints a JSON list of costs
 """
 
 import os
@@ -10,11 +10,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
-from relay.config.template_files import load_packaged
 from relay.rendering.card import render_card
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.request import RenderRequest
@@ -27,7 +26,7 @@ MOST_SECONDS: Final = 10.0
 class TemplateCost:
     """Seconds of processor time, and bytes of memory beyond what relay itself needs.
 
-    `signal` ended it, if it is not 0; `builtin`: the built-in card replaced the template; `faults` are those of a check.
+    `signal` ended it, if it is not 0; `builtin`: the built-in card replaced the template; `faults` are a check's.
     """
 
     seconds: float
@@ -50,18 +49,18 @@ def template_costs(sources: Sequence[str]) -> list[TemplateCost]:
     return [TemplateCost(**each) for each in orjson.loads(done.stdout)]
 
 
-def _measure(source: str, packaged: TemplateLibrary, request: RenderRequest) -> dict[str, object]:
+def _measure(source: str, request: RenderRequest) -> dict[str, Any]:
     """Fork, compile, check and render there, and read what it has used."""
     reader, writer = os.pipe()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = os.fork()
     if not child:
         os.close(reader)
-        signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)  # SIGVTALRM ends a process that does not handle it
-        library = TemplateLibrary({"incident/card.j2": source}, load_packaged())
+        signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)  # SIGPROF ends a process that does not handle it
+        library = TemplateLibrary({"incident/card.j2": source})
         faults = [str(fault) for fault in library.faults()][:5]
         rendered = render_card(library, "incident", request)
-        failures = [str(failure) for failure in rendered.failures][:5]
+        failures = [str(failure) for failure in rendered.failures][-5:]
         os.write(writer, orjson.dumps({"builtin": rendered.builtin, "failures": failures, "faults": faults}))
         os._exit(0)
     os.close(writer)
@@ -75,11 +74,11 @@ def _measure(source: str, packaged: TemplateLibrary, request: RenderRequest) -> 
 
 def main() -> None:
     """Measure the sources on standard input."""
-    from tests.support.rendering_samples import render_request  # noqa: PLC0415  not typed
+    from tests.support.rendering_samples import packaged, render_request  # noqa: PLC0415  only here
 
-    packaged, request = TemplateLibrary({}, load_packaged()), render_request()
-    render_card(packaged, "incident", request)  # so that everything is imported
-    costs = [_measure(source, packaged, request) for source in orjson.loads(sys.stdin.buffer.read())]
+    request = render_request()
+    render_card(packaged(), "incident", request)  # so that everything is imported
+    costs = [_measure(source, request) for source in orjson.loads(sys.stdin.buffer.read())]
     sys.stdout.buffer.write(orjson.dumps(costs))
 
 

@@ -28,7 +28,7 @@ class Metering(NodeTransformer):
         if isinstance(node.target, nodes.Name) and not self._captures:
             item = nodes.Name(node.target.name, "load")
         node.body = [self._charge(node, node.body), self._print(self._call("mark_item", node.lineno, item)), *node.body]
-        if node.test:  # an item that it rejects has no turn
+        if isinstance(node.test, nodes.Expr):  # an item that it rejects has no turn
             cost = 1 + sum(1 for _ in node.test.find_all(nodes.Expr)) // _EXPRESSIONS_FOR_ONE
             node.test = self._call("charge", node.lineno, nodes.Const(cost), node.test)
         return [node, self._print(self._call("mark_list_end", node.lineno))]
@@ -71,7 +71,7 @@ class Metering(NodeTransformer):
             node.node = self._call("charge_slice", node.lineno, node.node)
         return node
 
-    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:  # noqa: N802  Jinja's own
+    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Expr:  # noqa: N802  Jinja's own
         """Bound what the template writes as a list: an entry may be another list."""
         self.generic_visit(node)
         is_target = isinstance(node, nodes.Tuple) and node.ctx != "load"

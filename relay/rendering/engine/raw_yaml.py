@@ -53,10 +53,11 @@ def parse_blocks(text: str) -> ParsedBlocks:
 def _check_size(text: str) -> None:
     """Stop at the first event too many: reading all of a long text takes seconds."""
     depth = 0
+    event: yaml.Event
     for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if count > 2 * _MOST_VALUES or depth > 2 * _MOST_LEVELS:
-            raise InvalidBlocks(_TOO_LARGE, event.start_mark.line)
+            raise InvalidBlocks(_TOO_LARGE, event.start_mark.line if event.start_mark else 0)
 
 
 def _block(node: yaml.Node, parsed: ParsedBlocks) -> JSON:

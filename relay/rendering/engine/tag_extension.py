@@ -60,7 +60,9 @@ class TagExtension(Extension):
         """Give every token its position, so that faults can name it; a file with too many takes seconds to compile."""
         for count, token in enumerate(with_positions(stream)):
             if count > _MOST_TOKENS:
-                message = f"more than {_MOST_TOKENS:,} words and signs inside tags; move a part of the file into another"
+                message = (
+                    f"more than {_MOST_TOKENS:,} words and signs inside tags; move a part of the file into another"
+                )
                 raise TemplateSyntaxError(message, token.lineno, stream.name, stream.filename)
             yield token
 
