@@ -163,12 +163,13 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         """Parse a source; whatever stops the parser becomes a fault with a line."""
-        parser = Parser(self, source, name, filename)
+        parser = None
         try:
+            parser = Parser(self, source, name, filename)
             tree = parser.parse()
         except (RecursionError, ValueError) as error:
             message = _TOO_DEEP if isinstance(error, RecursionError) else "a number with too many digits"
-            raise TemplateSyntaxError(message, parser.stream.current.lineno, name, filename) from error
+            raise TemplateSyntaxError(message, parser.stream.current.lineno if parser else 1, name, filename) from error
         if too_deep := next((node for node, depth in _walk(tree) if depth > _MOST_LEVELS), None):
             raise TemplateSyntaxError(_TOO_DEEP, too_deep.lineno, name, filename)
         return tree

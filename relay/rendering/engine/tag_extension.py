@@ -35,13 +35,13 @@ _LAYOUT: Final = re.compile(
     r"|(?P<kept>\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\b|\Z)|\{%-?\s*pre\s*-?%\}.*?(?:\{%-?\s*endpre\b|\Z))"
     rf"|(?P<line>^[ \t]*(?:(?:{_TAG})[ \t]*)+\n)"
     r"|(?P<comment>\{#.*?(?:#\}|\Z))"
-    r"|(?P<open>\{%(?:(?!%\}).)*\Z)"  # what is never closed reaches to the end: it is read once, not from each sign on
+    r"|(?P<tag>\{%(?!-?\s*(?:raw|pre|blocks)\b)(?:(?!%\}).)*(?:%\}|\Z))"  # else each line in it is read to its end
     r"|(?P<indentation>^[ \t]+)",
     re.MULTILINE | re.DOTALL,
 )
 _LAST_END: Final = re.compile(r"([-+]?[%#]\})[ \t]*\n\Z")
 
-_MOST_TOKENS: Final = 20_000
+_MOST_TOKENS: Final = 10_000
 """Words and signs inside the tags of one file; relay's own card has about 1,200."""
 
 T = TypeVar("T")
