@@ -91,10 +91,12 @@ class RenderProcess:
             request = WorkerRequest(settings, context, step, _links(context, link), now)
             async with asyncio.timeout(_WAIT_SECONDS + (0 if is_loaded else LOAD_SECONDS)):
                 answer = await self._exchange(pickle.dumps(tuple(request)))
-            self._loaded = configuration
+            self._loaded = None if isinstance(answer, str) else configuration
         except (OSError, EOFError, TimeoutError) as error:
-            self._abandoned[folder] += 1
             await self.close()
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
+                raise TemplateAbandoned(f"the process that renders it cannot be started: {error}") from error
+            self._abandoned[folder] += 1
             message = (
                 f"it took more than {RENDER_SECONDS:g} s of processor time or too much memory, so relay abandoned it"
             )

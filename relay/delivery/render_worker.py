@@ -70,6 +70,8 @@ def run() -> None:
                     configuration = _load(*request.settings)
             with _processor_limit(RENDER_SECONDS):
                 answer = _render(configuration, request) if configuration else "no configuration is loaded"
+        except MemoryError:
+            raise  # who knows what else needs memory: relay starts another process
         except Exception as error:  # noqa: BLE001  relay logs it
             answer = f"{type(error).__name__}: {error}"
         packed = pickle.dumps(answer)

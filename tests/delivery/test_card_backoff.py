@@ -5,7 +5,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from relay.cards.model import CardContext
-from relay.delivery import executor, reconciler, service
+from relay.delivery import executor, reconciler, render_process, service
 from relay.sandbox.faults import DropConnection, InjectedFault
 from tests.support.incident_lifecycle import (
     ALERT,
@@ -23,7 +23,7 @@ BROKEN, SOUND = "broken", "sound"
 PLACES = {
     "a post is begun": (service, "begin_post"),
     "an edit is begun": (service, "begin_edit"),
-    "a message is drawn": (executor, "draw_step"),
+    "a message is drawn": (executor, "drawn_step"),
     "an answer is written down": (executor, "apply_answer"),
     "a lost message is found": (reconciler.recovery, "adopt_message"),
     "a lost message is not found": (reconciler.recovery, "record_miss"),
@@ -119,14 +119,14 @@ async def test_an_unreadable_row_blocks_no_other_card_and_is_posted_once_it_is_r
 
 async def test_the_built_in_text_replaces_a_template_that_crashes(tmp_path, monkeypatch):
     async with run_relay(tmp_path) as relay:
-        drawn = executor.draw_step
+        drawn = render_process.render_step
 
         def draw(configuration, *arguments):
             if configuration is relay.configuration:
                 raise LookupError("nobody foresaw this")
             return drawn(configuration, *arguments)
 
-        monkeypatch.setattr(executor, "draw_step", draw)
+        monkeypatch.setattr(render_process, "render_step", draw)
         await share_lifecycle(relay, SOUND)
         assert find_faults(relay, SOUND) == []
 

@@ -174,6 +174,13 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             raise TemplateSyntaxError(_TOO_DEEP, too_deep.lineno, name, filename)
         return tree
 
+    def _compile(self, source: str, filename: str) -> Any:
+        """Compile the code that Jinja has made. Python's compiler has limits too, as 20 loops inside each other."""
+        try:
+            return super()._compile(source, filename)
+        except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+            raise TemplateSyntaxError(_TOO_DEEP, 1, filename, filename) from error
+
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         """Add the metering before Jinja turns the template into code."""
         extension: Any = self.extensions[TagExtension.identifier]

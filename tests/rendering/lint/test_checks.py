@@ -23,7 +23,10 @@ def faults(**files):
         ("{{ 1 + }}", "unexpected }}; write a value before it"),
         ("{# never closed", "the comment is never closed; write #}"),
         ("x\n{{ incident.title", "the template ends inside a tag; write }} or %}"),
-        ("{% if true %}" * 400 + "{% endif %}" * 400, "tags are nested too deeply"),
+        (
+            "{% if true %}" * 400 + "{% endif %}" * 400,
+            "incident/card.j2:1:1: tags or expressions are nested too deeply",
+        ),
         ("\n{% if 1 %}{{ 1 | glitter }}{% endif %}", 'incident/card.j2:2:18: unknown filter "glitter"'),
         ("{{ 1 is glitter }}", 'incident/card.j2:1:9: unknown test "glitter"'),
         (
