@@ -156,15 +156,10 @@ async def test_the_story_keeps_the_changes_that_a_reader_makes_with_buttons():
 
 
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
-async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch):
-    copy_configuration = demo_environment._copy_configuration
-
-    def copy_with_actions(folder: Path) -> None:
-        copy_configuration(folder)
-        routes = folder / "routes.yaml"
-        routes.write_text(routes.read_text().replace("[assign, comment, snooze, resolve]", actions))
-
-    monkeypatch.setattr(demo_environment, "_copy_configuration", copy_with_actions)
+async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch, tmp_path):
+    packaged = (demo_environment.files("relay.demo") / "routes.yaml").read_text()
+    (tmp_path / "routes.yaml").write_text(packaged.replace("[assign, comment, snooze, resolve]", actions))
+    monkeypatch.setattr(demo_environment, "files", lambda _package: tmp_path)
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo:
         await play_steps(
