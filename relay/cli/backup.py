@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from relay.cli.output import say
 from relay.config.settings import Settings
 from relay.model.counting import counted
 
@@ -37,7 +38,7 @@ def backup(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     megabytes = summary.size_bytes / 1e6
-    typer.echo(
+    say(
         f"{file}: {megabytes:.1f} MB, {counted(summary.incidents, 'incident')}, "
         f"{counted(summary.shares, 'share')}; the copy is valid."
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import RoutesFile, TemplatesFolder
-from relay.cli.output import FAILED
+from relay.cli.output import FAILED, say
 from relay.tools.check.report import Format, format_report
 
 
@@ -30,8 +30,8 @@ def check_configuration(
     if strict:
         report = report.warnings_as_errors()
     for line in format_report(report, output_format):
-        typer.echo(line)
+        say(line)
     if output_format is Format.TEXT:
-        typer.echo(report.summary, err=bool(report.findings))
+        say(report.summary, err=bool(report.findings))
     if report.errors:
         raise typer.Exit(FAILED)

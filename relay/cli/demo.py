@@ -6,6 +6,7 @@ import typer
 
 from relay.cli.loop import run
 from relay.cli.options import DEFAULT_LISTEN, ListenAddress, parse_address
+from relay.cli.output import say
 from relay.runtime import logging
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def demo(
     logging.configure(log_format="console", level="error", secrets=())
 
     def introduce(environment: "DemoEnvironment") -> None:
-        typer.echo(f"Open {environment.address}")
-        typer.echo(f"Routes and templates, which you can edit while it runs: {environment.folder}\n")
+        say(f"Open {environment.address}")
+        say(f"Routes and templates, which you can edit while it runs: {environment.folder}\n")
 
     if once:
-        typer.echo(run(play_once(narrate=lambda caption: typer.echo(f"· {caption}", err=True))))
+        say(run(play_once(narrate=lambda caption: say(f"· {caption}", err=True))))
     else:
         address = parse_address(listen)
-        run(play_live(address.host, address.port, introduce, lambda caption: typer.echo(f"· {caption}"), pace=pace))
+        run(play_live(address.host, address.port, introduce, lambda caption: say(f"· {caption}"), pace=pace))

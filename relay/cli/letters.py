@@ -7,7 +7,7 @@ import typer
 
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, fail, print_json, print_report
+from relay.cli.output import FAILED, fail, print_json, print_report, say
 
 if TYPE_CHECKING:
     from relay.store.store import Store
@@ -87,7 +87,7 @@ def _show_body(number: int, *, as_json: bool) -> None:
         print_json(body_as_json(body, whole=True))
         return
     for line in describe_body(body):
-        typer.echo(line)
+        say(line)
 
 
 @letters.command()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.output import print_json
+from relay.cli.output import print_json, say
 
 
 def manifest(
@@ -36,4 +36,4 @@ def manifest(
     if as_json:
         print_json(document)
     else:
-        typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+        say(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)

@@ -1,4 +1,7 @@
-"""How commands print, write files, and fail."""
+"""How commands print, write files, and fail.
+
+Whatever they print may hold text from outside: all of it goes through here, and loses what a terminal must not get.
+"""
 
 import json
 import sys
@@ -7,7 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from relay.runtime.terminal import for_terminal, json_for_terminal, on_one_line
 
 FAILED = 1
 """Exit code of a command that ran, and whose answer is no: a check or test failed, or something does not exist."""
@@ -18,18 +24,38 @@ COULD_NOT_RUN = 2
 _UNLIMITED = 100_000
 
 
+class _SafeConsole(Console):
+    """A console that writes only its own terminal codes, and none that stand in a text or in a link."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of a text with escapes in place of terminal codes."""
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            if control:
+                yield segment
+                continue
+            if style is not None and style.link and on_one_line(style.link) != style.link:
+                style = style.update_link(None)
+            yield Segment(for_terminal(text), style)
+
+
+def say(text: object, *, err: bool = False, nl: bool = True) -> None:
+    """Print a line to stdout or stderr; without `nl`, text that ends with its own line feed."""
+    typer.echo(for_terminal(str(text)), err=err, nl=nl)
+
+
 def print_all(parts: Iterable[RenderableType], *, width: int | None = None) -> None:
     """Print text as it is. Outside a terminal, lines have any length (or `width`), so that `grep` finds them."""
     if not sys.stdout.isatty():
         width = width or _UNLIMITED
-    console = Console(highlight=False, emoji=False, markup=False, width=width)
+    console = _SafeConsole(highlight=False, emoji=False, markup=False, width=width)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str))  # a terminal wraps a line without breaking its links
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json_for_terminal(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def print_report(document: Callable[[], Any], lines: Iterable[RenderableType], *, as_json: bool) -> None:
@@ -42,7 +68,7 @@ def print_report(document: Callable[[], Any], lines: Iterable[RenderableType], *
 
 def fail(message: str) -> NoReturn:
     """Print a message to stderr, and exit with 1."""
-    typer.echo(f"relay: {message}", err=True)
+    say(f"relay: {message}", err=True)
     raise typer.Exit(FAILED)
 
 

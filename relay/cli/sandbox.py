@@ -10,6 +10,7 @@ import typer
 
 from relay.cli.loop import run
 from relay.cli.options import DEFAULT_LISTEN, ListenAddress, parse_address
+from relay.cli.output import say
 from relay.config.settings import Listen, Settings
 from relay.samples import read_sample
 from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
@@ -99,14 +100,14 @@ async def _serve(slack: FakeSlack, bigpanda: FakeBigPanda, page: Page, address: 
             serve_slack(slack, address.host, address.port, add_routes=page.add_routes) as slack_url,
             serve_bigpanda(bigpanda, address.host) as bigpanda_url,
         ):
-            typer.echo(f"SLACK_API_URL={slack_url}")
-            typer.echo(f"SLACK_BOT_TOKEN={slack.token}")
-            typer.echo(f"SLACK_APP_TOKEN={slack.app_token}")
-            typer.echo(f"BIGPANDA_API_URL={bigpanda_url}")
-            typer.echo(f"BIGPANDA_API_KEY={bigpanda.key}")
+            say(f"SLACK_API_URL={slack_url}")
+            say(f"SLACK_BOT_TOKEN={slack.token}")
+            say(f"SLACK_APP_TOKEN={slack.app_token}")
+            say(f"BIGPANDA_API_URL={bigpanda_url}")
+            say(f"BIGPANDA_API_KEY={bigpanda.key}")
             for channel in slack.channels.values():
-                typer.echo(f"#{channel.name} {channel.id}")
-            typer.echo(f"Page: {slack_url.removesuffix('api/')}")
+                say(f"#{channel.name} {channel.id}")
+            say(f"Page: {slack_url.removesuffix('api/')}")
             await stop.wait()
     except OSError as error:
         raise typer.BadParameter(f"Cannot listen on {address}: {error.strerror}.", param_hint="--listen") from error

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import RoutesFile, TemplatesFolder
-from relay.cli.output import FAILED, write_file
+from relay.cli.output import FAILED, say, write_file
 
 
 def run_tests(
@@ -33,15 +33,15 @@ def run_tests(
 
     def print_result(result: OperatorTestResult) -> None:
         for line in report.result_lines(result):
-            typer.echo(line)
+            say(line)
 
     configuration = load_configuration(routes, templates)
     result = run(configuration, read_tests(_test_files(files or [routes.parent]), configuration.rulebook), print_result)
     if junit is not None:
         write_file(junit, report.junit(result), option="--junit")
     for line in report.coverage(result, str(routes)) if coverage else ():
-        typer.echo(line)
-    typer.echo(report.summary(result))
+        say(line)
+    say(report.summary(result))
     if result.failed:
         raise typer.Exit(FAILED)
 

@@ -18,14 +18,13 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from relay.runtime.secrets import secret_pattern
+from relay.runtime.terminal import for_terminal, on_one_line
 
 Format = Literal["auto", "console", "json"]
 REDACTED = "[hidden]"
 """What the log shows instead of a secret."""
 
 log = structlog.get_logger("relay.log")
-
-_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160), 0x2028, 0x2029)}
 
 
 def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
@@ -117,16 +116,19 @@ def _as_json(event: EventDict, **_fallback: Any) -> str:
     with suppress(TypeError):
         line = orjson.dumps(event).decode()
         if line.isascii():
-            return line
-    return json.dumps(event, default=repr)
+            return line.replace("\x7f", r"\u007f")
+    return json.dumps(event, default=repr).replace("\x7f", r"\u007f")
 
 
 def _keep_on_one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape line breaks and terminal codes, which come from outside: one event must not look like two."""
     return {
-        key: value.translate(_CONTROLS) if isinstance(value, str) and key not in {"exception", "stack"} else value
+        key: _MULTILINE.get(key, on_one_line)(value) if isinstance(value, str) else value
         for key, value in event.items()
     }
+
+
+_MULTILINE: Mapping[str, Callable[[str], str]] = {"exception": for_terminal, "stack": for_terminal}
 
 
 def _route_standard_library(rendering: Sequence[Processor], stream: TextIO, least: int) -> None:
