@@ -41,6 +41,7 @@ _NOT_BIGPANDA = TaskRetryable(
     reason="not_bigpanda",
     remedy="Check BIGPANDA_API_URL, and any proxy between relay and BigPanda: something else answers there.",
 )
+_REDIRECTED = replace(_NOT_BIGPANDA, reason=Failure.REDIRECTED.value)
 _NO_SUCH_CALL = _rejected(
     RejectionCause.UNSUPPORTED,
     "no_such_call",
@@ -132,7 +133,9 @@ def classify(call: BigPandaCall, response: HttpResponse | Failure) -> TaskOutcom
 def _from_failure(call: BigPandaCall, failure: Failure) -> TaskOutcome:
     if failure is Failure.UNSENDABLE:
         return _UNSENDABLE
-    return TaskRetryable(reason=failure.value) if failure.is_surely_unsent else _in_doubt(call, failure.value)
+    if failure is Failure.REDIRECTED:
+        return _REDIRECTED
+    return TaskRetryable(reason=failure.value) if failure.is_surely_not_done else _in_doubt(call, failure.value)
 
 
 def _in_doubt(call: BigPandaCall, reason: str) -> TaskOutcome:

@@ -19,9 +19,8 @@ from yarl import URL
 from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.classify import classify
 from relay.bigpanda.outcomes import TaskOutcome
-from relay.bigpanda.webhook.lenient_json import parse_json
 from relay.http.outcome import Failure, HttpResponse
-from relay.http.session import checked_base_url, failure_from, proxy_for, watch_connection
+from relay.http.session import checked_base_url, failure_from, parse_answer, proxy_for, watch_connection
 from relay.model.errors import NotJson, SettingsError
 from relay.model.json_types import JSON
 
@@ -29,8 +28,6 @@ BASE_URL = "https://api.bigpanda.io"
 TIMEOUT = 10.0
 """Seconds that one call may take in all, from the wait for a connection to the last byte of the response."""
 
-_MAX_RESPONSE_BYTES = 32 * 1024**2
-"""An incident with its 300 alerts, each with tags of 30 values of 512 characters, is smaller."""
 _ACTIVITIES_A_PAGE = 99
 """The most that a client was seen to ask for (https://github.com/cloin/bigpanda-demo)."""
 
@@ -182,7 +179,6 @@ class BigPandaClient:
                         data=body,
                         headers=headers,
                         proxy=self._proxy,
-                        allow_redirects=False,  # a redirected POST would arrive as a GET, and look done
                     ) as response,
                 ):
                     return await _read(response, (self._key, *request.secrets))
@@ -201,17 +197,13 @@ class BigPandaClient:
         return URL(f"{self._base_url}/{path}{query}", encoded=True)
 
 
-async def _read(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> HttpResponse | Failure:
+async def _read(response: aiohttp.ClientResponse, secrets: Iterable[str]) -> HttpResponse:
     """Read a response. The text of an error goes into logs and dead letters, so secrets in it are hidden."""
-    raw = bytearray()
-    async for chunk in response.content.iter_any():
-        raw += chunk
-        if len(raw) > _MAX_RESPONSE_BYTES:
-            return Failure.UNREADABLE
+    raw = await response.read()
     if response.status >= HTTPStatus.BAD_REQUEST:
         for secret in filter(None, secrets):
             raw = raw.replace(secret.encode(), b"[secret]")
-    return HttpResponse(status=response.status, headers=response.headers, body=_parsed(bytes(raw)))
+    return HttpResponse(status=response.status, headers=response.headers, body=_parsed(raw))
 
 
 def _parsed(raw: bytes) -> Any:
@@ -219,6 +211,6 @@ def _parsed(raw: bytes) -> Any:
     if not raw.strip():
         return None
     try:
-        return parse_json(raw)
+        return parse_answer(raw)
     except NotJson:
         return raw.decode(errors="replace")

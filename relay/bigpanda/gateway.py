@@ -61,7 +61,7 @@ class BigPandaGateway(BigPandaClient):
                 self.problem = remedy
             case TaskRetryable(pauses=True, retry_after=after):
                 until = self.throttle.pause(request.call, after)
-                log.warning("bigpanda_rate_limited", call=request.call.value, until=until)
+                log.warning("bigpanda_rate_limited", call=request.call.value, until=until, retry_after=after)
             case _:
                 pass
         return outcome

@@ -1,18 +1,23 @@
 """The values in BigPanda's read responses: tag definitions, users, comments.
 
-Each function accepts any body, leaves out what has no known shape, and raises nothing. A list may stand alone, or under
+Each function accepts any body, leaves out what has no known shape, and raises nothing. Names and ids are cut to 255
+characters, lists to `MAX_ENTRIES`; the client has removed control characters. A list may stand alone, or under
 a name (`items` was seen for activities, which are documented as a bare array).
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from relay.bigpanda.webhook.values import is_number, number_text
 from relay.http.json_fields import JsonObject, object_field, objects, objects_field, text_field
+from relay.model.bounds import MAX_ID_LENGTH
 from relay.model.incident import Person
 from relay.model.json_types import JSON
 from relay.model.tag_labels import TagDefinition
+
+MAX_ENTRIES = 5000
+"""The most objects of a list that relay reads, and the most levels of a Priority tag."""
 
 _RANK = 1000
 
@@ -54,7 +59,7 @@ def _ranks(definition: JsonObject) -> dict[str, str]:
     all numbers are below 1000, it is known by its position too: 1000, 2000, ...
     """
     entries = object_field(definition, "config").get("ordered_list")
-    levels = [level for entry in entries if (level := _level(entry))] if isinstance(entries, list) else []
+    levels = [level for entry in entries[:MAX_ENTRIES] if (level := _level(entry))] if isinstance(entries, list) else []
     if all(number is not None for _, number in levels):
         levels.sort(key=lambda level: level[1] or 0)
     own = {number_text(number): word for word, number in levels if number is not None}
@@ -66,7 +71,7 @@ def _ranks(definition: JsonObject) -> dict[str, str]:
 def _level(entry: Any) -> tuple[str, float | None] | None:
     """Return a level's word, and its number where it has one."""
     if isinstance(entry, str):
-        return (entry.strip(), None) if entry.strip() else None
+        return (entry.strip()[:MAX_ID_LENGTH], None) if entry.strip() else None
     if not isinstance(entry, Mapping):
         return None
     word = next(filter(None, (_text(entry, name) for name in ("display_name", "name", "label"))), "")
@@ -88,8 +93,8 @@ def _entries(body: JSON, *names: str) -> Iterator[JsonObject]:
     """Yield the objects of a list that stands alone, or under the first of these names that holds a list."""
     if isinstance(body, Mapping):
         body = next((body[name] for name in names if isinstance(body.get(name), list)), None)
-    return objects(body)
+    return islice(objects(body), MAX_ENTRIES)
 
 
 def _text(entry: JsonObject, name: str) -> str:
-    return text_field(entry, name).strip()
+    return text_field(entry, name).strip()[:MAX_ID_LENGTH]

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-import orjson
+from relay.http.lenient_json import parse_strict_json
+from relay.model.errors import NotJson
 
 JsonObject: TypeAlias = Mapping[str, Any]
 
 
 def parse_object(text: object) -> JsonObject:
-    """Parse a JSON object; empty for anything else."""
+    """Parse a JSON object; empty for anything else. Every string in it is clean (`relay.http.lenient_json`)."""
+    body = text.encode(errors="replace") if isinstance(text, str) else text
     try:
-        return as_object(orjson.loads(text)) if isinstance(text, str | bytes) else {}
-    except orjson.JSONDecodeError:
+        return as_object(parse_strict_json(body)) if isinstance(body, bytes) else {}
+    except NotJson:
         return {}
 
 

@@ -18,17 +18,19 @@ class Failure(StrEnum):
     TIMED_OUT = "timed_out"
     CONNECTION_CUT = "connection_cut"
     UNREADABLE = "unreadable"
+    REDIRECTED = "redirected"
+    ANSWER_TOO_LARGE = "answer_too_large"
 
     @property
-    def is_surely_unsent(self) -> bool:
-        """Whether nothing can have arrived: it failed before there was a connection."""
-        return self not in _AFTER_CONNECTING
+    def is_surely_not_done(self) -> bool:
+        """Whether the call had no effect: it failed before there was a connection, or was sent elsewhere."""
+        return self not in _MAY_BE_DONE
 
 
-_AFTER_CONNECTING = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNREADABLE})
+_MAY_BE_DONE = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNREADABLE, Failure.ANSWER_TOO_LARGE})
 
-_LONGEST_WAIT = 3600.0
-"""Seconds. Whatever a header says, a retry once an hour harms nobody, and a garbled header must not stop a channel."""
+LONGEST_WAIT = 600.0
+"""Seconds. Whatever a header says, a retry every ten minutes harms nobody, and a garbled header must not stop relay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,10 @@ class HttpResponse:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait: from the header `Retry-After`, else from the body, where Slack's webhooks have it."""
+        """Seconds to wait, at most `LONGEST_WAIT`.
+
+        They come from the header `Retry-After`, else from the body, where Slack's webhooks have it.
+        """
         in_body = self.body.get("retry_after") if isinstance(self.body, Mapping) else None
         for value in (self.header("Retry-After"), in_body):
             try:
@@ -53,5 +58,5 @@ class HttpResponse:
             except (TypeError, ValueError, OverflowError):
                 continue
             if math.isfinite(seconds) and seconds >= 0:
-                return min(seconds, _LONGEST_WAIT)
+                return min(seconds, LONGEST_WAIT)
         return None

@@ -1,24 +1,37 @@
 """Sessions for both clients: proxies, a last check before a request is sent, and whether a failed request was sent.
 
 A failed call is only useful with the answer to "may it have arrived?". So the session reports when a call gets a
-connection, and `failure_from` sorts exceptions into "surely not sent" and "nobody knows" (`Failure.is_surely_unsent`).
+connection, and `failure_from` sorts exceptions into "surely not done" and "nobody knows"
+(`Failure.is_surely_not_done`).
 
 To get a connection may take seconds. Somebody who was allowed to call before may not be any more, so a check can run
 right before the first byte (`check_before_send`).
+
+No answer is trusted: a session follows no redirect, and reads at most `MAX_ANSWER_BYTES` of a body, decompressed.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
+from relay.http.lenient_json import parse_strict_json
 from relay.http.outcome import Failure
-from relay.model.errors import RelayError, SettingsError
+from relay.model.errors import NotJson, RelayError, SettingsError
+from relay.model.json_types import JSON
+
+MAX_ANSWER_BYTES = 10 * 1024**2
+"""The most bytes of an answer's body: as many as a share may have. A page of 200 full messages has a few megabytes."""
+
+MAX_ANSWER_VALUES = 500_000
+"""About the most values of an answer's JSON. `[],` takes 3 bytes on the wire and 64 in memory."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -26,8 +39,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
     """Make a session for the clients, inside the running loop. The caller closes it.
 
-    It never sends a request twice. It drops idle connections after five seconds: a request on one that the other side
-    has closed would end in doubt.
+    It never sends a request twice, follows no redirect and limits each answer. It drops idle connections after five
+    seconds: a request on one that the other side has closed would end in doubt.
     """
     trace = _ConnectionTrace()
     trace.on_connection_create_end.append(_on_connection)
@@ -37,7 +50,8 @@ def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
         trace_configs=[trace],
-        middlewares=[_send_once],
+        middlewares=[_refuse_redirect, _send_once],
+        response_class=_LimitedResponse,
     )
 
 
@@ -78,6 +92,88 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _ConnectionCutError(str(error)) from error
+
+
+# -- What came back? ---------------------------------------------------------------------------------------------------
+
+
+class _AnswerTooLargeError(aiohttp.ClientError):
+    """The answer is larger than relay reads."""
+
+
+class _RedirectError(aiohttp.ClientError):
+    """The answer sends relay to another address."""
+
+
+class _LimitedResponse(aiohttp.ClientResponse):
+    """A response with a limit for its body, whoever reads it: the SDK of Slack reads all that comes."""
+
+    async def read(self) -> bytes:
+        """Return the whole body. Of an error, the status is enough: a body that is too large counts as empty.
+
+        Raises:
+            aiohttp.ClientError: the body of a success is too large, or broke off.
+        """
+        if self._body is None:
+            self._body = await self._read_limited()
+        return self._body if self.closed else await super().read()
+
+    async def json(self, **_options: Any) -> Any:
+        """Return the JSON without what a database or a terminal cannot hold (`clean_text`), for the SDK of Slack.
+
+        Raises:
+            json.JSONDecodeError: it is not JSON.
+            aiohttp.ClientError: it is not said to be JSON, is too large, or broke off.
+        """
+        body = await self.read()
+        if self.content_type != "application/json":
+            raise aiohttp.ContentTypeError(self.request_info, self.history, status=self.status, headers=self.headers)
+        try:
+            return parse_answer(body)
+        except NotJson as error:
+            raise json.JSONDecodeError(str(error), "", 0) from error
+
+    async def _read_limited(self) -> bytes:
+        body = bytearray()
+        try:
+            async for chunk in self.content.iter_any():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    return self._without_body()
+        except BaseException:
+            self.close()
+            raise
+        return bytes(body)
+
+    def _without_body(self) -> bytes:
+        self.close()
+        if self.ok:
+            raise _AnswerTooLargeError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        return b""
+
+
+def parse_answer(body: bytes) -> JSON:
+    """Parse the JSON of an answer; every string in it is clean (`relay.http.lenient_json`).
+
+    Raises:
+        NotJson: it is not JSON.
+        aiohttp.ClientError: it has too many values.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_ANSWER_VALUES:
+        raise _AnswerTooLargeError(f"the answer has more than {MAX_ANSWER_VALUES} values")
+    return parse_strict_json(body)
+
+
+async def _refuse_redirect(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Follow no redirect: it would send alerts to another address, or turn a POST into a GET that looks done."""
+    response = await send(request)
+    if response.status in _REDIRECTS:
+        response.close()
+        raise _RedirectError(f"HTTP {response.status}")
+    return response
+
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})  # https://www.rfc-editor.org/rfc/rfc9110#name-redirection-3xx
 
 
 # -- Was it sent? ------------------------------------------------------------------------------------------------------
@@ -137,22 +233,24 @@ async def _before_send(_session: aiohttp.ClientSession, _context: SimpleNamespac
         check()
 
 
-_BEFORE_CONNECTING: tuple[tuple[type[Exception], Failure], ...] = (
+_FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
     (aiohttp.ClientConnectorDNSError, Failure.NAME_NOT_RESOLVED),
     (aiohttp.ClientSSLError, Failure.TLS_FAILED),
     (aiohttp.ClientHttpProxyError, Failure.PROXY_REJECTED),
     (aiohttp.ClientProxyConnectionError, Failure.PROXY_REJECTED),
     (aiohttp.ClientConnectorError, Failure.NOT_CONNECTED),
     (aiohttp.ConnectionTimeoutError, Failure.CONNECT_TIMED_OUT),
+    (_RedirectError, Failure.REDIRECTED),
+    (_AnswerTooLargeError, Failure.ANSWER_TOO_LARGE),
 )
-"""What aiohttp raises only while it makes the connection."""
+"""What aiohttp raises only while it makes the connection, and what relay refuses."""
 
 
 def failure_from(error: Exception, watch: ConnectionWatch) -> Failure:
     """Return what an exception of a watched call means. Raises what a check before sending raised."""
     if isinstance(error, RelayError):
         raise error
-    for kind, failure in _BEFORE_CONNECTING:
+    for kind, failure in _FAILURES:
         if isinstance(error, kind):
             return failure
     match error:

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-import orjson
 from aiohttp import web
 
+from relay.http.json_fields import parse_object
 from relay.runtime.clock import Clock
 from relay.server.backend import Backend
 from relay.server.body import BodyReader
@@ -78,10 +78,7 @@ def _unsigned(detail: str) -> Problem:
 
 
 def _parse_object(text: str | bytes) -> Mapping[str, Any]:
-    try:
-        payload = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        payload = None
-    if not isinstance(payload, dict):
+    payload = parse_object(text)
+    if not payload:
         raise Problem(HTTPStatus.BAD_REQUEST, "not_json", "The payload is not a JSON object.")
     return payload

@@ -180,8 +180,8 @@ def test_without_a_response_only_a_write_that_may_have_arrived_is_ambiguous(call
 
     if failure is Failure.UNSENDABLE:
         assert (type(outcome), outcome.cause, outcome.reason) == (TaskRejected, RejectionCause.PAYLOAD, "unsendable")
-    elif failure.is_surely_unsent or call.is_read:
-        assert outcome == TaskRetryable(reason=failure.value)
+    elif failure.is_surely_not_done or call.is_read:
+        assert (type(outcome), outcome.reason) == (TaskRetryable, failure.value)
     else:
         assert outcome == TaskAmbiguous(reason=failure.value)
 

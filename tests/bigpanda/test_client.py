@@ -221,7 +221,7 @@ ODD = {
     "501": (http_response(501), TaskRejected, "unsupported"),
     "502 html": (http_response(502, "<html>", "text/html"), TaskAmbiguous, "server_error"),
     "503 broken json": (http_response(503, "{"), TaskAmbiguous, "server_error"),
-    "a redirection": (http_response(307, Location="http://127.0.0.1:1/"), TaskRetryable, "not_bigpanda"),
+    "a redirection": (http_response(307, Location="http://127.0.0.1:1/"), TaskRetryable, "redirected"),
     "a body that never ends": (http_response(200, {"status": 200})[:-5], TaskAmbiguous, "timed_out"),
     "202 and a body that never ends": (http_response(202, {"status": 202})[:-5], TaskDone, "ok"),
     "429 and a body that is cut": (
@@ -266,10 +266,10 @@ async def test_a_response_is_parsed_as_leniently_as_a_share(answering, client):
 
 
 async def test_an_endless_response_is_given_up(answering, client, monkeypatch):
-    monkeypatch.setattr("relay.bigpanda.client._MAX_RESPONSE_BYTES", 1000)
+    monkeypatch.setattr("relay.http.session.MAX_ANSWER_BYTES", 1000)
     peer = await answering(http_response(200, {"alerts": "x" * 2000}))
 
-    assert await client(peer).incident("env1", "5e7f") == TaskRetryable(reason="unreadable")
+    assert await client(peer).incident("env1", "5e7f") == TaskRetryable(reason="answer_too_large")
 
 
 @pytest.mark.parametrize("call", BigPandaCall)

@@ -4,8 +4,8 @@ https://docs.bigpanda.io/reference/incident-object, and for its alerts
 https://docs.bigpanda.io/reference/alert-object-1.
 """
 
-from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.values import JsonObject
+from relay.http.lenient_json import to_json
 from relay.model.json_types import JSON
 
 _TIMES = {"start": "startedOn", "changed_at": "changedOn", "updated_at": "updatedOn", "end": "endedOn"}

@@ -10,7 +10,6 @@ alert: https://docs.bigpanda.io/en/notifications-webhook-v2.html.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.tags import alert_tags, incident_tags
 from relay.bigpanda.webhook.values import (
     ABSENT,
@@ -32,6 +31,7 @@ from relay.bigpanda.webhook.values import (
     text_or_number,
     whole_timestamp,
 )
+from relay.http.lenient_json import to_json
 from relay.model.bounds import MAX_ID_LENGTH
 from relay.model.json_types import JSON
 

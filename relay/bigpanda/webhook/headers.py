@@ -8,7 +8,7 @@ must not be stored.
 from collections.abc import Mapping
 from itertools import islice
 
-from relay.bigpanda.webhook.lenient_json import clean_text
+from relay.http.lenient_json import clean_text
 from relay.model.bounds import HEADERS_REMEMBERED, LONGEST_HEADER, bound_text
 
 _CREDENTIALS = (

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, person, read_blocks
 from relay.bigpanda.webhook.headers import custom_headers
-from relay.bigpanda.webhook.lenient_json import parse_json, to_json
 from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
 from relay.bigpanda.webhook.values import (
     ABSENT,
@@ -27,6 +26,7 @@ from relay.bigpanda.webhook.values import (
     text_or_number,
     timestamp,
 )
+from relay.http.lenient_json import parse_json, to_json
 from relay.model.bounds import (
     LONGEST_COMMENT,
     LONGEST_WORD,

@@ -5,7 +5,6 @@ Values may have any type.
 
 from functools import partial
 
-from relay.bigpanda.webhook.lenient_json import to_json
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
@@ -19,6 +18,7 @@ from relay.bigpanda.webhook.values import (
     spellings,
     text,
 )
+from relay.http.lenient_json import to_json
 from relay.model.json_types import JSON
 
 Tags = list[list[JSON]]
