@@ -4,6 +4,9 @@ https://docs.slack.dev/apis/events-api/using-socket-mode. Each envelope goes to 
 handler has stored it. Slack sends an unacknowledged envelope again, over another connection. Slack renews connections
 every few hours; relay opens the new one before the old one ends.
 
+Relay reads no further while `MAX_PENDING` envelopes are not stored yet. It ends a connection that sends no hello, no
+answer to a ping, a message of more than a megabyte, or junk again and again.
+
 slack_sdk has a client for this (3.47.0), which relay does not use: it retries a failed URL for ever, although a URL is
 good for one connection; nobody owns the tasks that it starts; and its waits cannot be tested.
 """
@@ -39,7 +42,22 @@ _OVERLAP: Final = 30.0
 """Seconds for which relay still reads a connection that Slack ends; Slack closes it after about ten."""
 _HEARTBEAT: Final = 10.0
 """Seconds between two pings. A connection that answers none for half of that is dead."""
-_MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+_MAX_MESSAGE_BYTES: Final = 1024 * 1024
+"""A click carries the whole card, which has less than 200 KB."""
+
+MAX_PENDING: Final = 16
+"""The most envelopes of one connection that are being stored."""
+
+HELLO_WITHIN: Final = 10.0
+"""Seconds within which Slack must say hello on a new connection."""
+
+MAX_JUNK: Final = 100
+"""The most messages of one connection that are not JSON objects."""
+
+_HANDLE_WITHIN: Final = 10.0
+"""Seconds within which an envelope must be stored; Slack sends it again after three."""
+
+_MAX_REASON: Final = 80
 
 _REMEDY: Final = (
     "Check SLACK_APP_TOKEN: it must be an app-level token (xapp-...) of relay's Slack app with the scope "
@@ -72,6 +90,7 @@ class SocketMode:
         self._session = session
         self._clock = clock or Clock()
         self._slack = SlackGateway(session, app_token, self._clock, base_url=base_url, observer=observer)
+        self._schemes = ("wss://", "ws://") if base_url.startswith("http:") else ("wss://",)
         self._handlers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
         self._connections: set[_Connection] = set()
         self._failures = 0
@@ -114,7 +133,7 @@ class SocketMode:
         outcome = await self._slack.open_socket()
         self._retry_after = (isinstance(outcome, Retryable) and outcome.retry_after) or 0.0
         url = socket_url_of(outcome) if isinstance(outcome, Read) else ""
-        if not url:
+        if not url.startswith(self._schemes):
             if isinstance(outcome, Rejected):
                 detail = "Slack rejects the connection; relay tries again"
                 log.error("socket_rejected", reason=outcome.reason, code=outcome.code, detail=detail, remedy=_REMEDY)
@@ -149,14 +168,19 @@ class _Connection:
     stream: aiohttp.ClientWebSocketResponse
     handlers: Mapping[str, PayloadHandler]
     ending: asyncio.Event = field(default_factory=asyncio.Event)
-    greeted: bool = False
+    hello: asyncio.Event = field(default_factory=asyncio.Event)
     closing: bool = False
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
+    _junk: int = 0
 
     async def listen(self, clock: Clock) -> None:
         """Handle what arrives until the connection ends, or for a while after Slack announced its end."""
         reading = asyncio.create_task(self._read(), name="socket reading")
         try:
+            await _unless_done(reading, _first_done(self.hello.wait(), clock.sleep(HELLO_WITHIN)))
+            if not self.hello.is_set():
+                log.warning("socket_failed", reason="no_hello", detail=_FAILED)
+                return
             await _unless_done(reading, self.ending.wait())
             self.end()  # envelopes that are still pending here do not delay the next connection
             await _unless_done(reading, clock.sleep(_OVERLAP))
@@ -165,9 +189,13 @@ class _Connection:
             await self.finish()
         log.info("socket_closed", detail="a connection to Slack is closed")
 
+    @property
+    def greeted(self) -> bool:
+        """Whether clicks and events can arrive over it."""
+        return self.hello.is_set() and not self.ending.is_set()
+
     def end(self) -> None:
         """Mark it as ending: relay needs another connection."""
-        self.greeted = False
         self.ending.set()
 
     async def finish(self) -> None:
@@ -179,17 +207,26 @@ class _Connection:
         await self.stream.close()
 
     async def _read(self) -> None:
+        """Dispatch what arrives. While too much is pending nothing is read, and Slack's side has to wait."""
         async for message in self.stream:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                self._dispatch(parse_object(message.data))
+            while len(self._pending) >= MAX_PENDING:
+                await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
+            envelope = parse_object(message.data) if message.type is aiohttp.WSMsgType.TEXT else {}
+            if envelope:
+                self._dispatch(envelope)
+                continue
+            self._junk += 1
+            if self._junk > MAX_JUNK:
+                log.warning("socket_failed", reason="not_json", detail=_FAILED)
+                return
 
     def _dispatch(self, envelope: JsonObject) -> None:
         match envelope.get("type"):
-            case "hello":
-                self.greeted = True
+            case "hello" if not self.hello.is_set():
+                self.hello.set()
                 log.info("socket_open", detail="Slack sends clicks and events over this connection")
-            case "disconnect":
-                reason = str(envelope.get("reason"))
+            case "disconnect" if not self.ending.is_set():
+                reason = str(envelope.get("reason"))[:_MAX_REASON]
                 log.info("socket_ending", reason=reason, detail="Slack ends the connection, and relay opens another")
                 self.end()
             case _ if text_field(envelope, "envelope_id") and not self.closing:
@@ -203,7 +240,8 @@ class _Connection:
         answer = None
         try:
             if handler is not None and isinstance(payload, Mapping):
-                answer = await handler(payload)
+                async with asyncio.timeout(_HANDLE_WITHIN):
+                    answer = await handler(payload)
         except Exception:
             detail = "relay could not store what Slack sent; Slack sends it again"
             log.exception("socket_envelope_failed", type=envelope.get("type"), detail=detail)
@@ -214,6 +252,17 @@ class _Connection:
         except (ConnectionError, RuntimeError):
             # Slack sends the envelope again, and the handler recognises the repeat.
             log.info("socket_acknowledgement_lost", detail="Slack sends it again, and relay ignores the repeat")
+
+
+async def _first_done(*work: Awaitable[Any]) -> None:
+    """Wait until one of these is done, and cancel the others."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _unless_done(other: asyncio.Task[Any], work: Awaitable[Any]) -> Any:
