@@ -139,6 +139,7 @@ class Relay:
             tasks=self._tasks,
             reloader=self._reloader,
             breaker=self._slack.breaker,
+            throttles=[gateway.throttle for gateway in (self._slack, bigpanda) if gateway is not None],
             recorder=metrics,
             clock=clock,
         )

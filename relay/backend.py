@@ -1,7 +1,7 @@
 """What stands behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,12 +14,14 @@ from relay.delivery.service import DeliveryService
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
+from relay.ratelimit.throttle import Throttle
 from relay.reload.reloader import Reloader
 from relay.runtime.clock import Clock
 from relay.runtime.shared_call import SharedCall
 from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.socket_mode import SocketMode
+from relay.slack.workspace import MISMATCHES
 from relay.store.health_probe import TIMEOUT, HealthProbe
 from relay.store.monitor import StoreMonitor
 from relay.store.store import Store
@@ -43,6 +45,7 @@ class RelayBackend:
     tasks: TaskWorker
     reloader: Reloader
     breaker: CircuitBreaker
+    throttles: Sequence[Throttle]
     recorder: Metrics
     clock: Clock
     socket: SocketMode | None = None
@@ -92,6 +95,8 @@ class RelayBackend:
             detail["socket_mode"] = "connected" if self.socket.connected else "not connected"
         if self.breaker.remedy:
             detail["remedy"] = self.breaker.remedy
+        if pauses := self._pauses():
+            detail["rate_limited"] = {method: round(seconds) for method, seconds in pauses.items()}
         if problem := self.tasks.problem:
             detail["bigpanda"] = problem
         if problem := self.monitor.skew_problem:
@@ -107,12 +112,19 @@ class RelayBackend:
     async def _collect(self) -> tuple[bytes, str]:
         """Return the metrics; while the database does not answer, those that do not need it."""
         state = self.reloader.state
+        self.recorder.record_pauses(self._pauses())
+        if self.breaker.reason in MISMATCHES:
+            self.recorder.record_unusable_token()
         self.recorder.record_configuration(state.hash, state.last_success_at, successful=state.successful)
         self.recorder.record_clock_skew(self.monitor.skew)
         if self.socket is not None:
             self.recorder.record_socket_mode(connected=self.socket.connected)
         store_problem, backlog = await asyncio.gather(self._probe.problem(), self._backlog())
         return self.recorder.exposition(backlog, writable=not store_problem, delivering=self.delivery.delivering)
+
+    def _pauses(self) -> dict[str, float]:
+        """Return the methods of Slack and BigPanda that a rate limit error has paused, and for how many seconds."""
+        return {method: seconds for throttle in self.throttles for method, seconds in throttle.pauses().items()}
 
     async def _waiting(self) -> dict[str, Any]:
         """Return what is not as it should be; `store` where the database does not answer."""

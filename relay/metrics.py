@@ -98,6 +98,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_oldest_bigpanda_task_age_seconds": Metric("gauge", (), "Age of the oldest open task for BigPanda"),
     "relay_bigpanda_credentials_valid": Metric("gauge", (), "0 while BigPanda rejects relay's key, else 1"),
     "relay_socket_mode_connected": Metric("gauge", (), "0 if Socket Mode is in use and not connected, else 1"),
+    "relay_rate_limited_seconds": Metric("gauge", ("method",), "Seconds until a rate-limited method or call goes on"),
     "relay_attempts_in_doubt": Metric("gauge", (), "Messages in doubt: Slack's answer was lost"),
     "relay_dead_letters": Metric("gauge", (), "Cards with an open dead letter: Slack rejected something for good"),
     "relay_quarantined_bodies": Metric("gauge", (), "Invalid bodies that are stored for the operator"),
@@ -107,7 +108,9 @@ METRICS: Mapping[str, Metric] = {
         "gauge", (), "How far this machine's clock is ahead of PostgreSQL's; 0 on SQLite"
     ),
     "relay_delivering": Metric("gauge", (), "1 on the relay that delivers; of several on one PostgreSQL, one does"),
-    "relay_slack_credentials_valid": Metric("gauge", (), "1 while Slack accepts the token, else 0"),
+    "relay_slack_credentials_valid": Metric(
+        "gauge", (), "1 while Slack accepts the token and it is that of the cards, else 0"
+    ),
     "relay_config_info": Metric("gauge", ("hash",), "Always 1; the label is the hash of the live routes and templates"),
     "relay_config_last_reload_successful": Metric("gauge", (), "1 if the last edit is live, 0 if it is invalid"),
     "relay_config_last_reload_success_timestamp_seconds": Metric("gauge", (), "When a valid edit was loaded last"),
@@ -226,6 +229,16 @@ class Metrics:
     def record_socket_mode(self, *, connected: bool) -> None:
         """Set whether the connection over Socket Mode is open."""
         self._set("relay_socket_mode_connected", connected)
+
+    def record_unusable_token(self) -> None:
+        """Set that Slack accepts the token, but that it is not that of the cards; the next call to Slack resets it."""
+        self._set("relay_slack_credentials_valid", 0)
+
+    def record_pauses(self, pauses: Mapping[str, float]) -> None:
+        """Set which methods of Slack and BigPanda are rate-limited, and for how many more seconds."""
+        self._gauges["relay_rate_limited_seconds"].clear()
+        for method, seconds in pauses.items():
+            self._set("relay_rate_limited_seconds", seconds, method)
 
     # Relay itself
 

@@ -20,12 +20,13 @@ from relay.cli.incident import incident
 from relay.cli.letters import letters
 from relay.cli.loop import exit_if_hanging
 from relay.cli.manifest import manifest
-from relay.cli.output import COULD_NOT_RUN
+from relay.cli.output import COULD_NOT_RUN, say
 from relay.cli.render import render
 from relay.cli.sandbox import sandbox
 from relay.cli.schema import print_schema
 from relay.cli.serve import serve
 from relay.cli.test import run_tests
+from relay.cli.workspace import workspace
 from relay.model.errors import RelayError, errors_of
 from relay.runtime import logging
 from relay.runtime.nonblocking_stderr import open_standard_streams
@@ -48,7 +49,7 @@ class Commands(TyperGroup):
 
 def _print_errors(errors: Iterable[BaseException]) -> typer.Exit:
     for error in errors:
-        typer.echo(f"relay: {error}", err=True)
+        say(f"relay: {error}", err=True)
     return typer.Exit(COULD_NOT_RUN)
 
 
@@ -64,7 +65,7 @@ app = typer.Typer(
 
 def _print_version(requested: bool) -> None:  # noqa: FBT001  typer passes the option's value
     if requested:
-        typer.echo(f"relay {__version__}")
+        say(f"relay {__version__}")
         raise typer.Exit
 
 
@@ -84,6 +85,7 @@ app.command(rich_help_panel="Run")(serve)
 app.command(rich_help_panel="Run")(incident)
 app.add_typer(letters, name="letters", rich_help_panel="Run")
 app.command(rich_help_panel="Run")(backup)
+app.command(rich_help_panel="Run")(workspace)
 app.command("check", rich_help_panel="Edit")(check_configuration)
 app.command(rich_help_panel="Edit")(explain)
 app.command(rich_help_panel="Edit")(render)

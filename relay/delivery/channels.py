@@ -15,7 +15,7 @@ from relay.delivery.context import DeliveryContext
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import NotFound, Read, Rejected, RejectionScope, SlackOutcome
-from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of
+from relay.slack.responses import MAX_CHANNEL_PAGES, ChannelInfo, channel_of, channels_of, cursor_of
 
 log = structlog.get_logger("relay.channels")
 
@@ -92,7 +92,7 @@ class ChannelResolver:
     async def _list(self) -> dict[str, ChannelInfo] | SlackOutcome:
         by_name: dict[str, ChannelInfo] = {}
         cursor: str | None = None
-        while True:
+        for _ in range(MAX_CHANNEL_PAGES):
             answer = await self._shared.slack.channels(cursor)
             if not isinstance(answer, Read):
                 return answer
@@ -101,7 +101,8 @@ class ChannelResolver:
                 if not (info.archived and f"#{info.name}" in by_name):
                     by_name[f"#{info.name}"] = info
             if (cursor := cursor_of(answer)) is None:
-                return by_name
+                break
+        return by_name
 
     async def _joined(self, info: ChannelInfo) -> ChannelInfo | SlackOutcome:
         """Join a public channel, since relay has to read what it posts; return what is known of it then."""

@@ -9,6 +9,7 @@ from relay.delivery.card_backoff import CardBackoff
 from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
+from relay.slack.message import marker_key
 from relay.store.store import Store
 from relay.store.types import Lease, SlackCall
 
@@ -28,7 +29,7 @@ class DeliveryContext:
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
-    delivers; each transaction of delivery checks it.
+    delivers; each transaction of delivery checks it. `marker_secret` is the database's.
     """
 
     store: Store
@@ -41,11 +42,16 @@ class DeliveryContext:
     backoff: CardBackoff
     doubts: Counter[str] = field(default_factory=Counter)
     lease: Lease | None = None
+    marker_secret: str = ""
 
     @property
     def blocked_channels(self) -> frozenset[str]:
         """The channels with too much in doubt to post more."""
         return frozenset(channel for channel, number in self.doubts.items() if number >= MAX_DOUBTS)
+
+    def marker_key(self, key: str) -> str:
+        """Return the key in the marker of an attempt's message, given the key of the attempt."""
+        return marker_key(self.marker_secret, key)
 
     async def update_card(
         self, card: int, decide: Callable[[CardContext], CardUpdate], call: SlackCall | None = None

@@ -189,10 +189,12 @@ class Executor:
         slack, incident, step = self._shared.slack, call.context.card.incident, call.step
         match step:
             case PostRoot():
-                marker = Marker(event_type="relay_card", incident=incident, key=step.attempt.key)
+                key = self._shared.marker_key(step.attempt.key)
+                marker = Marker(event_type="relay_card", incident=incident, key=key)
                 return await slack.post(call.slack_channel, call.message, marker=marker)
             case PostReply():
-                marker = Marker(event_type="relay_entry", incident=incident, key=step.attempt.key)
+                key = self._shared.marker_key(step.attempt.key)
+                marker = Marker(event_type="relay_entry", incident=incident, key=key)
                 thread, broadcast = step.thread, step.reply.broadcast
                 return await slack.post(
                     call.slack_channel, call.message, marker=marker, thread_ts=thread, broadcast=broadcast

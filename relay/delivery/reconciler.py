@@ -1,5 +1,7 @@
 """Searches Slack for messages whose answer was lost, by the markers in their metadata.
 
+Only a message of relay's own bot counts: other apps can read a marker and post it again.
+
 One reading of a channel settles all its roots in doubt, one of a thread all its replies. It reads back to the newest
 message that is known to be older. Slack returns the newest messages first, and a message in doubt is among those.
 """
@@ -47,7 +49,8 @@ class Reconciler:
     async def run(self, stopping: asyncio.Event) -> None:
         """Search when searches are due, until `stopping` is set."""
         while not stopping.is_set():
-            until = None if self._shared.slack.breaker.is_open else await self.reconcile_due()
+            breaker = self._shared.slack.breaker
+            until = None if breaker.is_open or breaker.identity is None else await self.reconcile_due()
             await self._shared.clock.wait_idle(self.wakeup, until)
 
     async def reconcile_due(self) -> float | None:
@@ -102,12 +105,10 @@ class Reconciler:
         # a dropped reply matters only where it stands in the channel
         in_thread = target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
         if in_thread and not isinstance(history, Rejected):
-            history = await self._with_thread(channel, context, target.attempt.key, history)
+            history = await self._with_thread(channel, context, target, history)
         if isinstance(history, MessageHistory):
             found = {
-                message.ts: _marked(message, target)
-                for message in history.messages
-                if message.key == target.attempt.key and not message.deleted
+                message.ts: _marked(message, target) for message in history.messages if self._is_own(message, target)
             }
             if found or history.covers(target.attempt.started_at):
                 await self._conclude(target, context.card, channel, list(found.values()))
@@ -119,10 +120,12 @@ class Reconciler:
         await self._update(target, lambda current: _not_searched(current, target, answer, rules, now))
 
     async def _with_thread(
-        self, channel: str, context: CardContext, key: str, history: SlackOutcome | MessageHistory
+        self, channel: str, context: CardContext, target: SearchTarget, history: SlackOutcome | MessageHistory
     ) -> SlackOutcome | MessageHistory:
         """Add the thread to what was read: a lost reply is in it, or in the channel where the thread was deleted."""
-        if not isinstance(history, MessageHistory) or any(message.key == key for message in history.messages):
+        if not isinstance(history, MessageHistory):
+            return history
+        if any(self._is_own(message, target) for message in history.messages):
             return history
         if context.card.ts is None:
             return NotFound(code="thread_not_found", reason="root_gone")
@@ -130,6 +133,12 @@ class Reconciler:
         if not isinstance(thread, MessageHistory):
             return thread
         return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
+
+    def _is_own(self, message: FoundMessage, target: SearchTarget) -> bool:
+        """Whether a message is what the attempt posted."""
+        identity = self._shared.slack.breaker.identity
+        by_own_bot = identity is not None and identity.bot_id in {"", message.bot_id}  # a user's token has no bot
+        return by_own_bot and message.key == self._shared.marker_key(target.attempt.key) and not message.deleted
 
     async def _conclude(self, target: SearchTarget, card: Card, channel: str, found: list[MarkedMessage]) -> None:
         now = self._shared.clock.now()

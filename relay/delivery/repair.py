@@ -18,7 +18,8 @@ from relay.delivery.history import MessageHistory, read_pages
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
 from relay.slack.methods import Method
-from relay.slack.outcomes import Retryable, SlackOutcome
+from relay.slack.outcomes import NotFound, Read, Retryable, SlackOutcome
+from relay.slack.responses import messages_of
 from relay.store.types import OpenDeadLetter
 
 log = structlog.get_logger("relay.delivery")
@@ -147,10 +148,23 @@ class Repair:
         reached = oldest if history.complete else min((message.ts for message in history.messages), default=oldest)
         newest = min(latest or "9", f"{self._shared.clock.now() - HISTORY_LAG:.6f}")
         for card, ts in cards:
-            if reached <= ts <= newest and ts not in present:
+            if reached <= ts <= newest and ts not in present and await self._is_gone(channel.slack_id or "", ts):
                 await self._shared.backoff.run_isolated(card, partial(self._repost, card, ts))
         if not history.complete:
             self._swept_back_to[channel.ref] = reached
+
+    async def _is_gone(self, channel: str, ts: str) -> bool:
+        """Ask for the card itself: a page that leaves messages out must not make relay post every card again."""
+        slack = self._shared.slack
+        if slack.throttle.blocked_until(Method.REPLIES) is not None:
+            return False  # a later sweep finds it
+        match await slack.replies(channel, ts, limit=1):
+            case NotFound():
+                return True
+            case Read() as answer:
+                return any(message.ts == ts and message.deleted for message in messages_of(answer))
+            case _:
+                return False
 
     async def _repost(self, card: int, ts: str) -> None:
         now = self._shared.clock.now()

@@ -1,6 +1,7 @@
 """Delivers to Slack while this relay is the leader: starts and stops the parts of delivery."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from functools import partial
 
@@ -25,6 +26,9 @@ from relay.delivery.supervision import supervise
 from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
+from relay.slack.outcomes import Rejected
+from relay.slack.responses import Identity
+from relay.slack.workspace import rejection, workspace_of
 from relay.store.store import Store
 from relay.store.types import Lease
 
@@ -78,6 +82,7 @@ class DeliveryService:
         parts = (self._channels, self._reconciler, self._repair, self._posts, self._edits)
         self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
+        slack.breaker.check_identity = self._check_identity
 
     @property
     def idle(self) -> bool:
@@ -109,6 +114,7 @@ class DeliveryService:
             StoreError: the store failed; what was interrupted is searched for when it begins again.
         """
         self._shared.lease = lease
+        self._shared.marker_secret = await self._store.marker_secret(secrets.token_hex(32))
         in_doubt = await self._store.recover_attempts(self._clock.now(), lease=lease)
         log.info("delivering", in_doubt=in_doubt)
         self._restored = await self._store.restore_window(self._clock.now())
@@ -125,16 +131,16 @@ class DeliveryService:
 
     async def _deliver(self, stopping: asyncio.Event) -> None:
         supervised = (
+            ("circuit_breaker", self._slack.breaker.run, self._slack.breaker.wakeup),  # first: it begins open
             ("channel_resolver", self._channels.run, self._channels.wakeup),
             ("reconciler", self._reconciler.run, self._reconciler.wakeup),
             ("repair", self._repair.run, self._repair.wakeup),
-            ("circuit_breaker", self._slack.breaker.run, self._slack.breaker.wakeup),
         )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._posts.run(stopping), name="posts")
-            tasks.create_task(self._edits.run(stopping), name="edits")
             for name, work, wakeup in supervised:
                 tasks.create_task(supervise(name, work, wakeup, stopping, self._clock), name=name)
+            tasks.create_task(self._posts.run(stopping), name="posts")
+            tasks.create_task(self._edits.run(stopping), name="edits")
 
     def _begin_post(self, context: CardContext) -> Step:
         now = self._clock.now()
@@ -145,6 +151,11 @@ class DeliveryService:
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
+
+    async def _check_identity(self, identity: Identity) -> Rejected | None:
+        """Return why relay must not use this token; None if it may. The first token binds the database."""
+        found = workspace_of(identity)
+        return rejection(await self._store.bind_workspace(found), found)
 
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook

@@ -167,6 +167,11 @@ class Budgets:
                 bucket.stop_growth(now, until)
         return until
 
+    def paused_until(self, now: float) -> dict[str, float]:
+        """Return the methods that are paused now, and until when."""
+        self._follow(now)
+        return {method: pause.until for method, pause in self._pauses.items() if pause.until > now}
+
     def _follow(self, now: float) -> None:
         back = self._latest - now
         if back > _CLOCK_SET_BACK:

@@ -47,6 +47,11 @@ class Throttle:
         now = self._clock.now()
         return self._budgets.pause(method, None if retry_after is None else now + retry_after, now, channel)
 
+    def pauses(self) -> dict[str, float]:
+        """Return the methods that a rate-limited answer has paused, and for how many more seconds."""
+        now = self._clock.now()
+        return {method: until - now for method, until in self._budgets.paused_until(now).items()}
+
     async def _wait(self, method: str, channel: str) -> None:
         task = asyncio.current_task()
         self.waiting.add(task)

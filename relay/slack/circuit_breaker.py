@@ -2,6 +2,9 @@
 
 While the circuit is open, one harmless call asks now and then whether it may close. No message is posted meanwhile: a
 post without an answer would be one more message of which nobody knows whether Slack has it.
+
+It begins open: nothing is posted before Slack was asked whose token it is. It asks again now and then, and opens where
+the token is that of another workspace or bot.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ from math import inf
 
 import structlog
 
+from relay.http.json_fields import object_field, text_field
 from relay.ratelimit.budgets import backoff
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
@@ -25,6 +29,9 @@ MAX_UNANSWERED = 3
 MAX_PROBE_PAUSE = 30.0
 """The longest pause between two probes, in seconds."""
 
+IDENTITY_EVERY = 300.0
+"""Seconds between two checks of whose token it is, while the circuit is closed."""
+
 _UNANSWERED_REMEDY = "Wait, or check status.slack.com and relay's way to the internet."
 
 
@@ -33,7 +40,8 @@ class CircuitBreaker:
 
     `reason` and `remedy` say why it is open. A missing permission stays named until a message is delivered, since the
     probe does not need that permission. After it has closed it is `half_open` until then: one card at a time goes
-    through (`calls_in_flight`), and the first failure opens it again.
+    through (`calls_in_flight`), and the first failure opens it again. `check_identity` returns why the token of another
+    workspace or bot must not be used.
 
     Only a circuit that is probed can close. So it opens only in the relay that delivers, which runs `run`.
     """
@@ -48,6 +56,7 @@ class CircuitBreaker:
         self.calls_in_flight = 0
         self.wakeup = WakeEvent()
         self.wake_on_close: list[asyncio.Event] = []
+        self.check_identity: Callable[[Identity], Awaitable[Rejected | None]] = _accept_any
         self._probe = probe
         self._throttle = throttle
         self._clock = clock
@@ -66,6 +75,16 @@ class CircuitBreaker:
         """Whether this call must not be made now."""
         return self.is_open and self._probing and method is not Method.AUTH_TEST
 
+    def is_by_another_bot(self, answer: SlackOutcome) -> bool:
+        """Whether a message was posted by another bot than relay's. Then the next probe is due at once."""
+        message = object_field(answer.body, "message") if isinstance(answer, Delivered) else {}
+        bot_id = text_field(message, "bot_id")
+        if self.identity is None or not bot_id or bot_id == self.identity.bot_id:
+            return False
+        self._probe_from = -inf
+        self.wakeup.set()
+        return True
+
     def record(self, method: Method, outcome: SlackOutcome) -> None:
         """Learn from the outcome of a call."""
         if not self._probing or method is Method.AUTH_TEST:
@@ -82,6 +101,8 @@ class CircuitBreaker:
                 self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
             case Rejected(scope=RejectionScope.APP) if method in {Method.POST, Method.EDIT}:
                 self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
+            case Ambiguous(reason="mismatch"):
+                self._unanswered = 0  # Slack answered; only this message is in doubt
             case Ambiguous() | Retryable(pauses=False):
                 self._unanswered += 1
                 if self._unanswered >= MAX_UNANSWERED or self.half_open:
@@ -98,7 +119,8 @@ class CircuitBreaker:
 
         How often Slack is asked depends on time alone, however often `wakeup` is set.
         """
-        self._probing = True
+        self._probing, self._probe_from = True, -inf
+        self.is_open = self.is_open or self.identity is None
         try:
             while not stopping.is_set():
                 until = self._next_probe()
@@ -110,22 +132,31 @@ class CircuitBreaker:
             self._probing = False
 
     def _next_probe(self) -> float | None:
-        if self.identity is not None and not self.is_open:
-            return None
         pause = self._probe_from - self._clock.monotonic()
         return max(self._clock.now() + pause, self._throttle.blocked_until(Method.AUTH_TEST) or -inf)
 
     async def _ask(self) -> None:
         outcome = await self._probe()
         if isinstance(outcome, Read):
-            self.identity = identity_of(outcome)
-            self._close()
-            return
+            identity = identity_of(outcome)
+            if (rejected := await self.check_identity(identity)) is None:
+                self._accept(identity)
+                return
+            outcome = rejected
         remedy = outcome.remedy if isinstance(outcome, Rejected | Retryable) else ""
         log.warning("slack_probe_failed", reason=outcome.reason, remedy=remedy)
         if isinstance(outcome, Rejected):
             self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
+        elif self.is_open and not self.reason:
+            self._close()  # a probe without an answer stops nothing
         self._schedule_probe()
+
+    def _accept(self, identity: Identity) -> None:
+        is_news = self.is_open or self.identity is None
+        self.identity = identity
+        if is_news:
+            self._close()
+        self._probe_from = self._clock.monotonic() + IDENTITY_EVERY
 
     def _schedule_probe(self) -> None:
         """Set the next probe by the monotonic clock: a clock that is set back must not delay it."""
@@ -133,13 +164,13 @@ class CircuitBreaker:
         self._probe_from = self._clock.monotonic() + min(MAX_PROBE_PAUSE, backoff(self._tries, "slack"))
 
     def _open(self, reason: str, remedy: str, missing_scopes: str = "") -> None:
-        if not self.is_open:
+        if reason != self.reason or not self.is_open:
             log.error("slack_paused", reason=reason, remedy=remedy, missing_scopes=missing_scopes)
         self.is_open = True
         self.reason, self.remedy, self._missing_scopes = reason, remedy, missing_scopes
 
     def _close(self) -> None:
-        if self.is_open:
+        if self.is_open and self.reason:
             log.warning("slack_resumed", after=self.reason)
             self.half_open = True
         self.is_open = False
@@ -148,3 +179,7 @@ class CircuitBreaker:
             self.reason = self.remedy = ""
         for event in self.wake_on_close:
             event.set()
+
+
+async def _accept_any(_identity: Identity) -> None:
+    return None

@@ -2,12 +2,13 @@
 
 The order of the checks matters. Without a response, only the failure speaks. HTTP 429 and 5xx come before the body: a
 gateway may give up with a 5xx while Slack goes on. Then `ok`, then the error code. What is left is unreadable, and a
-post without a readable answer is in doubt.
+post without a readable answer is in doubt. So is one whose answer is about another channel, message or user.
 """
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from relay.http.json_fields import as_object, object_field, text_field
 from relay.http.outcome import Failure, HttpResponse
@@ -33,13 +34,29 @@ _MAX_LINES, _MAX_LINE, _MAX_CODE = 5, 300, 80
 _UNSENDABLE = "Report this to relay's authors: the message could not be written as JSON."
 _TOO_LARGE = "Shorten the template of the message: it is larger than a proxy between relay and Slack allows."
 _NOT_SLACK = "Check SLACK_API_URL, and any proxy between relay and Slack: HTTP {status} came back, but not from Slack."
+_REDIRECTED = (
+    "Check SLACK_API_URL, and any proxy between relay and Slack: the call was redirected. Relay follows no redirect."
+)
+
+_TS = re.compile(r"\d{1,12}\.\d{1,9}", re.ASCII)
+"""A message's id in its channel: the seconds and microseconds at which Slack stored it."""
+
+_ECHOES: Final[Mapping[str, tuple[Method, ...]]] = {
+    "channel": (Method.POST, Method.EDIT, Method.DELETE, Method.CHANNEL, Method.JOIN),
+    "ts": (Method.EDIT, Method.DELETE),
+    "user": (Method.USER,),
+}
+"""Argument -> the methods that repeat it in their answer: as it is, or as the `id` of an object of that name."""
+
+_READS_MESSAGES: Final = frozenset({Method.HISTORY, Method.REPLIES})
+"""Their answers must have a list of messages: without one, every card would look deleted."""
 
 
 def classify(method: Method, response: HttpResponse | Failure, arguments: Arguments | None = None) -> SlackOutcome:
     """Return what a response, or a failure to get one, means.
 
-    `arguments` are the call's: `thread_ts` tells a reply from a root message. `channel` and `ts` stand in where a
-    successful response does not repeat them.
+    `arguments` are the call's: `thread_ts` tells a reply from a root message. An answer that repeats another `channel`,
+    `ts` or `user` than was asked for is ambiguous.
     """
     arguments = arguments or {}
     if isinstance(response, Failure):
@@ -50,30 +67,50 @@ def classify(method: Method, response: HttpResponse | Failure, arguments: Argume
         return Retryable(reason="rate_limited", code=code, retry_after=response.retry_after, pauses=True)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Ambiguous(reason="server_error", code=code or f"http_{response.status}")
-    if body.get("ok") is True:
-        return _success(method, arguments, response, body)
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        return _from_status(response.status)
+    if response.status < HTTPStatus.BAD_REQUEST and body.get("ok") is True:
+        has_all = method not in _READS_MESSAGES or isinstance(body.get("messages"), list)
+        return _success(method, arguments, response, body) if has_all else Ambiguous(reason="unreadable")
     return _from_code(method, arguments, response, code, body) if code else _from_status(response.status)
 
 
 def _from_failure(failure: Failure) -> SlackOutcome:
     if failure is Failure.UNSENDABLE:
         return Rejected(code="", scope=RejectionScope.PAYLOAD, reason=failure.value, remedy=_UNSENDABLE)
-    if failure.is_surely_unsent:
+    if failure is Failure.REDIRECTED:
+        return Retryable(reason=failure.value, remedy=_REDIRECTED)
+    if failure.is_surely_not_done:
         return Retryable(reason=failure.value)
     return Ambiguous(reason=failure.value)
 
 
 def _success(method: Method, arguments: Arguments, response: HttpResponse, body: Body) -> SlackOutcome:
+    if any(_differs(name, arguments, body) for name, methods in _ECHOES.items() if method in methods):
+        return Ambiguous(reason="mismatch")
     if not method.sends:
         scopes = (scope.strip() for scope in response.header("X-OAuth-Scopes").split(","))
         return Read(body=body, scopes=tuple(filter(None, scopes)))
-    channel = text_field(body, "channel") or text_field(arguments, "channel")
-    ts = text_field(body, "ts") or text_field(body, "message_ts")
+    channel = text_field(arguments, "channel")
     if method is not Method.POST:
-        return Delivered(channel=channel, ts=ts or text_field(arguments, "ts"), body=body)
-    if not ts:  # the message exists, but nobody knows where
+        ts = text_field(arguments, "ts") or text_field(body, "message_ts")
+        return Delivered(channel=channel, ts=ts if is_ts(ts) else "", body=body)
+    ts = text_field(body, "ts")
+    if not is_ts(ts):  # the message exists, but nobody knows where
         return Ambiguous(reason="unreadable")
     return Delivered(channel=channel, ts=ts, stray=_is_stray(arguments, body), body=body)
+
+
+def is_ts(text: str) -> bool:
+    """Return whether a text can be a message's id."""
+    return _TS.fullmatch(text) is not None
+
+
+def _differs(name: str, arguments: Arguments, body: Body) -> bool:
+    """Whether an answer repeats an argument differently: then nobody knows what was done, and where."""
+    asked, echo = arguments.get(name), body.get(name)
+    told = echo.get("id") if isinstance(echo, Mapping) else echo
+    return asked is not None and told is not None and told != asked
 
 
 def _is_stray(arguments: Arguments, body: Body) -> bool:
@@ -122,10 +159,10 @@ def _rejected(scope: RejectionScope, meaning: Meaning, code: str, body: Body) ->
 
 
 def _from_status(status: int) -> SlackOutcome:
-    """Classify a response without `ok` and without a code. A 4xx was not done, but it did not come from Slack."""
+    """Classify a response without `ok` and without a code. A 3xx or 4xx was not done, and is not from Slack."""
     code = f"http_{status}"
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # waiting does not make the message smaller
         return Rejected(code=code, scope=RejectionScope.PAYLOAD, reason="message_too_large", remedy=_TOO_LARGE)
-    if status >= HTTPStatus.BAD_REQUEST:
+    if status >= HTTPStatus.MULTIPLE_CHOICES:
         return Retryable(reason="not_slack", code=code, remedy=_NOT_SLACK.format(status=status))
     return Ambiguous(reason="unreadable", code=code)

@@ -13,7 +13,7 @@ from relay.runtime.clock import Clock
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.client import BASE_URL, TIMEOUT, SlackClient
 from relay.slack.methods import Method, slack_budgets
-from relay.slack.outcomes import Retryable, SlackOutcome
+from relay.slack.outcomes import Ambiguous, Retryable, SlackOutcome
 
 log = structlog.get_logger("relay.slack")
 
@@ -56,10 +56,12 @@ class SlackGateway(SlackClient):
         clock = asyncio.get_running_loop().time
         started = clock()
         outcome = await super()._call(method, arguments, how)
+        if self.breaker.is_by_another_bot(outcome):
+            outcome = Ambiguous(reason="another_bot")
         self._observer(method, outcome, clock() - started)
         log.debug("slack_called", method=method.value, outcome=outcome.outcome, reason=outcome.reason)
         if isinstance(outcome, Retryable) and outcome.pauses:
             until = self.throttle.pause(method, outcome.retry_after, channel)
-            log.warning("slack_rate_limited", method=method.value, until=until)
+            log.warning("slack_rate_limited", method=method.value, until=until, retry_after=outcome.retry_after)
         self.breaker.record(method, outcome)
         return outcome

@@ -1,6 +1,7 @@
 """A Slack message as relay makes it."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,12 +40,17 @@ class Message:
         return hashlib.sha256(orjson.dumps(self.payload(), option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
+def marker_key(secret: str, key: str) -> str:
+    """Return the key in the marker of an attempt: its own key, which others can compute, under a stored secret."""
+    return hmac.digest(secret.encode(), key.encode(), "sha256").hex()[:32]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marker:
     """What relay recognises its message by, in Slack's message metadata (https://docs.slack.dev/messaging/message-metadata).
 
     Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
-    this message.
+    this message. Nobody who does not know the database can compute the key of a message of delivery (`marker_key`).
     """
 
     event_type: Literal["relay_card", "relay_entry", "relay_notice"]

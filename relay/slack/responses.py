@@ -1,21 +1,42 @@
 """The values in a `Read`: who relay is, channels, messages with their markers, users and user groups, pages.
 
-Each function accepts any body, leaves out what has not the shape that Slack documents, and raises nothing.
+Each function accepts any body, leaves out what has not the shape that Slack documents, and raises nothing. Text has no
+control characters (the session removes them) and is cut to what Slack allows. Ids, addresses and numbers are checked,
+since links, budgets and time zones are made of them.
 """
 
+import re
 from dataclasses import dataclass
 
 from relay.http.json_fields import JsonObject, object_field, objects_field, text_field
+from relay.slack.classify import is_ts
 from relay.slack.outcomes import Read
+
+MAX_TEXT = 255
+"""Characters of a name or an address; Slack allows 80 for most, and 254 for an e-mail address."""
+
+MAX_MEMBERS = 20_000
+"""The most users of a user group that relay reads."""
+
+MAX_CHANNEL_PAGES = 100
+"""The most pages of conversations.list that relay reads, of 999 channels each: a cursor may never end."""
+
+_ID = re.compile(r"[A-Z0-9]{1,32}", re.ASCII)
+_URL = re.compile(r"https?://[a-z0-9.-]+(:\d+)?/?", re.ASCII | re.IGNORECASE)
+_LARGEST_OFFSET = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who relay is in the workspace, and the scopes of its token (https://docs.slack.dev/reference/methods/auth.test)."""
+    """Who relay is in the workspace, and the scopes of its token (https://docs.slack.dev/reference/methods/auth.test).
+
+    `bot_id` is in every message that the bot posts. It is empty for a user's token.
+    """
 
     team_id: str
     team: str
     url: str
+    bot_id: str = ""
     scopes: tuple[str, ...] = ()
 
 
@@ -38,13 +59,14 @@ class ChannelInfo:
 class FoundMessage:
     """A message of a channel or a thread.
 
-    `key` is that of relay's marker, empty without one. `replies` counts the thread below. `deleted`: the message is
-    gone and only its place is left, because it has replies.
+    `key` is that of relay's marker, empty without one. `bot_id` is the bot that posted it. `replies` counts the thread
+    below. `deleted`: the message is gone and only its place is left, because it has replies.
     """
 
     ts: str
     thread_ts: str = ""
     key: str = ""
+    bot_id: str = ""
     replies: int = 0
     deleted: bool = False
 
@@ -66,8 +88,14 @@ class SlackUser:
 
 def identity_of(read: Read) -> Identity:
     """Return the identity in auth.test; a missing field is empty."""
-    names = ("team_id", "team", "url")
-    return Identity(**{name: text_field(read.body, name) for name in names}, scopes=read.scopes)
+    url = text_field(read.body, "url")
+    return Identity(
+        team_id=_id(read.body, "team_id"),
+        team=_text(read.body, "team"),
+        url=url if _URL.fullmatch(url) else "",
+        bot_id=_id(read.body, "bot_id"),
+        scopes=read.scopes,
+    )
 
 
 def channel_of(read: Read) -> ChannelInfo | None:
@@ -86,44 +114,46 @@ def messages_of(read: Read) -> tuple[FoundMessage, ...]:
     return tuple(
         FoundMessage(
             ts=text_field(entry, "ts"),
-            thread_ts=text_field(entry, "thread_ts"),
+            thread_ts=thread_ts if is_ts(thread_ts := text_field(entry, "thread_ts")) else "",
+            bot_id=_id(entry, "bot_id"),
             key=text_field(object_field(object_field(entry, "metadata"), "event_payload"), "key"),
             replies=replies if isinstance(replies := entry.get("reply_count"), int) else 0,
             deleted=entry.get("subtype") == "tombstone",
         )
         for entry in objects_field(read.body, "messages")
-        if text_field(entry, "ts")
+        if is_ts(text_field(entry, "ts"))
     )
 
 
 def user_groups_of(read: Read) -> dict[str, str]:
     """Return the handles of the user groups in usergroups.list, by the groups' ids."""
     groups = objects_field(read.body, "usergroups")
-    return {text_field(group, "id"): text_field(group, "handle") for group in groups if text_field(group, "id")}
+    return {_id(group, "id"): _text(group, "handle") for group in groups if _id(group, "id")}
 
 
 def user_of(read: Read) -> SlackUser | None:
     """Return the user in users.info, or None."""
     user = object_field(read.body, "user")
     profile = object_field(user, "profile")
-    display_name, real_name = text_field(profile, "display_name"), text_field(profile, "real_name")
-    names = (display_name, real_name, text_field(user, "real_name"), text_field(user, "name"))
+    display_name, real_name = _text(profile, "display_name"), _text(profile, "real_name")
+    names = (display_name, real_name, _text(user, "real_name"), _text(user, "name"))
     offset = user.get("tz_offset")
-    if not text_field(user, "id"):
+    if not _id(user, "id"):
         return None
     return SlackUser(
-        id=text_field(user, "id"),
-        name=next((name.strip() for name in names if name.strip()), ""),
-        email=text_field(profile, "email"),
-        time_zone=text_field(user, "tz"),
-        utc_offset=offset if type(offset) is int else 0,
+        id=_id(user, "id"),
+        name=next(filter(None, names), ""),
+        email=_text(profile, "email"),
+        time_zone=_text(user, "tz"),
+        utc_offset=offset if type(offset) is int and abs(offset) < _LARGEST_OFFSET else 0,
     )
 
 
 def members_of(read: Read) -> tuple[str, ...]:
-    """Return the ids of a group's users, from usergroups.users.list."""
+    """Return the ids of a group's users, from usergroups.users.list: the first `MAX_MEMBERS`."""
     users = read.body.get("users")
-    return tuple(user for user in users if isinstance(user, str) and user) if isinstance(users, list) else ()
+    first = users[:MAX_MEMBERS] if isinstance(users, list) else []
+    return tuple(user for user in first if isinstance(user, str) and _ID.fullmatch(user))
 
 
 def socket_url_of(read: Read) -> str:
@@ -137,12 +167,23 @@ def cursor_of(read: Read) -> str | None:
     return text_field(object_field(read.body, "response_metadata"), "next_cursor") or None
 
 
+def _id(entry: JsonObject, name: str) -> str:
+    """Return an id, as of a channel, a user or a team; empty where the field is none."""
+    value = text_field(entry, name)
+    return value if _ID.fullmatch(value) else ""
+
+
+def _text(entry: JsonObject, name: str) -> str:
+    """Return a name, on one line."""
+    return " ".join(text_field(entry, name)[:MAX_TEXT].split())
+
+
 def _channel(entry: JsonObject) -> ChannelInfo | None:
-    if not text_field(entry, "id"):
+    if not _id(entry, "id"):
         return None
     return ChannelInfo(
-        id=text_field(entry, "id"),
-        name=text_field(entry, "name"),
+        id=_id(entry, "id"),
+        name=_text(entry, "name"),
         private=entry.get("is_private") is True,
         member=entry.get("is_member") is True,
         archived=entry.get("is_archived") is True,

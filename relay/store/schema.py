@@ -14,12 +14,14 @@
     reported_fault ... faulty configurations that relay has reported
     quarantine ....... bodies that are no valid shares
     tag_definition ... BigPanda's definitions of tags
+    installation ..... one row: the secret of the markers, and the Slack workspace and bot of this database
     health_probe ..... one row, written to check that the database takes writes
 
 Times are Unix seconds. JSON is stored as text: the store reads and writes it whole. `migrations` holds the steps from
 one shape of these tables to the next; all steps together make what this module describes.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,10 +38,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
+from sqlalchemy import Text as _PlainText
 
 from relay.cards.model import AttemptState, CardState, ChannelState, ShareOutcome, TaskKind
 from relay.model.entry_kinds import EntryKind
@@ -58,6 +61,25 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+
+class Text(TypeDecorator[str]):
+    """Text that every database can store: the last defence, since text from outside is cleaned where it comes in.
+
+    PostgreSQL stores no NUL, and no driver takes half of a surrogate pair: the row of a card would never be saved.
+    """
+
+    impl = _PlainText
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: object) -> str | None:
+        """Replace what no database can store by U+FFFD."""
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return _UNSTORABLE.sub("\ufffd", value)
+
+
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")
 _Id = BigInteger().with_variant(Integer(), "sqlite")  # in SQLite only INTEGER PRIMARY KEY is the row id
 
 
@@ -339,6 +361,17 @@ tag_definition = Table(
     Column("id", Text, primary_key=True),
     Column("data", Text, nullable=False),
     Column("fetched_at", Double, nullable=False),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("marker_secret", Text, nullable=False),
+    Column("team_id", Text),
+    Column("team", Text),
+    Column("bot_id", Text),
+    CheckConstraint("id = 1", name="single_row"),
 )
 
 health_probe = Table(

@@ -27,6 +27,7 @@ from relay.store.channels import add_channels, canonical_refs, channels, next_ch
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters
 from relay.store.incident_history import incident_history
+from relay.store.installation import bind_workspace, bound_workspace, marker_secret, release_workspace
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import OnNotify, listen_on_postgresql, notify
 from relay.store.quarantine import quarantine, quarantine_row, quarantined_bodies, quarantined_body
@@ -186,6 +187,12 @@ class Store:
     update_channel = _write(update_channel)
     canonical_refs = _read(canonical_refs)
     next_channel_lookup_at = _read(next_channel_lookup_at)
+
+    # The workspace in Slack
+    marker_secret = _write(marker_secret)
+    bind_workspace = _write(bind_workspace)
+    bound_workspace = _read(bound_workspace)
+    release_workspace = _write(release_workspace)
 
     # Configurations
     save_configuration = _write(configurations.save_configuration)

@@ -100,7 +100,7 @@ def test_without_messages_the_errors_are_the_detail():
         ({"Retry-After": "-5"}, {}, None),
         ({"Retry-After": "nan"}, {}, None),
         ({"Retry-After": "inf"}, {"retry_after": 10**400}, None),
-        ({"Retry-After": "99999999"}, {}, 3600.0),
+        ({"Retry-After": "99999999"}, {}, 600.0),
     ],
 )
 def test_http_429_pauses_the_method_for_the_time_that_slack_names(headers, body, seconds):
@@ -140,7 +140,7 @@ def test_a_migrating_channel_does_not_pause_the_method():
 
 @pytest.mark.parametrize("failure", list(Failure))
 def test_without_a_response_a_call_is_ambiguous_unless_it_surely_was_not_sent(failure):
-    sure = ["name_not_resolved", "not_connected", "connect_timed_out", "tls_failed", "proxy_rejected"]
+    sure = ["name_not_resolved", "not_connected", "connect_timed_out", "tls_failed", "proxy_rejected", "redirected"]
     expected = {"unsendable": Rejected, **dict.fromkeys(sure, Retryable)}.get(failure, Ambiguous)
 
     outcome = classify(Method.POST, failure)

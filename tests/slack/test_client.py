@@ -416,7 +416,7 @@ CALLS = [
 
 @pytest.mark.parametrize(("call", "expected"), [(call, expected) for call, *expected in CALLS])
 async def test_every_other_call_sends_a_query(answering, client, call, expected):
-    peer = await answering(http_response(body={"ok": True}))
+    peer = await answering(http_response(body={"ok": True, "messages": []}))
 
     outcome = await call(client(peer))
 

@@ -88,6 +88,7 @@ VIOLATIONS = {
     "uq_configuration_hash": "INSERT INTO configuration (hash, saved_at, routes, templates) VALUES ('c', 1, '', '{}')",
     "uq_reported_fault_hash": "INSERT INTO reported_fault (hash, reported_at) VALUES ('f', 1)",
     "pk_tag_definition": "INSERT INTO tag_definition VALUES ('d', '{}', 1)",
+    "ck_installation_single_row": "INSERT INTO installation (id, marker_secret) VALUES (2, 'x')",
     "ck_health_probe_single_row": "UPDATE health_probe SET id = 2",
 }
 """By constraint: a statement that it must reject, given the rows of `filled`."""

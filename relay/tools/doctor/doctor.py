@@ -8,6 +8,9 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import aiohttp
 
@@ -24,6 +27,7 @@ from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
+from relay.slack.workspace import SlackWorkspace
 from relay.store.address import parse_database_url
 from relay.store.types import StoredConfiguration
 from relay.tools.doctor.references import accepts_actions
@@ -36,13 +40,13 @@ async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
     """Check everything that these settings name. Every problem becomes a finding; none is raised."""
     clock = clock or Clock()
     findings = [*_settings(settings), await asyncio.to_thread(_listen, settings)]
-    database, stored, known = await _database(settings)
+    database, stored, known, workspace = await _database(settings)
     configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored)
     findings += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
             slack = SlackGateway(session, settings.required_bot_token, clock, base_url=settings.slack_api_url)
-            findings += await SlackChecks(slack, rulebook, known, clock).findings()
+            findings += await SlackChecks(slack, rulebook, known, clock, workspace).findings()
         if rulebook is not None and accepts_actions(rulebook):
             findings += [await _interactivity(session, settings), *await _bigpanda(session, settings, needed=True)]
         else:
@@ -103,18 +107,28 @@ def _stored_rulebook(stored: StoredConfiguration | None) -> Rulebook | None:
         return None
 
 
-async def _database(settings: Settings) -> tuple[list[Finding], StoredConfiguration | None, dict[str, Channel]]:
+class _Database(NamedTuple):
+    """The findings about the database, and what it contains."""
+
+    findings: list[Finding]
+    configuration: StoredConfiguration | None = None
+    channels: Mapping[str, Channel] = MappingProxyType({})
+    workspace: SlackWorkspace | None = None
+
+
+async def _database(settings: Settings) -> _Database:
     try:
         if (missing := _missing_file(settings.database_url.get_secret_value())) is not None:
-            return [missing], None, {}
+            return _Database([missing])
         async with open_live_store(settings) as store:
             await store.check_writable()
             known = {channel.ref: channel for channel in await store.channels()}
-            return [ok("database", f"{store.name} takes writes.")], await store.latest_configuration(), known
+            found = [ok("database", f"{store.name} takes writes.")]
+            return _Database(found, await store.latest_configuration(), known, await store.bound_workspace())
     except StoreNotMigrated:
-        return [note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")], None, {}
+        return _Database([note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")])
     except StoreError as raised:
-        return [error("database", "relay cannot use it.", str(raised))], None, {}
+        return _Database([error("database", "relay cannot use it.", str(raised))])
 
 
 def _missing_file(url: str) -> Finding | None:

@@ -10,7 +10,16 @@ from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
-from relay.slack.responses import ChannelInfo, channel_of, channels_of, cursor_of, identity_of, user_groups_of
+from relay.slack.responses import (
+    MAX_CHANNEL_PAGES,
+    ChannelInfo,
+    channel_of,
+    channels_of,
+    cursor_of,
+    identity_of,
+    user_groups_of,
+)
+from relay.slack.workspace import SlackWorkspace, rejection, workspace_of
 from relay.tools.doctor import references
 from relay.tools.doctor.references import ChannelUse
 from relay.tools.doctor.report import Finding, error, join_names, note, ok, warning
@@ -28,14 +37,23 @@ _NETWORK_REMEDY = "Check the network from here to Slack, and SLACK_API_URL."
 
 
 class SlackChecks:
-    """The checks of one workspace. `known` are the channels in the database, by reference."""
+    """The checks of one workspace.
+
+    `known` are the channels in the database, by reference; `bound` is the workspace that the database belongs to.
+    """
 
     def __init__(
-        self, slack: SlackGateway, rulebook: Rulebook | None, known: Mapping[str, Channel], clock: Clock
+        self,
+        slack: SlackGateway,
+        rulebook: Rulebook | None,
+        known: Mapping[str, Channel],
+        clock: Clock,
+        bound: SlackWorkspace | None = None,
     ) -> None:
         self._slack = slack
         self._rulebook = rulebook
         self._known = known
+        self._bound = bound
         self._clock = clock
         self._scopes: tuple[str, ...] = ()
         self._channels: dict[str, ChannelInfo] = {}
@@ -48,6 +66,11 @@ class SlackChecks:
         identity = identity_of(answer)
         self._scopes = identity.scopes
         findings = [ok("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
+        if self._bound and (rejected := rejection(self._bound, workspace_of(identity))):
+            reason = rejected.reason.replace("_", " ")
+            findings.append(
+                error("Slack workspace", f"the token is for {reason}: relay sends nothing.", rejected.remedy)
+            )
         uses = list(references.channels(self._rulebook)) if self._rulebook else []
         findings += self._check_scopes(by_name=any(use.ref.startswith("#") for use in uses))
         if self._rulebook is not None:
@@ -112,14 +135,15 @@ class SlackChecks:
         """Load the list of all channels; return Slack's answer if that fails."""
         channels: dict[str, ChannelInfo] = {}
         cursor: str | None = None
-        while True:
+        for _ in range(MAX_CHANNEL_PAGES):
             answer = await self._call(partial(self._slack.channels, cursor))
             if not isinstance(answer, Read):
                 return answer
             channels |= {channel.id: channel for channel in channels_of(answer)}
             if (cursor := cursor_of(answer)) is None:
-                self._channels = channels
-                return None
+                break
+        self._channels = channels
+        return None
 
     async def _check_id(self, ref: str, uses: Sequence[ChannelUse]) -> list[Finding]:
         """Check a channel by its id, which stays the same if the channel is renamed."""

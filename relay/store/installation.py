@@ -1,0 +1,43 @@
+"""What belongs to this database alone: the secret of its markers, and the Slack workspace and bot that it is used with.
+
+One row. Relay never changes the workspace by itself: the cards in the database are messages of that bot.
+"""
+
+from sqlalchemy import Connection, select, update
+
+from relay.slack.workspace import SlackWorkspace
+from relay.store import schema
+from relay.store.upsert import insert_or_keep
+
+_installation = schema.installation
+_ROW = select(_installation)
+
+
+def marker_secret(connection: Connection, fresh: str) -> str:
+    """Return the secret; `fresh` becomes it if there is none yet."""
+    connection.execute(insert_or_keep(connection, _installation, ("id",)), {"id": 1, "marker_secret": fresh})
+    return str(connection.execute(_ROW).one().marker_secret)
+
+
+def bind_workspace(connection: Connection, workspace: SlackWorkspace) -> SlackWorkspace:
+    """Return the workspace that the database belongs to; `workspace` becomes it if there is none yet.
+
+    Call `marker_secret` once before.
+    """
+    free = _installation.c.team_id.is_(None)
+    values = {"team_id": workspace.team_id, "team": workspace.team, "bot_id": workspace.bot_id}
+    connection.execute(update(_installation).where(free).values(**values))
+    return bound_workspace(connection) or workspace
+
+
+def bound_workspace(connection: Connection) -> SlackWorkspace | None:
+    """Return the workspace that the database belongs to; None before relay first reached Slack."""
+    row = connection.execute(_ROW).one_or_none()
+    if row is None or row.team_id is None:
+        return None
+    return SlackWorkspace(team_id=row.team_id, team=row.team or "", bot_id=row.bot_id or "")
+
+
+def release_workspace(connection: Connection) -> None:
+    """Forget the workspace: the database belongs to the next one that relay reaches."""
+    connection.execute(update(_installation).values(team_id=None, team=None, bot_id=None))
