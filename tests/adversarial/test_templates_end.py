@@ -203,6 +203,11 @@ CONSTANTS = [
 ]
 
 
+def test_a_check_computes_no_constants():
+    [cost] = template_costs(['{{ "x" | indent(99000, first=true) }}' * 800])
+    assert cost.memory < 50 << 20, str(cost)
+
+
 @pytest.mark.soak
 def test_constants_cost_nothing_while_a_file_is_compiled():
     """Once; as often as a file may hold it; and in each of its forms: printed, tested and assigned."""

@@ -7,12 +7,13 @@ from itertools import islice
 from typing import Any, Final, Literal
 
 from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2.meta import TrackingCodeGenerator
 
 from relay.model.errors import Fault
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.context import VARIABLE_NAMES
 from relay.rendering.engine.positions import TokenLine, word_columns
+from relay.rendering.engine.sandbox import RuntimeCodeGenerator
 from relay.rendering.engine.tag_extension import TagExtension
 from relay.rendering.lint.syntax_errors import jinja_message, syntax_fault
 from relay.rendering.lint.value_types import attribute_lookups
@@ -50,6 +51,10 @@ _VARIABLES: Final[Mapping[TemplateRole, frozenset[str]]] = {
     "card": frozenset(VARIABLE_NAMES),
     "entry": frozenset(VARIABLE_NAMES) | {"entry"},
 }
+
+
+class _UndeclaredNames(RuntimeCodeGenerator, TrackingCodeGenerator):
+    """Jinja's `find_undeclared_variables`, which computes no constants."""
 
 
 class _File:
@@ -239,7 +244,9 @@ def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
 
 def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) -> Iterator[Fault]:
     defined = {*known, *file.environment.globals, *_defined(file.tree)}
-    unknown = find_undeclared_variables(file.tree) - defined
+    names = _UndeclaredNames(file.environment)
+    names.visit(file.tree)
+    unknown = names.undeclared_identifiers - defined
     for node in file.tree.find_all(nodes.Name):
         if node.name in unknown:
             unknown.discard(node.name)
