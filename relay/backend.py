@@ -1,7 +1,7 @@
 """What stands behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,7 +26,9 @@ from relay.store.health_probe import TIMEOUT, HealthProbe
 from relay.store.monitor import StoreMonitor
 from relay.store.store import Store
 from relay.store.types import Backlog
+from relay.tools import incidents
 from relay.tools.incident import as_json
+from relay.tools.incidents import IncidentQuery, find_incidents
 
 T = TypeVar("T")
 
@@ -74,6 +76,13 @@ class RelayBackend:
         if history is None:
             return None
         return await asyncio.to_thread(lambda: orjson.dumps(as_json(history, self.delivery.message_link)))
+
+    async def incidents(self, parameters: Iterable[tuple[str, str]]) -> bytes:
+        """Return a page of incidents, as JSON."""
+        query, rulebook = IncidentQuery.from_parameters(parameters), self.reloader.live.rulebook
+        page = await find_incidents(self.store, query, rulebook)
+        now, link = self.clock.now(), self.delivery.message_link
+        return await asyncio.to_thread(lambda: orjson.dumps(incidents.as_json(page, link, rulebook.tag_labels, now)))
 
     async def readiness(self) -> Readiness:
         """Check whether a share can be stored, once for all who ask at the same time."""

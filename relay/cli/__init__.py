@@ -17,11 +17,13 @@ from relay.cli.demo import demo
 from relay.cli.doctor import doctor
 from relay.cli.explain import explain
 from relay.cli.incident import incident
+from relay.cli.incidents import incidents
 from relay.cli.letters import letters
 from relay.cli.loop import exit_if_hanging
 from relay.cli.manifest import manifest
 from relay.cli.output import COULD_NOT_RUN, say
 from relay.cli.render import render
+from relay.cli.routes import routes
 from relay.cli.sandbox import sandbox
 from relay.cli.schema import print_schema
 from relay.cli.serve import serve
@@ -82,11 +84,13 @@ def relay(
 
 
 app.command(rich_help_panel="Run")(serve)
+app.command(rich_help_panel="Run")(incidents)
 app.command(rich_help_panel="Run")(incident)
 app.add_typer(letters, name="letters", rich_help_panel="Run")
 app.command(rich_help_panel="Run")(backup)
 app.command(rich_help_panel="Run")(workspace)
 app.command("check", rich_help_panel="Edit")(check_configuration)
+app.command(rich_help_panel="Edit")(routes)
 app.command(rich_help_panel="Edit")(explain)
 app.command(rich_help_panel="Edit")(render)
 app.command("test", rich_help_panel="Edit")(run_tests)

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 
 def incident(
-    incident_id: Annotated[str, typer.Argument(metavar="ID", help="The incident's id in BigPanda.")],
+    incident_id: Annotated[
+        str, typer.Argument(metavar="ID|SLACK-LINK", help="The incident's id in BigPanda, or the link to its card.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Show everything that relay knows about an incident: shares, decisions, cards, and each call with Slack's answer.
+
+    Examples: `relay incident 5555370aabc20a001145d6g9`, or with the link that Slack copies for the card or a reply:
+    `relay incident https://acme.slack.com/archives/C0123456789/p1700000000000100`.
 
     Reads the database (RELAY_DATABASE_URL) of a running relay. With SLACK_BOT_TOKEN, asks Slack for the workspace's
     address, so that cards have links. With --json, prints the same as `GET /incidents/ID`. Exits with 1 if the incident
@@ -34,7 +39,7 @@ def incident(
 
     history, names, labels, workspace = run_on_live_store(lambda store: _load(store, incident_id))
     if history is None:
-        fail(f"There is no incident {incident_id} in the database.")
+        fail(_unknown(incident_id))
     link = partial(permalink, workspace)
     text = tool.describe(history, link, names, labels)
     print_report(lambda: tool.as_json(history, link), text, as_json=as_json)
@@ -43,7 +48,20 @@ def incident(
 async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | None, Mapping[str, str], TagLabels, str]":
     from relay.tools.incident import workspace_url
     from relay.tools.live_store import slack_channel_names, stored_tag_labels
+    from relay.tools.permalink import root_message
 
-    history = await store.incident_history(incident_id)
+    message = root_message(incident_id)
+    found = await store.incident_at(message.channel, message.ts) if message else incident_id
+    history = await store.incident_history(found) if found else None
     workspace = await workspace_url(Settings.from_env(os.environ)) if history else ""
     return history, await slack_channel_names(store), await stored_tag_labels(store), workspace
+
+
+def _unknown(text: str) -> str:
+    from relay.tools.permalink import is_link, root_message
+
+    if not is_link(text):
+        return f"There is no incident {text} in the database; `relay incidents` lists them."
+    if root_message(text) is None:
+        return f"{text} is not the link to a message; in Slack, choose 'Copy link' in the message's menu."
+    return "This message is not a card of relay, or of another database; `relay incidents` lists the incidents."

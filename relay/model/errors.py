@@ -8,6 +8,7 @@
       SettingsError                     the environment does not allow the requested action
       ConfigurationError                routes.yaml or templates have faults (all of them, with their places)
       ConfigurationUnreadable           they cannot be read now, for a reason that is not theirs
+      QueryError ...................... a question about the database that cannot be answered as it is asked
       StoreError ...................... the database
         StoreUnusable                   it cannot be opened, or is damaged
           StoreNotMigrated              its tables are missing or of an older relay
@@ -81,6 +82,10 @@ class ConfigurationError(RelayError):
 
 class ConfigurationUnreadable(RelayError):
     """routes.yaml or a template cannot be read now: the machine, or this process, is out of files or memory."""
+
+
+class QueryError(RelayError):
+    """A question about the database that cannot be answered as it is asked: it names something unknown."""
 
 
 class StoreError(RelayError):

@@ -1,6 +1,6 @@
 """What stands behind the endpoints: one protocol, and the values that it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -37,6 +37,12 @@ class Backend(Protocol):
 
     async def incident(self, incident: str) -> bytes | None:
         """Return what relay knows about an incident, as a JSON document; None if it was never shared."""
+
+    async def incidents(self, parameters: Iterable[tuple[str, str]]) -> bytes:
+        """Return a page of the incidents that these query parameters ask for, as a JSON document.
+
+        Raises QueryError: a parameter is unknown or invalid.
+        """
 
     async def metrics(self) -> tuple[bytes, str]:
         """Return the metrics, and their content type."""

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from relay.model.errors import ShareError, StoreError
+from relay.model.errors import QueryError, ShareError, StoreError
 from relay.runtime.clock import Clock
 from relay.runtime.secrets import secret_pattern
 from relay.server.api_keys import ApiKeys, presented_keys
@@ -83,6 +83,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     app.router.add_get("/readyz", endpoints.readyz)
     app.router.add_get("/metrics", endpoints.metrics)
     if admin_key is not None:
+        app.router.add_get("/incidents", endpoints.incidents)
         app.router.add_get("/incidents/{id:(?s:.+)}", endpoints.incident)  # an id may have any character
     if signing_secret:
         signature = SignatureVerifier(signing_secret)
@@ -142,6 +143,15 @@ class _Endpoints:
         document = await self.backend.incident(request.match_info["id"])
         if document is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "relay has no share of this incident.")
+        return web.Response(body=document, content_type="application/json")
+
+    async def incidents(self, request: web.Request) -> web.Response:
+        """Return a page of the incidents."""
+        _authenticate(request, self.admin_keys, None)
+        try:
+            document = await self.backend.incidents(request.query.items())
+        except QueryError as error:
+            raise Problem(HTTPStatus.BAD_REQUEST, "bad_query", str(error)) from error
         return web.Response(body=document, content_type="application/json")
 
 

@@ -9,7 +9,8 @@ Verbs
     tasks .................. what relay has to tell or ask BigPanda; silent incidents
     channels ............... channels and their references; channel_merge: two references become one channel
     dead_letters ........... what Slack rejected for good
-    incident_history ....... everything about one incident; recorded_incidents: all incidents with their shares
+    incident_history ....... everything about one incident; recorded_incidents: all incidents with their shares;
+                             incident_list: the list of incidents
     configurations ......... configurations that worked, and faults that were reported
     quarantine ............. bodies that are no valid shares
     tag_definitions ........ BigPanda's definitions of tags

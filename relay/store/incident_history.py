@@ -35,6 +35,9 @@ _SHARES = _of_incident(schema.share, [column for column in schema.share.c if col
 _ENTRIES = _of_incident(schema.entry, order="seq")
 _TASKS = _of_incident(schema.bigpanda_task)
 _CARDS = _of_incident(schema.card)
+_AT = select(schema.card.c.incident).where(
+    schema.card.c.ts == bindparam("ts"), schema.card.c.slack_channel == bindparam("slack_channel")
+)
 _ATTEMPTS, _CALLS = _of_its_cards(schema.attempt), _of_its_cards(schema.call)
 
 
@@ -56,6 +59,12 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
         tasks=newest.all("tasks", _TASKS, mappers.to_task),
         omitted=newest.omitted,
     )
+
+
+def incident_at(connection: Connection, slack_channel: str, ts: str) -> str | None:
+    """Return the incident whose card is this message (Slack's channel id, and the `ts`), also a former card."""
+    found = connection.execute(_AT, {"slack_channel": slack_channel, "ts": ts}).scalars().first()
+    return None if found is None else str(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ incident = Table(
     Column("episode", Integer, nullable=False),
     Column("ended_at", Double),
     Column("next_seq", Integer, nullable=False),
-    Column("last_share_at", Double, nullable=False),
+    Column("last_share_at", Double, nullable=False, index=True),
     Column("stub", Boolean, nullable=False),
     Column("record", Text, nullable=False),
     Column("stale_at", Double),

@@ -26,7 +26,8 @@ from relay.store.channel_merge import update_channel
 from relay.store.channels import add_channels, canonical_refs, channels, next_channel_lookup_at
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters
-from relay.store.incident_history import incident_history
+from relay.store.incident_history import incident_at, incident_history
+from relay.store.incident_list import incident_batch
 from relay.store.installation import bind_workspace, bound_workspace, marker_secret, release_workspace
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import OnNotify, listen_on_postgresql, notify
@@ -143,6 +144,8 @@ class Store:
     quarantined_body = _read(quarantined_body)
     incident_state = _write(tasks.incident_state)
     incident_history = _read(incident_history)
+    incident_at = _read(incident_at)
+    incident_batch = _read(incident_batch)
     count_recorded_incidents = _read(count_recorded_incidents)
 
     async def recorded_incidents(self, since: float) -> AsyncIterator[RecordedIncidents]:

@@ -165,6 +165,42 @@ class IncidentHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentFilter:
+    """Which incidents to list: open ones only; with a card in one of these channels (canonical references).
+
+    `route` governs one of its cards, or matched one of its shares. `words` (casefolded) are all in its record.
+    """
+
+    open_only: bool = False
+    channels: frozenset[str] | None = None
+    route: str = ""
+    words: tuple[str, ...] = ()
+
+
+class ListPosition(NamedTuple):
+    """The place of an incident in the list, which begins with the newest share (Unix seconds)."""
+
+    last_share_at: float
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedIncident:
+    """An incident of a list, with its current cards."""
+
+    state: IncidentState
+    cards: tuple[Card, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentBatch:
+    """A part of the list of incidents; `after` is where the next part begins, None at the end of the list."""
+
+    incidents: tuple[ListedIncident, ...]
+    after: ListPosition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionResult:
     """How much one run of retention deleted: shares and calls; `incidents` counts those reduced to a stub."""
 

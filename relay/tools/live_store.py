@@ -1,14 +1,15 @@
 """What the database of a running relay tells commands that work beside it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.settings import Settings
 from relay.model.errors import ConfigurationError
-from relay.model.tag_labels import NO_TAG_LABELS, TagDefinition, TagLabels
+from relay.model.tag_labels import TagDefinition, TagLabels
 from relay.routes.parser.parse import parse_rulebook
+from relay.routes.rulebook import Rulebook
 from relay.store.store import Store
 from relay.store.types import StoredConfiguration
 from relay.tools.message_text import ChannelNames
@@ -33,17 +34,18 @@ async def stored_tag_definitions(store: Store) -> Mapping[str, TagDefinition]:
     return {definition.id.casefold(): definition for definition in definitions}
 
 
+async def stored_rulebook(store: Store) -> Rulebook:
+    """The live routes with BigPanda's definitions of tags; no routes if none are stored, or none that can be read."""
+    stored = await store.latest_configuration()
+    rulebook = Rulebook(text="", hash="")
+    with suppress(ConfigurationError):  # of another version of relay
+        rulebook = parse_rulebook(stored.routes) if stored else rulebook
+    return rulebook.with_tag_definitions(await stored_tag_definitions(store))
+
+
 async def stored_tag_labels(store: Store) -> TagLabels:
     """The names of tags and the labels of their values: the live routes' `tag_values`, and BigPanda's definitions."""
-    stored = await store.latest_configuration()
-    try:
-        rulebook = parse_rulebook(stored.routes) if stored else None
-    except ConfigurationError:  # of another version of relay
-        rulebook = None
-    definitions = await stored_tag_definitions(store)
-    if rulebook:
-        return rulebook.with_tag_definitions(definitions).tag_labels
-    return TagLabels(definitions=definitions) if definitions else NO_TAG_LABELS
+    return (await stored_rulebook(store)).tag_labels
 
 
 async def live_configuration(store: Store, on_disk: Callable[[], Configuration]) -> Configuration:

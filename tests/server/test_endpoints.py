@@ -558,6 +558,15 @@ async def test_incidents_need_the_admin_key_as_a_bearer_token(backend):
         await problem(await client.post("/shares", headers={"X-Relay-Key": "admin"}), 401, "unauthorized")
 
 
+async def test_the_list_of_incidents_gets_the_query_and_needs_the_admin_key(backend):
+    async with client_for(backend, admin_key="admin") as client:
+        admin = {"Authorization": "Bearer admin"}
+        response = await client.get("/incidents?open=1&search=a%20b", headers=admin)
+        assert await response.json() == {"incidents": [{"open": "1", "search": "a b"}], "next": None}
+        await problem(await client.get("/incidents?opne=1", headers=admin), 400, "bad_query")
+        await problem(await client.get("/incidents", headers=WITH_KEY), 401, "unauthorized")
+
+
 async def test_an_unknown_path_or_method_is_a_problem(client):
     await problem(await client.get("/"), 404, "not_found")
     await problem(await client.post("/slack/actions"), 404, "not_found")

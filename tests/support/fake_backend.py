@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
-from relay.model.errors import NoIncident, NotJson
+from relay.model.errors import NoIncident, NotJson, QueryError
 from relay.server.backend import Readiness, ShareReceipt
 
 
@@ -53,6 +53,12 @@ class FakeBackend:
         if self.fails is not None:
             raise self.fails
         return self.current
+
+    async def incidents(self, parameters: Iterable[tuple[str, str]]) -> bytes:
+        given = dict(parameters)
+        if "opne" in given:
+            raise QueryError("Unknown parameter 'opne'.")
+        return json.dumps({"incidents": [given], "next": None}).encode()
 
     async def incident(self, incident: str) -> bytes | None:
         return json.dumps({"id": incident, "shares": []}).encode() if incident in {"i/1", "{i}\n1"} else None

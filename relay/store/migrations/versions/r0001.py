@@ -46,6 +46,7 @@ CREATE TABLE incident (
     CONSTRAINT ck_incident_next_seq CHECK (next_seq >= 1)
 );
 CREATE INDEX ix_incident_ended_at ON incident (ended_at) WHERE ended_at IS NOT NULL AND NOT stub;
+CREATE INDEX ix_incident_last_share_at ON incident (last_share_at);
 CREATE INDEX ix_incident_stale_at ON incident (stale_at) WHERE stale_at IS NOT NULL;
 
 CREATE TABLE lease (

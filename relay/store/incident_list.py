@@ -1,0 +1,56 @@
+"""The list of incidents, the newest share first, for `relay incidents` and `GET /incidents`.
+
+It is read in batches, each a short transaction that begins after the last incident of the one before.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, or_, select
+
+from relay.cards.model import Card
+from relay.store import schema
+from relay.store.mappers import dumps, to_incident_state
+from relay.store.rows import load_current_cards
+from relay.store.types import IncidentBatch, IncidentFilter, ListedIncident, ListPosition
+
+BATCH_SIZE = 500
+"""How many incidents are read at a time."""
+
+_incident, _card, _share = schema.incident, schema.card, schema.share
+
+
+def incident_batch(
+    connection: Connection, wanted: IncidentFilter, after: ListPosition | None = None, most: int = BATCH_SIZE
+) -> IncidentBatch:
+    """Read the next incidents of the list, those after a position; `most` bounds how many are looked at."""
+    rows = connection.execute(_query(wanted, after, most)).mappings().all()
+    words = [dumps(word)[1:-1].casefold() for word in wanted.words]
+    found = [row for row in rows if all(word in row["record"].casefold() for word in words)]
+    cards: defaultdict[str, list[Card]] = defaultdict(list)
+    for card in load_current_cards(connection, [row["id"] for row in found]):
+        cards[card.incident].append(card)
+    return IncidentBatch(
+        incidents=tuple(ListedIncident(state=to_incident_state(row), cards=tuple(cards[row["id"]])) for row in found),
+        after=ListPosition(rows[-1]["last_share_at"], rows[-1]["id"]) if len(rows) == most else None,
+    )
+
+
+def _query(wanted: IncidentFilter, after: ListPosition | None, most: int) -> Select[Any]:
+    query = select(_incident).order_by(_incident.c.last_share_at.desc(), _incident.c.id.desc()).limit(most)
+    if after is not None:
+        same_time = and_(_incident.c.last_share_at == after.last_share_at, _incident.c.id < after.incident)
+        query = query.where(
+            _incident.c.last_share_at <= after.last_share_at,  # this one uses the index
+            or_(_incident.c.last_share_at < after.last_share_at, same_time),
+        )
+    if wanted.open_only:
+        query = query.where(_incident.c.ended_at.is_(None))
+    cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != "superseded")
+    if wanted.channels is not None:
+        query = query.where(cards.where(_card.c.channel.in_(wanted.channels)).exists())
+    if wanted.route:
+        names = _share.c.routes.contains(dumps(wanted.route), autoescape=True)
+        matched = select(_share.c.id).where(_share.c.incident == _incident.c.id, names)
+        query = query.where(or_(cards.where(_card.c.route == wanted.route).exists(), matched.exists()))
+    return query
