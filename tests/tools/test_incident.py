@@ -153,7 +153,10 @@ def test_the_command_prints_it_and_exits_with_1_for_an_unknown_incident(command,
     assert "message: 17000000" in result.output  # without a token, links are not possible
     assert json.loads(command("i1", "--json").stdout)["links"] == {}
     unknown = command("i2")
-    assert (unknown.exit_code, unknown.output) == (1, "relay: There is no incident i2 in the database; `relay incidents` lists them.\n")
+    assert (unknown.exit_code, unknown.output) == (
+        1,
+        "relay: There is no incident i2 in the database; `relay incidents` lists them.\n",
+    )
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path}/none.db")
     assert command("i1").exit_code == 2
     assert not Path(tmp_path, "none.db").exists()
