@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
-from relay.bigpanda.webhook.lenient_json import clean_text
 from relay.cards.draw import PermalinkBuilder
 from relay.cards.model import Card, Channel
+from relay.http.lenient_json import clean_text
 from relay.model.errors import QueryError
 from relay.model.incident import Incident
 from relay.model.reading import read_episode
