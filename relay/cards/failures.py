@@ -68,6 +68,13 @@ def is_needed(card: Card) -> bool:
     return card.is_current and card.state is not CardState.CANCELLED
 
 
+def close_if_ended(context: CardContext, now: float) -> CardUpdate:
+    """Close the dead letter of a card whose incident ended, where no route names its channel any more."""
+    if context.incident_state.ended_at is None:
+        return CardUpdate()
+    return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
+
+
 def retry_card(context: CardContext, now: float) -> CardUpdate:
     """Retry a rejected card with its newest state and without a ping; the fallback's card makes way.
 

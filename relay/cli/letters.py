@@ -1,21 +1,28 @@
 """`relay letters`: dead letters and quarantined bodies."""
 
+import os
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, fail, print_json, print_report, say
+from relay.cli.output import FAILED, fail, print_json, print_report
+from relay.config.settings import Settings
 
 if TYPE_CHECKING:
+    from relay.cards.model import Plan
     from relay.store.store import Store
-    from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody
-    from relay.tools.letters import RetryResult
+    from relay.store.types import IncidentHistory, OpenDeadLetter, PlanContext, QuarantinedBody
+    from relay.tools.letters import LetterId, RetryResult
     from relay.tools.message_text import ChannelNames
 
-letters = typer.Typer(help="Dead letters and quarantined bodies: list, show, retry.")
+letters = typer.Typer(help="What was not delivered (dead letters, quarantined bodies): list, show, retry, discard.")
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Letters: 7 is a dead letter, q7 a quarantined body.")]
 
 
 @letters.callback(invoke_without_command=True)
@@ -23,8 +30,8 @@ def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List the open dead letters, and the quarantined bodies.
 
     A dead letter is a card or reply that Slack rejected for good; meanwhile the incident is on the fallback channel.
-    relay retries it when the channel works again. A quarantined body is a request that was not a share. Uses the
-    database (RELAY_DATABASE_URL) of the running relay.
+    relay retries it when the channel works again, and closes it when nobody needs it any more. A quarantined body is a
+    request that was not a share. Uses the database (RELAY_DATABASE_URL) of the running relay.
     """
     if context.invoked_subcommand is None:
         list_letters(as_json=as_json)
@@ -32,7 +39,10 @@ def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 @letters.command("list")
 def list_letters(*, as_json: AsJson = False) -> None:
-    """List the open dead letters, and the quarantined bodies."""
+    """List the open dead letters, and the quarantined bodies; the same as `relay letters`.
+
+    Example: `relay letters list --json`.
+    """
     from relay.tools.letters import body_as_json, letter_as_json, listed, tables
     from relay.tools.live_store import slack_channel_names
 
@@ -41,35 +51,35 @@ def list_letters(*, as_json: AsJson = False) -> None:
 
     dead, bodies, names = run_on_live_store(load)
     lines = tables(dead, bodies, names) if dead or bodies else ["No dead letters, and no quarantined bodies."]
-    document = {"dead_letters": list(map(letter_as_json, dead)), "quarantined": list(map(body_as_json, bodies))}
-    print_report(lambda: document, lines, as_json=as_json)
+    print_report(lambda: {"letters": [*map(letter_as_json, dead), *map(body_as_json, bodies)]}, lines, as_json=as_json)
 
 
 @letters.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="A dead letter's number, or q and a body's number.")],
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="7 is a dead letter, q7 a quarantined body.")],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Show a dead letter with Slack's answers, or a quarantined body.
 
+    Examples: `relay letters show 7`, `relay letters show q7 > body.json`.
+
     Exits with 1 if it does not exist.
     """
-    is_body = letter_id[:1] in {"q", "Q"}
-    number = letter_id[1:] if is_body else letter_id
-    if not number.isdecimal():
-        raise typer.BadParameter(f"It is {letter_id!r}; expected a number, or q and a number.", param_hint="ID")
-    (_show_body if is_body else _show_letter)(int(number), as_json=as_json)
+    from relay.tools.letters import LetterKind
+
+    [letter] = _parse([letter_id])
+    (_show_body if letter.kind is LetterKind.QUARANTINED_BODY else _show_letter)(letter, as_json=as_json)
 
 
-def _show_letter(number: int, *, as_json: bool) -> None:
+def _show_letter(letter_id: "LetterId", *, as_json: bool) -> None:
     from relay.tools.letters import describe_letter, letter_as_json, select
     from relay.tools.live_store import slack_channel_names
 
     async def load(store: "Store") -> "tuple[OpenDeadLetter, IncidentHistory | None, ChannelNames]":
-        selected = select(await store.dead_letters(), number=number)
+        selected = select(await store.dead_letters(), number=letter_id.number)
         if not selected:
-            fail(f"There is no open dead letter {number}.")
+            fail(f"There is no open {letter_id.description}.")
         return selected[0], await store.incident_history(selected[0].card.incident), await slack_channel_names(store)
 
     letter, history, names = run_on_live_store(load)
@@ -77,52 +87,120 @@ def _show_letter(number: int, *, as_json: bool) -> None:
     print_report(lambda: letter_as_json(letter, history), text, as_json=as_json)
 
 
-def _show_body(number: int, *, as_json: bool) -> None:
+def _show_body(letter_id: "LetterId", *, as_json: bool) -> None:
     from relay.tools.letters import body_as_json, describe_body
 
-    body = run_on_live_store(lambda store: store.quarantined_body(number))
+    body = run_on_live_store(lambda store: store.quarantined_body(letter_id.number))
     if body is None:
-        fail(f"There is no quarantined body q{number}; relay keeps only the newest ones.")
+        fail(f"There is no {letter_id.description}; relay keeps only the newest ones.")
     if as_json:
         print_json(body_as_json(body, whole=True))
         return
     for line in describe_body(body):
-        say(line)
+        typer.echo(line)
 
 
 @letters.command()
 def retry(
-    letter_id: Annotated[int | None, typer.Argument(metavar="ID", help="The dead letter's number.")] = None,
+    letter_ids: Ids = [],  # noqa: B006  typer makes a new list
     *,
     everything: Annotated[bool, typer.Option("--all", help="Retry every dead letter.")] = False,
     reason: Annotated[str, typer.Option(metavar="REASON", help="Retry every dead letter with this reason.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Retry dead letters, after the cause is fixed.
+    """Retry letters, after the cause is fixed.
 
-    The card is posted with its newest state and pings nobody; the fallback's card becomes a pointer to it. Exits with 1
-    if there is no such dead letter, or if one could not be retried.
+    Examples: `relay letters retry 7`, `relay letters retry --reason channel_archived`.
+
+    The card of a dead letter is posted with its newest state and pings nobody; the fallback's card becomes a pointer to
+    it. A quarantined body is read again: a newer relay may know it as a share. Exits with 1 if a letter does not exist,
+    or could not be retried.
+    """
+    if bool(letter_ids) == bool(everything or reason):
+        raise typer.BadParameter("Give the ids of letters, or --all, or --reason REASON.", param_hint="ID")
+    results, names = run_on_live_store(partial(_retry, ids=_parse(letter_ids), reason=reason))
+    _print_results(results, names, as_json=as_json)
+
+
+letters.command("redrive", hidden=True)(retry)  # its former name
+
+
+@letters.command()
+def discard(
+    letter_ids: Ids,
+    *,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why nobody needs it; `relay incident` shows it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Close dead letters, or delete quarantined bodies, that nobody needs.
+
+    Example: `relay letters discard 7 q3 --reason "the team was dissolved"`.
+
+    Relay does not retry a discarded letter. The incident's card on the fallback channel stays. Exits with 1 if a letter
+    does not exist.
     """
     from relay.tools import letters as tool
     from relay.tools.live_store import slack_channel_names
 
-    if (letter_id is None) == (not everything and not reason):
-        raise typer.BadParameter("Give the number of a dead letter, or --all, or --reason REASON.", param_hint="ID")
+    ids, why = _parse(letter_ids), " ".join(reason.split())
+    if not why:
+        raise typer.BadParameter("It is empty; say why nobody needs the letter.", param_hint="--reason")
 
-    async def retry_selected(store: "Store") -> "tuple[list[RetryResult], ChannelNames]":
-        selected = tool.select(await store.dead_letters(), number=letter_id, reason=reason)
-        if not selected:
-            which = f" {letter_id}" if letter_id is not None else f" with the reason {reason}" if reason else ""
-            fail(f"There is no open dead letter{which}.")
-        results = await tool.retry(store, selected, time.time() + await store.clock_offset())
-        return results, await slack_channel_names(store)
+    async def discard_selected(store: "Store") -> "tuple[list[RetryResult], ChannelNames]":
+        now = time.time() + await store.clock_offset()
+        return await tool.discard(store, ids, why, now), await slack_channel_names(store)
 
-    results, names = run_on_live_store(retry_selected)
-    document = [{"id": result.letter.id, "outcome": result.outcome} for result in results]
-    text = (tool.describe_result(result, names) for result in results)
-    print_report(lambda: document, text, as_json=as_json)
+    _print_results(*run_on_live_store(discard_selected), as_json=as_json)
+
+
+async def _retry(store: "Store", *, ids: "Sequence[LetterId]", reason: str) -> "tuple[list[RetryResult], ChannelNames]":
+    from relay.tools import letters as tool
+    from relay.tools.live_store import slack_channel_names, stored_rulebook
+
+    now, dead = time.time() + await store.clock_offset(), tool.select(await store.dead_letters(), reason=reason)
+    if not (dead or ids):
+        fail(f"There is no open dead letter{f' with the reason {reason}' if reason else ''}.")
+    by_id = {tool.dead_letter_id(letter): letter for letter in dead}
+    results = await tool.retry(store, [by_id[each] for each in ids if each in by_id] if ids else dead, now)
+    decide = _planner(await stored_rulebook(store), Settings.from_env(os.environ))
+    for each in ids:
+        if each.kind is tool.LetterKind.QUARANTINED_BODY:
+            results.append(await tool.retry_body(store, each.number, decide))
+        elif each not in by_id:
+            results.append(tool.RetryResult(id=each, outcome=tool.RetryOutcome.UNKNOWN_LETTER))
+    return results, await slack_channel_names(store)
+
+
+def _planner(rulebook: Any, settings: Settings) -> "Callable[[PlanContext], Plan]":
+    from relay.cards.plan import plan
+
+    return lambda context: plan(
+        rulebook,
+        context.incident_state,
+        context.cards,
+        context.share,
+        context.canonical_refs,
+        has_callback=settings.can_call_back,
+    )
+
+
+def _parse(texts: Sequence[str]) -> "list[LetterId]":
+    from relay.tools.letters import LetterId
+
+    try:
+        return list(dict.fromkeys(map(LetterId.parse, texts)))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="ID") from error
+
+
+def _print_results(results: "Sequence[RetryResult]", names: "ChannelNames", *, as_json: bool) -> None:
+    """Print what became of each letter; exit with 1 if something was not done."""
+    from relay.tools.letters import describe_result
+
+    document = [{"id": str(result.id), "outcome": result.outcome, "done": result.done} for result in results]
+    if as_json:
+        print_json(document)
+    for result in () if as_json else results:
+        typer.echo(describe_result(result, names), err=not result.done)
     if not all(result.done for result in results):
         raise typer.Exit(FAILED)
-
-
-letters.command("redrive", hidden=True)(retry)  # its former name

@@ -1,7 +1,7 @@
 """What all parts of delivery share."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from relay.cards.model import Card, CardContext, CardUpdate, DeliveryRules
@@ -29,7 +29,8 @@ class DeliveryContext:
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
-    delivers; each transaction of delivery checks it. `marker_secret` is the database's.
+    delivers; each transaction of delivery checks it. `marker_secret` is the database's. `names_channel` says whether
+    the live routes name a channel by one of these references.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class DeliveryContext:
     doubts: Counter[str] = field(default_factory=Counter)
     lease: Lease | None = None
     marker_secret: str = ""
+    names_channel: Callable[[Collection[str]], bool] = lambda _refs: True
 
     @property
     def blocked_channels(self) -> frozenset[str]:

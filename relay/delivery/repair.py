@@ -101,13 +101,16 @@ class Repair:
         return bool(cards)
 
     async def _retry(self, letter: OpenDeadLetter, channels: Mapping[str, Channel]) -> bool:
-        """Retry a dead letter whose channel takes messages again; close one whose card is no longer needed."""
-        now = self._shared.clock.now()
-        retry = partial(self._shared.update_card, letter.card.id, lambda current: failures.retry_card(current, now))
+        """Retry a dead letter whose channel takes messages again; close one that is no longer needed."""
+        now, card = self._shared.clock.now(), letter.card.id
+        retry = partial(self._shared.update_card, card, lambda current: failures.retry_card(current, now))
         if not failures.is_needed(letter.card):
             await retry()
-            reason = "card_cancelled" if letter.card.is_current else "card_not_current"
-            log.info("dead_letter_closed", dead_letter=letter.id, reason=reason, **card_fields(letter.card))
+            _log_closed(letter, "card_cancelled" if letter.card.is_current else "card_not_current")
+            return False
+        if letter.ended_at is not None and not self._shared.names_channel(_references(letter.card.channel, channels)):
+            await self._shared.update_card(card, lambda current: failures.close_if_ended(current, now))
+            _log_closed(letter, "channel_not_in_routes")
             return False
         channel = channels.get(letter.card.channel)
         if channel is None or not self._can_retry(letter, channel):
@@ -203,3 +206,14 @@ def _log_rejected(card: Card, fallback: str, letter: DeadLetter) -> None:
         log.error("card_diverted", to=fallback, **fields)
     else:
         log.error("card_not_posted", **fields)
+
+
+def _log_closed(letter: OpenDeadLetter, reason: str) -> None:
+    log.info("dead_letter_closed", dead_letter=letter.id, reason=reason, **card_fields(letter.card))
+
+
+def _references(ref: str, channels: Mapping[str, Channel]) -> set[str]:
+    """All references under which a route may name a channel, with its name in Slack."""
+    same = [each for each in channels.values() if ref in (each.ref, each.canonical_ref)]
+    names = {f"#{each.facts['name']}" for each in same if each.facts.get("name")}
+    return {ref, *names, *(each.ref for each in same), *(each.slack_id for each in same if each.slack_id)}

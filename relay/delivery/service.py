@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import structlog
@@ -65,6 +65,7 @@ class DeliveryService:
             slack=slack,
             clock=clock,
             rules=self._rules,
+            names_channel=self._names_channel,
             wake_all=partial(self.wake, everything=True),
             wake_schedulers=self._wake_schedulers,
             metrics=metrics or Metrics(),
@@ -160,6 +161,9 @@ class DeliveryService:
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook
         return DeliveryRules(fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs)
+
+    def _names_channel(self, refs: Collection[str]) -> bool:
+        return self._live().rulebook.names_channel(refs)
 
     def message_link(self, channel: str, ts: str) -> str:
         """Return the address of a message for people; empty until Slack has named the workspace's address."""

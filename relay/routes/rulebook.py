@@ -1,6 +1,6 @@
 """The rulebook: a whole routes.yaml, checked, as one immutable value."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -77,6 +77,12 @@ class Rulebook:
         posts = (post.channel for route in self.routes.flatten() for post in route.posts)
         fixed = (channel.ref for channel in (*fallback, *posts) if isinstance(channel, FixedChannel))
         return tuple(dict.fromkeys(fixed))
+
+    def names_channel(self, refs: Collection[str]) -> bool:
+        """Whether the fallback or a route, also a disabled one, names a channel by one of these references."""
+        posts = (post.channel for route in self.routes.flatten() for post in route.posts)
+        channels = (*([self.fallback.channel] if self.fallback else []), *posts)
+        return any(channel.can_resolve_to(ref) for channel in channels for ref in refs)
 
     @cached_property
     def templates(self) -> frozenset[str]:

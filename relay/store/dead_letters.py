@@ -3,8 +3,9 @@
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from relay.cards.model import DeadLetter
+from relay.cards.notices import STAND_IN, Notice
 from relay.store import schema
-from relay.store.mappers import to_card
+from relay.store.mappers import loads, to_card
 from relay.store.types import OpenDeadLetter
 
 _letter, _card = schema.dead_letter, schema.card
@@ -13,17 +14,26 @@ _UPDATE = update(_letter).where(_letter.c.card == bindparam("which"), _OPEN)
 _CLOSE = _UPDATE.values(closed_at=bindparam("now"))
 _CLOSE_IF_ROOT = _CLOSE.where(_letter.c.upto_seq.is_(None))
 _EXTEND = _UPDATE.values(after_seq=func.coalesce(_letter.c.after_seq, bindparam("after")), upto_seq=bindparam("upto"))
+_WITH_CARD = _letter.join(_card, _card.c.id == _letter.c.card)
 _LIST = (
     select(
         _letter.c.id.label("letter_id"),
         _letter.c.reason.label("letter_reason"),
         *_letter.c["remedy", "since", "after_seq", "upto_seq"],
+        schema.incident.c.ended_at,
         _card,
     )
-    .select_from(_letter.join(_card, _card.c.id == _letter.c.card))
+    .select_from(_WITH_CARD.join(schema.incident, schema.incident.c.id == _card.c.incident))
     .where(_OPEN)
     .order_by(_letter.c.since, _letter.c.id)
 )
+_INCIDENT_OF = select(_card.c.incident).select_from(_WITH_CARD).where(_letter.c.id == bindparam("which"), _OPEN)
+_OPEN_OF_INCIDENT = (
+    select(_letter.c.id, _card.c.notices)
+    .select_from(_WITH_CARD)
+    .where(_card.c.incident == bindparam("incident"), _OPEN)
+)
+_DISCARD = update(_letter).values(closed_at=bindparam("now"), discard_reason=bindparam("why"))
 
 
 def open_dead_letter(connection: Connection, card: int, letter: DeadLetter) -> None:
@@ -41,6 +51,21 @@ def close_dead_letter(connection: Connection, card: int, now: float, *, replies:
     connection.execute(_CLOSE if replies else _CLOSE_IF_ROOT, {"which": card, "now": now})
 
 
+def discard_dead_letter(connection: Connection, number: int, reason: str, now: float) -> bool:
+    """Close an open dead letter because an operator does not need it; return False if there is no such letter.
+
+    The letters of cards that only stand in for the incident's others are closed with the last of those.
+    """
+    incident = connection.execute(_INCIDENT_OF, {"which": number}).scalar()
+    if incident is None:
+        return False
+    rows = connection.execute(_OPEN_OF_INCIDENT, {"incident": incident}).all()
+    others = {row.id: STAND_IN in map(Notice.from_json, loads(row.notices)) for row in rows if row.id != number}
+    closed = [number, *(others if all(others.values()) else ())]
+    connection.execute(_DISCARD.where(_letter.c.id.in_(closed)), {"now": now, "why": reason})
+    return True
+
+
 def dead_letters(connection: Connection) -> tuple[OpenDeadLetter, ...]:
     """Return the open dead letters, each with its card, the oldest first."""
     return tuple(
@@ -51,6 +76,7 @@ def dead_letters(connection: Connection) -> tuple[OpenDeadLetter, ...]:
             since=row["since"],
             unreported=None if row["upto_seq"] is None else (row["after_seq"], row["upto_seq"]),
             card=to_card(row),
+            ended_at=row["ended_at"],
         )
         for row in connection.execute(_LIST).mappings()
     )

@@ -39,6 +39,7 @@ _AT = select(schema.card.c.incident).where(
     schema.card.c.ts == bindparam("ts"), schema.card.c.slack_channel == bindparam("slack_channel")
 )
 _ATTEMPTS, _CALLS = _of_its_cards(schema.attempt), _of_its_cards(schema.call)
+_DEAD_LETTERS = _of_its_cards(schema.dead_letter)
 
 
 def incident_history(connection: Connection, incident: str) -> IncidentHistory | None:
@@ -57,6 +58,7 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
         attempts=newest.by_card("attempts", _ATTEMPTS, mappers.to_attempt),
         calls=newest.by_card("calls", _CALLS, mappers.to_call),
         tasks=newest.all("tasks", _TASKS, mappers.to_task),
+        dead_letters=newest.all("dead_letters", _DEAD_LETTERS, mappers.to_dead_letter),
         omitted=newest.omitted,
     )
 

@@ -36,7 +36,14 @@ from relay.model.record import Block, PendingAction, Record
 from relay.model.tag_labels import TagDefinition
 from relay.routes.mention import Mention
 from relay.routes.options import Options
-from relay.store.types import QuarantinedBody, ShareBody, ShareSummary, SlackCall, StoredConfiguration
+from relay.store.types import (
+    QuarantinedBody,
+    RecordedDeadLetter,
+    ShareBody,
+    ShareSummary,
+    SlackCall,
+    StoredConfiguration,
+)
 
 Row: TypeAlias = Mapping[Any, Any]
 """A row: plain values by the names of their columns."""
@@ -301,6 +308,13 @@ def call_row(card: int, call: SlackCall) -> dict[str, Any]:
 def to_call(row: Row) -> SlackCall:
     """Undo `call_row`."""
     return SlackCall(method=row["method"], at=row["at"], answer=loads(row["answer"]))
+
+
+def to_dead_letter(row: Row) -> RecordedDeadLetter:
+    """Read a dead letter."""
+    names = ("id", "card", "reason", "remedy", "since", "closed_at", "discard_reason")
+    unreported = None if row["upto_seq"] is None else (row["after_seq"], row["upto_seq"])
+    return RecordedDeadLetter(**_columns(row, names), unreported=unreported)
 
 
 def to_quarantined_body(row: Row, body: bytes = b"") -> QuarantinedBody:

@@ -290,6 +290,7 @@ dead_letter = Table(
     Column("remedy", Text, nullable=False),
     Column("since", Double, nullable=False),
     Column("closed_at", Double),
+    Column("discard_reason", Text),
     Column("after_seq", BigInteger),
     Column("upto_seq", BigInteger),
 )

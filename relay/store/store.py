@@ -25,13 +25,19 @@ from relay.store.card_context import card_context, update_card
 from relay.store.channel_merge import update_channel
 from relay.store.channels import add_channels, canonical_refs, channels, next_channel_lookup_at
 from relay.store.database import CLOSE_SECONDS, Database
-from relay.store.dead_letters import dead_letters
+from relay.store.dead_letters import dead_letters, discard_dead_letter
 from relay.store.incident_history import incident_at, incident_history
 from relay.store.incident_list import incident_batch
 from relay.store.installation import bind_workspace, bound_workspace, marker_secret, release_workspace
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import OnNotify, listen_on_postgresql, notify
-from relay.store.quarantine import quarantine, quarantine_row, quarantined_bodies, quarantined_body
+from relay.store.quarantine import (
+    delete_quarantined_body,
+    quarantine,
+    quarantine_row,
+    quarantined_bodies,
+    quarantined_body,
+)
 from relay.store.recorded_incidents import RecordedIncidents, count_recorded_incidents, next_batch
 from relay.store.restore import restore_window
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
@@ -142,6 +148,7 @@ class Store:
 
     quarantined_bodies = _read(quarantined_bodies)
     quarantined_body = _read(quarantined_body)
+    delete_quarantined_body = _write(delete_quarantined_body)
     incident_state = _write(tasks.incident_state)
     incident_history = _read(incident_history)
     incident_at = _read(incident_at)
@@ -167,6 +174,7 @@ class Store:
     open_cards = _read(card_queue.open_cards)
     stalled_channels = _read(card_queue.stalled_channels)
     dead_letters = _read(dead_letters)
+    discard_dead_letter = _write(discard_dead_letter)
 
     # Posts whose result is unknown
     recover_attempts = _write(attempts.recover_attempts)

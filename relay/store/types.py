@@ -67,15 +67,26 @@ class SearchTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDeadLetter(DeadLetter):
-    """An open dead letter with its id and its card."""
+    """An open dead letter with its id and its card; `ended_at` is when its incident ended (Unix seconds), if it did."""
 
     id: int
     card: Card
+    ended_at: float | None = None
 
     @property
     def of_stand_in(self) -> bool:
         """Whether the card only stands in at the fallback for another card, which has a dead letter of its own."""
         return STAND_IN in self.card.notices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDeadLetter(DeadLetter):
+    """An open or closed dead letter with its id and its card's; `discard_reason` is an operator's, if one closed it."""
+
+    id: int
+    card: int
+    closed_at: float | None = None
+    discard_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +172,7 @@ class IncidentHistory:
     attempts: Mapping[int, tuple[Attempt, ...]]
     calls: Mapping[int, tuple[SlackCall, ...]]
     tasks: tuple[Task, ...] = ()
+    dead_letters: tuple[RecordedDeadLetter, ...] = ()
     omitted: Mapping[str, int] = field(default_factory=dict)
 
 

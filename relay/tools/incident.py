@@ -25,7 +25,7 @@ from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
 from relay.slack.responses import identity_of
-from relay.store.types import IncidentHistory, ShareSummary, SlackCall
+from relay.store.types import IncidentHistory, RecordedDeadLetter, ShareSummary, SlackCall
 from relay.tools.message_text import ChannelNames, channel_label, format_time, message_text
 
 _OUTCOMES = {
@@ -208,6 +208,8 @@ def _history(
         first, *more = _entry(entry, variables)
         yield HistoryEvent(at=entry.at, text=first, details=tuple(more))
     yield from (_task(task) for task in history.tasks)
+    for letter in history.dead_letters:
+        yield from _dead_letter(letter, channels.get(letter.card, ""))
     for number, attempts in history.attempts.items():
         yield from _attempts(attempts, channels.get(number, ""))
     for number, calls in history.calls.items():
@@ -254,6 +256,14 @@ def _task(task: Task) -> HistoryEvent:
     due = f"; due {format_time(task.due_at)}" if task.due_at is not None else ""
     text = f"{_TASKS.get(task.kind, task.kind)}{by}{_tries(task.tries)}: {_words(task.state)}{reason}{due}"
     return HistoryEvent(at=task.created, text=f"BigPanda task: {text}")
+
+
+def _dead_letter(letter: RecordedDeadLetter, channel: str) -> Iterator[HistoryEvent]:
+    name = f"dead letter {letter.id} for {'a reply' if letter.unreported else 'the card'} in {channel}"
+    yield HistoryEvent(at=letter.since, text=f"{name}: {letter.reason}", details=tuple(filter(None, [letter.remedy])))
+    if letter.closed_at is not None:
+        text = f"{name} discarded: {letter.discard_reason}" if letter.discard_reason else f"{name} closed"
+        yield HistoryEvent(at=letter.closed_at, text=text)
 
 
 def _attempts(attempts: Iterable[Attempt], channel: str) -> Iterator[HistoryEvent]:

@@ -1,27 +1,32 @@
-"""`relay letters`: shows dead letters and quarantined bodies, as text or JSON; and retries dead letters.
+"""`relay letters`: shows, retries and discards what was not delivered: dead letters, and quarantined bodies.
+
+One space of ids names all of them: a dead letter is `7`, a quarantined body `q7`. `LetterKind` has a row for each kind.
 
 An operator's retry decides as relay does when a channel works again. If the channel does not accept messages yet, the
 card stays on the fallback channel: relay checks the channel at once, and retries the dead letter if it works.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from rich.table import Table
 
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.failures import EXTERNAL, is_external, retry_card, retry_reply
-from relay.cards.model import Attempt, CardContext, CardState, CardUpdate, Channel, ChannelState
+from relay.cards.model import Attempt, CardContext, CardState, CardUpdate, Channel, ChannelState, Plan
 from relay.cards.recovery import retry_in_doubt
 from relay.cards.send import REPLY, ROOT
+from relay.model.errors import ShareError
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.rendering.context import template_variables
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store.store import Store
-from relay.store.types import IncidentHistory, OpenDeadLetter, QuarantinedBody
+from relay.store.types import IncidentHistory, OpenDeadLetter, PlanContext, QuarantinedBody
 from relay.tools.incident import entry_lines
 from relay.tools.message_text import ChannelNames, channel_label, format_time
 
@@ -30,6 +35,45 @@ _MAX_CALLS = 5
 
 _NOT_SHOWN = {"answer", "remedy", "channel"}
 """The fields of an answer that the dead letter shows elsewhere."""
+
+
+class LetterKind(StrEnum):
+    """The kinds of letters; the value is the beginning of their ids."""
+
+    DEAD_LETTER = ""
+    QUARANTINED_BODY = "q"
+
+    @property
+    def noun(self) -> str:
+        """The kind in a sentence."""
+        return self.name.lower().replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LetterId:
+    """The id of a letter, as people write it."""
+
+    kind: LetterKind
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse an id. Raises ValueError, with what is expected."""
+        form = _ID.fullmatch(text.strip().lower())
+        if form is None:
+            raise ValueError(f"It is {text!r}; expected the id of a letter, such as 7 (a dead letter) or q7 (a body)")
+        return cls(LetterKind(form["kind"]), int(form["number"]))
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.number}"
+
+    @property
+    def description(self) -> str:
+        """The letter in a sentence: `dead letter 7`."""
+        return f"{self.kind.noun} {self}"
+
+
+_ID = re.compile(rf"(?P<kind>{'|'.join(sorted(LetterKind, reverse=True))})(?P<number>[0-9]{{1,18}})")
 
 
 class RetryOutcome(StrEnum):
@@ -44,21 +88,34 @@ class RetryOutcome(StrEnum):
     CHANNEL_CHECKED = "channel_checked"
     EXTERNAL_CHANNEL = "external_channel"
     UNKNOWN_CHANNEL = "unknown_channel"
+    ACCEPTED = "accepted"
+    NOT_A_SHARE = "not_a_share"
+    DISCARDED = "discarded"
+    UNKNOWN_LETTER = "unknown_letter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryResult:
-    """A dead letter, and the result of its retry."""
+    """A letter, and the result of its retry or of its end; `detail` is what the sentence about it needs."""
 
-    letter: OpenDeadLetter
+    id: LetterId
     outcome: RetryOutcome
+    letter: OpenDeadLetter | None = None
+    detail: str = ""
 
     @property
     def done(self) -> bool:
         """Whether everything possible was done."""
-        return self.outcome not in {RetryOutcome.BUSY, RetryOutcome.EXTERNAL_CHANNEL, RetryOutcome.UNKNOWN_CHANNEL}
+        return self.outcome not in _NOT_DONE
 
 
+_NOT_DONE = {
+    RetryOutcome.BUSY,
+    RetryOutcome.EXTERNAL_CHANNEL,
+    RetryOutcome.UNKNOWN_CHANNEL,
+    RetryOutcome.NOT_A_SHARE,
+    RetryOutcome.UNKNOWN_LETTER,
+}
 _SENTENCES = {
     RetryOutcome.RETRIED: "retrying: the card is posted soon, with its newest state, and pings nobody",
     RetryOutcome.REPLY_RETRIED: "retrying: the reply is posted soon, late and without a ping",
@@ -72,6 +129,10 @@ _SENTENCES = {
     RetryOutcome.EXTERNAL_CHANNEL: "not retried: {channel} is shared with another organisation; set allow_external: "
     "true if it may read incidents, or choose another channel, and the next share of the incident fixes the card",
     RetryOutcome.UNKNOWN_CHANNEL: "not retried: relay does not know {channel} any more",
+    RetryOutcome.ACCEPTED: "accepted as a share of incident {detail}, and out of quarantine",
+    RetryOutcome.NOT_A_SHARE: "not retried: {detail} If nobody needs it, discard it",
+    RetryOutcome.DISCARDED: "discarded: {detail}",
+    RetryOutcome.UNKNOWN_LETTER: "it does not exist, or not any more",
 }
 
 
@@ -109,9 +170,51 @@ async def retry(store: Store, letters: Sequence[OpenDeadLetter], now: float) -> 
             # Let relay check the channel at once, instead of minutes later.
             channels[channel.ref] = replace(channel, retry_at=now)
             await store.update_channel(channels[channel.ref])
-        results.append(RetryResult(letter=letter, outcome=outcome))
+        results.append(RetryResult(id=dead_letter_id(letter), letter=letter, outcome=outcome))
     await store.notify()
     return results
+
+
+async def retry_body(store: Store, number: int, decide: Callable[[PlanContext], Plan]) -> RetryResult:
+    """Read a quarantined body again, as this version of relay does; `decide` plans it if it is a share.
+
+    Raises StoreError if the database failed. A share that was stored before that is a repeat at the next retry.
+    """
+    letter = LetterId(LetterKind.QUARANTINED_BODY, number)
+    body = await store.quarantined_body(number)
+    if body is None:
+        return RetryResult(id=letter, outcome=RetryOutcome.UNKNOWN_LETTER)
+    try:
+        share = parse_share(body.body, body.headers, body.received)
+    except ShareError as error:
+        return RetryResult(id=letter, outcome=RetryOutcome.NOT_A_SHARE, detail=str(error))
+    [accepted] = await store.accept([share], decide)
+    await store.delete_quarantined_body(number)
+    await store.notify()
+    return RetryResult(id=letter, outcome=RetryOutcome.ACCEPTED, detail=accepted.incident)
+
+
+async def discard(store: Store, letters: Sequence[LetterId], reason: str, now: float) -> list[RetryResult]:
+    """Close dead letters and delete quarantined bodies that nobody needs. Raises StoreError if the database failed."""
+    results = []
+    for letter in letters:
+        if letter.kind is LetterKind.DEAD_LETTER:
+            found = await store.discard_dead_letter(letter.number, reason, now)
+        else:
+            found = await store.delete_quarantined_body(letter.number)
+        outcome = RetryOutcome.DISCARDED if found else RetryOutcome.UNKNOWN_LETTER
+        results.append(RetryResult(id=letter, outcome=outcome, detail=reason))
+    return results
+
+
+def dead_letter_id(letter: OpenDeadLetter) -> LetterId:
+    """The id of a dead letter."""
+    return LetterId(LetterKind.DEAD_LETTER, letter.id)
+
+
+def body_id(body: QuarantinedBody) -> LetterId:
+    """The id of a quarantined body."""
+    return LetterId(LetterKind.QUARANTINED_BODY, body.id)
 
 
 def retry_outcome(letter: OpenDeadLetter, channel: Channel | None) -> RetryOutcome:
@@ -185,16 +288,16 @@ def tables(
     if bodies:
         table = Table("id", "received", "size", "reason", title="Quarantined bodies (not shares)", box=None)
         for body in bodies:
-            table.add_row(f"q{body.id}", format_time(body.received), f"{body.size} bytes", body.reason)
+            table.add_row(str(body_id(body)), format_time(body.received), f"{body.size} bytes", body.reason)
         yield table
 
 
 def describe_result(result: RetryResult, names: ChannelNames) -> str:
-    """One sentence: which dead letter, and the result of its retry."""
-    card = result.letter.card
-    channel = channel_label(card.channel, names)
-    sentence = _SENTENCES[result.outcome].format(channel=channel)
-    return f"dead letter {result.letter.id} (incident {card.incident} in {channel}): {sentence}"
+    """One sentence: which letter, and the result."""
+    channel = channel_label(result.letter.card.channel, names) if result.letter else ""
+    where = f" (incident {result.letter.card.incident} in {channel})" if result.letter else ""
+    sentence = _SENTENCES[result.outcome].format(channel=channel, detail=result.detail)
+    return f"{result.id.description}{where}: {sentence}"
 
 
 def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, names: ChannelNames) -> Iterator[str]:
@@ -222,11 +325,12 @@ def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, nam
         answer = call.answer.get("answer", "?")
         yield f"  Slack    {format_time(call.at)}  {call.method}: {answer}{''.join(fields)}"
     yield f"  retry    relay letters retry {letter.id}"
+    yield f'  discard  relay letters discard {letter.id} --reason "why nobody needs it"'
 
 
 def describe_body(body: QuarantinedBody) -> Iterator[str]:
     """A quarantined body: what is known about it, and then its text."""
-    yield f"body q{body.id}: {body.reason}, received {format_time(body.received)}, {len(body.body)} bytes"
+    yield f"{body_id(body).description}: {body.reason}, received {format_time(body.received)}, {len(body.body)} bytes"
     yield from (f"  {name}: {value}" for name, value in body.headers.items() if value)
     yield ""
     yield body.body.decode(errors="replace")
@@ -238,6 +342,7 @@ def describe_body(body: QuarantinedBody) -> Iterator[str]:
 def letter_as_json(letter: OpenDeadLetter, history: IncidentHistory | None = None) -> dict[str, JSON]:
     """A dead letter with its card; with a history, also the incident's title and Slack's answers about the card."""
     document: dict[str, Any] = orjson.loads(orjson.dumps(letter, option=orjson.OPT_NON_STR_KEYS))
+    document |= {"id": str(dead_letter_id(letter)), "kind": LetterKind.DEAD_LETTER.name.lower()}
     if history is not None:
         document["title"] = history.state.record.title
         document["calls"] = orjson.loads(orjson.dumps(history.calls.get(letter.card.id, ())))
@@ -247,7 +352,8 @@ def letter_as_json(letter: OpenDeadLetter, history: IncidentHistory | None = Non
 def body_as_json(body: QuarantinedBody, *, whole: bool = False) -> dict[str, JSON]:
     """A quarantined body; `whole` with its text, in which bytes that are not UTF-8 are replaced."""
     document: dict[str, JSON] = {
-        "id": f"q{body.id}",
+        "id": str(body_id(body)),
+        "kind": LetterKind.QUARANTINED_BODY.name.lower(),
         "received": body.received,
         "reason": body.reason,
         "headers": dict(body.headers),

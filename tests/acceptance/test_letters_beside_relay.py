@@ -45,12 +45,12 @@ async def test_a_dead_letter_that_another_process_retries_is_posted_at_once_by_t
         await relay.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
         await relay.until(lambda: any(line.get("event") == "search_failed" for line in relay.logged))
         code, listed = await run_letters(tmp_path, url, database, "--json")
-        [dead_letter] = json.loads(listed)["dead_letters"]
+        [dead_letter] = json.loads(listed)["letters"]
         assert (code, dead_letter["reason"].partition(":")[0], everything.messages) == (0, "in_doubt", [])
 
         assert (await run_letters(tmp_path, url, database, "retry", "--reason", "in_doubt"))[0] == 0
         await relay.until(lambda: len(everything.messages) == 1)
         async with asyncio.timeout(20):  # until relay has stored that the card is posted
-            while json.loads((await run_letters(tmp_path, url, database, "--json"))[1])["dead_letters"]:  # noqa: ASYNC110  another process sets no event
+            while json.loads((await run_letters(tmp_path, url, database, "--json"))[1])["letters"]:  # noqa: ASYNC110  another process sets no event
                 await asyncio.sleep(0.1)
         assert relay.process.returncode is None

@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from relay.cards.failures import EXTERNAL
@@ -88,9 +90,9 @@ async def test_the_list_shows_reason_remedy_channel_incident_and_time(relay):
     row = next(line for line in result.stdout.splitlines() if "one" in line)
     for part in (str(letter.id), "2023-11-14", "#db (C0DB000001)", "one", "channel_archived"):
         assert part in row
-    listed = json.loads((await relay_letters("--json")).stdout)
-    [document] = listed["dead_letters"]
-    assert (document["reason"], document["card"]["incident"], listed["quarantined"]) == ("channel_archived", "one", [])
+    [document] = json.loads((await relay_letters("--json")).stdout)["letters"]
+    assert (document["id"], document["kind"]) == (str(letter.id), "dead_letter")
+    assert (document["reason"], document["card"]["incident"]) == ("channel_archived", "one")
     assert document["remedy"] == letter.remedy != ""
 
 
@@ -107,7 +109,8 @@ async def test_show_prints_the_letter_with_slacks_answers(relay):
 async def test_a_quarantined_body_is_listed_and_shown_unchanged(relay):
     await relay.store.quarantine(b'{"not": "a share', {"content-type": "text/plain"}, "not_json", relay.clock.now())
     assert "not_json" in (await relay_letters()).stdout
-    [listed] = json.loads((await relay_letters("--json")).stdout)["quarantined"]
+    [listed] = json.loads((await relay_letters("--json")).stdout)["letters"]
+    assert listed["kind"] == "quarantined_body"
     shown = await relay_letters("show", listed["id"])
     assert shown.exit_code == 0
     assert shown.stdout.endswith('{"not": "a share\n')
@@ -122,7 +125,14 @@ async def test_a_quarantined_body_is_listed_and_shown_unchanged(relay):
         (("retry", "77"), 1),
         (("retry", "--all"), 1),
         (("retry", "--reason", "nothing"), 1),
+        (("retry", "7", "q7"), 1),
+        (("discard", "77", "q77", "--reason", "nobody needs it"), 1),
         (("show", "seven"), 2),
+        (("show", "x7"), 2),
+        (("show", "7" * 19), 2),
+        (("retry", "seven"), 2),
+        (("discard", "7"), 2),
+        (("discard", "7", "--reason", " "), 2),
         (("retry",), 2),
         (("redrive",), 2),  # the former name of retry
         (("retry", "7", "--all"), 2),
@@ -192,7 +202,7 @@ def test_a_letter_of_an_external_channel_is_not_retried():
     shared = Channel(ref="C0DB000001", slack_id="C0DB000001", facts={"external": True}, state=ChannelState.OPEN)
     outcome = tool.retry_outcome(letter, shared)
     assert outcome is tool.RetryOutcome.EXTERNAL_CHANNEL
-    sentence = tool.describe_result(tool.RetryResult(letter=letter, outcome=outcome), {})
+    sentence = tool.describe_result(tool.RetryResult(id=tool.LetterId.parse("7"), letter=letter, outcome=outcome), {})
     assert "letter 7" in sentence
     assert "allow_external: true" in sentence
     assert tool.retry_outcome(letter, replace(shared, facts={})) is tool.RetryOutcome.RETRIED
@@ -209,3 +219,92 @@ async def test_a_letter_that_relay_has_just_retried_is_not_retried_again(relay):
     after = await relay.store.incident_history("one")
     assert [card.ts for card in after.cards] == [card.ts for card in before.cards]
     assert len(relay.slack.calls_to(POST)) == posts
+
+
+# --- ids, discarding, and letters that nobody needs any more ---
+
+
+@given(st.builds(tool.LetterId, st.sampled_from(tool.LetterKind), st.integers(0, 10**18 - 1)))
+def test_every_letter_has_an_id_of_its_own(letter):
+    assert tool.LetterId.parse(str(letter)) == tool.LetterId.parse(f" {letter} ".upper()) == letter
+
+
+async def test_a_discarded_letter_is_not_retried_and_its_reason_stays_with_the_incident(relay):
+    letter = await rejected_card(relay)
+    result = await relay_letters("discard", str(letter.id), "--reason", "the team is\n gone")
+    assert (result.exit_code, "discarded: the team is gone" in result.stdout) == (0, True)
+    assert await relay.store.dead_letters() == ()
+    relay.slack.channel("db").unarchive()
+    await relay.advance(700)
+    assert relay.slack.channel("db").messages == []
+    assert "meant for #db" in relay.transcript("noc")  # the card that stands in for it stays
+    told = (await asyncio.to_thread(CliRunner().invoke, app, ["incident", "one"])).stdout
+    assert f"dead letter {letter.id} for the card in #db (C0DB000001) discarded: the team is gone" in told
+    again = await relay_letters("discard", str(letter.id), "--reason", "again", "--json")
+    assert (again.exit_code, json.loads(again.stdout)) == (
+        1,
+        [{"id": str(letter.id), "outcome": "unknown_letter", "done": False}],
+    )
+
+
+async def test_with_the_last_letter_of_an_incident_those_of_its_stand_ins_are_discarded(relay):
+    for channel in ("noc", "db"):
+        relay.slack.channel(channel).archive()
+    await relay.share("one", status="critical", incidentTags=DB)
+    await relay.advance(60)
+    letters = await relay.store.dead_letters()
+    assert [each.of_stand_in for each in letters] == [False, True]
+    letter = letters[0]
+    assert (await relay_letters("discard", str(letter.id), "--reason", "a test")).exit_code == 0
+    assert await relay.store.dead_letters() == ()
+
+
+async def test_a_discarded_body_is_deleted(relay):
+    await relay.store.quarantine(b"junk", {}, "not_json", relay.clock.now())
+    [body] = await relay.store.quarantined_bodies()
+    assert (await relay_letters("discard", f"q{body.id}", "--reason", "a scanner")).exit_code == 0
+    assert await relay.store.quarantined_bodies() == ()
+
+
+async def test_a_body_that_this_relay_can_read_is_accepted_as_a_share(relay):
+    rulebook = relay.configuration.rulebook
+    await relay.store.save_configuration(rulebook.hash, rulebook.text, {}, 0.0)
+    share = json.dumps({"incident": {"id": "late", "status": "critical"}, "incidentTags": DB}).encode()
+    for body in (share, b'{"not": "a share"}'):  # an older relay could not read the first
+        await relay.store.quarantine(body, {}, "no_incident", relay.clock.now())
+    good, bad = (f"q{each.id}" for each in await relay.store.quarantined_bodies())
+    result = await relay_letters("retry", good, bad)
+    assert (result.exit_code, "accepted as a share of incident late" in result.stdout) == (1, True)
+    assert f"quarantined body {bad}: not retried: " in result.stderr
+    assert [each.id for each in await relay.store.quarantined_bodies()] == [int(bad[1:])]
+    async with asyncio.timeout(20):
+        while not relay.slack.channel("db").messages:
+            await asyncio.sleep(0.01)
+            await relay.settle()
+
+
+@pytest.mark.parametrize(
+    ("routes", "ended", "remain"),
+    [
+        (ROUTES, True, 1),
+        (ROUTES.replace("C0DB000001", "C0ALL00001"), True, 0),
+        (ROUTES.replace("C0DB000001", "C0ALL00001"), False, 1),
+        (ROUTES.replace("C0DB000001", '"#{{ tags.team }}"'.replace("#", "#d")), True, 1),  # it could be #db
+    ],
+)
+async def test_a_letter_closes_when_its_incident_ended_and_no_route_names_its_channel(
+    tmp_path, monkeypatch, routes, ended, remain
+):
+    monkeypatch.setattr(leader, "POLL_EVERY", 0.01)
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        relay.slack.channel("db").archive()
+        await relay.share("one", status="critical", incidentTags=DB)
+        await relay.advance(60)
+        if ended:
+            await relay.share("one", status="ok", incidentTags=DB)
+            await relay.advance(60)
+        assert len(await relay.store.dead_letters()) == 1
+        slack, clock = relay.slack, relay.clock
+    async with run_relay(tmp_path, routes=routes, slack=slack, clock=clock) as relay:
+        await relay.advance(300)
+        assert len(await relay.store.dead_letters()) == remain

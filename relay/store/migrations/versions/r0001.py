@@ -197,7 +197,7 @@ CREATE INDEX ix_call_card ON call (card);
 
 CREATE TABLE dead_letter (
     id {id} NOT NULL, card {reference} NOT NULL, reason TEXT NOT NULL, remedy TEXT NOT NULL,
-    since {double} NOT NULL, closed_at {double}, after_seq BIGINT, upto_seq BIGINT,
+    since {double} NOT NULL, closed_at {double}, discard_reason TEXT, after_seq BIGINT, upto_seq BIGINT,
     CONSTRAINT pk_dead_letter PRIMARY KEY (id),
     CONSTRAINT fk_dead_letter_card FOREIGN KEY(card) REFERENCES card (id)
 );
