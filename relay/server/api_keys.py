@@ -15,12 +15,11 @@ class ApiKeys:
     def __init__(self, keys: Iterable[str]) -> None:
         self._digests = tuple(_digest(key) for key in keys)
 
-    def accepts(self, values: Iterable[str]) -> bool:
-        """Return whether one of the values is a valid key."""
-        return self.find(values) is not None
-
     def find(self, values: Iterable[str]) -> int | None:
-        """Return the number of a valid key among the values, from 0. Every pair is compared, also after a match."""
+        """Return the number (from 0) of a valid key that is among the values; None if there is none.
+
+        Every key is compared with every value, also after a match.
+        """
         digests = [_digest(value) for value in values]
         pairs = [(number, key, value) for value in digests for number, key in enumerate(self._digests)]
         found = [number for number, key, value in pairs if hmac.compare_digest(key, value)]

@@ -3,8 +3,8 @@
 While the circuit is open, one harmless call asks now and then whether it may close. No message is posted meanwhile: a
 post without an answer would be one more message of which nobody knows whether Slack has it.
 
-It begins open: nothing is posted before Slack was asked whose token it is. It asks again now and then, and opens where
-the token is that of another workspace or bot.
+`run` opens it at first: nothing is posted before Slack was asked whose token it is. It asks again now and then, and
+opens the circuit where the token is that of another workspace or bot.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class CircuitBreaker:
     """
 
     def __init__(self, probe: Callable[[], Awaitable[SlackOutcome]], throttle: Throttle, clock: Clock) -> None:
-        """Begin closed. `probe` is auth.test, within the limits of the `throttle`."""
+        """Begin closed, and stay so until `run`. `probe` is auth.test, within the limits of the `throttle`."""
         self.identity: Identity | None = None
         self.reason = ""
         self.remedy = ""
@@ -124,14 +124,14 @@ class CircuitBreaker:
         try:
             while not stopping.is_set():
                 until = self._next_probe()
-                if until is None or until > self._clock.now():
+                if until > self._clock.now():
                     await self._clock.wait_idle(self.wakeup, until)
                 else:
                     await self._ask()
         finally:
             self._probing = False
 
-    def _next_probe(self) -> float | None:
+    def _next_probe(self) -> float:
         pause = self._probe_from - self._clock.monotonic()
         return max(self._clock.now() + pause, self._throttle.blocked_until(Method.AUTH_TEST) or -inf)
 
