@@ -116,6 +116,7 @@ class _LimitedResponse(aiohttp.ClientResponse):
         """
         if self._body is None:
             self._body = await self._read_limited()
+        # aiohttp's own `read` keeps this body, and waits until the connection is free for the next call.
         return self._body if self.closed else await super().read()
 
     async def json(self, **_options: Any) -> Any:

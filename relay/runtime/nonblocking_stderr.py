@@ -23,7 +23,6 @@ MAX_WAITING_BYTES = 4_000_000
 DRAIN_SECONDS = 1.0
 """How long a reader has at the end for the lines that still wait."""
 
-
 _STDERR = 2
 
 

@@ -53,9 +53,10 @@ class _Open:
 class Connections:
     """All open connections, and which of them relay waits for.
 
-    Those on which a valid key was seen and those without one wait in two lines, and the longer line loses: neither kind
-    can take more than half of the places from the other. While relay works on a request that is complete, it does not
-    wait for the connection, and does not close it.
+    Those on which a valid key was seen and those without one stand in two lines. A new connection too many costs the
+    longer line its first, so that neither kind can take more than half of the places from the other. A connection whose
+    body has arrived stands in no line until it is answered. One whose request has no body stays in its line: relay
+    answers it at once, so that most of what it waits for is a sender who reads no response.
     """
 
     def __init__(self, limits: ConnectionLimits, observer: ProblemObserver) -> None:
@@ -66,7 +67,7 @@ class Connections:
         self._reported_at = float("-inf")
 
     def opened(self, connection: RequestHandler, transport: asyncio.Transport) -> None:
-        """Add a new connection; if there are too many now, close one."""
+        """Add a new connection; if there are too many now, close one (at worst this one: it stands in a line)."""
         self._open[connection] = _Open(transport)
         self._waiting[False][connection] = None
         self._limit(connection, self.limits.head, HTTPStatus.REQUEST_TIMEOUT)
@@ -87,7 +88,10 @@ class Connections:
                 self._waiting[True][connection] = None
 
     def received(self, connection: RequestHandler) -> None:
-        """Note that a request is complete: until it is answered, the connection waits for relay."""
+        """Note that a body is complete: until it is answered, the connection waits for relay, and not relay for it.
+
+        The time limit of the request goes on.
+        """
         for line in self._waiting.values():
             line.pop(connection, None)
 

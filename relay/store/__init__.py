@@ -14,6 +14,7 @@ Verbs
     configurations ......... configurations that worked, and faults that were reported
     quarantine ............. bodies that are no valid shares
     tag_definitions ........ BigPanda's definitions of tags
+    installation ........... the secret of the markers, and the workspace that the database belongs to
     leases ................. which relay delivers, and what the database's clock says
     clock_step ............. what is due moves back with a clock that was set back
     restore ................ whether the database is an older copy; backup: makes such a copy
@@ -32,5 +33,6 @@ Rows
 Connection
     database ............... threads, connections and transactions
     address, file_lock ..... where the database is, and that one relay has the file
+    open_files ............. whether SQLite's files are still those that relay has open
     db_errors .............. a driver's error as a sentence with a remedy
 """

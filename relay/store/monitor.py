@@ -17,7 +17,6 @@ CHECK_EVERY = 2.0
 MAX_SKEW = 5.0
 """Seconds by which the clocks of relay and PostgreSQL may differ before relay reports it."""
 
-
 MAX_STEP = 2.0
 """Seconds by which a clock may be set back before what is stored moves back too."""
 
@@ -97,7 +96,7 @@ class StoreMonitor:
             log.error("database_unusable", detail=problem)
             self._on_problem(problem)
         elif self._problem and not problem:
-            log.info("database_usable", detail="the files are those that relay has open again")
+            log.info("database_usable", detail="at their paths are again the files that relay has open")
         self._problem = problem
 
     def _seconds_set_back(self) -> float:
