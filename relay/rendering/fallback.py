@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from relay.model.entry_kinds import EntryKind
-from relay.rendering.blocks.characters import close_code
-from relay.rendering.blocks.marks import part
+from relay.rendering.blocks.marks import BOLD, part
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.engine.filters import color, duration, emoji, link, more, oneline, shorten, slack_time
 
@@ -68,26 +67,26 @@ def _when(values: Values) -> str:
 def _status(variables: Values, state: str) -> str:
     """Two lines on an open incident: what it is, and since when it is whose."""
     incident = variables.get("incident", {})
-    words = [f"*{state.capitalize()}*", incident.get("counts"), _line(variables.get("environment"))]
+    words = [f"{BOLD}{state.capitalize()}{BOLD}", incident.get("counts"), _line(variables.get("environment"))]
     words += ["flapping"] if incident.get("flapping") else []
     if snooze := incident.get("snooze"):
         until = slack_time(snooze.get("until"))
         words.append(f"snoozed until {until}" if until else "snoozed")
     words.append(_previous(variables, "again, last time"))
-    since, assignee = slack_time(incident.get("started")), _name(incident.get("assignee"))
-    owner = [f"since {since}" if since else "", f"assigned to *{assignee}*" if assignee else ""]
+    since, assignee = slack_time(incident.get("started")), _line(incident.get("assignee"))
+    owner = [f"since {since}" if since else "", f"assigned to {BOLD}{assignee}{BOLD}" if assignee else ""]
     lines = (" · ".join(filter(None, line)) for line in (words, owner))
     return "\n".join(filter(None, lines))
 
 
 def _resolved_status(variables: Values, state: str) -> str:
     incident = variables.get("incident", {})
-    started, ended, assignee = incident.get("started"), incident.get("ended"), _name(incident.get("assignee"))
+    started, ended, assignee = incident.get("started"), incident.get("ended"), _line(incident.get("assignee"))
     lasted = duration(ended - started) if started and ended and ended >= started else ""
     words = [
-        f"*{state.capitalize()}*" + (f" after {lasted}" if lasted else ""),
+        f"{BOLD}{state.capitalize()}{BOLD}" + (f" after {lasted}" if lasted else ""),
         _line(variables.get("environment")),
-        f"was assigned to *{assignee}*" if assignee else "",
+        f"was assigned to {BOLD}{assignee}{BOLD}" if assignee else "",
         _previous(variables, "last time"),
     ]
     return " · ".join(filter(None, words))
@@ -102,21 +101,29 @@ def _previous(variables: Values, words: str) -> str:
 def _state_change(values: Values) -> str:
     if text := _sentence(values.get("text")):
         now = _line(values.get("now")).capitalize()
-        return text + (f", now *{now}*" if now else "")
+        return text + (f", now {BOLD}{now}{BOLD}" if now else "")
     return _from_to(_line(values.get("old")).capitalize(), _line(values.get("new")).capitalize())
 
 
 def _comment(values: Values) -> str:
-    actor, text = _name(values.get("actor")), _long_text(values)
-    head = (f"💬 *{actor}*" if actor else "💬") + _when(values) + (":" if actor else "")
-    return head + ("\n" + text if _FENCE in text else part(NodeKind.QUOTE, text))
+    actor, text = _line(values.get("actor")), _long_text(values)
+    head = (f"💬 {BOLD}{actor}{BOLD}" if actor else "💬") + _when(values) + (":" if actor else "")
+    return head + ("\n" + _with_code(text) if _FENCE in text else part(NodeKind.QUOTE, text))
+
+
+def _with_code(text: str) -> str:
+    """A comment whose blocks of code are drawn as such; a fence that nothing closes is text."""
+    pieces = text.split(_FENCE)
+    unclosed = [_FENCE + pieces.pop()] if len(pieces) % 2 == 0 else []
+    drawn = (part(NodeKind.PRE, piece) if index % 2 else piece.strip("\n") for index, piece in enumerate(pieces))
+    return "".join([*drawn, *unclosed])
 
 
 def _assignment(values: Values) -> str:
-    new, old, actor = (_name(values.get(name)) for name in ("new", "old", "actor"))
+    new, old, actor = (_line(values.get(name)) for name in ("new", "old", "actor"))
     if not new:
         return "Unassigned" + _in_brackets(f"was {old}" if old else "")
-    return f"Assigned to *{new}*" + (f" by {actor}" if actor else "")
+    return f"Assigned to {BOLD}{new}{BOLD}" + (f" by {actor}" if actor else "")
 
 
 def _snooze(values: Values) -> str:
@@ -128,12 +135,12 @@ def _snooze(values: Values) -> str:
 
 def _by(values: Values) -> str:
     actor = _line(values.get("actor"))
-    return f" by *{actor}*" if actor else ""
+    return f" by {BOLD}{actor}{BOLD}" if actor else ""
 
 
 def _tags(values: Values) -> str:
     lines = [
-        f"*{_line(item.get('label'))}* {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
+        f"{BOLD}{_line(item.get('label'))}{BOLD} {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
         for item in _items(values)
     ]
     return "\n".join([*lines, *_others(values, "tag")])
@@ -182,14 +189,14 @@ _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
     EntryKind.CHANGES: _changes,
     EntryKind.RESOLVED: _resolved,
     EntryKind.REOPENED: lambda values: (
-        f"{emoji(values.get('new'))} Reopened: *{_line(values.get('new')).capitalize()}*"
+        f"{emoji(values.get('new'))} Reopened: {BOLD}{_line(values.get('new')).capitalize()}{BOLD}"
     ),
     EntryKind.OTHER: _other,
 }
 
 
 def _from_to(old: str, new: str) -> str:
-    return f"{old} → *{new}*" if old else f"*{new}*"
+    return f"{old} → {BOLD}{new}{BOLD}" if old else f"{BOLD}{new}{BOLD}"
 
 
 def _in_brackets(text: str) -> str:
@@ -200,19 +207,14 @@ def _items(values: Values) -> list[Values]:
     return [item for item in values.get("items") or () if isinstance(item, Mapping)]
 
 
-def _name(value: Any) -> str:
-    """A name that may stand between stars."""
-    return _line(value).replace("*", "")
-
-
 def _sentence(value: Any) -> str:
     line = _line(value)
     return line[:1].upper() + line[1:]
 
 
 def _line(value: Any) -> str:
-    return close_code(oneline(value, _LINE_LENGTH))
+    return oneline(value, _LINE_LENGTH)
 
 
 def _long_text(values: Values) -> str:
-    return close_code(shorten(values.get("text"), _COMMENT_LENGTH, _COMMENT_LINES))
+    return shorten(values.get("text"), _COMMENT_LENGTH, _COMMENT_LINES)

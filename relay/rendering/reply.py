@@ -79,7 +79,7 @@ def _of_draft(draft: Draft, failures: tuple[TemplateFailure, ...]) -> _Paragraph
     """A thread has no bar: its parts join the others."""
     parts = (*draft.top, *draft.bar)
     texts = [part.flow for part in parts if isinstance(part, Section)]
-    summary = one_line(draft.summary or (texts[0] if texts else ())).replace("*", "")
+    summary = one_line(draft.summary or (texts[0] if texts else ()))
     if len(summary) > _LONGEST_SUMMARY:
         summary = summary[: safe_cut(summary, _LONGEST_SUMMARY - 1)].rstrip() + "…"
     return _Paragraph(parts=parts, summary=summary, failures=failures)

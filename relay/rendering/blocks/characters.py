@@ -16,7 +16,20 @@ _SUSPECT: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\u1fff\u2030-\u2065\u2070-\ud
 
 _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f\u20e3")
 TICK: Final = "\u02cb"
-"""Replaces a backtick that would begin or end code: Slack has no escape for it."""
+"""Replaces a backtick: Slack has no escape for it, and looks for code before anything else."""
+
+JOINER: Final = "\u034f"
+"""The combining grapheme joiner, which nobody sees. Before a character, it keeps Slack from reading formatting there.
+
+Slack has no escape for formatting; healthchecks.io sends this before each star (`fix_asterisks` in its `hc_extras.py`).
+"""
+
+_SPECIAL: Final = re.compile("[*_~`:>]")
+_FORMATTING: Final = re.compile(
+    r"(?:(?<![^\W_])[*_~]|[*_~](?![^\W_])"  # not between two letters or digits: Slack formats whole words only
+    r"|(?<=:)(?=[\w+'-]+:))"  # an emoji's name, between two colons
+)
+_QUOTE: Final = re.compile(r"(?m)^(?=[ \t]*>)")
 
 _FLAG_LETTERS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _LONGEST: Final = 40
@@ -44,13 +57,13 @@ def safe_cut(text: str, end: int) -> int:
     return end if end > _LONGEST else 0
 
 
-def close_code(text: str) -> str:
-    """Replace a backtick that opens code and does not close it: Slack would show the following text as code."""
-    if text.count("```") % 2:
-        text = (3 * TICK).join(text.rsplit("```", 1))
-    if (text.count("`") - 3 * text.count("```")) % 2:
-        text = TICK.join(text.rsplit("`", 1))
-    return text
+def without_formatting(text: str, *, begins_line: bool = True) -> str:
+    """Return the text so that Slack shows it as it is: no bold, italic, struck or quoted words, no code, no emoji."""
+    if not _SPECIAL.search(text):
+        return text
+    text = _FORMATTING.sub(lambda found: JOINER + found.group(), text.replace("`", TICK))
+    first, line_break, rest = ("", "", text) if begins_line else text.partition("\n")
+    return first + line_break + _QUOTE.sub(JOINER, rest)
 
 
 def _continues(text: str, place: int) -> bool:

@@ -19,7 +19,7 @@ from relay.rendering.blocks.parts import (
     plain_text,
 )
 from relay.rendering.blocks.raw_blocks import raw_parts
-from relay.rendering.blocks.rich_text import Atom, Flow, is_blank, plain, shortened, tidy
+from relay.rendering.blocks.rich_text import Atom, Flow, format_atom, is_blank, plain, shortened, tidy
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.blocks.tree import Child, Node, parse
 from relay.rendering.blocks.urls import is_too_long, valid_url
@@ -176,9 +176,9 @@ class _Composer:
         flows: list[Flow] = []
         for part in node.nodes(NodeKind.FIELD):
             value = flow_of(part.body())
-            label = plain(flow_of(part.argument()), _LONGEST_LABEL).replace("*", "")
+            label = plain(flow_of(part.argument()), _LONGEST_LABEL)
             if not is_blank(value):
-                flows.append(tidy([Atom(f"*{label}*\n"), *value]) if label else value)
+                flows.append(tidy([format_atom("*"), Atom(label), format_atom("*"), Atom("\n"), *value]) if label else value)
         self._out += [Fields(flows=batch, group=self._group) for batch in _batches(flows, limits.SECTION_FIELDS)]
         self._walk_without(node, {NodeKind.FIELD})
 

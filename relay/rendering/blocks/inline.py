@@ -6,8 +6,17 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from relay.rendering.blocks.characters import TICK
-from relay.rendering.blocks.marks import CodeSpan, Date, ItemMark, Link, Skeleton, Token
-from relay.rendering.blocks.rich_text import Atom, Flow, escaped, one_line, shown_text, tidy
+from relay.rendering.blocks.marks import CodeSpan, Date, ItemMark, Link, Skeleton, Token, split_formats
+from relay.rendering.blocks.rich_text import (
+    Atom,
+    Flow,
+    escaped,
+    format_atom,
+    format_of,
+    one_line,
+    shown_text,
+    tidy,
+)
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.blocks.tree import Child, Node
 
@@ -15,17 +24,23 @@ _TARGET: Final = re.compile(r"(?P<group>S[A-Z0-9]+)|(?P<user>[UW][A-Z0-9]+)|(?P<
 _NOT_TEXT: Final = frozenset({NodeKind.ARGUMENT, NodeKind.SUMMARY, NodeKind.ACCESSORY, NodeKind.SLOT})
 """Nodes that are never text of the node around them."""
 
+_FENCE: Final = "```"
 _ON_OWN_LINES: Final = frozenset({NodeKind.QUOTE, NodeKind.PRE})
 
 
 def flow_of(children: Sequence[Child]) -> Flow:
     """Return the children as running text; blocks among them add only their text."""
-    return tidy(_atoms(children))
+    return tidy(_paired(list(_atoms(children))))
 
 
 def plain_words(children: Sequence[Child]) -> str:
     """Return the children as plain text on one line."""
-    return one_line(list(_atoms(children)))
+    return one_line(_paired(list(_atoms(children))))
+
+
+def unformatted_text(atom: Atom) -> str:
+    """What a text shows in which nothing is formatting."""
+    return format_of(atom) or shown_text(atom)
 
 
 def mention_flow(targets: Sequence[str]) -> Flow:
@@ -45,20 +60,21 @@ def _atoms(children: Sequence[Child]) -> Iterator[Atom]:
             atoms = [*([] if begins_line else [Atom("\n")]), *atoms, Atom("\n")]
         yield from atoms
         for atom in atoms:
-            if not atom.item:
+            if atom.text or atom.before:
                 begins_line = (atom.text or atom.before).endswith("\n")
 
 
 def _child_atoms(child: Child) -> Iterator[Atom]:
     match child:
         case str():
-            yield Atom(child)
+            for index, text in enumerate(split_formats(child)):
+                yield format_atom(text) if index % 2 else Atom(text)
         case ItemMark():
             yield Atom("", item=child)
         case Node(NodeKind.QUOTE):
             yield from _quote(child)
         case Node(NodeKind.PRE):
-            text = "".join(map(shown_text, _atoms(child.body()))).strip("\n").replace("```", TICK * 3)
+            text = "".join(map(unformatted_text, _atoms(child.body()))).strip("\n").replace("```", TICK * 3)
             if text.strip():
                 yield Atom(text, "```\n", "\n```")
         case Node():
@@ -92,3 +108,47 @@ def _quote(node: Node) -> list[Atom]:
         before, after = (markup.replace("\n", "\n> ") for markup in (atom.before, atom.after))
         quoted.append(atom._replace(before=before, after=after, quoted=True))
     return quoted if len(quoted) > 1 else []
+
+
+def _paired(atoms: list[Atom]) -> list[Atom]:
+    """The atoms, where formatting without its other end on the same line is a text like any other.
+
+    Slack formats whole words only, and a block of code may have many lines:
+    https://docs.slack.dev/messaging/formatting-message-text#basic-formatting
+    """
+    paired = list(atoms)
+    begun: dict[str, int] = {}
+    for index, atom in enumerate(atoms):
+        mark = format_of(atom)
+        if not mark:
+            if "\n" in atom.text + atom.after:
+                begun = {kind: place for kind, place in begun.items() if kind == _FENCE}
+            continue
+        paired[index] = Atom(mark, quoted=atom.quoted)
+        code = begun.keys() & {"`", _FENCE}
+        if mark in begun and _may_end(atoms, index, mark):
+            start = begun.pop(mark)
+            if any(shown_text(each).strip() for each in atoms[start + 1 : index]):
+                paired[start], paired[index] = atoms[start], atom
+            else:
+                paired[start] = paired[index] = Atom("")
+        elif not code and _may_begin(atoms, index, mark):
+            begun[mark] = index
+    return paired
+
+
+def _may_begin(atoms: Sequence[Atom], index: int, mark: str) -> bool:
+    before, after = _beside(atoms, index)
+    return mark == _FENCE or (not before.isalnum() and (mark == "`" or not after.isspace()))
+
+
+def _may_end(atoms: Sequence[Atom], index: int, mark: str) -> bool:
+    before, after = _beside(atoms, index)
+    return mark == _FENCE or (not after.isalnum() and (mark == "`" or not before.isspace()))
+
+
+def _beside(atoms: Sequence[Atom], index: int) -> tuple[str, str]:
+    """The characters beside an atom; a blank at the ends."""
+    before = next((text for atom in reversed(atoms[:index]) if (text := shown_text(atom))), " ")
+    after = next((text for atom in atoms[index + 1 :] if (text := shown_text(atom))), " ")
+    return before[-1], after[0]

@@ -6,6 +6,7 @@ string, with characters of Unicode's fifteenth plane. No text from outside conta
 
     U+F0000 ...   a node opens (one character for each `NodeKind`)
     U+F0100       the node opened last closes
+    U+F0110 ...   formatting that the template itself wrote: one character for each of `FORMATTING`
     U+F0200 ...   a token opens (one character for each type of `Token`); its payload follows
     U+F02FE, FF   separates two parts of a payload; closes a token
     U+F0300 ...   256 characters, the bytes of a payload
@@ -71,6 +72,7 @@ STATES: Final = ("", *(state.value for state in State))
 _OPEN: Final = 0xF0000
 _CLOSE: Final = "\U000f0100"
 _TOKEN: Final = 0xF0200
+_FORMAT: Final = 0xF0110
 _BETWEEN: Final = "\U000f02fe"
 _PAYLOAD_END: Final = "\U000f02ff"
 _BYTE: Final = 0xF0300
@@ -81,8 +83,20 @@ _KINDS: Final = tuple(NodeKind)
 _OPENINGS: Final = {kind: chr(_OPEN + index) for index, kind in enumerate(_KINDS)}
 _TO_BYTES: Final = {_BYTE + byte: byte for byte in range(256)}
 _FROM_BYTES: Final = {byte: _BYTE + byte for byte in range(256)}
+
+FORMATTING: Final = "*_~`>"
+"""What formats words in a template's own text. In a value, these are characters like any other."""
+
+_FORMAT_MARKS: Final = {character: chr(_FORMAT + index) for index, character in enumerate(FORMATTING)}
+_FORMAT_CHARACTERS: Final = {mark: character for character, mark in _FORMAT_MARKS.items()}
+_FORMAT_RANGE: Final = f"{chr(_FORMAT)}-{chr(_FORMAT + len(FORMATTING) - 1)}"
+_FORMAT_RUN: Final = re.compile(f"({_FORMAT_MARKS['`']}{{3}}|[{_FORMAT_RANGE}])")
+_WRITTEN_FORMAT: Final = re.compile(r"(?m)(?<![^\W_])[*_~]|[*_~](?![^\W_])|`|^>")
+BOLD: Final = _FORMAT_MARKS["*"]
+"""Stands before and after bold words."""
+
 _SCAN: Final = re.compile(
-    "(?P<text>[^\U000f0000-\U000ffffd]+)"
+    f"(?P<text>[\x00-\U000effff{_FORMAT_RANGE}\U000ffffe-\U0010ffff]+)"
     f"|(?P<open>[{chr(_OPEN)}-{chr(_OPEN + len(_KINDS) - 1)}])"
     f"|(?P<close>{_CLOSE})"
     f"|(?P<token>[{chr(_TOKEN)}-{chr(_TOKEN + len(_TOKENS) - 1)}])"
@@ -111,6 +125,18 @@ def token(value: Token) -> str:
     parts = [orjson.dumps(value.blocks).decode()] if isinstance(value, Skeleton) else map(str, value)
     payload = _BETWEEN.join(each.encode("utf-8", "replace").decode("latin-1").translate(_FROM_BYTES) for each in parts)
     return f"{chr(_TOKEN + _TOKENS.index(type(value)))}{payload}{_PAYLOAD_END}"
+
+
+def formatted(text: str) -> str:
+    """Mark what formats words in a text of the template's own, except inside of words."""
+    return _WRITTEN_FORMAT.sub(lambda found: _FORMAT_MARKS[found.group()], text)
+
+
+def split_formats(text: str) -> list[str]:
+    """Split a text that `scan` found: each even entry is words, each odd one is formatting as Slack writes it."""
+    parts = _FORMAT_RUN.split(text)
+    parts[1::2] = ["".join(map(_FORMAT_CHARACTERS.__getitem__, mark)) for mark in parts[1::2]]
+    return parts
 
 
 def scan(text: str) -> Iterator[str | Token | NodeKind | None]:

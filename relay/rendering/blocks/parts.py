@@ -130,7 +130,7 @@ class Omission(Part):
 
 def plain_text(text: str) -> Block:
     """Make a text object that Slack shows as it is."""
-    return {"type": "plain_text", "text": text, "emoji": True}
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def mrkdwn_text(text: str) -> Block:

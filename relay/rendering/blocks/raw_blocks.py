@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from relay.model.json_types import JSON
 from relay.rendering.blocks.characters import sendable
-from relay.rendering.blocks.inline import flow_of
-from relay.rendering.blocks.marks import Skeleton
+from relay.rendering.blocks.inline import flow_of, unformatted_text
+from relay.rendering.blocks.marks import Skeleton, formatted
 from relay.rendering.blocks.parts import Block, Group, Header, Omission, Part, mrkdwn_text, plain_text
-from relay.rendering.blocks.rich_text import Atom, Flow, mrkdwn, one_line, plain
+from relay.rendering.blocks.rich_text import Flow, mrkdwn, one_line, plain
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.blocks.tree import Node
 from relay.rendering.blocks.urls import is_too_long, valid_url
@@ -93,7 +93,7 @@ def _filled(shape: JSON, slots: Sequence[Flow], depth: int) -> JSON:
             number = slot[SLOT]
             return tuple(slots[number]) if isinstance(number, int) and 0 <= number < len(slots) else ()
         case str():
-            return (Atom(sendable(shape)),)
+            return tuple(flow_of([formatted(sendable(shape))]))
         case dict() if depth < _MOST_LEVELS:
             return {key: _filled(part, slots, depth + 1) for key, part in shape.items()}
         case list() if depth < _MOST_LEVELS:
@@ -150,7 +150,7 @@ def _lines(limit: int) -> Draw:
     """Text of `rich_text`, in which nothing is markup and blanks at the ends count."""
 
     def draw(shape: JSON, cap: int) -> str | None:
-        text = "".join(atom.text for atom in shape) if isinstance(shape, tuple) else ""
+        text = "".join(map(unformatted_text, shape)) if isinstance(shape, tuple) else ""
         return text if 0 < len(text) <= min(cap, limit) else plain(shape, min(cap, limit)) if text else None
 
     return draw

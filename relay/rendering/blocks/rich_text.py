@@ -1,8 +1,8 @@
 """Running text: a row of atoms that becomes mrkdwn or plain text, escaped once, and never cut inside markup.
 
 An atom is text between two pieces of markup, either of which may be empty. The text is always escaped, and may be cut
-between any two whole characters. The markup is relay's own and stays whole. So `<...>` appears in a message only where
-relay's markup put it, whatever a template prints.
+between any two whole characters. The markup is relay's own or the template's, and stays whole. So nothing in a text
+formats words, links or pings, whatever a value holds.
 
 Escaping: https://docs.slack.dev/messaging/formatting-message-text#escaping
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from relay.rendering.blocks.characters import safe_cut, sendable, utf16_length
+from relay.rendering.blocks.characters import safe_cut, sendable, utf16_length, without_formatting
 from relay.rendering.blocks.marks import LIST_END, ItemMark
 from relay.rendering.wording import LINK_TOO_LONG, and_more, more_characters
 
@@ -48,8 +48,11 @@ Flow = Sequence[Atom]
 """Atoms in a row."""
 
 _ESCAPES: Final = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
-_QUOTED_ESCAPES: Final = {**_ESCAPES, ord("\n"): "\n> "}
-_COSTS: Final = {"&": 5, "<": 4, ">": 4}
+_COSTS: Final = {"&": 5, "<": 4, ">": 5, "*": 2, "_": 2, "~": 2, ":": 2}
+"""The most characters that one character becomes."""
+
+_CODE: Final = frozenset({"`", "```"})
+_PAIRED: Final = frozenset({"*", "_", "~", *_CODE})
 _QUOTED_COSTS: Final = {**_COSTS, "\n": 3}
 _SPECIAL: Final = re.compile("[&<>]")
 _LINE_ENDS: Final = re.compile(r"[ \t]+(?=\n)")
@@ -57,8 +60,13 @@ _GAPS: Final = re.compile(r"\n{3,}")
 _BROADCASTS: Final = re.compile(r"(?i)@(?=(?:here|channel|everyone)\b)")
 
 
+def literal(text: str) -> str:
+    """Write a text as mrkdwn that shows it as it is, without formatting."""
+    return escaped(without_formatting(text))
+
+
 def escaped(text: str) -> str:
-    """Escape the text, so that mrkdwn shows it as it is."""
+    """Escape the text, so that nothing in it is a link, a date or a ping."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
 
 
@@ -101,9 +109,9 @@ def shortened(flow: Flow, limit: int) -> Flow:
         return flow
     kept, missing = _cut(flow, room)
     _strip(kept, last=True)
-    closing = _closing(_written(kept))
+    closing = _closing(kept)
     note = _note(kept, missing, limit - length(kept) - len(closing))
-    return [*kept, Atom(closing + note)]
+    return [*kept, Atom(note, closing)]
 
 
 def plain(flow: Flow, limit: int) -> str:
@@ -131,11 +139,31 @@ def shown_text(atom: Atom) -> str:
     return atom.text if atom.shown is None else atom.shown
 
 
+def format_atom(mark: str) -> Atom:
+    """Formatting that a template wrote: one of `marks.FORMATTING`, or three backticks. Plain text has no formatting."""
+    return Atom("", escaped(mark), shown=None if mark in _PAIRED else mark)
+
+
+def format_of(atom: Atom) -> str:
+    """Return the pair of formatting of which the atom is one end; empty for any other atom."""
+    return atom.before if atom.before in _PAIRED and not atom.text and not atom.after else ""
+
+
 def _written(flow: Flow) -> str:
-    return "".join(
-        f"{atom.before}{atom.text.translate(_QUOTED_ESCAPES) if atom.quoted else escaped(atom.text)}{atom.after}"
-        for atom in flow
-    )
+    written: list[str] = []
+    code, last = "", "\n"
+    for atom in flow:
+        if (mark := format_of(atom)) in _CODE and code in {"", mark}:
+            code = "" if code else mark
+        text = atom.text
+        if not (code or atom.after.strip("\n") in _CODE):
+            text = without_formatting(text, begins_line=last.endswith("\n") and not atom.before)
+        text = escaped(text)
+        shown = text.replace("\n", "\n> ") if atom.quoted else text
+        piece = f"{atom.before}{shown}{atom.after}"
+        last = piece or last
+        written.append(piece)
+    return "".join(written)
 
 
 def _tidied(atom: Atom) -> Atom:
@@ -212,11 +240,15 @@ def _reach(text: str, room: int, costs: Mapping[str, int]) -> int:
     return len(text)
 
 
-def _closing(text: str) -> str:
-    if text.count("```") % 2:
-        return "```"
-    last_line = text.rpartition("```")[2].rpartition("\n")[2]
-    return "`" if last_line.count("`") % 2 else ""
+def _closing(kept: Flow) -> str:
+    """The ends of the formatting that a cut left open."""
+    still_open: list[str] = []
+    for mark in filter(None, map(format_of, kept)):
+        if mark in still_open:
+            still_open.remove(mark)
+        else:
+            still_open.append(mark)
+    return "".join(reversed(still_open))
 
 
 def _note(kept: Flow, missing: Flow, room: int) -> str:

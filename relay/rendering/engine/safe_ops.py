@@ -8,7 +8,6 @@ from typing import Any, Final
 from jinja2 import Environment, Undefined, pass_environment
 from jinja2.filters import FILTERS, do_indent, make_attrgetter
 
-from relay.rendering.blocks.characters import close_code
 from relay.rendering.engine.budget import LARGEST_VALUE, ValueTooLarge, current_run
 
 _LONGEST_RANGE: Final = 1_000
@@ -41,7 +40,7 @@ def printed(value: Any) -> str:
     else:
         text = str(value)
     current_run().charge_length(len(text))
-    return close_code(text) if "`" in text else text
+    return text
 
 
 def bounded_range(*limits: int) -> range:

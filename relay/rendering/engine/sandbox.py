@@ -21,6 +21,7 @@ from jinja2.utils import Cycler, Joiner, Namespace, missing
 from relay.rendering.context import AlertList
 from relay.rendering.engine.budget import current_run
 from relay.rendering.engine.filters import FILTERS
+from relay.rendering.engine.formatting import FormattingMarks
 from relay.rendering.engine.metering import Metering
 from relay.rendering.engine.safe_ops import (
     BOUNDED_FILTERS,
@@ -184,6 +185,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         """Add the metering before Jinja turns the template into code."""
         extension: Any = self.extensions[TagExtension.identifier]
+        FormattingMarks().visit(source)
         Metering(extension).visit(source)
         source.set_environment(self)
         return super()._generate(source, *args, **kwargs)

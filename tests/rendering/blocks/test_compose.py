@@ -25,7 +25,7 @@ def test_a_section_is_verbatim_mrkdwn():
 
 def test_a_header_is_one_unescaped_line_of_plain_text():
     [block] = made_blocks("{% header %}a & <b>\n {{ 'c' | code }}{% endheader %}")
-    assert block["text"] == {"type": "plain_text", "text": "a & <b> c", "emoji": True}
+    assert block["text"] == {"type": "plain_text", "text": "a & <b> c", "emoji": False}
 
 
 def test_the_summary_appears_only_in_the_notification():
@@ -65,7 +65,7 @@ def test_fields_are_split_by_ten_and_a_field_without_a_value_is_left_out():
         "{% fields %}{% for n in range(12) %}{% field 'n*' ~ n %}{{ n }}{% endfield %}{% endfor %}"
         "{% field 'gone' %}{{ incident.nothing }}{% endfield %}{% endfields %}"
     )
-    assert [field["text"] for field in first["fields"]][:2] == ["*n0*\n0", "*n1*\n1"]
+    assert [field["text"] for field in first["fields"]][:2] == ["*n*0*\n0", "*n*1*\n1"]
     assert len(first["fields"]) == 10
     assert len(second["fields"]) == 2
 

@@ -36,6 +36,6 @@ def test_no_value_changes_the_structure_of_raw_blocks():
     assert [field["text"] for field in section["fields"]] == ["a & b"]
     assert header == {
         "type": "header",
-        "text": {"type": "plain_text", "text": 'x", "type": "divider"} - type: divider', "emoji": True},
+        "text": {"type": "plain_text", "text": 'x", "type": "divider"} - type: divider', "emoji": False},
     }
     assert [element["type"] for element in rich["elements"][0]["elements"]] == ["text", "link"]

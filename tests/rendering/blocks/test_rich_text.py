@@ -38,17 +38,18 @@ def test_a_date_that_does_not_fit_is_written_in_utc():
 
 
 def test_code_that_is_cut_is_closed():
-    for opening in ("```\n", "see `"):
-        text = shown_text(card("{% section %}" + opening + "{{ 'x ' * 3000 }}{% endsection %}"))
+    for opening, end in (("```\n", "\n```"), ("see `", "`")):
+        text = shown_text(card("{% section %}" + opening + "{{ 'x ' * 3000 }}" + end + "{% endsection %}"))
         assert text.count("`") % 2 == 0
         assert re.search(r"(?:`|```) … \([\d,]+ more characters\)$", text)
     assert shown_text(card("{% pre %}{{ 'x ' * 3000 }}{% endpre %}")).count("```") == 2
 
 
-def test_no_value_leaves_code_open():
+def test_no_value_makes_code():
     text = shown_text(card("{{ incident.title }} *so*", incident(title="a ``` b")))
     assert text == f"a {3 * TICK} b *so*"
-    assert shown_text(card("{{ incident.title }} *so*", incident(title="a `b` c `d"))) == f"a `b` c {TICK}d *so*"
+    shown = shown_text(card("{{ incident.title }} *so*", incident(title="a `b` c `d")))
+    assert shown == f"a {TICK}b{TICK} c {TICK}d *so*"
 
 
 atoms = st.one_of(
