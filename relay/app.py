@@ -27,6 +27,7 @@ from relay.delivery.service import DeliveryService
 from relay.http.session import make_session
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
+from relay.model.buttons import Clicks
 from relay.reload.notifier import Notifier
 from relay.reload.reloader import Reloader
 from relay.routes.rulebook import Rulebook
@@ -93,9 +94,7 @@ class Relay:
             observer=metrics.record_slack_call,
         )
         bigpanda = _bigpanda_gateway(settings, session, clock, metrics)
-        self._reloader = Reloader(
-            store, settings.routes, settings.templates, clock, buttons_enabled=settings.buttons_enabled
-        )
+        self._reloader = Reloader(store, settings.routes, settings.templates, clock, clicks=settings.clicks)
         self._ingest = IngestService(
             store,
             self._rulebook,
@@ -115,7 +114,7 @@ class Relay:
                 store, preflight, self._slack, bigpanda, clock=clock, accept=self._ingest.accept, metrics=metrics
             )
         self._tasks = TaskWorker(store, runner, self._tag_definitions, clock)
-        wake, enabled = self._tasks.wake, settings.buttons_enabled
+        wake, enabled = self._tasks.wake, settings.clicks is Clicks.CARRIED_OUT
         self._interactions = InteractionHandler(
             store, self._slack, permissions, clock, wake, metrics=metrics, enabled=enabled
         )

@@ -13,7 +13,7 @@ from relay.cards.model import IN_DOUBT, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import BUTTONS, Clicks
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
@@ -80,7 +80,8 @@ def render_step(
         previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
     )
     if isinstance(step, PostReply):
-        request = RenderRequest(variables=variables, mentions=step.reply.targets)
+        clickable = configuration.clicks is not Clicks.UNSEEN
+        request = RenderRequest(variables=variables, mentions=step.reply.targets, clickable=clickable)
         entries = [entry_variables(entry, now, incident.started) for entry in step.reply.entries]
         return render_reply(configuration.library, card.options.template, request, entries)
     return _draw_card(configuration, context, incident, variables, link)
@@ -108,7 +109,8 @@ def _draw_card(
         variables=variables,
         mentions=card.pinged if incident.active else (),
         notices=(*notice_lines(card), *omission_lines(incident)),
-        buttons=buttons(incident, card) if configuration.buttons_enabled else (),
+        buttons=buttons(incident, card) if configuration.clicks is Clicks.CARRIED_OUT else (),
+        clickable=configuration.clicks is not Clicks.UNSEEN,
         **stale_style(card),
     )
     return render_card(configuration.library, card.options.template, request)

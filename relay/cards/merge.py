@@ -6,7 +6,7 @@ Merging is idempotent. Blocks come out the same in whatever order shares arrive,
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ def merge_share(record: Record | None, share: Share) -> Record:
     merged = replace(
         base,
         blocks=_merge_blocks(base.blocks, share),
-        environments=_merge_environments(base.environments, share.environment),
+        environments=_merge_environments(base.environments, share.environments),
         headers=_merge_headers(base.headers, share.headers),
         environment=base.environment or share.environment,
         sender=base.sender or share.sender,
@@ -142,13 +142,17 @@ def _bound_single_alerts(blocks: dict[str, Block]) -> dict[str, Block]:
     return blocks
 
 
-def _merge_environments(known: tuple[Environment, ...], reported: Environment | None) -> tuple[Environment, ...]:
+def _merge_environments(known: tuple[Environment, ...], reported: Sequence[Environment]) -> tuple[Environment, ...]:
     """Every environment the incident was ever shared from, once each. A share may complete one that is known in part.
 
     A renamed environment is there under both names, so that a route to either matches.
     """
-    if reported is None:
-        return known
+    for each in reported:
+        known = _with_environment(known, each)
+    return known
+
+
+def _with_environment(known: tuple[Environment, ...], reported: Environment) -> tuple[Environment, ...]:
     first = next((each for each in known if _may_be_same(each, reported)), None)
     if first is None:
         return (*known, reported)[-ENVIRONMENTS_REMEMBERED:]

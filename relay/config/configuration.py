@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from relay.model.buttons import Clicks
 from relay.model.errors import Fault
 from relay.model.tag_labels import TagDefinition
 from relay.rendering.library import TemplateLibrary
@@ -14,25 +15,23 @@ class Configuration:
     """Routes and templates as one immutable value, replaced as a whole.
 
     `templates` are the sources of the operator's own templates, by name (`incident/card.j2`). `hash` identifies them
-    and the routes. Without `buttons_enabled`, no card has buttons, because the settings for them are missing.
+    and the routes. `clicks` says which buttons work with the settings of this relay.
     """
 
     rulebook: Rulebook
     library: TemplateLibrary
     templates: Mapping[str, str]
     hash: str
-    buttons_enabled: bool = True
+    clicks: Clicks = Clicks.CARRIED_OUT
 
     @property
     def without_templates(self) -> "Configuration":
         """The same with relay's built-in cards only, which Slack is known to accept."""
         return replace(self, library=_NO_TEMPLATES)
 
-    def with_tag_definitions(
-        self, definitions: Mapping[str, TagDefinition], *, buttons_enabled: bool
-    ) -> "Configuration":
-        """Return the same with BigPanda's tag definitions (by id, casefolded), and with buttons or without."""
-        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), buttons_enabled=buttons_enabled)
+    def with_tag_definitions(self, definitions: Mapping[str, TagDefinition], *, clicks: Clicks) -> "Configuration":
+        """Return the same with BigPanda's tag definitions (by id, casefolded), and with the buttons that work."""
+        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), clicks=clicks)
 
 
 _NO_TEMPLATES = TemplateLibrary({})

@@ -20,6 +20,7 @@ from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Fie
 from yarl import URL
 
 from relay.config.regular_file import read_regular_file
+from relay.model.buttons import Clicks
 from relay.model.errors import SettingsError
 
 ReadFile = Callable[[Path], str]
@@ -235,10 +236,11 @@ class Settings(BaseModel):
         return self.bigpanda_app_keys.get(integration) or self.bigpanda_app_keys.get("")
 
     @property
-    def buttons_enabled(self) -> bool:
-        """Whether buttons work: Slack can call relay (by HTTP or a socket), and relay can call BigPanda."""
-        reached = self.slack_signing_secret is not None or self.slack_app_token is not None
-        return reached and self.bigpanda_api_key is not None
+    def clicks(self) -> Clicks:
+        """What relay can do with a click: Slack must reach relay (by HTTP or a socket), and relay BigPanda."""
+        if self.slack_signing_secret is None and self.slack_app_token is None:
+            return Clicks.UNSEEN
+        return Clicks.ACKNOWLEDGED if self.bigpanda_api_key is None else Clicks.CARRIED_OUT
 
     def can_call_back(self, integration: str) -> bool:
         """Whether relay can report the cards of an integration to BigPanda."""

@@ -19,6 +19,7 @@ from relay.cards.model import CardContext
 from relay.cards.send import SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.render_worker import LENGTH_BYTES, LOAD_SECONDS, RENDER_SECONDS, WorkerAnswer, WorkerRequest
+from relay.model.buttons import Clicks
 from relay.rendering.request import RenderedMessage
 
 _WAIT_SECONDS: Final = 15.0
@@ -122,9 +123,9 @@ class RenderProcess:
         return answer
 
 
-def _settings(configuration: Configuration) -> tuple[str, dict[str, str], dict[str, object], bool]:
+def _settings(configuration: Configuration) -> tuple[str, dict[str, str], dict[str, object], Clicks]:
     rulebook = configuration.rulebook
-    return rulebook.text, dict(configuration.templates), dict(rulebook.tag_definitions), configuration.buttons_enabled
+    return rulebook.text, dict(configuration.templates), dict(rulebook.tag_definitions), configuration.clicks
 
 
 def _links(context: CardContext, link: PermalinkBuilder) -> dict[tuple[str, str], str]:

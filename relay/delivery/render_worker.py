@@ -18,6 +18,7 @@ from relay.cards.model import CardContext
 from relay.cards.send import SlackStep
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.buttons import Clicks
 from relay.rendering.request import RenderedMessage
 
 RENDER_SECONDS: Final = 1.0
@@ -35,11 +36,11 @@ LENGTH_BYTES: Final = 4
 class WorkerRequest(NamedTuple):
     """A step to render; `settings` come with the first request of a configuration.
 
-    `settings` are its routes, its templates, BigPanda's definitions of tags, and whether cards have buttons. `links`
+    `settings` are its routes, its templates, BigPanda's definitions of tags, and which buttons work. `links`
     are the addresses of messages by channel id and ts. `now` is in Unix seconds.
     """
 
-    settings: tuple[str, Mapping[str, str], Mapping[str, Any], bool] | None
+    settings: tuple[str, Mapping[str, str], Mapping[str, Any], Clicks] | None
     context: CardContext
     step: SlackStep
     links: Mapping[tuple[str, str], str]
@@ -93,10 +94,10 @@ def _load(
     routes: str,
     templates: Mapping[str, str],
     definitions: Mapping[str, Any],
-    buttons_enabled: bool,  # noqa: FBT001  as in `WorkerRequest`
+    clicks: Clicks,
 ) -> Configuration:
     files = ConfigurationFiles(routes_file="routes.yaml", routes_text=routes, templates=templates)
-    return build_configuration(files).with_tag_definitions(definitions, buttons_enabled=buttons_enabled)
+    return build_configuration(files).with_tag_definitions(definitions, clicks=clicks)
 
 
 def _render(configuration: Configuration, request: WorkerRequest) -> RenderedMessage:

@@ -1,9 +1,10 @@
 """Parse a body's bytes to a clean tree of JSON values, and write a tree as the bytes that are stored and compared.
 
 Accepted against RFC 8259, where the meaning is clear: a byte-order mark, UTF-16 and UTF-32, bytes that are not UTF-8,
-half of a surrogate pair, raw line breaks and stray backslashes in strings, NaN and Infinity.
+half of a surrogate pair, control characters, raw line breaks and stray backslashes in strings, NaN and Infinity.
 """
 
+import codecs
 import json
 import math
 import re
@@ -15,25 +16,34 @@ import orjson
 
 from relay.model.errors import NotJson
 from relay.model.json_types import JSON
+from relay.model.outside_text import clean_text
 
 _NOT_A_NUMBER: Final[Any] = object()
 """Stands for NaN, Infinity and the like, until it is removed from the tree."""
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f]")
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
-_OWN_TOKENS = re.compile(r"[\U000f0000-\U000ffffd]")
-"""Plane 15, private use: the template engine has its own tokens there, so no share may contain any."""
-_UNCLEAN = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff\U000f0000-\U000ffffd]")
-_MAY_NEED_CLEANING = re.compile(rb"\\(?:u00[01]|[bfr]|u[dD][bB][89abAB])|\xf3[\xb0-\xbf]")
+_UNCLEAN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\U000f0000-\U000ffffd]")
+_MAY_NEED_CLEANING = re.compile(
+    rb"\\(?:u00[0189]|u007[fF]|[bfr]|u[dD][bB][89abAB])|\xf3[\xb0-\xbf]|\xc2[\x80-\x9f]|\x7f"
+)
 """Without these bytes in valid JSON, no string needs cleaning. With them, one may."""
+_FIRST_BYTES = (b"\\", b"\xf3", b"\xc2", b"\x7f")
 _BACKSLASH = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
+_CHARSET = re.compile(
+    r"(?:iso[-_]?8859[-_]?\d{1,2}|latin[-_]?\d|(?:us-)?ascii|windows[-_]?\d{3,4}|cp\d{3,4}|koi8[-_][rtu]|shift[-_]jis|euc[-_](?:jp|kr)"
+    r"|big5|gb(?:2312|k|18030)|mac[-_]roman|utf[-_]?(?:16|32)(?:[lb]e)?)",
+    re.IGNORECASE,
+)
+"""The encodings that a sender may name: only those that are quick to decode."""
 _64_BITS = range(-(2**63), 2**64)
 _MAX_DIGITS = 20
 _TOO_DEEP = "The body cannot be read: its objects and arrays are nested more than 250 levels deep."
 
 
-def parse_json(body: bytes) -> JSON:
-    """Parse a body. Every string in the tree is clean: no surrogates, no control characters but tab and line feed.
+def parse_json(body: bytes, charset: str = "") -> JSON:
+    """Parse a body. Every string in the tree is clean (`relay.model.outside_text`).
+
+    `charset` is the encoding that its sender names. It counts only where the bytes are not UTF-8, as JSON is
+    (https://www.rfc-editor.org/rfc/rfc8259#section-8.1).
 
     Raises:
         NotJson: it is not JSON, or too deeply nested to be read.
@@ -41,10 +51,10 @@ def parse_json(body: bytes) -> JSON:
     try:
         tree = orjson.loads(body)
         # Single bytes first: to search for them costs next to nothing, and most bodies have neither.
-        may_need_cleaning = (b"\\" in body or b"\xf3" in body) and _MAY_NEED_CLEANING.search(body)
+        may_need_cleaning = any(byte in body for byte in _FIRST_BYTES) and _MAY_NEED_CLEANING.search(body)
         return _clean(tree) if may_need_cleaning else tree
     except orjson.JSONDecodeError:
-        return _parse_leniently(body)
+        return _parse_leniently(body, charset)
     except RecursionError as error:
         raise NotJson(_TOO_DEEP) from error
 
@@ -84,24 +94,16 @@ def to_json(tree: JSON) -> bytes:
         raise NotJson(_TOO_DEEP) from error
 
 
-def clean_text(text: str) -> str:
-    """Remove from a string what no later code should have to handle."""
-    if text.isascii() and text.isprintable():
-        return text
-    text = _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return _OWN_TOKENS.sub("", _SURROGATES.sub("\ufffd", text))
-
-
 def _marked_text(text: str) -> str:
     """Return the text with U+FFFD in place of each character that `clean_text` removes."""
     return text if text.isascii() and text.isprintable() else _UNCLEAN.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
-def _parse_leniently(body: bytes) -> JSON:
+def _parse_leniently(body: bytes, charset: str) -> JSON:
     """Parse what orjson rejects, slowly."""
     if not body.strip():
         raise NotJson("The body is empty: expected a JSON object with incident.id.")
-    text = body.decode(json.detect_encoding(body), errors="replace")
+    text = _decoded(body, charset)
     try:
         return _clean(_decode(text))
     except json.JSONDecodeError as error:
@@ -109,6 +111,22 @@ def _parse_leniently(body: bytes) -> JSON:
         raise NotJson(f"The body is not JSON: {where}. Expected a JSON object with incident.id.") from error
     except RecursionError as error:
         raise NotJson(_TOO_DEEP) from error
+
+
+def _decoded(body: bytes, charset: str) -> str:
+    detected = json.detect_encoding(body)
+    try:
+        return body.decode(detected)
+    except UnicodeDecodeError:
+        return body.decode(charset if _CHARSET.fullmatch(charset) and _is_known(charset) else detected, "replace")
+
+
+def _is_known(charset: str) -> bool:
+    try:
+        codecs.lookup(charset)
+    except LookupError:
+        return False
+    return True
 
 
 def _decode(text: str) -> JSON:

@@ -6,7 +6,21 @@ tasks for BigPanda, and the messages to the person who presses one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
+
+
+class Clicks(Enum):
+    """What relay can do with a click on a card. Slack warns people who press a button that nobody acknowledges."""
+
+    UNSEEN = "unseen"
+    """Slack cannot reach relay: cards have no button at all."""
+
+    ACKNOWLEDGED = "acknowledged"
+    """Buttons that open an address work."""
+
+    CARRIED_OUT = "carried out"
+    """Relay also does in BigPanda what a button says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,9 +121,15 @@ class Alert:
 
     @cached_property
     def title(self) -> str:
-        """The title of BigPanda's console: subject and aspect; else the description, else the id."""
-        parts = [part for part in (self.subject, self.aspect) if part]
-        return " · ".join(parts) or self.description or self.id
+        """The title of BigPanda's console: subject and aspect; else the description, else the id.
+
+        Each of two is cut where both would not fit into a headline, so that neither hides the other.
+        """
+        if self.subject and self.aspect:
+            room = _LONGEST_PAIR - min(len(self.aspect), _SHORT_PART)
+            subject = shortened(self.subject, room)
+            return f"{subject} · {shortened(self.aspect, _LONGEST_PAIR - len(subject))}"
+        return self.subject or self.aspect or self.description or self.id
 
     def _property(self, name: str, precedence: Sequence[str]) -> str:
         """BigPanda falls back to a fixed order of tags where a property is not set (docs: primary_property)."""
@@ -132,6 +138,16 @@ class Alert:
                 return ", ".join(values)
         return ""
 
+
+def shortened(text: str, length: int) -> str:
+    """The text in at most `length` characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+_LONGEST_PAIR: Final = 140
+"""Characters of a title's two parts together: a headline of Slack has 150."""
+
+_SHORT_PART: Final = 60
 
 CONFIRMED: Final = "MATCH"
 """A change's certainty after somebody confirmed that it is related."""

@@ -13,6 +13,7 @@ import structlog
 
 from relay.config.configuration import Configuration, ReloadState
 from relay.config.files import ConfigurationFiles, build_configuration, read_files
+from relay.model.buttons import Clicks
 from relay.model.errors import ConfigurationError, ConfigurationUnreadable, Fault, StoreError
 from relay.model.tag_labels import TagDefinition
 from relay.reload.notifier import Notifier
@@ -42,15 +43,15 @@ class Reloader:
     """The live configuration, and how the last reading of the files went. `start` comes first."""
 
     def __init__(
-        self, store: Store, routes: Path, templates: Path, clock: Clock, *, buttons_enabled: bool = True
+        self, store: Store, routes: Path, templates: Path, clock: Clock, *, clicks: Clicks = Clicks.CARRIED_OUT
     ) -> None:
-        """Nothing is read yet. Without `buttons_enabled`, no card has buttons, whatever the routes say."""
+        """Nothing is read yet. `clicks` says which buttons work, whatever the routes say."""
         self.wakeup = asyncio.Event()
         self._store = store
         self._routes = routes
         self._templates = templates
         self._clock = clock
-        self._buttons_enabled = buttons_enabled
+        self._clicks = clicks
         self._tag_definitions: Mapping[str, TagDefinition] = {}
         self._loaded: Configuration
         self._live: Configuration
@@ -168,7 +169,7 @@ class Reloader:
 
     def _set_live(self, configuration: Configuration) -> None:
         self._loaded = configuration
-        self._live = configuration.with_tag_definitions(self._tag_definitions, buttons_enabled=self._buttons_enabled)
+        self._live = configuration.with_tag_definitions(self._tag_definitions, clicks=self._clicks)
 
     async def _read(self) -> ConfigurationFiles:
         """Read the files; a fault says so if that takes too long. Until a slow reader returns, no other is started."""

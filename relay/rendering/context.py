@@ -4,17 +4,18 @@ A value prints as a reader expects it, and compares as the text that it prints: 
 although a tag also has a `label` and `values`. An absent value is left out, so that it prints nothing. Tags are found
 in any case, by readable name or by id.
 
-Texts come from outside. Characters of Unicode's fifteenth plane are removed from them here, because rendering writes
-its own marks with these characters (`relay.rendering.blocks.marks`).
+Texts come from outside, and are cleaned here once (`relay.model.outside_text`). They then have no character of
+Unicode's fifteenth plane, with which rendering writes its own marks (`relay.rendering.blocks.marks`).
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, overload
 
 from relay.model.bounds import LONGEST_TEXT, bound_text
 from relay.model.incident import Alert, Environment, Incident, Person, State, Tag
+from relay.model.outside_text import clean_text, readable_text
 
 SHOWN_TAGS: Final = 6
 """How many tags a card shows, unless a route names more; the others are counted."""
@@ -23,10 +24,16 @@ RUNBOOK_TAGS: Final = ("run-book", "runbook", "runbook_url")
 """The tags that hold the address of a run-book, unless a route names others."""
 
 _ALERT_NOUN: Final = "alert"
+_LONGEST_NAME: Final = 80
+"""Characters of a subject that leaves room for a description on a line."""
+
 _TITLE_TAG: Final = "bp_short_description"
 """This tag makes the title, so that it is not shown again as a tag."""
 
 _MARKS: Final = re.compile("[\U000f0000-\U000ffffd]+")
+_NEXT_LINE: Final = re.compile(r"(?<=[^\s`.,:;!?|·•…/\\(\[{=\-])[^\S\n]*\n\s*(?=(?P<next>[^\s|•\-+*]))")
+"""A line break after the end of a word; not before an item of a list or a row of a table."""
+
 _FORMATTING: Final = re.compile(r"[*~`\s_]+")
 
 
@@ -191,7 +198,7 @@ def template_variables(
 
     `previous` is the card of the episode before: `at` (Unix seconds) and `link` (its address). Times are Unix seconds.
     """
-    alerts = Alerts(incident, _alert_reader(runbook_tags))
+    alerts = Alerts(incident, _alert_reader(incident.alerts, runbook_tags))
     return {
         "incident": Item("incident", {**{name: read(incident) for name, read in _INCIDENT.items()}, "alerts": alerts}),
         "tags": Tags(incident.tags, show_tags),
@@ -211,8 +218,8 @@ def tag_label(name: str) -> str:
 
 
 def template_text(text: str) -> str:
-    """Return the text as templates see it: without marks, and cut if it is very long."""
-    return bound_text(without_marks(text), LONGEST_TEXT)
+    """Return a text from outside as templates see it: clean, in words, and cut if it is very long."""
+    return readable_text(clean_text(bound_text(text, LONGEST_TEXT)))
 
 
 def without_marks(text: str) -> str:
@@ -234,23 +241,42 @@ def template_values(value: Any) -> Any:
 
 
 def on_one_line(text: str) -> str:
-    """Replace each run of blanks and line breaks by one blank."""
-    return " ".join(template_text(text).split())
+    """Put the text on one line: a blank for each run of blanks, and a dot between lines that are no running text."""
+    return " ".join(_NEXT_LINE.sub(_joint, text.strip()).split()) if "\n" in text else " ".join(text.split())
 
 
-def _alert_reader(runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
+def _joint(line_break: re.Match[str]) -> str:
+    return " " if line_break["next"].islower() else " · "
+
+
+def _alert_reader(alerts: Sequence[Alert], runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
     """A function that makes each alert's record once, however often a template uses it."""
     records: dict[str, Item] = {}
+
+    told_apart = _told_apart(alerts)
 
     def read(alert: Alert) -> Item:
         if alert.id not in records:
             addresses = (value for name in runbook_tags for value in alert.values(name)[:1] if value.strip())
             values = {name: read_value(alert) for name, read_value in _ALERT.items()}
+            values["name"] = on_one_line(template_text(_name(alert, told_apart)))
             values["runbook"] = template_text(next(addresses, "")).strip()
             records[alert.id] = Item(_ALERT_NOUN, values)
         return records[alert.id]
 
     return read
+
+
+def _told_apart(alerts: Sequence[Alert]) -> Collection[tuple[str, str]]:
+    """The pairs of subject and description that only one alert has."""
+    pairs = Counter((alert.subject.casefold(), alert.description) for alert in alerts)
+    return {pair for pair, number in pairs.items() if number == 1}
+
+
+def _name(alert: Alert, told_apart: Collection[tuple[str, str]]) -> str:
+    """The subject, which a description follows; the whole title where these two do not tell what is broken."""
+    enough = len(alert.subject) <= _LONGEST_NAME and (alert.subject.casefold(), alert.description) in told_apart
+    return alert.subject if alert.subject and (enough or not alert.description) else alert.title
 
 
 def _snooze(incident: Incident) -> Item | None:
@@ -266,14 +292,16 @@ def _tag(tag: Tag) -> AnnotatedText:
 def _person(person: Person | None) -> AnnotatedText | None:
     if person is None:
         return None
-    name = on_one_line(person.display_name)
+    name = on_one_line(template_text(person.display_name))
     return _annotated(name, name=name, email=person.email, id=person.id)
 
 
 def _environment(environment: Environment | None) -> AnnotatedText:
     if environment is None:
         return AnnotatedText("")
-    return _annotated(on_one_line(environment.name or environment.id), name=environment.name, id=environment.id)
+    return _annotated(
+        on_one_line(template_text(environment.name or environment.id)), name=environment.name, id=environment.id
+    )
 
 
 def _annotated(text: str, **attributes: str) -> AnnotatedText:
@@ -294,7 +322,7 @@ CHANGE_NAMES: Final = frozenset(
 
 _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
     **_plain("id"),
-    "title": lambda incident: on_one_line(incident.title),
+    "title": lambda incident: on_one_line(template_text(incident.title)),
     "state": lambda incident: incident.state.value,
     **_plain("reported_status"),
     "severity": lambda incident: incident.severity.value,
@@ -309,11 +337,11 @@ _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
 }
 _ALERT: Final[Mapping[str, Callable[[Alert], Any]]] = {
     **_plain("id"),
-    "title": lambda alert: on_one_line(alert.title),
+    "title": lambda alert: on_one_line(template_text(alert.title)),
     "state": lambda alert: alert.state.value,
     **_plain("reported_status", "active"),
-    "subject": lambda alert: on_one_line(alert.subject),
-    "aspect": lambda alert: on_one_line(alert.aspect),
+    "subject": lambda alert: on_one_line(template_text(alert.subject)),
+    "aspect": lambda alert: on_one_line(template_text(alert.aspect)),
     **_plain("description"),
     "tags": AlertTags,
     **_plain("source", "started", "changed", "ended"),
@@ -331,7 +359,7 @@ VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
 }
 """Every variable and the names that it has; empty for a plain value, or if the names come from BigPanda."""
 
-ALERT_NAMES: Final = frozenset({*_ALERT, "runbook"})
+ALERT_NAMES: Final = frozenset({*_ALERT, "name", "runbook"})
 """The names that an alert has."""
 
 ENTRY_NAMES: Final = frozenset(

@@ -67,14 +67,14 @@ def _when(values: Values) -> str:
 def _status(variables: Values, state: str) -> str:
     """Two lines on an open incident: what it is, and since when it is whose."""
     incident = variables.get("incident", {})
-    words = [f"{BOLD}{state.capitalize()}{BOLD}", incident.get("counts"), _line(variables.get("environment"))]
+    words = [f"{_bold(state.capitalize())}", incident.get("counts"), _line(variables.get("environment"))]
     words += ["flapping"] if incident.get("flapping") else []
     if snooze := incident.get("snooze"):
         until = slack_time(snooze.get("until"))
         words.append(f"snoozed until {until}" if until else "snoozed")
     words.append(_previous(variables, "again, last time"))
     since, assignee = slack_time(incident.get("started")), _line(incident.get("assignee"))
-    owner = [f"since {since}" if since else "", f"assigned to {BOLD}{assignee}{BOLD}" if assignee else ""]
+    owner = [f"since {since}" if since else "", f"assigned to {_bold(assignee)}" if assignee else ""]
     lines = (" · ".join(filter(None, line)) for line in (words, owner))
     return "\n".join(filter(None, lines))
 
@@ -84,9 +84,9 @@ def _resolved_status(variables: Values, state: str) -> str:
     started, ended, assignee = incident.get("started"), incident.get("ended"), _line(incident.get("assignee"))
     lasted = duration(ended - started) if started and ended and ended >= started else ""
     words = [
-        f"{BOLD}{state.capitalize()}{BOLD}" + (f" after {lasted}" if lasted else ""),
+        f"{_bold(state.capitalize())}" + (f" after {lasted}" if lasted else ""),
         _line(variables.get("environment")),
-        f"was assigned to {BOLD}{assignee}{BOLD}" if assignee else "",
+        f"was assigned to {_bold(assignee)}" if assignee else "",
         _previous(variables, "last time"),
     ]
     return " · ".join(filter(None, words))
@@ -101,13 +101,13 @@ def _previous(variables: Values, words: str) -> str:
 def _state_change(values: Values) -> str:
     if text := _sentence(values.get("text")):
         now = _line(values.get("now")).capitalize()
-        return text + (f", now {BOLD}{now}{BOLD}" if now else "")
+        return text + (f", now {_bold(now)}" if now else "")
     return _from_to(_line(values.get("old")).capitalize(), _line(values.get("new")).capitalize())
 
 
 def _comment(values: Values) -> str:
     actor, text = _line(values.get("actor")), _long_text(values)
-    head = (f"💬 {BOLD}{actor}{BOLD}" if actor else "💬") + _when(values) + (":" if actor else "")
+    head = (f"💬 {_bold(actor)}" if actor else "💬") + _when(values) + (":" if actor else "")
     return head + ("\n" + _with_code(text) if _FENCE in text else part(NodeKind.QUOTE, text))
 
 
@@ -123,7 +123,7 @@ def _assignment(values: Values) -> str:
     new, old, actor = (_line(values.get(name)) for name in ("new", "old", "actor"))
     if not new:
         return "Unassigned" + _in_brackets(f"was {old}" if old else "")
-    return f"Assigned to {BOLD}{new}{BOLD}" + (f" by {actor}" if actor else "")
+    return f"Assigned to {_bold(new)}" + (f" by {actor}" if actor else "")
 
 
 def _snooze(values: Values) -> str:
@@ -135,12 +135,12 @@ def _snooze(values: Values) -> str:
 
 def _by(values: Values) -> str:
     actor = _line(values.get("actor"))
-    return f" by {BOLD}{actor}{BOLD}" if actor else ""
+    return f" by {_bold(actor)}" if actor else ""
 
 
 def _tags(values: Values) -> str:
     lines = [
-        f"{BOLD}{_line(item.get('label'))}{BOLD} {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
+        f"{_bold(_line(item.get('label')))} {_from_to(_line(item.get('old')), _line(item.get('new')) or 'removed')}"
         for item in _items(values)
     ]
     return "\n".join([*lines, *_others(values, "tag")])
@@ -189,14 +189,18 @@ _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
     EntryKind.CHANGES: _changes,
     EntryKind.RESOLVED: _resolved,
     EntryKind.REOPENED: lambda values: (
-        f"{emoji(values.get('new'))} Reopened: {BOLD}{_line(values.get('new')).capitalize()}{BOLD}"
+        f"{emoji(values.get('new'))} Reopened: {_bold(_line(values.get('new')).capitalize())}"
     ),
     EntryKind.OTHER: _other,
 }
 
 
 def _from_to(old: str, new: str) -> str:
-    return f"{old} → {BOLD}{new}{BOLD}" if old else f"{BOLD}{new}{BOLD}"
+    return f"{old} → {_bold(new)}" if old else _bold(new)
+
+
+def _bold(text: str) -> str:
+    return f"{BOLD}{text}{BOLD}"
 
 
 def _in_brackets(text: str) -> str:

@@ -25,6 +25,7 @@ class RenderRequest:
     `mentions` are ids of user groups (`S...`) and users (`U...`, `W...`), `here` or `channel`; only these are pinged.
     `notices` are relay's own lines of small print. They come last in every message and may hold the mark of a date.
     `buttons` appear where the template writes `{% relay_actions %}`.
+    Without `clickable`, a button that opens an address is a link in the text, since nobody acknowledges a click.
     `color` (`#rrggbb`) replaces the bar's colour, and `emoji` the sign of the state in the headline.
     """
 
@@ -32,6 +33,7 @@ class RenderRequest:
     mentions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
+    clickable: bool = True
     color: str = ""
     emoji: str = ""
 

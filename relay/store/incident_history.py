@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
 
-from relay.http.lenient_json import clean_text
+from relay.model.outside_text import clean_text
 from relay.store import mappers, schema
 from relay.store.mappers import Row
 from relay.store.types import IncidentHistory

@@ -19,6 +19,7 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.buttons import Clicks
 from relay.model.counting import counted
 from relay.model.errors import ShareError
 from relay.model.tag_labels import TagDefinition
@@ -124,9 +125,7 @@ async def backtest(  # noqa: PLR0913  each has a name
     Both configurations use BigPanda's tag definitions as they are now.
     """
     definitions = await stored_tag_definitions(store)
-    live, candidate = (
-        each.with_tag_definitions(definitions, buttons_enabled=each.buttons_enabled) for each in (live, candidate)
-    )
+    live, candidate = (each.with_tag_definitions(definitions, clicks=each.clicks) for each in (live, candidate))
     number = await store.count_recorded_incidents(since)
     refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
     report = BacktestReport()
@@ -211,7 +210,8 @@ def _start_worker(
     definitions: Mapping[str, TagDefinition],
 ) -> None:
     configurations = (
-        build_configuration(each).with_tag_definitions(definitions, buttons_enabled=True) for each in (live, candidate)
+        build_configuration(each).with_tag_definitions(definitions, clicks=Clicks.CARRIED_OUT)
+        for each in (live, candidate)
     )
     _replay_in_this_process.append(partial(_replay, ConfigurationComparison(*configurations), canonical_refs))
 

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from relay.cards.draw import PermalinkBuilder
 from relay.cards.model import Card, Channel
-from relay.http.lenient_json import clean_text
 from relay.model.errors import QueryError
 from relay.model.incident import Incident
+from relay.model.outside_text import clean_text
 from relay.model.reading import read_episode
 from relay.model.tag_labels import TagLabels
 from relay.routes.rulebook import Rulebook

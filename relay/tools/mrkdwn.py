@@ -19,11 +19,14 @@ _TOKEN: Final = re.compile(
     r"```(?P<pre>.+?)```"
     r"|`(?P<code>[^`\n]+)`"
     r"|<(?P<angled>[^<>\n]+)>"
-    r"|(?<![\w*])\*(?P<bold>[^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])"
-    r"|(?<!\w)_(?P<italic>[^\s_](?:[^\n]*?[^\s_])?)_(?!\w)"
-    r"|(?<![\w~])~(?P<strike>[^\s~](?:[^~\n]*[^\s~])?)~(?![\w~])",
+    r"|(?<![\w*\u034f])\*(?P<bold>[^\s*](?:(?:\u034f\*|[^*\n])*[^\s*\u034f])?)\*(?![\w*])"
+    r"|(?<![\w\u034f])_(?P<italic>[^\s_](?:[^\n]*?[^\s_\u034f])?)_(?!\w)"
+    r"|(?<![\w~\u034f])~(?P<strike>[^\s~](?:(?:\u034f~|[^~\n])*[^\s~\u034f])?)~(?![\w~])",
     re.DOTALL,
 )
+_JOINER: Final = "\u034f"
+"""What relay writes where nothing is formatted; a copied text is without it."""
+
 _STYLES: Final[Mapping[str, Style]] = {
     "bold": Style(bold=True),
     "italic": Style(italic=True),
@@ -38,7 +41,8 @@ def to_rich_text(text: str, channels: Mapping[str, str]) -> Text:
 
 
 def unescape(text: str) -> str:
-    """Replace the three entities that Slack escapes."""
+    """Replace the three entities that Slack escapes, and leave out what nobody sees."""
+    text = text.replace(_JOINER, "")
     for entity, character in _ENTITIES:
         text = text.replace(entity, character)
     return text

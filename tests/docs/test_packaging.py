@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 
 import relay
 from relay.config.settings import Settings
+from relay.model.buttons import Clicks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -119,7 +120,7 @@ def test_the_commented_lines_for_buttons_in_compose_work_once_uncommented():
     files = {Path(path) for name, path in service["environment"].items() if name.endswith("_FILE")}
     assert files == {Path("/run/secrets") / name for name in service["secrets"]}
     settings = Settings.from_env(service["environment"], lambda path: f"{path.name}\n")
-    assert settings.buttons_enabled
+    assert settings.clicks is Clicks.CARRIED_OUT
     assert settings.can_call_back("default")
     settings.for_serving()
 

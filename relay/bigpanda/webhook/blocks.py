@@ -20,7 +20,6 @@ from relay.bigpanda.webhook.values import (
     Spellings,
     boolean,
     is_empty,
-    optional_id,
     read_items,
     read_key,
     read_key_in,
@@ -30,6 +29,7 @@ from relay.bigpanda.webhook.values import (
     text,
     text_or_number,
     whole_timestamp,
+    written,
 )
 from relay.http.lenient_json import to_json
 from relay.model.bounds import MAX_ID_LENGTH
@@ -61,7 +61,7 @@ _CHANGE: Fields = {
     "source": (spellings("sourceSystem", "source"), text_or_number),
 }
 _RELATION: Fields = {
-    "certainty": (spellings("matchCertainty", "certainty"), text),
+    "certainty": (spellings("matchCertainty", "certainty"), written),  # NONE is one
     "comment": (spellings("comment"), text_or_number),
 }
 _CHANGE_ID = spellings("id", "changeId")
@@ -114,7 +114,7 @@ def person(value: JSON) -> dict[str, str] | Absent | None:
         return None
     if not isinstance(value, dict):
         return ABSENT
-    parts = {part: read_key(value, keys, optional_id) for part, keys in _PERSON.items()}
+    parts = {part: read_key(value, keys, text_or_number) for part, keys in _PERSON.items()}
     if all(part is ABSENT for part in parts.values()):
         return ABSENT
     found = {name: part if isinstance(part, str) else "" for name, part in parts.items()}

@@ -8,8 +8,8 @@ must not be stored.
 from collections.abc import Mapping
 from itertools import islice
 
-from relay.http.lenient_json import clean_text
 from relay.model.bounds import HEADERS_REMEMBERED, LONGEST_HEADER, bound_text
+from relay.model.outside_text import clean_text
 
 _CREDENTIALS = (
     "api-key apikey authorization cookie cookie2 ocp-apim-subscription-key set-cookie x-access-token x-api-key "

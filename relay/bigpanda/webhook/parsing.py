@@ -7,7 +7,9 @@ metadata.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, person, read_blocks
 from relay.bigpanda.webhook.headers import custom_headers
@@ -25,6 +27,7 @@ from relay.bigpanda.webhook.values import (
     text,
     text_or_number,
     timestamp,
+    written,
 )
 from relay.http.lenient_json import parse_json, to_json
 from relay.model.bounds import (
@@ -52,6 +55,8 @@ _COMMENT_TEXT = spellings("comment", "text", "body", "message")
 _MAX_CLOCK_SKEW = 300
 """Seconds by which BigPanda's clock may be ahead of relay's."""
 _HASH_DIGITS = 32
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
+_MAX_ENVIRONMENTS = 50
 _MAX_KEYS_SHOWN, _MAX_KEY_SHOWN = 8, 40
 _TYPES = {Absent: "nothing", type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
 
@@ -67,7 +72,7 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
         NotJson: the body is not JSON.
         NoIncident: the body names no incident, or its id is too long.
     """
-    tree = parse_json(body)
+    tree = parse_json(body, _charset(headers))
     share = _object(tree)
     if share is ABSENT:
         raise NoIncident(f"The body has no incident.id: expected a JSON object, found {_described(tree)}.")
@@ -94,7 +99,7 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
         headers=kept,
         blocks=blocks,
         omitted=omitted | ({"events": {"events": len(events) - len(newest)}} if newest is not events else {}),
-        environment=_environment(anywhere),
+        environments=_environments(anywhere),
         sender=Person(**bound_texts(sender, MAX_ID_LENGTH)) if sender else None,
         comment=comment and bound_text(comment, LONGEST_COMMENT),
         events=tuple(newest),
@@ -121,6 +126,13 @@ def parse_recorded_share(document: bytes) -> RecordedShare:
     )
 
 
+def _charset(headers: Mapping[str, str]) -> str:
+    """The encoding of the body, where its Content-Type names one."""
+    content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    found = _CHARSET.search(content_type)
+    return found[1] if found else ""
+
+
 def _incident_id(share: JsonObject, incident: JsonObject) -> str:
     """Return the incident's id, a non-empty string or an integer's digits.
 
@@ -144,14 +156,32 @@ def _as_of(incident: JsonObject, events: Sequence[ShareEvent], received: float) 
     return max((time for time in times if time is not None and time <= received + _MAX_CLOCK_SKEW), default=received)
 
 
-def _environment(anywhere: Sequence[JsonObject]) -> Environment | None:
-    """Return where the share comes from. Name and id may be in different objects; `environment` may hold both."""
-    both = read_key_in(anywhere, _ENVIRONMENT, _object, {})
-    name = read_key_in(anywhere, _ENVIRONMENT, text_or_number, None) or read_key(both, ("name",), text_or_number, None)
-    found_id = read_key_in(anywhere, _ENVIRONMENT_ID, required_id, None) or read_key(both, ("id",), required_id, None)
-    if len(found_id or "") > MAX_ID_LENGTH:
-        found_id = None
-    return Environment(name=bound_text(name or "", MAX_ID_LENGTH), id=found_id or "") if name or found_id else None
+def _environments(anywhere: Sequence[JsonObject]) -> tuple[Environment, ...]:
+    """Return where the share comes from: one environment, or a list of them.
+
+    Names and ids may be in different objects; an environment may also be an object that holds both.
+    """
+    listed = read_key_in(anywhere, _ENVIRONMENT, _one_or_many, [])
+    names = listed if isinstance(listed, list) else [listed]
+    ids = read_key_in(anywhere, _ENVIRONMENT_ID, _one_or_many, [])
+    pairs = zip_longest(names[:_MAX_ENVIRONMENTS], (ids if isinstance(ids, list) else [ids])[:_MAX_ENVIRONMENTS])
+    return tuple(dict.fromkeys(filter(None, (_environment(name, found_id) for name, found_id in pairs))))
+
+
+def _one_or_many(value: JSON) -> JSON:
+    return value if value and value is not True else ABSENT
+
+
+def _environment(value: JSON, found_id: JSON) -> Environment | None:
+    both = value if isinstance(value, dict) else {"name": value}
+    name = read_key(both, ("name",), text_or_number, None) or ""
+    environment_id = read_key({"given": found_id, **both}, ("given", "id"), _environment_id, "")
+    return Environment(name=bound_text(name, MAX_ID_LENGTH), id=environment_id) if name or environment_id else None
+
+
+def _environment_id(value: JSON) -> str | Absent:
+    found = ABSENT if isinstance(value, float) else text_or_number(value)
+    return found if isinstance(found, str) and len(found) <= MAX_ID_LENGTH else ABSENT
 
 
 def _object(value: JSON) -> JsonObject | Absent:
@@ -174,8 +204,8 @@ def _event(value: JSON) -> ShareEvent | Absent:
 def _comment(value: JSON) -> str | Absent | None:
     """Read `{"comment": text}`, or the bare text."""
     if isinstance(value, dict) and value:
-        value = read_key(value, _COMMENT_TEXT, text)
-    return None if is_empty(value) else text(value)
+        value = read_key(value, _COMMENT_TEXT, written)
+    return None if is_empty(value) else written(value)
 
 
 def _described(value: JSON) -> str:

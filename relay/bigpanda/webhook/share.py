@@ -36,11 +36,16 @@ class Share:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     blocks: Mapping[str, JSON] = field(default_factory=dict)
-    environment: Environment | None = None
+    environments: tuple[Environment, ...] = ()
     sender: Person | None = None
     comment: str | None = None
     events: tuple[ShareEvent, ...] = ()
     omitted: Mapping[str, Omitted] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> Environment | None:
+        """The first of the environments from which it comes."""
+        return self.environments[0] if self.environments else None
 
     @property
     def integration(self) -> str:

@@ -20,6 +20,7 @@ from relay.bigpanda.webhook.values import (
 )
 from relay.http.lenient_json import to_json
 from relay.model.json_types import JSON
+from relay.model.outside_text import says_nothing
 
 Tags = list[list[JSON]]
 """[[name, [value, ...]], ...]. A name occurs once; no value is blank."""
@@ -27,6 +28,8 @@ Tags = list[list[JSON]]
 _IDS = spellings("id", "tagId", "name", "tagName", "key")
 _NAMES = spellings("name", "tagName", "id", "tagId", "key")
 _VALUES = spellings("value", "tagValue", "values")
+_MAY_BE_UNFILLED = ("", "{", "$", "%")
+"""A text that begins otherwise is certainly filled in."""
 _PAIR_KEYS = frozenset((*_NAMES, *_VALUES))
 
 
@@ -62,9 +65,10 @@ def _pairs(value: JSON, name_keys: Spellings) -> list[tuple[JSON, JSON]]:
 def _pair(item: dict[str, JSON], name_keys: Spellings) -> tuple[JSON, JSON]:
     """Return name and values. A share may have ten thousand tags: nearly all are two plain strings, read fast."""
     name, value = item.get(name_keys[0]), item.get(_VALUES[0])
-    if isinstance(name, str) and isinstance(value, str) and "{{" not in name + value:
+    if isinstance(name, str) and isinstance(value, str):
         stripped_name, stripped_value = name.strip(), value.strip()
-        if stripped_name and stripped_value:
+        plain = stripped_name[:1] not in _MAY_BE_UNFILLED and stripped_value[:1] not in _MAY_BE_UNFILLED
+        if plain and not says_nothing(stripped_value):
             return stripped_name, [stripped_value]
     return read_key(item, name_keys, required_id), read_key(item, _VALUES, _values)
 

@@ -7,10 +7,12 @@ it says nothing (an unexpected type, or a template variable of the webhook that 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import Final
 
 from relay.model.json_types import JSON
+from relay.model.outside_text import is_unfilled, says_nothing
 
 
 class Absent(Enum):
@@ -29,7 +31,11 @@ Fields = Mapping[str, tuple[Spellings, Reader]]
 """Name -> its keys in a share, and how to read it."""
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_UNSET_VARIABLE = re.compile(r"\{\{[\w\s.\-\[\]#'\"]+\}\}")
+_YEAR_FIRST = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.ASCII)
+_ZONE = re.compile(r"(?<=\d)\s*(?P<offset>[+-]\d\d:?\d\d)?\s*(?:UTC|GMT|UT|Z)?(?:\s+m=[+-][\d.]+)?$", re.ASCII)
+"""What may follow an ISO date, as Go, Ruby and Java write it."""
+_CTIME_ZONE = re.compile(r"\s+(UTC|GMT)\s+(\d{4})$", re.ASCII)
+"""The zone stands before the year in what `date` prints: `Tue Nov 14 22:13:20 UTC 2023`."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _SECONDS_BELOW = 1e11
@@ -80,12 +86,18 @@ def is_empty(value: JSON) -> bool:
     return value is None or value in ([], {})
 
 
-def text(value: JSON) -> str | Absent | None:
-    """Read a string, and strip it."""
+def written(value: JSON) -> str | Absent | None:
+    """Read a string as it is written, and strip it."""
     if not isinstance(value, str):
         return None if value is None else ABSENT
     stripped = value.strip()
-    return ABSENT if stripped[:2] == "{{" and _UNSET_VARIABLE.fullmatch(stripped) else stripped or None
+    return ABSENT if is_unfilled(stripped) else stripped or None
+
+
+def text(value: JSON) -> str | Absent | None:
+    """Read a string, and strip it; one that stands for no value (`null`, `N/A`) is empty."""
+    found = written(value)
+    return None if isinstance(found, str) and says_nothing(found) else found
 
 
 def text_or_number(value: JSON) -> str | Absent | None:
@@ -95,7 +107,9 @@ def text_or_number(value: JSON) -> str | Absent | None:
 
 def optional_id(value: JSON) -> str | Absent | None:
     """Read a string or an integer as text."""
-    return ABSENT if isinstance(value, float) else text_or_number(value)
+    if isinstance(value, float):
+        return ABSENT
+    return number_text(value) if is_number(value) else written(value)
 
 
 def required_id(value: JSON) -> str | Absent:
@@ -114,20 +128,18 @@ def boolean(value: JSON) -> bool | Absent | None:
 
 
 def timestamp(value: JSON) -> float | Absent | None:
-    """Read a time as Unix seconds: a number of seconds, milliseconds, ... (or its digits as a string), or ISO 8601.
+    """Read a time as Unix seconds: a number of seconds, milliseconds, ... (or its digits as a string), or a date.
 
-    ISO 8601 without an offset is UTC.
+    A date is one of ISO 8601, perhaps with `UTC` after it, or one of RFC 2822. Without an offset it is in UTC.
     """
     if type(value) is int and 0 < value < _SECONDS_BELOW:
         return float(value)  # the usual case
-    written = text(value)
-    if is_number(value) or (isinstance(written, str) and _NUMBER.fullmatch(written)):
+    found = text(value)
+    if is_number(value) or (isinstance(found, str) and _NUMBER.fullmatch(found)):
         return _scaled_time(float(value))
-    if not isinstance(written, str):
-        return written
-    try:
-        time = datetime.fromisoformat(written)
-    except ValueError:
+    if not isinstance(found, str):
+        return found
+    if (time := _date(found)) is None:
         return ABSENT
     return _scaled_time((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp(), scales=())
 
@@ -136,6 +148,22 @@ def whole_timestamp(value: JSON) -> int | Absent | None:
     """Read a time as whole Unix seconds."""
     time = timestamp(value)
     return int(time) if isinstance(time, float) else time
+
+
+def _offset(zone: re.Match[str]) -> str:
+    return zone["offset"] or ("+00:00" if zone.group().strip() else "")
+
+
+def _date(written: str) -> datetime | None:
+    iso = _ZONE.sub(_offset, _YEAR_FIRST.sub(r"\1-\2-\3", written), count=1)
+    try:
+        return datetime.fromisoformat(iso)
+    except ValueError:
+        pass
+    try:
+        return parsedate_to_datetime(_CTIME_ZONE.sub(r" \2 GMT", written))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def is_number(value: JSON) -> bool:

@@ -16,10 +16,11 @@ from relay.rendering.blocks.parts import (
     Omission,
     Part,
     Section,
+    link_line,
     plain_text,
 )
 from relay.rendering.blocks.raw_blocks import raw_parts
-from relay.rendering.blocks.rich_text import Atom, Flow, format_atom, is_blank, plain, shortened, tidy
+from relay.rendering.blocks.rich_text import Atom, Flow, format_atom, is_blank, link_atom, plain, shortened, tidy
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.blocks.tree import Child, Node, parse
 from relay.rendering.blocks.urls import is_too_long, valid_url
@@ -94,10 +95,12 @@ class _Composer:
     def __init__(self, request: RenderRequest) -> None:
         self.draft = Draft()
         self._buttons = request.buttons
+        self._clickable = request.clickable
         self._out = self.draft.top
         self._group: Group | None = None
         self._accessory: Element | None = None
         self._omitted: list[tuple[str, str]] = []
+        self._links: list[Flow] = []
         self._handlers: Mapping[NodeKind, Callable[[Node], None]] = {
             NodeKind.SUMMARY: self._summary,
             NodeKind.HEADER: self._header,
@@ -112,7 +115,7 @@ class _Composer:
             NodeKind.RELAY_ACTIONS: lambda node: self._actions(Node(NodeKind.ACTIONS, [node])),
             NodeKind.MENTIONS: lambda _: None,  # `completed` puts them below the headline
             NodeKind.BAR: self._bar,
-            NodeKind.BLOCKS: lambda node: self._put(*raw_parts(node, self._group)),
+            NodeKind.BLOCKS: lambda node: self._put(*raw_parts(node, self._group, clickable=self._clickable)),
         }
 
     def walk(self, children: Iterable[Child]) -> None:
@@ -123,6 +126,9 @@ class _Composer:
                 self._text(loose)
                 loose = []
                 self._handlers[child.kind](child)
+                if self._links:
+                    self._out.append(link_line(self._links, self._group))
+                    self._links.clear()
                 if self._omitted:  # Slack would not accept these: say so where they would have stood
                     self._out.append(Omission(items=tuple(self._omitted)))
                     self._omitted.clear()
@@ -178,7 +184,9 @@ class _Composer:
             value = flow_of(part.body())
             label = plain(flow_of(part.argument()), _LONGEST_LABEL)
             if not is_blank(value):
-                flows.append(tidy([format_atom("*"), Atom(label), format_atom("*"), Atom("\n"), *value]) if label else value)
+                flows.append(
+                    tidy([format_atom("*"), Atom(label), format_atom("*"), Atom("\n"), *value]) if label else value
+                )
         self._out += [Fields(flows=batch, group=self._group) for batch in _batches(flows, limits.SECTION_FIELDS)]
         self._walk_without(node, {NodeKind.FIELD})
 
@@ -246,8 +254,10 @@ class _Composer:
         elif node.kind is NodeKind.IMAGE:
             alt_text = plain(flow_of(arguments[1]), _LONGEST_ALT_TEXT) if len(arguments) > 1 else ""
             yield {"type": "image", "image_url": url, "alt_text": alt_text or "image"}
-        else:
-            text = plain(flow_of(node.body()), limits.BUTTON_TEXT) or "Open"
+        elif text := plain(flow_of(node.body()), limits.BUTTON_TEXT) or "Open":
+            if not self._clickable:
+                self._links.append([link_atom(url, text)])
+                return
             yield {"type": "button", "text": plain_text(text), "url": url, "action_id": f"{_LINK_ACTION}_{number}"}
 
 

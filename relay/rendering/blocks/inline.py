@@ -10,9 +10,9 @@ from relay.rendering.blocks.marks import CodeSpan, Date, ItemMark, Link, Skeleto
 from relay.rendering.blocks.rich_text import (
     Atom,
     Flow,
-    escaped,
     format_atom,
     format_of,
+    link_atom,
     one_line,
     shown_text,
     tidy,
@@ -67,8 +67,8 @@ def _atoms(children: Sequence[Child]) -> Iterator[Atom]:
 def _child_atoms(child: Child) -> Iterator[Atom]:
     match child:
         case str():
-            for index, text in enumerate(split_formats(child)):
-                yield format_atom(text) if index % 2 else Atom(text)
+            parts = enumerate(split_formats(child))
+            yield from (format_atom(part) if index % 2 else Atom(part) for index, part in parts)
         case ItemMark():
             yield Atom("", item=child)
         case Node(NodeKind.QUOTE):
@@ -90,8 +90,7 @@ def _token(token: Token) -> Iterator[Atom]:
             if line := " ".join(text.replace("`", TICK).split()):
                 yield Atom(line, "`", "`")
         case Link(url, label):
-            words = " ".join(label.replace("|", "¦").split()) or url
-            yield Atom(words, f"<{escaped(url)}|", ">")
+            yield link_atom(url, " ".join(label.split()) or url)
         case Date(at, pattern):
             shown = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
             yield Atom("", f"<!date^{at}^{pattern}|{shown}>", shown=shown)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from relay.rendering.blocks.rich_text import Flow, mrkdwn, plain
+from relay.rendering.blocks.rich_text import Atom, Flow, mrkdwn, plain
 from relay.rendering.wording import and_more, more_blocks
 from relay.slack import limits
 
@@ -126,6 +126,12 @@ class Omission(Part):
         words = [and_more(self.items)] if self.items else []
         words += [more_blocks(self.blocks)] if self.blocks else []
         return {"type": "context", "elements": [mrkdwn_text(" · ".join(words))]}
+
+
+def link_line(links: Sequence[Flow], group: Group | None) -> Section:
+    """Links in a line of text, which replace buttons that nobody acknowledges."""
+    flow = [atom for link in links for atom in (Atom(" · "), *link)][1:]
+    return Section(flow=flow, group=group, lasting=True, firm=True)
 
 
 def plain_text(text: str) -> Block:

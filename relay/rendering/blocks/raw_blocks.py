@@ -14,8 +14,8 @@ from relay.model.json_types import JSON
 from relay.rendering.blocks.characters import sendable
 from relay.rendering.blocks.inline import flow_of, unformatted_text
 from relay.rendering.blocks.marks import Skeleton, formatted
-from relay.rendering.blocks.parts import Block, Group, Header, Omission, Part, mrkdwn_text, plain_text
-from relay.rendering.blocks.rich_text import Flow, mrkdwn, one_line, plain
+from relay.rendering.blocks.parts import Block, Group, Header, Omission, Part, link_line, mrkdwn_text, plain_text
+from relay.rendering.blocks.rich_text import Flow, link_atom, mrkdwn, one_line, plain
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.blocks.tree import Node
 from relay.rendering.blocks.urls import is_too_long, valid_url
@@ -42,16 +42,42 @@ class RawBlock(Part):
         return drawn
 
 
-def raw_parts(node: Node, group: Group | None) -> list[Part]:
-    """Return the blocks of a `{% blocks %}` tag."""
+def raw_parts(node: Node, group: Group | None, *, clickable: bool = True) -> list[Part]:
+    """Return the blocks of a `{% blocks %}` tag; without `clickable`, their buttons are links below them."""
     slots = [flow_of(part.body()) for part in node.nodes(NodeKind.SLOT)]
     skeletons = [child.blocks for child in node.children if isinstance(child, Skeleton)]
     blocks = [block for each in skeletons for block in (each if isinstance(each, list) else [each])]
     filled = [_filled(block, slots, 0) for block in blocks]
-    raw = [RawBlock(shape=shape, group=group) for block in filled for shape in _split(block)]
+    links = [] if clickable else [link for block in filled for link in _links_of(block)]
+    shown = filled if clickable else [_without_buttons(block) for block in filled]
+    raw = [RawBlock(shape=shape, group=group) for block in shown for shape in _split(block)]
     parts = [_headline_or_block(each) for each in raw if each.draw(limits.TEXT_OBJECT) is not None]
+    parts += [link_line(links, group)] if links else []
     too_long = tuple((noun, "") for noun in _with_long_address(filled))
     return [*parts, Omission(items=too_long)] if too_long else parts
+
+
+def _links_of(shape: JSON) -> Iterator[Flow]:
+    """The buttons in a block, as links."""
+    match shape:
+        case {"type": kind, "url": tuple(address), "text": {"text": tuple(text)}} if _word(kind) == "button":
+            if url := valid_url(one_line(address)):
+                yield [link_atom(url, plain(text, limits.BUTTON_TEXT) or "Open")]
+        case dict() | list():
+            for part in shape.values() if isinstance(shape, dict) else shape:
+                yield from _links_of(part)
+
+
+def _without_buttons(shape: JSON) -> JSON:
+    match shape:
+        case {"type": kind} if _word(kind) == "button":
+            return None
+        case dict():
+            return {key: _without_buttons(part) for key, part in shape.items()}
+        case list():
+            return [_without_buttons(part) for part in shape]
+        case _:
+            return shape
 
 
 def _split(shape: JSON) -> list[JSON]:

@@ -139,6 +139,11 @@ def shown_text(atom: Atom) -> str:
     return atom.text if atom.shown is None else atom.shown
 
 
+def link_atom(url: str, label: str) -> Atom:
+    """A link with a label; a bar would end the address."""
+    return Atom(label.replace("|", "¦"), f"<{escaped(url)}|", ">")
+
+
 def format_atom(mark: str) -> Atom:
     """Formatting that a template wrote: one of `marks.FORMATTING`, or three backticks. Plain text has no formatting."""
     return Atom("", escaped(mark), shown=None if mark in _PAIRED else mark)

@@ -1,7 +1,7 @@
 """Checks and cleans http and https addresses, so that Slack accepts them and nothing in them can end a link early."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -44,18 +44,34 @@ def _cleaned(text: str) -> str:
     return cleaned if is_link(cleaned) and _has_host(cleaned) else ""
 
 
-def replace_urls(text: str, replacement: Callable[[str, str], str]) -> str:
-    """Replace each address in the text by `replacement(cleaned address, address as it was found)`."""
+def split_urls(text: str) -> Iterator[tuple[str, str | None]]:
+    """Split the text into pieces, each with the cleaned address that it is, or None. An address that is cut is none."""
+    after = 0
+    for match in _FOUND.finditer(text):
+        found = _without_trailing(match.group())
+        if match.group().endswith("…") or (url := valid_url(found)) is None:
+            continue
+        if after < match.start():
+            yield text[after : match.start()], None
+        yield found, url
+        after = match.start() + len(found)
+    if after < len(text):
+        yield text[after:], None
 
-    def replaced(match: re.Match[str]) -> str:
-        # A full stop or closing bracket after an address belongs to the sentence around it.
-        found = match.group().rstrip(_TRAILING)
-        while found.endswith(")") and found.count(")") > found.count("("):
-            found = found[:-1].rstrip(_TRAILING)
-        url = valid_url(found)
-        return replacement(url, found) + match.group()[len(found) :] if url else match.group()
 
-    return _FOUND.sub(replaced, text)
+def address_begin(text: str, place: int) -> int:
+    """Return where an address begins that a cut at this place would halve; 0 if there is none, or nothing before it."""
+    start = max(text.rfind(" ", 0, place), text.rfind("\n", 0, place)) + 1
+    found = _FOUND.search(text, start)
+    return found.start() if found and found.start() < place < found.end() else 0
+
+
+def _without_trailing(found: str) -> str:
+    """A full stop or closing bracket after an address belongs to the sentence around it."""
+    found = found.rstrip(_TRAILING)
+    while found.endswith(")") and found.count(")") > found.count("("):
+        found = found[:-1].rstrip(_TRAILING)
+    return found
 
 
 def _has_host(url: str) -> bool:

@@ -12,7 +12,7 @@ from relay.rendering import wording
 from relay.rendering.blocks import marks
 from relay.rendering.blocks.characters import safe_cut
 from relay.rendering.blocks.marks import CodeSpan, Date, Link
-from relay.rendering.blocks.urls import replace_urls, valid_url
+from relay.rendering.blocks.urls import address_begin, split_urls, valid_url
 from relay.rendering.context import AlertList, on_one_line, without_marks
 
 # https://docs.slack.dev/messaging/formatting-message-text#date-formatting
@@ -26,6 +26,7 @@ _DATE_FORMATS: Final[Mapping[str, str]] = {
 
 _COLOR_LENGTH: Final = len("#rrggbb")
 _NEAR: Final = 20
+_LONGEST_LABEL: Final = 40
 
 
 def link(value: Any, label: Any = "") -> str:
@@ -35,9 +36,22 @@ def link(value: Any, label: Any = "") -> str:
     return marks.token(Link(url, on_one_line(_text(label)))) if url else text
 
 
-def linkify(value: Any) -> str:
-    """Turn the addresses in the text into links."""
-    return replace_urls(_text(value), lambda url, found: marks.token(Link(url, found)))
+def linkify(value: Any, length: int = 0) -> str:
+    """Turn the addresses in the text into links. With a length, cut it to one line, in which addresses are short."""
+    if length <= 0:
+        pieces = split_urls(_text(value))
+        return "".join(found if url is None else marks.token(Link(url, found)) for found, url in pieces)
+    parts: list[str] = []
+    room = length
+    for found, url in split_urls(on_one_line(_text(value))):
+        text = _label(found) if url else found
+        if len(text) > room:
+            kept = f"{_cut(text, room)}…" if room > _NEAR or not parts else "…"
+            parts.append(marks.token(Link(url, kept)) if url and kept != "…" else kept)
+            break
+        parts.append(marks.token(Link(url, text)) if url else text)
+        room -= len(text)
+    return "".join(parts)
 
 
 def code(value: Any) -> str:
@@ -85,6 +99,8 @@ def shorten(value: Any, length: int, lines: int = 0) -> str:
     if lines:
         kept = "\n".join(kept.splitlines()[:lines])
     cut = len(text) - len(kept)
+    if cut and "://" in kept[kept.rfind(" ") + 1 :] and not text[len(kept)].isspace():
+        kept += "…"  # so that nobody takes half an address for a whole one
     return f"{kept} {wording.more_characters(cut)}" if cut else text
 
 
@@ -102,6 +118,12 @@ def _state(value: Any) -> str:
     return state if state in marks.STATES else ""
 
 
+def _label(address: str) -> str:
+    """An address as a short text: nobody reads the end of a long one."""
+    words = address.partition("://")[2]
+    return f"{_cut(words, _LONGEST_LABEL - 1)}…" if len(words) > _LONGEST_LABEL else words
+
+
 def _text(value: Any) -> str:
     """What the value prints, without marks."""
     return "" if value is None or isinstance(value, Undefined) else without_marks(str(value))
@@ -115,8 +137,9 @@ def _number(value: Any) -> float | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """At most so many characters, up to the end of a word if one is near."""
-    kept = text[: safe_cut(text, max(0, limit))]
+    """At most so many characters, up to the end of a word if one is near; half an address is left out."""
+    end = safe_cut(text, max(0, limit))
+    kept = text[: address_begin(text, end) or end]
     blank = kept.rfind(" ", max(0, len(kept) - _NEAR))
     return kept[:blank].rstrip() if blank > 0 else kept
 

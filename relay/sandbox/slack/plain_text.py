@@ -28,6 +28,9 @@ _Reader = Callable[[Workspace, Piece], Iterable[str]]
 _ANGLED: Final = re.compile(r"<([^<>\n]+)>")
 _SPANS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
+_JOINER: Final = "\u034f"
+"""It has no width, and keeps the character after it from formatting anything."""
+
 _QUOTE_MARKS: Final = {"rich_text_quote": "> ", "rich_text_list": "• "}
 
 
@@ -66,7 +69,7 @@ def message_lines(workspace: Workspace, message: FakeMessage) -> list[str]:
 
 def mrkdwn(workspace: Workspace, text: str) -> str:
     """Slack's markup as it is shown: https://docs.slack.dev/messaging/formatting-message-text."""
-    shown = _ANGLED.sub(lambda match: _reference(workspace, match.group(1)), text)
+    shown = _ANGLED.sub(lambda match: _reference(workspace, match.group(1)), text).replace(_JOINER, "")
     for entity, character in _ENTITIES:
         shown = shown.replace(entity, character)
     return shown

@@ -40,7 +40,7 @@ def test_every_encoding_of_unicode_gives_the_same_share(encoding):
         (rb"C:\data\work", r"C:\data\work"),
         (rb"C:\\data \u00e9", "C:\\data é"),
         (rb"a\u0000b\u0007c\u001bd", "abcd"),
-        (rb"a\b\fb", "ab"),
+        (rb"a\b\fb", "a\nb"),
         (rb"a\r\nb\rc\nd\te", "a\nb\nc\nd\te"),
         (rb"a\u000d\u000ab", "a\nb"),
         ("a\U000f0000b\U000ffffdc\U000f1234".encode(), "abc"),

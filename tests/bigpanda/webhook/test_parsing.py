@@ -514,7 +514,7 @@ def test_the_assignment_is_read_from_the_metadata_the_body_or_the_incident(value
         ({"environment": {"name": "Production", "id": "e1"}}, Environment(name="Production", id="e1")),
         ({"environment": "", "environment_id": None}, None),
         ({"environment": "{{metadata.environment}}"}, None),
-        ({"environment": ["Production"]}, None),
+        ({"environment": ["Production"]}, Environment(name="Production")),
         ("ill-typed", None),
         (None, None),
     ],

@@ -171,4 +171,6 @@ def test_very_long_texts_are_cut_without_a_failure(number, length):
 
 
 def test_jinja_in_a_value_is_only_text():
-    assert shown_text(card("{{ incident.title }}", incident(title="{{ 7 * 7 }}{% raw %}"))) == "{{ 7 \u034f* 7 }}{% raw %}"
+    assert (
+        shown_text(card("{{ incident.title }}", incident(title="{{ 7 * 7 }}{% raw %}"))) == "{{ 7 \u034f* 7 }}{% raw %}"
+    )

@@ -116,7 +116,7 @@ const drawing = (() => {
   ].map(({ mark, tag }) => ({
     tag,
     pattern: new RegExp(
-      `(?<![\\p{L}\\p{N}${mark}])[${mark}](?![\\s${mark}])([^\\n${mark}]*[^\\s${mark}])[${mark}](?![\\p{L}\\p{N}])`,
+      `(?<![\\p{L}\\p{N}\u034f${mark}])[${mark}](?![\\s${mark}])((?:\u034f[${mark}]|[^\\n${mark}])*[^\\s\u034f${mark}])[${mark}](?![\\p{L}\\p{N}])`,
       "u",
     ),
   }));
