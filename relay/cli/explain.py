@@ -5,30 +5,51 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.options import AsJson, Headers, RoutesFile, parse_headers
+from relay.cli.options import AsJson, Headers, RoutesFile
 from relay.cli.output import print_report
+from relay.cli.share_options import At, EnvironmentOption, IncidentId, Sample, ShareOptions, StateOption, Tags
 
 
-def explain(
+def explain(  # noqa: PLR0913  each is an option of its own
     share: Annotated[
-        Path, typer.Argument(metavar="SHARE.json", help="The body of a webhook, or a recorded share.", dir_okay=False)
-    ],
+        Path | None,
+        typer.Argument(metavar="SHARE.json", help="The body of a webhook, or a recorded share.", dir_okay=False),
+    ] = None,
     *,
-    routes: RoutesFile = Path("routes.yaml"),
+    sample: Sample = False,
+    incident: IncidentId = "",
+    state: StateOption = None,
+    tag: Tags = None,
+    environment: EnvironmentOption = "",
+    at: At = "",
     header: Headers = None,
+    routes: RoutesFile = Path("routes.yaml"),
     as_json: AsJson = False,
 ) -> None:
     """Show which routes match a share and why: every condition of every route, with the value that it saw.
 
-    The share is treated as the first of its incident. Nothing is sent. Uses neither the network nor the database.
+    Examples: `relay explain share.json`, `relay explain --state critical --tag team=payments --environment Production`,
+    `relay explain --incident 5555370aabc20a001145d6g9`.
+
+    The share is treated as the first of its incident; of an incident in the database it is the newest one. Nothing is
+    sent. Uses neither the network nor the database, except for --incident (RELAY_DATABASE_URL). Exits with 1 if there
+    is no such incident.
     """
     from relay.tools import explain as tool
     from relay.tools.check.command import read_rulebook
     from relay.tools.message_text import channel_names
-    from relay.tools.share_files import read_shares
 
     rulebook = read_rulebook(routes)
-    (parsed,) = read_shares([share], parse_headers(header))
-    explanation = tool.explain(rulebook, parsed)
+    options = ShareOptions(
+        files=[share] if share else [],
+        sample=sample,
+        incident=incident,
+        state=state,
+        tags=tag,
+        environment=environment,
+        at=at,
+        headers=header,
+    )
+    explanation = tool.explain(rulebook, options.newest())
     text = tool.on_terminal(explanation, channel_names(rulebook))
     print_report(lambda: tool.as_json(explanation), text, as_json=as_json)

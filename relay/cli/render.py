@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.options import AsJson, Headers, RoutesFile, TemplatesFolder, parse_headers
+from relay.cli.options import AsJson, Headers, RoutesFile, TemplatesFolder
 from relay.cli.output import print_all, print_json, write_file
+from relay.cli.share_options import At, EnvironmentOption, IncidentId, Sample, ShareOptions, StateOption, Tags
 
 PAGE_WIDTH = 80
 """The width of the output outside a terminal, in characters."""
@@ -14,9 +15,16 @@ PAGE_WIDTH = 80
 
 def render(  # noqa: PLR0913  each is an option of its own
     share: Annotated[
-        list[Path], typer.Argument(metavar="SHARE.json", help="The shares, in the order in which they arrive.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="SHARE.json...", help="The shares, in the order in which they arrive."),
+    ] = None,
     *,
+    sample: Sample = False,
+    incident: IncidentId = "",
+    state: StateOption = None,
+    tag: Tags = None,
+    environment: EnvironmentOption = "",
+    at: At = "",
     routes: RoutesFile = Path("routes.yaml"),
     templates: TemplatesFolder = Path("templates"),
     header: Headers = None,
@@ -27,17 +35,31 @@ def render(  # noqa: PLR0913  each is an option of its own
 ) -> None:
     """Show the cards and threads that shares would produce. Nothing is sent.
 
+    Examples: `relay render share.json`, `relay render --state critical --tag team=payments`, `relay render --incident
+    5555370aabc20a001145d6g9 --html incident.html`.
+
     A share is the body of a webhook, or a recorded share with its time and headers. Shares may belong to several
-    incidents. Delays (`gather`, `wait`) pass in simulated time. Uses neither the network nor the database.
+    incidents. Delays (`gather`, `wait`) pass in simulated time. The options change the last share. Of an incident in
+    the database all stored shares are rendered; with changes, one more follows. Uses neither the network nor the
+    database, except for --incident (RELAY_DATABASE_URL). Exits with 1 if there is no such incident.
     """
     from relay.config.files import load_configuration
     from relay.tools import render as tool
     from relay.tools.message_text import channel_names
-    from relay.tools.share_files import read_shares
     from relay.tools.simulate import simulate
 
     configuration = load_configuration(routes, templates)
-    incidents = simulate(configuration, read_shares(share, parse_headers(header)))
+    options = ShareOptions(
+        files=share or [],
+        sample=sample,
+        incident=incident,
+        state=state,
+        tags=tag,
+        environment=environment,
+        at=at,
+        headers=header,
+    )
+    incidents = simulate(configuration, options.shares())
     names = channel_names(configuration.rulebook)
     if html is not None:
         write_file(html, tool.as_page(incidents, names), option="--html")

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from relay.http.lenient_json import clean_text
 from relay.store import schema
 from relay.store.mappers import to_share_body
 from relay.store.types import ShareBody
@@ -60,6 +61,15 @@ def next_batch(connection: Connection, since: float, after: str) -> tuple[str, R
     rows = connection.execute(_SHARES, {"ids": chosen, "oldest": oldest}).mappings()
     by_incident = groupby(rows, key=itemgetter("incident"))
     return last, tuple((incident, tuple(map(to_share_body, group)), left_out) for incident, group in by_incident)
+
+
+def recorded_incident(connection: Connection, incident: str) -> tuple[ShareBody, ...]:
+    """Return the stored shares of one incident, the oldest first; of very many only the newest that fit."""
+    if clean_text(incident) != incident:  # no incident has such an id, and PostgreSQL does not accept it
+        return ()
+    _, chosen, oldest, _ = _fitting(connection, [incident])
+    rows = connection.execute(_SHARES, {"ids": chosen, "oldest": oldest}).mappings()
+    return tuple(map(to_share_body, rows))
 
 
 def _fitting(connection: Connection, ids: Sequence[str]) -> tuple[str, list[str], int, int]:

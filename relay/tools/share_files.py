@@ -28,12 +28,18 @@ def read_shares(paths: Iterable[Path], headers: Mapping[str, str] | None = None)
     shares: list[Share] = []
     for path in paths:
         try:
-            shares.append(parse_share_file(path.read_bytes(), headers or {}, after=shares))
-        except OSError as error:
-            raise ShareFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+            shares.append(parse_share_file(read_document(path), headers or {}, after=shares))
         except ShareError as error:
             raise ShareFileError(f"{path} does not contain a share. {error}") from error
     return shares
+
+
+def read_document(path: Path) -> bytes:
+    """Read a file. Raises ShareFileError if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ShareFileError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def parse_share_file(document: bytes, headers: Mapping[str, str], *, after: Sequence[Share] = ()) -> Share:

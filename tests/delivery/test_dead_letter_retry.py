@@ -230,7 +230,9 @@ async def test_the_dead_letter_of_a_resolved_incident_is_closed_as_ended(relay):
     await relay.advance(60)
     letters = await relay.store.dead_letters()
     assert await retry_all(relay) == [RetryOutcome.CLOSED]
-    said = tool.describe_result(tool.RetryResult(letter=letters[0], outcome=RetryOutcome.CLOSED), {})
+    said = tool.describe_result(
+        tool.RetryResult(id=tool.dead_letter_id(letters[0]), letter=letters[0], outcome=RetryOutcome.CLOSED), {}
+    )
     assert "was never shown" in said
     await relay.advance(60)
     assert cards(relay, "two", "db") == []

@@ -8,6 +8,8 @@ import orjson
 
 from relay.bigpanda.webhook.parsing import parse_recorded_share, parse_share
 from relay.bigpanda.webhook.share import Share
+from relay.http.json_fields import as_object
+from relay.http.lenient_json import parse_json
 from relay.model.errors import ShareError
 from relay.model.incident import State
 from relay.model.json_types import JSON
@@ -56,7 +58,7 @@ def _build(
 ) -> tuple[Body, Mapping[str, str], float]:
     if spec.document is not None:
         share = parse_share_file(spec.document, {}, after=shares)
-        body, time = orjson.loads(share.body), share.received
+        body, time = dict(as_object(parse_json(share.body))), share.received
         headers = parse_recorded_share(spec.document).headers
     else:
         body, time = _without_events(previous), shares[-1].received + STEP
