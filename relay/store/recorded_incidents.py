@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from relay.http.lenient_json import clean_text
+from relay.model.outside_text import clean_text
 from relay.store import schema
 from relay.store.mappers import to_share_body
 from relay.store.types import ShareBody
