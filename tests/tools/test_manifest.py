@@ -90,7 +90,7 @@ def test_the_table_agrees_with_the_scopes_of_the_fake_slack():
     for method in Method:
         needed = METHODS[method].scope if method is not Method.OPEN_SOCKET else None
         assert needed is None or needed == method.scopes[0]
-    assert {*REQUIRED_SCOPES, *ACTION_SCOPES} < DEFAULT_SCOPES
+    assert {*REQUIRED_SCOPES, *ACTION_SCOPES} == DEFAULT_SCOPES
     assert MISSING_SCOPE_EFFECTS.keys() == {*REQUIRED_SCOPES, *ACTION_SCOPES}
 
 
