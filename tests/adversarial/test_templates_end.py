@@ -16,7 +16,7 @@ from tests.support.template_cost import template_costs
 
 MOST_SECONDS, MOST_BYTES = 2.0, 200 << 20
 
-SAMPLE = 3
+SAMPLE = 1
 """How many values and arguments each callable meets, except in `make soak`."""
 
 SANDBOX = TemplateSandbox()

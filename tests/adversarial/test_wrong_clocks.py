@@ -49,7 +49,7 @@ async def shown(slack, *words):
     await until(lambda: any(all(word in text for word in words) for text in texts()))
 
 
-@pytest.mark.parametrize("ahead", [3600, -3600])
+@pytest.mark.parametrize("ahead", [3600, pytest.param(-3600, marks=pytest.mark.soak)])
 async def test_relays_on_one_postgresql_use_its_clock(folder, slack, ahead):
     """The one with the wrong clock delivers or not: what either accepts is posted, and what is wrong is reported."""
     async with AsyncExitStack() as stack:
@@ -77,7 +77,7 @@ async def test_relays_on_one_postgresql_use_its_clock(folder, slack, ahead):
         await shown(slack, "Incident last")
 
 
-@pytest.mark.parametrize("step", [3600, -3600])
+@pytest.mark.parametrize("step", [-3600, pytest.param(3600, marks=pytest.mark.soak)])
 async def test_a_clock_that_is_set_while_relay_runs_delays_nothing(folder, slack, step):
     """NTP corrects the clock of a machine that has just started, or a machine was suspended."""
     async with running(folder, slack.url, command=clocked(-step, step)) as relay:

@@ -72,10 +72,11 @@ async def troubled(relay, incident):
     [
         ((DropConnection(),), False),
         ((DropConnection(),), True),
-        (OTHERS, True),
+        # What else Slack answers is classified as one of these or as a rejection (`tests/slack/test_classify.py`).
+        pytest.param(OTHERS, True, marks=pytest.mark.soak),
         ((rate_limited(3),), False),
-        ((ErrorCode("request_timeout"),), False),
-        ((ErrorCode("invalid_auth"),), False),
+        pytest.param((ErrorCode("request_timeout"),), False, marks=pytest.mark.soak),
+        pytest.param((ErrorCode("invalid_auth"),), False, marks=pytest.mark.soak),
     ],
     ids=["cut before", "cut after", "others in turn", "429", "rejected", "credentials"],
 )
