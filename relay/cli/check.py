@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.options import RoutesFile, TemplatesFolder
+from relay.cli.options import AsJson, RoutesFile, TemplatesFolder
 from relay.cli.output import FAILED, say
 from relay.tools.check.report import Format, format_report
 
@@ -15,8 +15,9 @@ def check_configuration(
     routes: RoutesFile = Path("routes.yaml"),
     templates: TemplatesFolder = Path("templates"),
     output_format: Annotated[
-        Format, typer.Option("--format", help="Text, JSON, or annotations for GitHub's workflows.")
+        Format, typer.Option("--format", help="Text, JSON (as --json), or annotations for GitHub's workflows.")
     ] = Format.TEXT,
+    as_json: AsJson = False,
     strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")] = False,
 ) -> None:
     """Check routes.yaml and the templates.

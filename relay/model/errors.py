@@ -68,8 +68,8 @@ class Fault:
     warning: bool = False
 
     def __str__(self) -> str:
-        """As compilers print it: `file:line:column: message`."""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        """As compilers print it: `file:line:column: message`, without the numbers that are not known."""
+        return ":".join(map(str, filter(None, (self.file, self.line, self.column)))) + f": {self.message}"
 
 
 class ConfigurationError(RelayError):

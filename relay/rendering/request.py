@@ -51,7 +51,7 @@ class TemplateFailure:
     absent_value: bool = False
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
+        return ":".join(map(str, filter(None, (self.file, self.line)))) + f": {self.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

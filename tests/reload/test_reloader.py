@@ -140,7 +140,7 @@ async def test_a_configured_folder_of_templates_must_exist(folder, store, reload
 
 
 async def test_a_first_start_without_the_configured_folder_fails(folder, store):
-    with pytest.raises(ConfigurationError, match="templtaes:0:0: folder not found; set --templates or RELAY_TEMPLATES"):
+    with pytest.raises(ConfigurationError, match="templtaes: folder not found; set --templates or RELAY_TEMPLATES"):
         await Reloader(store, folder.routes, folder.path / "templtaes", folder.clock).start()
 
 

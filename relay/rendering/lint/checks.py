@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final, Literal
 
@@ -10,6 +9,7 @@ from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.meta import TrackingCodeGenerator
 
 from relay.model.errors import Fault
+from relay.model.nearest import nearest
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.context import VARIABLE_NAMES
 from relay.rendering.engine.positions import TokenLine, word_columns
@@ -133,8 +133,8 @@ def unused_files(environment: Environment, sources: Mapping[str, str], rendered:
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, sorted({*known}), n=1, cutoff=0.7)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, sorted({*known}))
+    return f'; did you mean "{near}"?' if near else ""
 
 
 def _unknown_filters_and_tests(file: _File) -> Iterator[Fault]:

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from jinja2 import TemplateSyntaxError
 
 from relay.model.errors import Fault
+from relay.model.nearest import nearest
 from relay.rendering.blocks.tags import BLOCK_TAGS
 
 _JINJA_PAIRS: Final = frozenset({"block", "call", "filter", "for", "if", "macro", "raw", "set", "with"})
@@ -94,8 +94,8 @@ def _unknown_tag(name: str, opened: _Opened | None) -> str:
         return f'unexpected "{name}": {still_open}; write {{% end{opened.name} %}}'
     if name.removeprefix("end") in _TAGS:
         return f'unexpected "{name}": nothing is open here that it closes'
-    near = get_close_matches(name, sorted(_TAGS), n=1, cutoff=0.7)
-    return f'unknown tag "{name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+    near = nearest(name, sorted(_TAGS))
+    return f'unknown tag "{name}"' + (f'; did you mean "{near}"?' if near else "")
 
 
 def _last_open(source: str, name: str) -> _Opened | None:

@@ -3,16 +3,19 @@
 The options stand in their own table, `relay.routes.options.Options`; the keys of `match` in `relay.routes.match_keys`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from relay.model.nearest import nearest
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema, closed_object, ref
 from relay.routes.key_types import DURATION, FLAG, WORD, Key, KeyType, Place
 from relay.routes.match import MATCH_ALL
+from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS, NO_MENTION
 from relay.routes.options import OPTION_KEYS, OptionValues, read_options
+from relay.routes.parser.foreign_words import FOREIGN_KEYS
 from relay.routes.parser.matches import read_match
 from relay.routes.parser.targets import read_aliases, read_mention, read_tag_values, read_users
 from relay.routes.yaml_reader.context import ParseContext, suggestion
@@ -37,9 +40,7 @@ class StructureKey:
 
 def _read_defaults(node: Node, context: ParseContext) -> OptionValues | None:
     mapping = read_mapping(node, context, "options, such as gather: 2m")
-    if mapping:
-        check_keys(mapping, Place.DEFAULTS, context)
-    return read_options(mapping, context) if mapping else None
+    return read_options(known_keys(mapping, Place.DEFAULTS, context), context) if mapping else None
 
 
 _ALIAS: Final[Schema] = {
@@ -158,17 +159,31 @@ def keys_in(place: Place) -> Mapping[str, Key[Any] | StructureKey]:
     return {name: key for name, key in {**KEYS, **OPTION_KEYS}.items() if place in key.places}
 
 
-def check_keys(mapping: MappingNode, place: Place, context: ParseContext) -> None:
-    """Add a fault for every key that may not stand here; `x-...` keys may stand anywhere."""
+def known_keys(mapping: MappingNode, place: Place, context: ParseContext) -> MappingNode:
+    """Add a fault for every key that may not stand here; `x-...` keys may stand anywhere.
+
+    Returns the mapping with misspelt keys as they were meant, so that what they hold is read too.
+    """
     known = keys_in(place)
-    for key, _ in mapping.entries:
-        name = key.text
-        if name in known or name.startswith("x-"):
-            continue
-        if elsewhere := KEYS.get(name) or OPTION_KEYS.get(name):
-            near = [each for each in known if each in (name.removesuffix("s"), f"{name}s")]
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            allowed = " or ".join(elsewhere.places)
-            context.add_fault(key, f"key '{name}' is not allowed in {place}, only in {allowed}{hint}")
-        else:
-            context.add_fault(key, f"unknown key '{name}' in {place}{suggestion(name, known)}")
+    entries = []
+    for key, value in mapping.entries:
+        near = ""
+        if key.text not in known and not key.text.startswith("x-"):
+            near = nearest(key.text, known)
+            context.add_fault(key, _unknown_key(key.text, place, near))
+        entries.append((replace(key, text=near) if near and not mapping.get(near) else key, value))
+    return replace(mapping, entries=tuple(entries))
+
+
+def _unknown_key(name: str, place: Place, near: str) -> str:
+    hint = f"; did you mean '{near}'?" if near else ""
+    if elsewhere := _places_of(name):
+        return f"key '{name}' is not allowed in {place}, only in {' or '.join(elsewhere)}{hint}"
+    return f"unknown key '{name}' in {place}{hint or FOREIGN_KEYS.get(name) or suggestion(name, keys_in(place))}"
+
+
+def _places_of(name: str) -> Sequence[str]:
+    """The parts of the file that have this key."""
+    if key := KEYS.get(name) or OPTION_KEYS.get(name):
+        return key.places
+    return ("match",) if name in MATCH_KEYS else ("mention",) if name in MENTION_KEYS else ()

@@ -13,6 +13,7 @@ from relay.routes import json_schema
 from relay.routes.json_schema import Schema
 from relay.routes.match_keys import ValueType
 from relay.routes.operators import Between, Combined, Exactly, Exists, Glob, Regex, Wanted, number_of, rank_of
+from relay.routes.parser.foreign_words import FOREIGN_STATES
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.scalars import describe, read_bool
@@ -61,9 +62,12 @@ def _state(node: ScalarNode, context: ParseContext) -> Wanted | None:
     value = _text(node, context)
     if not isinstance(value, Exactly) or rank_of(value.text) is not None:
         return value
-    hint = "; did you mean 'resolved'?" if value.text in ("ok", "closed") else suggestion(node.text, State)
-    context.add_fault(node, f"unknown state {describe(node)}{hint}")
+    context.add_fault(node, _unknown_state(node))
     return None
+
+
+def _unknown_state(node: ScalarNode) -> str:
+    return f"unknown state {describe(node)}" + (FOREIGN_STATES.get(node.text.casefold()) or suggestion(node.text, State))
 
 
 def _number(node: ScalarNode, context: ParseContext) -> Wanted | None:
@@ -156,8 +160,8 @@ def _bound(node: Node, value_type: ValueType, context: ParseContext) -> float | 
     text = node.text if isinstance(node, ScalarNode) else ""
     bound = rank_of(text.casefold()) if value_type is _STATE else number_of(text)
     if bound is None:
-        if value_type is _STATE and text:
-            context.add_fault(node, f"unknown state {describe(node)}{suggestion(text, State)}")
+        if isinstance(node, ScalarNode) and value_type is _STATE and text:
+            context.add_fault(node, _unknown_state(node))
         else:
             what = "a state" if value_type is _STATE else "a number"
             context.add_fault(node, f"expected {what}, found {describe(node)}")

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from relay.model.nearest import nearest
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema
 from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS, Subject
+from relay.routes.parser.foreign_words import FOREIGN_KEYS
 from relay.routes.parser.match_values import read_value, value_ref
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, Node, ScalarNode, as_yaml
@@ -22,11 +24,13 @@ def read_match(node: Node, context: ParseContext) -> Match:
 
 def _conditions(word: ScalarNode, value: Node, context: ParseContext) -> list[Condition]:
     name = word.text
+    if name not in _KEYS:
+        context.add_fault(word, _unknown_key(name, value))
+        name = nearest(name, _KEYS)  # to find the faults of what it holds
     if combinator := COMBINATORS.get(name):
         return _combination(combinator, value, context)
     key = MATCH_KEYS.get(name)
     if key is None:
-        context.add_fault(word, f"unknown key '{name}' in match{suggestion(name, (*MATCH_KEYS, *COMBINATORS))}")
         return []
     pairs: Sequence[tuple[Subject, Node]] = [(key.subject(), value)]
     if key.named:
@@ -37,6 +41,14 @@ def _conditions(word: ScalarNode, value: Node, context: ParseContext) -> list[Co
         for subject, operand in pairs
         if (wanted := read_value(operand, subject.type, context)) is not None
     ]
+
+
+def _unknown_key(name: str, value: Node) -> str:
+    hint = suggestion(name, _KEYS)
+    if not nearest(name, _KEYS):
+        hint = FOREIGN_KEYS.get(name, hint)
+        hint += f"; for a tag write tags: {{{name}: {as_yaml(value)}}}" if isinstance(value, ScalarNode) else ""
+    return f"unknown key '{name}' in match{hint}"
 
 
 def _combination(combinator: "Combinator", node: Node, context: ParseContext) -> list[Condition]:
@@ -69,6 +81,7 @@ COMBINATORS: Final[Mapping[str, Combinator]] = {
         Combinator("not", _MATCH, "a match that must not match"),
     )
 }
+_KEYS: Final = (*MATCH_KEYS, *COMBINATORS)
 
 
 def match_schema() -> Schema:

@@ -16,7 +16,7 @@ from relay.routes.parser import keys
 from relay.routes.parser.targets import Aliases, read_channel, read_fixed_channel
 from relay.routes.route import Post, Route, RouteList
 from relay.routes.rulebook import Fallback, Rulebook
-from relay.routes.yaml_reader.context import ParseContext
+from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.parse import parse_yaml
 from relay.routes.yaml_reader.scalars import describe, read_duration, read_items, read_key, read_mapping, read_word
@@ -42,7 +42,7 @@ def parse_rulebook(text: str, *, file: str = "routes.yaml", templates: Collectio
 
 
 def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
-    keys.check_keys(top, Place.TOP, context)
+    top = keys.known_keys(top, Place.TOP, context)
     version = top.get("version")
     if version is None:
         context.add_fault(top, "missing key 'version'; write version: 1")
@@ -71,8 +71,7 @@ def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseCont
     if isinstance(node, MappingNode):
         for key, _ in node.entries:
             if key.text not in _FALLBACK_KEYS:
-                choice = ", ".join(_FALLBACK_KEYS)
-                context.add_fault(key, f"unknown key '{key.text}' in fallback; expected one of: {choice}")
+                context.add_fault(key, f"unknown key '{key.text}' in fallback{suggestion(key.text, _FALLBACK_KEYS)}")
         wait = read_key(node, "wait", read_duration, context, wait)
         channel = node.get("channel")
     if channel is None:
@@ -101,7 +100,7 @@ class _RouteParser:
         mapping = read_mapping(node, self._context, "a route's keys, such as name, match and post")
         if mapping is None:
             return None
-        keys.check_keys(mapping, Place.ROUTE, self._context)
+        mapping = keys.known_keys(mapping, Place.ROUTE, self._context)
         options = {**inherited, **read_options(mapping, self._context)}
         post = mapping.get("post")
         what = "a list of channels (post: [] drops incidents)"
@@ -143,7 +142,7 @@ class _RouteParser:
         mention = NO_MENTION
         where: Node | None = node
         if isinstance(node, MappingNode):
-            keys.check_keys(node, Place.POST, self._context)
+            node = keys.known_keys(node, Place.POST, self._context)
             options = {**inherited, **read_options(node, self._context)}
             mention = keys.MENTION.read(node, self._context)
             where = node.get("channel")

@@ -1,12 +1,13 @@
 """Parse YAML into nodes, and report every fault in it at once.
 
-PyYAML stops at the first error. If the error is in a value whose end is clear, the value is replaced by a placeholder
-and the text is parsed again, to find the other faults. Anchors, aliases and merge keys are resolved. What would hurt
+PyYAML stops at the first error. A value whose end is clear is replaced by a placeholder, any other error is repaired
+(`relay.routes.yaml_reader.repair`), and the text is parsed again, to find the other faults. Anchors, aliases and merge keys are resolved. What would hurt
 a reader of the tree is a fault: a cycle, an alias bomb, or nesting that is too deep.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -14,55 +15,163 @@ import yaml
 from relay.routes.yaml_reader import hints
 from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, children
+from relay.routes.yaml_reader.repair import LAST_RESORT, Repair, closed_quotes, repairs, without_block
 
 MAX_DEPTH = 60
 MAX_NODES = 500_000
-MAX_PLACEHOLDERS = 50
-"""How many values are replaced before parsing is given up."""
+MAX_REPAIRS = 50
+"""How many faults are repaired before parsing is given up."""
+
+MAX_CHARACTERS = 8_000_000
+"""How many characters are parsed to find all faults: a second's work. A large file may be parsed four times anyway."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 _TYPES = frozenset({"str", "bool", "int", "float", "null", "timestamp", "merge", "value", "seq", "map"})
+_QUOTES = frozenset("\"'")
+_SWALLOWED_KEY = re.compile(r"\S\s+(?:- )?[a-z_]+: ?$|\s(?:- )?[a-z_]+: .*\s[a-z_]+:", re.DOTALL)
 _START = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _END = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
 
 def parse_yaml(text: str, context: ParseContext) -> Node | None:
     """Parse a text; None if nothing of it can be read. `context` gets the faults."""
-    for _ in range(MAX_PLACEHOLDERS):
-        opened: list[yaml.Event] = []
-        lines = hints.lines_of(text)
-        try:
-            if _is_too_deep(text, opened, context):
-                return None
-            root = yaml.compose(text, Loader=_LOADER)
-        except yaml.MarkedYAMLError as error:
-            at, message = _syntax_fault(error, opened, lines)
-            context.add_fatal_fault(at, f"invalid YAML: {message}")
-            # If the end of the value is clear, a word of the same length replaces it.
-            start = hints.offset(text, at.line) + at.column - 1
-            length = hints.extent(hints.lines_of(text[start:])[0])
-            replaced = f"{text[:start]}{'x' * length}{text[start + length :]}"
-            if replaced == text:
-                return None
-            text = replaced
-        except (yaml.YAMLError, UnicodeEncodeError) as error:
-            _add_character_fault(error, text, context)
-            return None
-        else:
-            if root is not None:
-                return _Converter(context, lines).convert(root)
-            context.add_fault(Position(line=1, column=1), "the file is empty; write version: 1 in its first line")
-            return None
+    reader = _Reader(text, context)
+    root = reader.read()
+    if root is not None:
+        return _Converter(context, reader.lines, reader.shifts).convert(root)
+    if not context.faults:
+        context.add_fault(Position(line=1, column=1), "the file is empty; write version: 1 in its first line")
     return None
 
 
-def _is_too_deep(text: str, opened: list[yaml.Event], context: ParseContext) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SyntaxFault:
+    """Where the parser stopped; `general` says that the message names no cause.
+
+    `lines` may have caused it, the likeliest first. In `long_quotes`, quotes begin that surely should end there.
+    """
+
+    at: Position
+    message: str
+    general: bool
+    lines: Sequence[int]
+    long_quotes: Sequence[int]
+
+    @property
+    def ends_file(self) -> bool:
+        """Whether another document begins here."""
+        return self.message == _MESSAGES[_ANOTHER_DOCUMENT]
+
+
+class _Reader:
+    """Parses, and after each error repairs the line that caused it and parses again."""
+
+    def __init__(self, text: str, context: ParseContext) -> None:
+        self.lines = list(hints.lines_of(text))
+        self.shifts: dict[int, int] = {}
+        self._text = text
+        self._context = context
+        self._long_quotes: list[int] = []
+        self._budget = max(MAX_CHARACTERS, 4 * len(text))
+
+    def read(self) -> yaml.Node | None:
+        """The tree of the text, or of what is left of it; None if nothing can be read."""
+        for _ in range(MAX_REPAIRS):
+            result = self._parsed(self._text)
+            if not isinstance(result, _SyntaxFault):
+                self._add_causes()
+                return result
+            if not self._repair(result):
+                return None
+        return None
+
+    def _parsed(self, text: str) -> yaml.Node | _SyntaxFault | None:
+        opened: list[yaml.Event] = []
+        long_quotes = self._long_quotes = list[int]()
+        self._budget -= len(text)
+        try:
+            if _is_too_deep(text, opened, long_quotes, self._context):
+                return None
+            root: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
+        except yaml.MarkedYAMLError as error:
+            return _syntax_fault(error, opened, long_quotes, hints.lines_of(text))
+        except (yaml.YAMLError, UnicodeEncodeError) as error:
+            _add_character_fault(error, text, self._context)
+            return None
+        return root
+
+    def _repair(self, fault: _SyntaxFault) -> bool:
+        """Report the fault, and repair its cause: by a word in place of the value, else by what its lines suggest."""
+        if fault.ends_file:
+            self._report(fault.at, fault.message)
+            self._replace("\n".join([*self.lines[: fault.at.line - 1], *[""] * (len(self.lines) - fault.at.line + 1)]))
+            return True
+        if text := _with_placeholder(self._text, fault.at):
+            self._report(fault.at, fault.message)
+            self._replace(text)
+            return True
+        repair = self._best_repair(fault)
+        elsewhere = repair and (repair.number != fault.at.line or (fault.general and not repair.only_indentation))
+        at, message = (repair.at, repair.message) if repair and elsewhere else (fault.at, fault.message)
+        self._report(at, message)
+        if repair:
+            self._context.ignore(repair.key)  # perhaps the repair put it into a wrong place
+            lines, shifts = repair.applied(self.lines)
+            self.shifts |= {number: self.shifts.get(number, 0) + shift for number, shift in shifts.items()}
+        else:
+            lines = without_block(self.lines, fault.at.line)
+        changed = lines != self.lines
+        self._replace("\n".join(lines))
+        return changed and self._budget > 0
+
+    def _report(self, at: Position, message: str) -> None:
+        column = max(1, at.column - self.shifts.get(at.line, 0))
+        self._context.add_fatal_fault(Position(line=at.line, column=column), f"invalid YAML: {message}")
+
+    def _add_causes(self) -> None:
+        for number in self._long_quotes:
+            line = self.lines[number - 1]
+            column = min((line.find(quote) for quote in _QUOTES if quote in line), default=0) + 1
+            message = "these quotes hold keys of the lines below; close them in this line"
+            self._context.add_cause(Position(line=number, column=column), message)
+
+    def _replace(self, text: str) -> None:
+        self._text, self.lines = text, list(hints.lines_of(text))
+
+    def _best_repair(self, fault: _SyntaxFault) -> Repair | None:
+        """The repair after which the parser reads farthest, and beyond the fault's line."""
+        best, best_score = None, (max(fault.lines) + 1, LAST_RESORT)
+        candidates = [each for number in fault.lines for each in repairs(self.lines, number)]
+        if quotes := [each for number in fault.long_quotes for each in closed_quotes(number, self.lines[number - 1])]:
+            candidates, best_score = quotes, (0, LAST_RESORT)
+        for repair in candidates:
+            if self._budget <= 0:
+                break
+            result = self._parsed("\n".join(repair.applied(self.lines)[0]))
+            reached = result.at.line if isinstance(result, _SyntaxFault) else len(self.lines) + 1
+            if (reached, repair.likelihood) > best_score or (best is None and reached >= best_score[0]):
+                best, best_score = repair, (reached, repair.likelihood)
+        return best
+
+
+def _with_placeholder(text: str, at: Position) -> str:
+    """The text with a word of the same length in place of a value whose end is clear; empty if it is not."""
+    start = hints.offset(text, at.line) + at.column - 1
+    length = hints.extent(hints.lines_of(text[start:])[0])
+    replaced = f"{text[:start]}{'x' * length}{text[start + length :]}"
+    return replaced if replaced != text else ""
+
+
+def _is_too_deep(text: str, opened: list[yaml.Event], long_quotes: list[int], context: ParseContext) -> bool:
     """Check the depth first, because composing is recursive, in C.
 
-    `opened` gets the lists and mappings that are open where parsing stops.
+    `opened` gets the lists and mappings that are open where parsing stops, `long_quotes` the lines at which quotes
+    begin that hold keys of later lines.
     """
     for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.ScalarEvent) and event.style in _QUOTES and _SWALLOWED_KEY.search(event.value):
+            long_quotes.append(event.start_mark.line + 1)
         if isinstance(event, _END):
             opened.pop()
         if isinstance(event, _START):
@@ -73,6 +182,7 @@ def _is_too_deep(text: str, opened: list[yaml.Event], context: ParseContext) -> 
     return False
 
 
+_ANOTHER_DOCUMENT = "but found another document"
 _MESSAGES = {
     "found character that cannot start any token": (
         "a value cannot begin with this character; indent with spaces, and quote @, ` and %"
@@ -82,7 +192,7 @@ _MESSAGES = {
     ),
     "did not find expected key": "expected a key here; check the indentation",
     "could not find expected ':'": "expected a colon and a space after this key",
-    "but found another document": "the file ends here; remove what follows ---",
+    _ANOTHER_DOCUMENT: "the file ends here; remove what follows ---",
     "did not find expected '-' indicator": "expected an item of the list here; check the indentation",
 }
 """PyYAML's problems in plain words, for lines without a hint."""
@@ -95,23 +205,43 @@ _UNCLOSED = (
 
 
 def _syntax_fault(
+    error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], long_quotes: Sequence[int], lines: Sequence[str]
+) -> _SyntaxFault:
+    """Explain an error: its place, its message, and the lines that may have caused it, the likeliest first."""
+    at, message, general = _explained(error, opened, lines)
+    found = [at.line, *(mark.line + 1 for mark in (error.problem_mark, error.context_mark) if mark)]
+    nearby = [at.line, _line_before(lines, at.line), *found[1:], _line_before(lines, found[1])]
+    known = dict.fromkeys(number for number in nearby if 0 < number <= len(lines))
+    return _SyntaxFault(at=at, message=message, general=general, lines=tuple(known), long_quotes=long_quotes)
+
+
+def _line_before(lines: Sequence[str], number: int) -> int:
+    """The number of the line with text before a line; 0 if there is none."""
+    numbers = (each for each in range(min(number, len(lines) + 1) - 1, 0, -1) if lines[each - 1].strip())
+    return next(numbers, 0)
+
+
+def _explained(
     error: yaml.MarkedYAMLError, opened: Sequence[yaml.Event], lines: Sequence[str]
-) -> tuple[Position, str]:
-    """The place where the error begins, and its message. PyYAML notices an unclosed bracket only far below."""
+) -> tuple[Position, str, bool]:
+    """The place where the error begins, its message, and whether that is general.
+
+    PyYAML notices an unclosed bracket only far below.
+    """
     problem = (error.problem or "").strip()
     at = _position(error.problem_mark or error.context_mark)
     innermost = opened[-1] if opened else None
     if hint := _line_hint(error, lines):
-        return hint
+        return *hint, False
     if problem == "found undefined alias":
-        return at, f"no anchor has this name; {hints.at_start(lines[at.line - 1][at.column - 1 :])}"
+        return at, f"no anchor has this name; {hints.at_start(lines[at.line - 1][at.column - 1 :])}", False
     if problem == "found unexpected end of stream" and error.context_mark:
-        return _position(error.context_mark), "these quotes are never closed"
+        return _position(error.context_mark), "these quotes are never closed", False
     if isinstance(innermost, _START) and innermost.flow_style and problem.startswith(_UNCLOSED):
         at = _position(innermost.start_mark)
         rest = lines[at.line - 1][at.column :]
-        return at, f"this bracket is not closed{hints.hidden(rest)}"
-    return at, _MESSAGES.get(problem) or f"{problem} {error.context or ''}".strip()
+        return at, f"this bracket is not closed{hints.hidden(rest)}", False
+    return at, _MESSAGES.get(problem) or f"{problem} {error.context or ''}".strip(), True
 
 
 def _line_hint(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[Position, str] | None:
@@ -140,9 +270,10 @@ def _add_character_fault(error: Exception, text: str, context: ParseContext) -> 
 class _Converter:
     """Converts PyYAML's nodes, each once, however many aliases refer to it."""
 
-    def __init__(self, context: ParseContext, lines: Sequence[str]) -> None:
+    def __init__(self, context: ParseContext, lines: Sequence[str], shifts: Mapping[int, int]) -> None:
         self._context = context
         self._lines = lines
+        self._shifts = shifts
         self._done: dict[int, Node] = {}
         self._sizes: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
@@ -170,13 +301,14 @@ class _Converter:
         return converted
 
     def _converted(self, node: yaml.Node) -> Node:
-        at = _position(node.start_mark)
+        begins = _position(node.start_mark)
+        at = self._in_file(begins)
         yaml_type = node.tag.removeprefix(_CORE)
         if yaml_type == node.tag or yaml_type not in _TYPES:
             message = f"unknown YAML tag {node.tag}; write the value without a tag"
             return self._unreadable(node, f"{message} (quote text that begins with !)" if "!" in node.tag else message)
         if _is_expression(node):
-            return self._unreadable(node, hints.at_start(self._line(at)[at.column - 1 :]))
+            return self._unreadable(node, hints.at_start(self._line(begins)[begins.column - 1 :]))
         match node:
             case yaml.SequenceNode():
                 items = tuple(self.convert(each) for each in node.value)
@@ -184,7 +316,7 @@ class _Converter:
             case yaml.MappingNode():
                 return MappingNode(entries=tuple(self._entries(node)), line=at.line, column=at.column)
             case _:
-                hint = self._scalar_hint(node, at)
+                hint = self._scalar_hint(node, begins)
                 return ScalarNode(text=node.value, yaml_type=yaml_type, line=at.line, column=at.column, hint=hint)
 
     def _scalar_hint(self, node: yaml.Node, at: Position) -> str:
@@ -199,8 +331,13 @@ class _Converter:
         converted = self.convert(value)
         if not (isinstance(converted, ScalarNode) and converted.is_empty) or converted.line == key.end_mark.line + 1:
             return converted
-        at = Position(line=key.end_mark.line + 1, column=key.end_mark.column + 2)
-        return replace(converted, line=at.line, column=at.column, hint=self._scalar_hint(value, at))
+        behind = Position(line=key.end_mark.line + 1, column=key.end_mark.column + 2)
+        at = self._in_file(behind)
+        return replace(converted, line=at.line, column=at.column, hint=self._scalar_hint(value, behind))
+
+    def _in_file(self, at: Position) -> Position:
+        """The place before repairs moved the line's text."""
+        return replace(at, column=max(1, at.column - self._shifts.get(at.line, 0)))
 
     def _line(self, at: Position) -> str:
         return self._lines[at.line - 1] if at.line <= len(self._lines) else ""
@@ -238,10 +375,10 @@ class _Converter:
         return entries
 
     def _add_fault(self, node: yaml.Node, message: str) -> None:
-        self._context.add_fault(_position(node.start_mark), message)
+        self._context.add_fault(self._in_file(_position(node.start_mark)), message)
 
     def _unreadable(self, node: yaml.Node, message: str) -> ScalarNode:
-        at = _position(node.start_mark)
+        at = self._in_file(_position(node.start_mark))
         self._context.add_fatal_fault(at, message)
         return ScalarNode(text="", yaml_type="str", line=at.line, column=at.column)
 

@@ -30,6 +30,10 @@ _REPLACEMENTS: Final[Mapping[str, str]] = {
     ">=": "{{min: {0}}}",
     "<=": "{{max: {0}}}",
 }
+_COMMAS: Final = re.compile(r"[^,;\s][^,;]*(?:[,;]\s*[^,;\s][^,;]*)+")
+_WORDS: Final = re.compile(r"[\w.-]+(?:\s+(?:or|OR|\|\|?)\s+[\w.-]+)+")
+_COMMA: Final = re.compile("[,;]")
+_BETWEEN_WORDS: Final = re.compile(r"\s+(?:or|OR|\|\|?)\s+")
 _PATH: Final = re.compile(r"[\w./ -]*/[\w./ -]*")
 
 
@@ -90,7 +94,24 @@ def _sign_message(text: str) -> str:
         return f"{found[0]} is plain text: globs have * and ? only; write a list of values"
     if _BARS.fullmatch(text):
         return f"'|' is plain text here; write a list: [{', '.join(text.split('|'))}]{_literal_hint(text)}"
+    return _several_message(text) or _blank_message(text)
+
+
+def _several_message(text: str) -> str:
+    """Find `production, staging` and `production or staging`, which are one value."""
+    for pattern, between in ((_COMMAS, _COMMA), (_WORDS, _BETWEEN_WORDS)):
+        if pattern.fullmatch(text.strip()):
+            values = ", ".join(each.strip() for each in between.split(text))
+            return f"this is one value; for several write a list: [{values}]{_literal_hint(text)}"
     return ""
+
+
+def _blank_message(text: str) -> str:
+    """Find blanks at the ends of a value, which are part of it."""
+    if text == text.strip():
+        return ""
+    end = "begins" if text != text.lstrip() else "ends"
+    return f"this value {end} with a blank, which is part of it; write '{text.strip()}'{_literal_hint(text)}"
 
 
 def _literal_hint(text: str) -> str:
