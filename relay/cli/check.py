@@ -30,9 +30,10 @@ def check_configuration(
     report = run_checks(routes, templates)
     if strict:
         report = report.warnings_as_errors()
-    for line in format_report(report, output_format):
+    form = Format.JSON if as_json else output_format
+    for line in format_report(report, form):
         say(line)
-    if output_format is Format.TEXT:
+    if form is Format.TEXT:
         say(report.summary, err=bool(report.findings))
     if report.errors:
         raise typer.Exit(FAILED)

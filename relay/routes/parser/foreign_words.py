@@ -13,18 +13,23 @@ FOREIGN_KEYS: Final[Mapping[str, str]] = {
         ("receiver", "receivers", "to", "notify", "send_to", "target", "targets", "destination", "slack_configs"), _POST
     ),
     **dict.fromkeys(
-        ("matchers", "match_re", "matcher", "when", "if", "filter", "filters", "conditions", "where", "selector"), _MATCH
+        ("matchers", "match_re", "matcher", "when", "if", "filter", "filters", "conditions", "where", "selector"),
+        _MATCH,
     ),
     **dict.fromkeys(("labels", "label"), "; write tags: {name: value} under match"),
     **dict.fromkeys(("annotations", "annotation"), "; write alert_tags: {name: value} under match"),
     **dict.fromkeys(("group_wait", "group_interval"), "; gather batches entries, wait delays the card"),
     "group_by": "; BigPanda decides which alerts are one incident",
     "repeat_interval": "; relay never repeats a card, it edits it",
-    **dict.fromkeys(("default", "default_route", "default_channel", "catch_all"), "; write fallback: channel at the top"),
+    **dict.fromkeys(
+        ("default", "default_route", "default_channel", "catch_all"), "; write fallback: channel at the top"
+    ),
     **dict.fromkeys(("rules", "children"), "; write routes"),
     **dict.fromkeys(("id", "title"), "; write name"),
     **dict.fromkeys(("description", "comment"), "; write note"),
-    **dict.fromkeys(("oncall", "ping", "pings", "owner", "owners", "users_to_notify"), "; write mention in a post item"),
+    **dict.fromkeys(
+        ("oncall", "ping", "pings", "owner", "owners", "users_to_notify"), "; write mention in a post item"
+    ),
     "disabled": "; write enabled: false",
     **dict.fromkeys(("stop", "break"), "; the first route that matches ends the search, unless it has continue: true"),
 }
@@ -33,7 +38,9 @@ FOREIGN_KEYS: Final[Mapping[str, str]] = {
 FOREIGN_STATES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("ok", "closed", "close", "normal", "up", "recovered", "cleared"), _STATE.format("resolved")),
     **dict.fromkeys(("open", "firing", "problem", "triggered", "alerting", "active", "down", "new"), _OPEN),
-    **dict.fromkeys(("error", "fatal", "high", "major", "emergency", "disaster", "p1", "sev1"), _STATE.format("critical")),
+    **dict.fromkeys(
+        ("error", "fatal", "high", "major", "emergency", "disaster", "p1", "sev1"), _STATE.format("critical")
+    ),
     **dict.fromkeys(("minor", "medium", "average", "moderate", "p2", "sev2"), _STATE.format("warning")),
     **dict.fromkeys(("nodata", "no_data", "indeterminate", "none", "info"), _STATE.format("unknown")),
 }

@@ -67,7 +67,9 @@ def _state(node: ScalarNode, context: ParseContext) -> Wanted | None:
 
 
 def _unknown_state(node: ScalarNode) -> str:
-    return f"unknown state {describe(node)}" + (FOREIGN_STATES.get(node.text.casefold()) or suggestion(node.text, State))
+    return f"unknown state {describe(node)}" + (
+        FOREIGN_STATES.get(node.text.casefold()) or suggestion(node.text, State)
+    )
 
 
 def _number(node: ScalarNode, context: ParseContext) -> Wanted | None:

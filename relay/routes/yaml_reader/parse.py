@@ -1,8 +1,8 @@
 """Parse YAML into nodes, and report every fault in it at once.
 
 PyYAML stops at the first error. A value whose end is clear is replaced by a placeholder, any other error is repaired
-(`relay.routes.yaml_reader.repair`), and the text is parsed again, to find the other faults. Anchors, aliases and merge keys are resolved. What would hurt
-a reader of the tree is a fault: a cycle, an alias bomb, or nesting that is too deep.
+(`relay.routes.yaml_reader.repair`), and the text is parsed again, to find the other faults. Anchors, aliases and merge
+keys are resolved. What would hurt a reader of the tree is a fault: a cycle, an alias bomb, or nesting that is too deep.
 """
 
 import re
@@ -171,7 +171,7 @@ def _is_too_deep(text: str, opened: list[yaml.Event], long_quotes: list[int], co
     """
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.ScalarEvent) and event.style in _QUOTES and _SWALLOWED_KEY.search(event.value):
-            long_quotes.append(event.start_mark.line + 1)
+            long_quotes.append(_position(event.start_mark).line)
         if isinstance(event, _END):
             opened.pop()
         if isinstance(event, _START):

@@ -11,9 +11,10 @@ from typing import Final
 
 from relay.routes.yaml_reader.context import Position
 
-_INDENT: Final = re.compile(r"[ \t]*")
-_DASHES: Final = re.compile(r"[ \t]*(?:-[ \t]+)*")
-_NO_COLON: Final = re.compile(r"(?P<before>[ \t]*(?:-[ \t]+)*)(?P<key>[A-Za-z_]\w*)(?P<after>[ \t]+[^\s#:][^#:]*|[ \t]*)$")
+_DASHES: Final = re.compile(r"^[ \t]*(?:-[ \t]+)*")
+_NO_COLON: Final = re.compile(
+    r"(?P<before>[ \t]*(?:-[ \t]+)*)(?P<key>[A-Za-z_]\w*)(?P<after>[ \t]+[^\s#:][^#:]*|[ \t]*)$"
+)
 _GLUED_DASH: Final = re.compile(r"(?P<before>[ \t]*-)(?P<after>[A-Za-z_\[{].*)")
 _GLUED_COLON: Final = re.compile(r"(?P<before>[ \t]*(?:-[ \t]+)*[A-Za-z_]\w*:)(?P<after>[^\s:/].*)")
 _STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
@@ -91,7 +92,7 @@ def without_block(lines: Sequence[str], number: int) -> list[str]:
 
 
 def _depth(line: str) -> int:
-    return _INDENT.match(line).end()  # type: ignore[union-attr]  it matches every text
+    return len(line) - len(line.lstrip(" \t"))
 
 
 def _below(lines: Sequence[str], number: int, depth: int) -> Iterator[int]:
@@ -110,16 +111,16 @@ def _missing_signs(number: int, line: str) -> Iterator[Repair]:
         message = "found a special space character (probably copied); write a plain space"
         yield Repair(number=number, line=plain, column=blanks.start() + 1, message=message)
     for pattern, sign in ((_GLUED_DASH, "-"), (_GLUED_COLON, ":")):
-        found = pattern.fullmatch(line)
-        for with_children in (False, True) if found else ():
-            yield Repair(
-                number=number,
-                line=f"{found['before']} {found['after']}",
-                column=found.end("before"),
-                message=f"missing space after '{sign}'",
-                shift=int(sign == "-"),
-                with_children=with_children,
-            )
+        if found := pattern.fullmatch(line):
+            for with_children in (False, True):
+                yield Repair(
+                    number=number,
+                    line=f"{found['before']} {found['after']}",
+                    column=found.end("before"),
+                    message=f"missing space after '{sign}'",
+                    shift=int(sign == "-"),
+                    with_children=with_children,
+                )
     if found := _NO_COLON.fullmatch(line):
         yield Repair(
             number=number,
@@ -194,7 +195,8 @@ def _indentations(lines: Sequence[str], number: int) -> Iterator[Repair]:
 
 
 def _key_column(line: str) -> int:
-    return _DASHES.match(line).end()  # type: ignore[union-attr]  it matches every text
+    """How many blanks and dashes stand before the first key."""
+    return len(line) - len(_DASHES.sub("", line, count=1))
 
 
 def _holds_text(line: str) -> bool:

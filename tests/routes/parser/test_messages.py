@@ -66,7 +66,7 @@ def test_faults_name_the_file():
         ("just words", "1:1", "expected a mapping"),
         ("version: 1\n---\nversion: 1\n", "2:1", "remove what follows ---"),
         ("version: 1\nroutes: *canary\n", "2:9", "a value that begins with * needs quotes"),
-        ("version: 1\n# a\u00a0remark\nroutes: a\n  b: c\n", "4:4", "a key cannot stand here"),
+        ("version: 1\n# a\u00a0remark\nroutes: []\n  b: c\n", "4:3", "expected a key here"),
         ("version: 1\nfallback: @noc\n", "2:11", 'a value that begins with @ needs quotes: "@noc"'),
         (
             "version: 1\nroutes:\n  - {name: a, post: [#noc]}\n",

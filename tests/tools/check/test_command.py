@@ -111,7 +111,7 @@ def test_json_has_every_fault_as_data(here):
             "message": "unknown state 'ok'; did you mean 'resolved'?",
         }
     ]
-    assert json.loads(run("--format", "json", "--routes", "routes.yaml").stdout) == document
+    assert json.loads(run("--json", "--routes", "routes.yaml").stdout) == document
 
 
 def test_github_annotations_escape_every_message(here):
