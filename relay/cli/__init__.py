@@ -18,6 +18,7 @@ from relay.cli.doctor import doctor
 from relay.cli.explain import explain
 from relay.cli.incident import incident
 from relay.cli.incidents import incidents
+from relay.cli.init import init
 from relay.cli.letters import letters
 from relay.cli.loop import exit_if_hanging
 from relay.cli.manifest import manifest
@@ -95,6 +96,7 @@ app.command(rich_help_panel="Edit")(explain)
 app.command(rich_help_panel="Edit")(render)
 app.command("test", rich_help_panel="Edit")(run_tests)
 app.command(rich_help_panel="Edit")(backtest)
+app.command(rich_help_panel="Set up")(init)
 app.command(rich_help_panel="Set up")(manifest)
 app.command(rich_help_panel="Set up")(doctor)
 app.command("schema", rich_help_panel="Edit")(print_schema)

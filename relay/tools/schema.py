@@ -1,7 +1,7 @@
-"""The JSON Schema of routes.yaml (draft 2020-12), built from the tables of keys; editors complete and check with it.
+"""The JSON Schemas of routes.yaml and of `*.test.yaml` (draft 2020-12); editors complete and check with them.
 
-It accepts every file that relay accepts. `relay check` finds the rest: what depends on other parts of the file
-(aliases, unique names) or on a language (regular expressions, Jinja).
+They are built from the tables of keys, and accept every file that relay accepts. `relay check` and `relay test` find
+the rest: what depends on other parts of the file (aliases, unique names) or on a language (regular expressions, Jinja).
 """
 
 from typing import Final
@@ -14,6 +14,7 @@ from relay.routes.options import OPTION_KEYS
 from relay.routes.parser.keys import keys_in
 from relay.routes.parser.match_values import value_name, value_schema
 from relay.routes.parser.matches import match_schema
+from relay.tools.testing.keys import Part, part_schema
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -43,6 +44,20 @@ def schema() -> Schema:
             "post": {"anyOf": [ref("channel"), _part(Place.POST, "channel")]},
             "match": match_schema(),
             **{value_name(value_type): value_schema(value_type) for value_type in ValueType},
+        },
+    }
+
+
+def tests_schema() -> Schema:
+    """Return the schema of `*.test.yaml` as plain JSON. It accepts every file that `relay test` accepts."""
+    return {
+        "$schema": DRAFT,
+        "title": "*.test.yaml",
+        "description": "Tests of routes.yaml and its templates, which `relay test` runs.",
+        **part_schema(Part.FILE),
+        "$defs": {
+            "target": _TARGET,
+            **{part.name.lower(): part_schema(part) for part in Part if part is not Part.FILE},
         },
     }
 

@@ -10,6 +10,7 @@ from relay.routes.options import OPTION_KEYS
 from relay.routes.parser.keys import KEYS
 from relay.routes.parser.match_values import OPERATORS
 from relay.routes.parser.matches import COMBINATORS
+from relay.tools.testing.keys import KEYS as TEST_KEYS
 from tests.support.documents import DOCS
 
 PAGE = DOCS / "routes.md"
@@ -37,6 +38,14 @@ def generated() -> dict[str, str]:
         "match": _table(["key", "reads"], [[f"`{name}`", text] for name, text in conditions.items()]),
         "operators": _table(
             ["operator", "matches if"], [[f"`{name}`", operator.description] for name, operator in OPERATORS.items()]
+        ),
+        "tests": _table(
+            ["key", "in", "meaning"],
+            [
+                [f"`{name}`", part.value, key.description]
+                for part, keys in TEST_KEYS.items()
+                for name, key in keys.items()
+            ],
         ),
         "mention": _table(["key", "pings if"], [[f"`{key}`", when] for key, when in MENTION_KEYS.items()]),
     }

@@ -28,17 +28,11 @@ Tests are in files `*.test.yaml` beside routes.yaml:
                   pings: []
                   broadcast: false
 
-A *share* has `sample` or `file`, and changes: `state` (one of relay's five), `environment`, `tags` (name to value,
-values, or null to remove it), `comment`, `headers`, `with` (any part of the body, merged into it; lists are replaced),
-`without` (parts to remove, such as `incident.snooze`). Without `sample` or `file` it changes the share before it,
-without that one's comment and events. `at` is the time since the first share (whose time is in its body); it also sets
-`changedOn` and `updatedOn`, unless `with` does. Without `at` it is one minute after the share before it. A share may
-have its own `expect`, which is checked when everything is done that is due at that time.
+`keys` has a row for each key, from which docs/routes.md and `relay schema --tests` follow. A text in `says` must be in
+the message as its reader sees it (without styling, a link by its label, a date in UTC, a mention by its id). Besides
+`expect`, every message must fit into Slack's limits, and no template may fail.
 
-A text in `says` must be in the message as its reader sees it (without styling, a link by its label, a date in UTC, a
-mention by its id). Between slashes it is a regular expression (RE2) that must be found there. A text in `lacks` must
-not be there. Besides `expect`, every message must fit into Slack's limits, and no template may fail.
-
+    keys ......... the table of keys
     model ........ the values
     grammar ...... parses a file into tests, or reports all its faults
     steps ........ turns the shares of a test file into real shares

@@ -28,6 +28,7 @@ from relay.routes.yaml_reader.scalars import (
 )
 from relay.samples import SAMPLES, read_sample
 from relay.tools.share_files import parse_share_file
+from relay.tools.testing.keys import KEYS, VERSION, Part
 from relay.tools.testing.model import (
     CardExpected,
     Expected,
@@ -38,17 +39,6 @@ from relay.tools.testing.model import (
     ShareSpec,
     Wording,
 )
-
-VERSION = "1"
-
-_FILE = ("version", "tests")
-_TEST = ("name", "shares", "expect", "note")
-_CHANGES = ("at", "state", "environment", "tags", "comment", "headers", "with", "without", "expect")
-_SHARE = ("sample", "file", *_CHANGES)
-_EXPECT = ("routes", "channels", "cards")
-_WORDING = ("says", "lacks")
-_CARD = (*_WORDING, "notification", "route", "pings", "entries", "thread")
-_REPLY = (*_WORDING, "tells", "pings", "broadcast")
 
 
 def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
@@ -82,7 +72,7 @@ class _TestFileParser:
             self._context.add_fault(Position(line=0, column=0), f"the file cannot be read: {error}")
             return []
         root = parse_yaml(text, self._context)
-        top = root and self._mapping(root, _FILE, "a test file")
+        top = root and self._mapping(root, Part.FILE)
         if not top:
             return []
         version = top.get("version")
@@ -95,7 +85,7 @@ class _TestFileParser:
         return [test for item in self._items(tests, "tests") if (test := self._test(item)) is not None]
 
     def _test(self, node: Node) -> OperatorTest | None:
-        mapping = self._mapping(node, _TEST, "a test")
+        mapping = self._mapping(node, Part.TEST)
         if mapping is None:
             return None
         shares = mapping.get("shares")
@@ -130,7 +120,7 @@ class _TestFileParser:
     # --- shares ---
 
     def _share(self, node: Node, *, first: bool) -> ShareSpec | None:
-        mapping = self._mapping(node, _SHARE, "a share")
+        mapping = self._mapping(node, Part.SHARE)
         if mapping is None:
             return None
         if first and not (mapping.get("sample") or mapping.get("file")):
@@ -175,10 +165,10 @@ class _TestFileParser:
     # --- what is expected ---
 
     def _expected(self, node: Node | None) -> Expected | None:
-        if node is None or (mapping := self._mapping(node, _EXPECT, "expect")) is None:
+        if node is None or (mapping := self._mapping(node, Part.EXPECT)) is None:
             return None
         if mapping.get("routes") is mapping.get("channels") is None and _is_empty(mapping.get("cards")):
-            self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(_EXPECT)}")
+            self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(KEYS[Part.EXPECT])}")
         return Expected(
             routes=self._list(mapping, "routes", self._route),
             channels=self._list(mapping, "channels", self._channel),
@@ -189,7 +179,7 @@ class _TestFileParser:
         mapping = None if node is None else read_mapping(node, self._context, "channels to their cards")
         for key, value in mapping.entries if mapping else ():
             ref = self._channel(key, self._context)
-            card = self._mapping(value, _CARD, "a card")
+            card = self._mapping(value, Part.CARD)
             if ref is None or card is None:
                 continue
             thread = card.get("thread")
@@ -210,7 +200,7 @@ class _TestFileParser:
         for item in self._items(node, "replies"):
             if isinstance(item, ScalarNode):
                 yield ReplyExpected(position=_position_of(item), wording=self._wording(item))
-            elif (reply := self._mapping(item, _REPLY, "a reply")) is not None:
+            elif (reply := self._mapping(item, Part.REPLY)) is not None:
                 yield ReplyExpected(
                     position=_position_of(reply),
                     wording=self._wording(reply),
@@ -220,7 +210,7 @@ class _TestFileParser:
                 )
 
     def _notification(self, node: Node, _context: ParseContext) -> Wording | None:
-        found = node if isinstance(node, ScalarNode) else self._mapping(node, _WORDING, "a notification")
+        found = node if isinstance(node, ScalarNode) else self._mapping(node, Part.NOTIFICATION)
         return None if found is None else self._wording(found)
 
     def _wording(self, node: ScalarNode | MappingNode) -> Wording:
@@ -254,11 +244,12 @@ class _TestFileParser:
 
     # --- parts ---
 
-    def _mapping(self, node: Node, known: tuple[str, ...], what: str) -> MappingNode | None:
-        mapping = read_mapping(node, self._context, f"the keys of {what}, such as {', '.join(known[:3])}")
+    def _mapping(self, node: Node, part: Part) -> MappingNode | None:
+        known = list(KEYS[part])
+        mapping = read_mapping(node, self._context, f"the keys of {part}, such as {', '.join(known[:3])}")
         for key, _ in mapping.entries if mapping else ():
             if key.text not in known and not key.text.startswith("x-"):
-                self._context.add_fault(key, f"unknown key '{key.text}' in {what}{suggestion(key.text, known)}")
+                self._context.add_fault(key, f"unknown key '{key.text}' in {part}{suggestion(key.text, known)}")
         return mapping
 
     def _items(self, node: Node | None, what: str) -> tuple[Node, ...]:

@@ -1,0 +1,121 @@
+"""The keys of a `*.test.yaml`: one table, which the parser, the schema and the documents follow."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State
+from relay.routes import json_schema
+from relay.routes.json_schema import Schema, array, closed_object, enum, mapping, ref
+from relay.routes.key_types import DURATION
+from relay.samples import SAMPLES
+
+VERSION: Final = "1"
+
+
+class Part(StrEnum):
+    """A part of the file; the value names it in sentences."""
+
+    FILE = "a test file"
+    TEST = "a test"
+    SHARE = "a share"
+    EXPECT = "expect"
+    CARD = "a card"
+    REPLY = "a reply"
+    NOTIFICATION = "a notification"
+
+
+@dataclass(frozen=True, slots=True)
+class PartKey:
+    """One key: the schema of its value, and what it means."""
+
+    form: Schema
+    description: str
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of its value, with the description."""
+        return {**self.form, "description": self.description}
+
+
+_WORD = json_schema.WORD
+_WORDS: Final[Schema] = {"anyOf": [_WORD, array(_WORD)]}
+_ANY_OBJECT: Final[Schema] = {"type": "object"}
+_TARGETS: Final = array(ref("target"))
+_EXPECTED: Final = PartKey(ref("expect"), "what is expected when everything is done that is due at that time")
+_SAYS = PartKey(
+    _WORDS,
+    "texts that must be there, as a reader sees them; between slashes a regular expression (RE2) that must match",
+)
+_LACKS = PartKey(_WORDS, "texts that must not be there")
+
+KEYS: Final[dict[Part, dict[str, PartKey]]] = {
+    Part.FILE: {
+        "version": PartKey({"enum": [int(VERSION), VERSION]}, f"the version of this file's format: `{VERSION}`"),
+        "tests": PartKey(array(ref("test"), min_items=1), "the tests"),
+    },
+    Part.TEST: {
+        "name": PartKey(_WORD, "what it checks; unique in the file"),
+        "shares": PartKey(array(ref("share"), min_items=1), "the shares, in the order in which they arrive"),
+        "expect": PartKey(ref("expect"), "what is expected when nothing is due any more"),
+        "note": PartKey({}, "a note for people"),
+    },
+    Part.SHARE: {
+        "sample": PartKey(enum(SAMPLES), "a packaged share: `documented` is the one in BigPanda's documentation"),
+        "file": PartKey(
+            _WORD,
+            "a share in a file beside this one; without `sample` and `file` it is the share before it, without that "
+            "one's comment and events",
+        ),
+        "at": PartKey(
+            DURATION.schema,
+            "when it arrives, counted from the first share (`3m`), whose time is in its body; without it, one minute "
+            "after the share before it. Also sets `changedOn` and `updatedOn`",
+        ),
+        "state": PartKey(enum(State), "one of relay's states"),
+        "environment": PartKey(_WORD, "the environment that shares it"),
+        "tags": PartKey(_ANY_OBJECT, "incident tags: name to value or values, or null to remove one"),
+        "comment": PartKey(_WORD, "somebody comments it"),
+        "headers": PartKey(mapping(_WORD), "headers of the request"),
+        "with": PartKey(_ANY_OBJECT, "any part of the body, merged into it; lists are replaced"),
+        "without": PartKey(
+            {"anyOf": [_WORD, array(_WORD, min_items=1)]}, "parts of the body to remove, such as `incident.snooze`"
+        ),
+        "expect": _EXPECTED,
+    },
+    Part.EXPECT: {
+        "routes": PartKey(array(_WORD), "all routes that matched the last share, in any order"),
+        "channels": PartKey(array(_WORD), "all channels that have a card, in any order"),
+        "cards": PartKey(mapping(ref("card")), "channel to what is expected of its card"),
+    },
+    Part.CARD: {
+        "says": _SAYS,
+        "lacks": _LACKS,
+        "notification": PartKey(
+            {"anyOf": [_WORD, ref("notification")]}, "the text of the lock screen: a text, or `says` and `lacks`"
+        ),
+        "route": PartKey(_WORD, "the route that governs the card"),
+        "pings": PartKey(_TARGETS, "the targets of the first post, in any order; `[]` for nobody"),
+        "entries": PartKey({"type": "integer", "minimum": 0}, "the number of entries in the thread"),
+        "thread": PartKey(
+            array({"anyOf": [_WORD, ref("reply")]}), "all replies, in order; a text is short for `{says: ...}`"
+        ),
+    },
+    Part.REPLY: {
+        "says": _SAYS,
+        "lacks": _LACKS,
+        "tells": PartKey(array(enum(EntryKind)), "the kinds of its entries, in any order"),
+        "pings": PartKey(_TARGETS, "the targets that it pings, in any order; `[]` for nobody"),
+        "broadcast": PartKey(json_schema.FLAG, "whether the channel shows it too"),
+    },
+    Part.NOTIFICATION: {"says": _SAYS, "lacks": _LACKS},
+}
+
+_REQUIRED: Final = {Part.FILE: ("version", "tests"), Part.TEST: ("name", "shares")}
+
+
+def part_schema(part: Part) -> dict[str, Any]:
+    """The schema of one part; `x-...` keys may stand anywhere."""
+    properties = {name: key.schema for name, key in KEYS[part].items()}
+    return closed_object(properties, required=_REQUIRED.get(part, ()), extensible=True)
