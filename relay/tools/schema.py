@@ -14,7 +14,7 @@ from relay.routes.options import OPTION_KEYS
 from relay.routes.parser.keys import keys_in
 from relay.routes.parser.match_values import value_name, value_schema
 from relay.routes.parser.matches import match_schema
-from relay.tools.testing.keys import Part, part_schema
+from relay.tools.testing.keys import FilePart, part_schema
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -54,10 +54,10 @@ def tests_schema() -> Schema:
         "$schema": DRAFT,
         "title": "*.test.yaml",
         "description": "Tests of routes.yaml and its templates, which `relay test` runs.",
-        **part_schema(Part.FILE),
+        **part_schema(FilePart.FILE),
         "$defs": {
             "target": _TARGET,
-            **{part.name.lower(): part_schema(part) for part in Part if part is not Part.FILE},
+            **{part.name.lower(): part_schema(part) for part in FilePart if part is not FilePart.FILE},
         },
     }
 

@@ -28,7 +28,7 @@ from relay.routes.yaml_reader.scalars import (
 )
 from relay.samples import SAMPLES, read_sample
 from relay.tools.share_files import parse_share_file
-from relay.tools.testing.keys import KEYS, VERSION, Part
+from relay.tools.testing.keys import KEYS, VERSION, FilePart
 from relay.tools.testing.model import (
     CardExpected,
     Expected,
@@ -72,7 +72,7 @@ class _TestFileParser:
             self._context.add_fault(Position(line=0, column=0), f"the file cannot be read: {error}")
             return []
         root = parse_yaml(text, self._context)
-        top = root and self._mapping(root, Part.FILE)
+        top = root and self._mapping(root, FilePart.FILE)
         if not top:
             return []
         version = top.get("version")
@@ -85,7 +85,7 @@ class _TestFileParser:
         return [test for item in self._items(tests, "tests") if (test := self._test(item)) is not None]
 
     def _test(self, node: Node) -> OperatorTest | None:
-        mapping = self._mapping(node, Part.TEST)
+        mapping = self._mapping(node, FilePart.TEST)
         if mapping is None:
             return None
         shares = mapping.get("shares")
@@ -120,7 +120,7 @@ class _TestFileParser:
     # --- shares ---
 
     def _share(self, node: Node, *, first: bool) -> ShareSpec | None:
-        mapping = self._mapping(node, Part.SHARE)
+        mapping = self._mapping(node, FilePart.SHARE)
         if mapping is None:
             return None
         if first and not (mapping.get("sample") or mapping.get("file")):
@@ -165,10 +165,10 @@ class _TestFileParser:
     # --- what is expected ---
 
     def _expected(self, node: Node | None) -> Expected | None:
-        if node is None or (mapping := self._mapping(node, Part.EXPECT)) is None:
+        if node is None or (mapping := self._mapping(node, FilePart.EXPECT)) is None:
             return None
         if mapping.get("routes") is mapping.get("channels") is None and _is_empty(mapping.get("cards")):
-            self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(KEYS[Part.EXPECT])}")
+            self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(KEYS[FilePart.EXPECT])}")
         return Expected(
             routes=self._list(mapping, "routes", self._route),
             channels=self._list(mapping, "channels", self._channel),
@@ -179,7 +179,7 @@ class _TestFileParser:
         mapping = None if node is None else read_mapping(node, self._context, "channels to their cards")
         for key, value in mapping.entries if mapping else ():
             ref = self._channel(key, self._context)
-            card = self._mapping(value, Part.CARD)
+            card = self._mapping(value, FilePart.CARD)
             if ref is None or card is None:
                 continue
             thread = card.get("thread")
@@ -200,7 +200,7 @@ class _TestFileParser:
         for item in self._items(node, "replies"):
             if isinstance(item, ScalarNode):
                 yield ReplyExpected(position=_position_of(item), wording=self._wording(item))
-            elif (reply := self._mapping(item, Part.REPLY)) is not None:
+            elif (reply := self._mapping(item, FilePart.REPLY)) is not None:
                 yield ReplyExpected(
                     position=_position_of(reply),
                     wording=self._wording(reply),
@@ -210,7 +210,7 @@ class _TestFileParser:
                 )
 
     def _notification(self, node: Node, _context: ParseContext) -> Wording | None:
-        found = node if isinstance(node, ScalarNode) else self._mapping(node, Part.NOTIFICATION)
+        found = node if isinstance(node, ScalarNode) else self._mapping(node, FilePart.NOTIFICATION)
         return None if found is None else self._wording(found)
 
     def _wording(self, node: ScalarNode | MappingNode) -> Wording:
@@ -244,7 +244,7 @@ class _TestFileParser:
 
     # --- parts ---
 
-    def _mapping(self, node: Node, part: Part) -> MappingNode | None:
+    def _mapping(self, node: Node, part: FilePart) -> MappingNode | None:
         known = list(KEYS[part])
         mapping = read_mapping(node, self._context, f"the keys of {part}, such as {', '.join(known[:3])}")
         for key, _ in mapping.entries if mapping else ():

@@ -14,7 +14,7 @@ from relay.samples import SAMPLES
 VERSION: Final = "1"
 
 
-class Part(StrEnum):
+class FilePart(StrEnum):
     """A part of the file; the value names it in sentences."""
 
     FILE = "a test file"
@@ -50,18 +50,18 @@ _SAYS = PartKey(
 )
 _LACKS = PartKey(_WORDS, "texts that must not be there")
 
-KEYS: Final[dict[Part, dict[str, PartKey]]] = {
-    Part.FILE: {
+KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
+    FilePart.FILE: {
         "version": PartKey({"enum": [int(VERSION), VERSION]}, f"the version of this file's format: `{VERSION}`"),
         "tests": PartKey(array(ref("test"), min_items=1), "the tests"),
     },
-    Part.TEST: {
+    FilePart.TEST: {
         "name": PartKey(_WORD, "what it checks; unique in the file"),
         "shares": PartKey(array(ref("share"), min_items=1), "the shares, in the order in which they arrive"),
         "expect": PartKey(ref("expect"), "what is expected when nothing is due any more"),
         "note": PartKey({}, "a note for people"),
     },
-    Part.SHARE: {
+    FilePart.SHARE: {
         "sample": PartKey(enum(SAMPLES), "a packaged share: `documented` is the one in BigPanda's documentation"),
         "file": PartKey(
             _WORD,
@@ -84,12 +84,12 @@ KEYS: Final[dict[Part, dict[str, PartKey]]] = {
         ),
         "expect": _EXPECTED,
     },
-    Part.EXPECT: {
+    FilePart.EXPECT: {
         "routes": PartKey(array(_WORD), "all routes that matched the last share, in any order"),
         "channels": PartKey(array(_WORD), "all channels that have a card, in any order"),
         "cards": PartKey(mapping(ref("card")), "channel to what is expected of its card"),
     },
-    Part.CARD: {
+    FilePart.CARD: {
         "says": _SAYS,
         "lacks": _LACKS,
         "notification": PartKey(
@@ -102,20 +102,20 @@ KEYS: Final[dict[Part, dict[str, PartKey]]] = {
             array({"anyOf": [_WORD, ref("reply")]}), "all replies, in order; a text is short for `{says: ...}`"
         ),
     },
-    Part.REPLY: {
+    FilePart.REPLY: {
         "says": _SAYS,
         "lacks": _LACKS,
         "tells": PartKey(array(enum(EntryKind)), "the kinds of its entries, in any order"),
         "pings": PartKey(_TARGETS, "the targets that it pings, in any order; `[]` for nobody"),
         "broadcast": PartKey(json_schema.FLAG, "whether the channel shows it too"),
     },
-    Part.NOTIFICATION: {"says": _SAYS, "lacks": _LACKS},
+    FilePart.NOTIFICATION: {"says": _SAYS, "lacks": _LACKS},
 }
 
-_REQUIRED: Final = {Part.FILE: ("version", "tests"), Part.TEST: ("name", "shares")}
+_REQUIRED: Final = {FilePart.FILE: ("version", "tests"), FilePart.TEST: ("name", "shares")}
 
 
-def part_schema(part: Part) -> dict[str, Any]:
+def part_schema(part: FilePart) -> dict[str, Any]:
     """The schema of one part; `x-...` keys may stand anywhere."""
     properties = {name: key.schema for name, key in KEYS[part].items()}
     return closed_object(properties, required=_REQUIRED.get(part, ()), extensible=True)

@@ -17,7 +17,7 @@ from relay.model.errors import ConfigurationError
 from relay.samples import STARTER, read_starter
 from relay.tools.schema import tests_schema as schema_of_tests
 from relay.tools.testing.grammar import read_tests
-from relay.tools.testing.keys import KEYS, Part
+from relay.tools.testing.keys import KEYS, FilePart
 from tests.support import editor_yaml
 
 ROOT = Path(__file__).parents[3]
@@ -94,19 +94,19 @@ def test_the_projects_own_test_files_pass(text):
     assert errors(text) == []
 
 
-@pytest.mark.parametrize("part", Part)
+@pytest.mark.parametrize("part", FilePart)
 def test_an_unknown_key_is_a_fault_in_each_part_for_both(tmp_path, part):
     anchors = {
-        Part.FILE: "version: 1",
-        Part.TEST: "  - name: every key",
-        Part.SHARE: "file: share.json",
-        Part.EXPECT: "      routes: [all]",
-        Part.CARD: "          entries: 0",
-        Part.REPLY: "broadcast: false",
-        Part.NOTIFICATION: "notification: {says: Critical",
+        FilePart.FILE: "version: 1",
+        FilePart.TEST: "  - name: every key",
+        FilePart.SHARE: "file: share.json",
+        FilePart.EXPECT: "      routes: [all]",
+        FilePart.CARD: "          entries: 0",
+        FilePart.REPLY: "broadcast: false",
+        FilePart.NOTIFICATION: "notification: {says: Critical",
     }
     anchor = anchors[part]
-    inline = part in (Part.SHARE, Part.REPLY, Part.NOTIFICATION)
+    inline = part in (FilePart.SHARE, FilePart.REPLY, FilePart.NOTIFICATION)
     indent = " " * (len(anchor) - len(anchor.lstrip(" -")))
     text = EVERYTHING.replace(anchor, f"{anchor}, opne: 1" if inline else f"{anchor}\n{indent}opne: 1", 1)
     with pytest.raises(ConfigurationError, match=f"unknown key 'opne' in {part}"):
@@ -135,7 +135,7 @@ VALUES = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(
-    part=st.sampled_from([Part.SHARE, Part.EXPECT, Part.CARD, Part.REPLY, Part.TEST]),
+    part=st.sampled_from([FilePart.SHARE, FilePart.EXPECT, FilePart.CARD, FilePart.REPLY, FilePart.TEST]),
     data=st.data(),
 )
 def test_what_the_parser_accepts_the_schema_accepts(part, data):
@@ -144,7 +144,12 @@ def test_what_the_parser_accepts_the_schema_accepts(part, data):
     share = {"sample": "documented"}
     test = {"name": "one", "shares": [share], "expect": {"channels": ["noc"], "cards": {"noc": {"thread": [{}]}}}}
     card = test["expect"]["cards"]["noc"]
-    changed = {Part.SHARE: share, Part.EXPECT: test["expect"], Part.CARD: card, Part.REPLY: card["thread"][0]}
+    changed = {
+        FilePart.SHARE: share,
+        FilePart.EXPECT: test["expect"],
+        FilePart.CARD: card,
+        FilePart.REPLY: card["thread"][0],
+    }
     changed.get(part, test)[name] = value
     text = yaml.safe_dump({"version": 1, "tests": [test]})
     with tempfile.TemporaryDirectory() as folder:
