@@ -48,6 +48,8 @@ _ALERTED_PROBLEMS = (
     (400, "no_incident"),
     (400, "too_costly"),
     (401, "unauthorized"),
+    (404, "wrong_address"),
+    (405, "wrong_address"),
     (413, "too_large"),
     (431, "head_too_large"),
     (503, "busy"),

@@ -150,7 +150,13 @@ def test_a_new_configuration_replaces_the_previous_one():
 def test_what_alert_rules_count_is_shown_before_it_happens():
     """For Prometheus, the step from no series to 1 is no increase."""
     seen = samples(Metrics())
-    for status, reason in [(401, "unauthorized"), (400, "not_json"), (503, "not_stored"), (503, "unexpected_error")]:
+    for status, reason in [
+        (401, "unauthorized"),
+        (404, "wrong_address"),
+        (400, "not_json"),
+        (503, "not_stored"),
+        (503, "unexpected_error"),
+    ]:
         assert seen[f"relay_http_problems_total reason={reason} status={status}"] == 0
     assert seen["relay_slack_rate_limited_total method=chat.update"] == 0
     assert seen["relay_shares_total integration=default outcome=not_stored"] == 0

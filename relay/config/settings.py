@@ -46,6 +46,9 @@ def _read_secret(path: Path) -> str:
 
 
 _HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[^\[\]\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+_QUOTED = re.compile(r"([\"'])(?s:.*)\1|[\u201c\u2018](?s:.*)[\u201d\u2019]")
+"""`docker run --env-file` keeps the quotes that a shell removes."""
+
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 _DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
@@ -55,14 +58,18 @@ _MIN_KEY_LENGTH = 8
 
 
 def parse_listen(text: str) -> Listen:
-    """Parse `host:port`, with brackets around an IPv6 address; raises ValueError with a message for operators."""
+    """Parse `host:port`, with brackets around an IPv6 address; `*` is `[::]`, every address of both families.
+
+    Raises ValueError with a message for operators.
+    """
     parts = _HOST_PORT.fullmatch(text)
     with suppress(ipaddress.AddressValueError):
         if parts and int(parts["port"]) <= _LAST_PORT:
             if parts["ipv6"]:
                 ipaddress.IPv6Address(parts["ipv6"])
-            return Listen(host=parts["ipv6"] or parts["host"], port=int(parts["port"]))
-    expected = "expected host:port, such as 127.0.0.1:8080, 0.0.0.0:8080 for every interface, or [::1]:8080"
+            host = parts["ipv6"] or parts["host"]
+            return Listen(host="::" if host == "*" else host, port=int(parts["port"]))
+    expected = "expected host:port, such as 127.0.0.1:8080, [::1]:8080, or *:8080 for every interface"
     raise ValueError(f"is {text!r}; {expected}")
 
 
@@ -288,4 +295,7 @@ def _variables(environ: Mapping[str, str], read_file: ReadFile) -> tuple[dict[st
             except UnicodeDecodeError:
                 problem = "is not a text file"
             faults.append(f"{name}_FILE names {Path(path)}, which {problem}")
+    for name in [name for name, value in values.items() if _QUOTED.fullmatch(value)]:
+        del values[name]
+        faults.append(f"{name} begins and ends with a quote; expected the value without quotes")
     return values, faults

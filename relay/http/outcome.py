@@ -13,6 +13,12 @@ class Failure(StrEnum):
     NOT_CONNECTED = "not_connected"
     CONNECT_TIMED_OUT = "connect_timed_out"
     TLS_FAILED = "tls_failed"
+    CERTIFICATE_EXPIRED = "certificate_expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate_not_yet_valid"
+    CERTIFICATE_SELF_SIGNED = "certificate_self_signed"
+    CERTIFICATE_OF_UNKNOWN_AUTHORITY = "certificate_of_unknown_authority"
+    CERTIFICATE_OF_ANOTHER_HOST = "certificate_of_another_host"
+    CERTIFICATE_REJECTED = "certificate_rejected"
     PROXY_REJECTED = "proxy_rejected"
     UNSENDABLE = "unsendable"
     TIMED_OUT = "timed_out"
@@ -28,6 +34,19 @@ class Failure(StrEnum):
 
 
 _MAY_BE_DONE = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNREADABLE, Failure.ANSWER_TOO_LARGE})
+
+_AUTHORITY = "Set SSL_CERT_FILE to a file with the certificates of your authorities, such as that of a TLS proxy."
+CERTIFICATE_REMEDIES: Mapping[Failure, str] = {
+    Failure.CERTIFICATE_EXPIRED: "The server's certificate has expired, or the clock of this machine is ahead.",
+    Failure.CERTIFICATE_NOT_YET_VALID: "The server's certificate is not valid yet: the clock of this machine is late.",
+    Failure.CERTIFICATE_SELF_SIGNED: f"The server's certificate is self-signed. {_AUTHORITY}",
+    Failure.CERTIFICATE_OF_UNKNOWN_AUTHORITY: f"The authority of the server's certificate is unknown. {_AUTHORITY}",
+    Failure.CERTIFICATE_OF_ANOTHER_HOST: (
+        "The server's certificate is for another host: check the address, DNS and the proxy."
+    ),
+    Failure.CERTIFICATE_REJECTED: f"The server's certificate cannot be verified. {_AUTHORITY}",
+}
+"""What is wrong with a certificate, and what to do."""
 
 LONGEST_WAIT = 600.0
 """Seconds. Whatever a header says, a retry every ten minutes harms nobody, and a garbled header must not stop relay."""

@@ -11,7 +11,7 @@ No answer is trusted: a session follows no redirect, and reads at most `MAX_ANSW
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -234,6 +234,16 @@ async def _before_send(_session: aiohttp.ClientSession, _context: SimpleNamespac
         check()
 
 
+# https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/#error-codes
+_CERTIFICATE_FAILURES: Mapping[int, Failure] = {
+    9: Failure.CERTIFICATE_NOT_YET_VALID,
+    10: Failure.CERTIFICATE_EXPIRED,
+    18: Failure.CERTIFICATE_SELF_SIGNED,
+    **dict.fromkeys((2, 19, 20, 21), Failure.CERTIFICATE_OF_UNKNOWN_AUTHORITY),
+    **dict.fromkeys((62, 63, 64), Failure.CERTIFICATE_OF_ANOTHER_HOST),
+}
+"""OpenSSL's code -> what is wrong with a certificate."""
+
 _FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
     (aiohttp.ClientConnectorDNSError, Failure.NAME_NOT_RESOLVED),
     (aiohttp.ClientSSLError, Failure.TLS_FAILED),
@@ -251,6 +261,9 @@ def failure_from(error: Exception, watch: ConnectionWatch) -> Failure:
     """Return what an exception of a watched call means. Raises what a check before sending raised."""
     if isinstance(error, RelayError):
         raise error
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        code: int = getattr(error.certificate_error, "verify_code", 0)
+        return _CERTIFICATE_FAILURES.get(code, Failure.CERTIFICATE_REJECTED)
     for kind, failure in _FAILURES:
         if isinstance(error, kind):
             return failure

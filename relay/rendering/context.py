@@ -37,6 +37,10 @@ _NEXT_LINE: Final = re.compile(r"(?<=[^\s`.,:;!?|·•…/\\(\[{=\-])[^\S\n]*\n\
 _FORMATTING: Final = re.compile(r"[*~`\s_]+")
 
 
+TAG_LISTS: Final = frozenset({"shown", "rest"})
+"""The lists of `tags`, which no tag hides: a tag of that name is `tags["rest"]`."""
+
+
 class AnnotatedText(str):
     """A text with attributes: a tag knows its label, a person their e-mail address. It prints and compares as text."""
 

@@ -192,7 +192,15 @@ class _Missing(StrictUndefined):
         return self._undefined_hint or str(self._undefined_name)
 
 
-_JINJA = ImmutableSandboxedEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False, optimized=False)
+class _ChannelEnvironment(ImmutableSandboxedEnvironment):
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Prefer a mapping's entries to its methods: `tags.items` is the tag of that name."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_JINJA = _ChannelEnvironment(undefined=_Missing, finalize=_checked_part, autoescape=False, optimized=False)
 _JINJA.code_generator_class = RuntimeCodeGenerator
 _JINJA.filters = {name: BOUNDED_FILTERS.get(name, _JINJA.filters[name]) for name in _FILTERS}
 _JINJA.globals.clear()

@@ -11,7 +11,7 @@ header.)
 import asyncio
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 from aiohttp import web
@@ -28,6 +28,11 @@ BUDGET = 16 * 1024 * 1024
 """Bytes of the large bodies that relay holds at a time for one sender; and as many of small ones that are complete."""
 
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}  # https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1
+_MOST_CODINGS = 2
+_MOST_MEMBERS = 100
+"""Members of a gzip body. Each costs a copy of the rest; a sender that writes several writes a few."""
+
+_GZIP = b"\x1f\x8b"
 _WINDOWS = (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS)  # with a gzip or zlib header; raw deflate, also called "deflate"
 
 
@@ -53,14 +58,14 @@ class BodyReader:
         length = request.content_length or 0
         if length > self._limit:
             raise too_large(self._limit)
-        compressed = request.headers.get("Content-Encoding", "").strip().lower() in _COMPRESSED
+        compressed = _times_compressed(request)
         large, small = Reservation(self._large), Reservation(self._small)
         try:
             if length > SMALL_BODY:
                 await large.take(self._limit if compressed else length)
             await _continue(request)
             body = await self._receive(request, large)
-            if compressed:
+            for _ in range(compressed):
                 body = await self._decompress(body, large)
             if large.size:
                 large.shrink(len(body))
@@ -107,15 +112,26 @@ class BodyReader:
 def decompress(data: bytes, limit: int) -> bytes | None:
     """Decompress gzip, zlib or raw deflate; None if it is none of them. Raises Problem (413) above `limit` bytes."""
     for window in _WINDOWS:
+        with suppress(zlib.error):
+            if (decompressed := _members(data, limit, window)) is not None:
+                return decompressed
+    return None
+
+
+def _members(data: bytes, limit: int, window: int) -> bytes | None:
+    """Decompress a stream. A gzip stream may have several members (RFC 1952 section 2.2), and zeros after the last."""
+    decompressed = bytearray()
+    for _ in range(_MOST_MEMBERS):
         stream = zlib.decompressobj(wbits=window)
-        try:
-            decompressed = stream.decompress(data, limit + 1)
-        except zlib.error:
-            continue
+        decompressed += stream.decompress(data, limit + 1 - len(decompressed))
         if len(decompressed) > limit:
             raise too_large(limit)
-        if stream.eof and not stream.unused_data:
-            return decompressed
+        rest = stream.unused_data.lstrip(b"\0") if data.startswith(_GZIP) else stream.unused_data
+        if not stream.eof or (rest and not (data.startswith(_GZIP) and rest.startswith(_GZIP))):
+            return None
+        if not rest:
+            return bytes(decompressed)
+        data = rest
     return None
 
 
@@ -127,6 +143,16 @@ def too_large(limit: int) -> Problem:
 
 async def ignore_expect(_request: web.Request) -> None:
     """Do not answer `Expect: 100-continue` yet: a `BodyReader` does, after the key and the size were checked."""
+
+
+def _times_compressed(request: web.Request) -> int:
+    """How often to decompress. `identity` says nothing, and a body with an unknown coding is kept as it is.
+
+    https://www.rfc-editor.org/rfc/rfc9110#section-8.4
+    """
+    listed = ",".join(request.headers.getall("Content-Encoding", [])).lower().split(",")
+    codings = [coding for each in listed if (coding := each.strip()) not in {"", "identity"}]
+    return len(codings) if len(codings) <= _MOST_CODINGS and _COMPRESSED.issuperset(codings) else 0
 
 
 async def _continue(request: web.Request) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -20,7 +20,15 @@ from relay.server.body import BodyReader, ignore_expect
 from relay.server.connections import CONNECTIONS, ConnectionLimits, Connections, ProblemObserver
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
 from relay.server.malformed_http import PROBLEM_OBSERVER
-from relay.server.problem import Problem, from_aiohttp, json_response, stopping, unavailable, unexpected_error
+from relay.server.problem import (
+    Problem,
+    at_wrong_address,
+    from_aiohttp,
+    json_response,
+    stopping,
+    unavailable,
+    unexpected_error,
+)
 from relay.server.slack_endpoints import SlackEndpoints
 from relay.server.slack_signature import SignatureVerifier
 
@@ -41,6 +49,10 @@ _PROTOCOL: Mapping[str, Any] = {
     "lingering_time": 2.0,  # seconds in which the rest of a rejected body is read, so that its sender gets the response
     "read_bufsize": 32 * 1024,  # twice as much waits in memory until it is read; aiohttp's own 256 KiB are for speed
 }
+
+_SENDING = frozenset({"POST", "PUT", "PATCH"})
+_WEBHOOK_KEYS: web.AppKey[Callable[[web.Request], bool]] = web.AppKey("webhook_keys")
+"""Tells whether a request has a key for shares."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +90,8 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
         bodies=[BodyReader(limit=max_bytes, within=body_timeout) for _ in keys],
         secret=secret_pattern(text for text in (*keys, admin_key, *secrets) if text and len(text) >= _SHORTEST_SECRET),
     )
-    app.router.add_post("/shares", endpoints.shares, expect_handler=ignore_expect)
+    app[_WEBHOOK_KEYS] = lambda request: _has_key(request, endpoints.keys, header)
+    app.router.add_post("/{before:/*}shares{after:/*}", endpoints.shares, expect_handler=ignore_expect)
     app.router.add_get("/healthz", endpoints.healthz)
     app.router.add_get("/readyz", endpoints.readyz)
     app.router.add_get("/metrics", endpoints.metrics)
@@ -167,6 +180,10 @@ def _authenticate(request: web.Request, keys: ApiKeys, header: str | None) -> in
     raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+def _has_key(request: web.Request, keys: ApiKeys, header: str) -> bool:
+    return keys.find(presented_keys(request.headers, header)) is not None
+
+
 def _headers_without_keys(request: web.Request, header: str, secret: re.Pattern[str] | None) -> dict[str, str]:
     """The headers without those that carry a key; the values of a repeated header are joined, as in HTTP.
 
@@ -201,6 +218,11 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
         log.warning("request_rejected", method=request.method, path=request.path, **rejection)
     except web.HTTPClientError as error:
         problem = from_aiohttp(error)
+        if request.method in _SENDING and request.app[_WEBHOOK_KEYS](
+            request
+        ):  # the address of a webhook or a proxy is wrong
+            problem = at_wrong_address(problem)
+            log.warning("share_at_wrong_address", method=request.method, path=request.path, status=problem.status.value)
     except (Exception, asyncio.CancelledError) as error:
         # Either the server cancels this request, or something that the request waited for was cancelled. In the second
         # case the share was not stored, and its sender must get a response.

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
@@ -11,6 +12,9 @@ from aiohttp import web
 from relay.model.errors import SettingsError
 from relay.server.connections import CONNECTIONS
 from relay.server.malformed_http import ProblemAppRunner
+
+EVERY_ADDRESS: Final = "::"
+"""Every address of IPv6 and IPv4; of IPv4 alone, on a machine without IPv6."""
 
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds for a response that is being sent when the drain ends."""
@@ -54,6 +58,24 @@ class InFlightRequests:
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlightRequests)
 
 
+async def _started_site(runner: web.AppRunner, host: str, port: int, backlog: int) -> web.BaseSite:
+    """The socket, listening. `::` is every address of both families: asyncio alone would leave IPv4 out."""
+    site: web.BaseSite
+    try:
+        if host != EVERY_ADDRESS:
+            site = web.TCPSite(runner, host, port, backlog=backlog)
+        elif socket.has_dualstack_ipv6():
+            listening = socket.create_server((host, port), family=socket.AF_INET6, backlog=backlog, dualstack_ipv6=True)
+            site = web.SockSite(runner, listening, backlog=backlog)
+        else:
+            site = web.TCPSite(runner, "0.0.0.0", port, backlog=backlog)  # noqa: S104  the operator asked for it
+        await site.start()
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {reason}") from error
+    return site
+
+
 @asynccontextmanager
 async def listen(app: web.Application, host: str, port: int, *, drain_seconds: float) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` while the block runs; yield the host and port (useful if `port` was 0).
@@ -65,12 +87,7 @@ async def listen(app: web.Application, host: str, port: int, *, drain_seconds: f
     runner = ProblemAppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, backlog=app[CONNECTIONS].limits.backlog)
-        try:
-            await site.start()
-        except OSError as error:
-            reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
-            raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {reason}") from error
+        site = await _started_site(runner, host, port, app[CONNECTIONS].limits.backlog)
         try:
             yield runner.addresses[0][:2]
         finally:

@@ -84,6 +84,12 @@ def from_aiohttp(error: web.HTTPClientError) -> Problem:
             return Problem(HTTPStatus(error.status), "bad_request", f"{error.reason}.")
 
 
+def at_wrong_address(problem: Problem) -> Problem:
+    """Return the response to a request with a valid key for shares that found no endpoint: 404 or 405."""
+    detail = f"{problem.detail} Shares go to POST /shares."
+    return Problem(problem.status, "wrong_address", detail, headers=problem.headers)
+
+
 def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """Return a response with a value as JSON; an empty one for None."""
     if value is None:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final, assert_never
 
 from relay.http.json_fields import as_object, object_field, text_field
-from relay.http.outcome import Failure, HttpResponse
+from relay.http.outcome import CERTIFICATE_REMEDIES, Failure, HttpResponse
 from relay.slack.error_codes import Effect, Meaning, meaning_of
 from relay.slack.methods import Method
 from relay.slack.outcomes import (
@@ -81,7 +81,7 @@ def _from_failure(failure: Failure) -> SlackOutcome:
     if failure is Failure.REDIRECTED:
         return Retryable(reason=failure.value, remedy=_REDIRECTED)
     if failure.is_surely_not_done:
-        return Retryable(reason=failure.value)
+        return Retryable(reason=failure.value, remedy=CERTIFICATE_REMEDIES.get(failure, ""))
     return Ambiguous(reason=failure.value)
 
 

@@ -263,3 +263,16 @@ def test_serving_needs_a_bot_token_and_a_webhook_key():
         _ = Settings.from_env({}).required_bot_token
     with pytest.raises(SettingsError, match=r"SLACK_BOT_TOKEN .* and RELAY_WEBHOOK_KEYS"):
         Settings.from_env({"RELAY_WEBHOOK_KEYS": " , "}).for_serving()
+
+
+@pytest.mark.parametrize("quoted", ['"xoxb-1-2"', "'xoxb-1-2'", "\u201cxoxb-1-2\u201d"])
+@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "RELAY_WEBHOOK_KEYS", "RELAY_DATABASE_URL", "RELAY_LISTEN"])
+def test_a_value_in_quotes_is_named(name, quoted):
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_env({name: quoted})
+    assert str(raised.value) == f"{name} begins and ends with a quote; expected the value without quotes"
+    assert "xoxb" not in str(raised.value)
+
+
+def test_a_star_is_every_address_of_both_families():
+    assert parse_listen("*:8080") == parse_listen("[::]:8080") == Listen(host="::", port=8080)

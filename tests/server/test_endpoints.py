@@ -5,6 +5,7 @@ import gzip
 import hmac
 import io
 import json
+import socket
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -116,12 +117,48 @@ async def test_a_chunked_share_is_accepted(client, backend):
         ("deflate", zlib.compress),
         ("deflate", lambda body: zlib.compress(body, wbits=-15)),
         ("identity", bytes),
+        ("identity, gzip", gzip.compress),
+        ("gzip, deflate", lambda body: zlib.compress(gzip.compress(body))),
+        ("gzip", lambda body: gzip.compress(body[:9]) + gzip.compress(body[9:]) + gzip.compress(b"")),
+        ("gzip", lambda body: gzip.compress(body) + bytes(512)),
     ],
 )
 async def test_a_compressed_share_is_decompressed(client, backend, coding, compress):
     response = await client.post("/shares", data=compress(share()), headers=WITH_KEY | {"Content-Encoding": coding})
     assert response.status == 202
     assert backend.stored[0][0] == share()
+
+
+@pytest.mark.parametrize("path", ["/shares", "/shares/", "//shares", "//shares//", "/shares?source=bigpanda"])
+async def test_slashes_around_the_path_do_not_matter(backend, path):
+    async with running(backend) as server, connect(*server.address) as (reader, writer):
+        writer.write(head().replace(b"/shares", path.encode()) + share())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 202")
+    assert backend.stored
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/share", 404), ("POST", "/", 404), ("PUT", "/shares", 405)]
+)
+async def test_a_share_at_a_wrong_address_is_counted_apart(backend, method, path, status):
+    problems = []
+    async with client_for(backend, on_problem=lambda *seen: problems.append(seen)) as client:
+        document = await problem(
+            await client.request(method, path, data=share(), headers=WITH_KEY), status, "wrong_address"
+        )
+        assert document["detail"].endswith("Shares go to POST /shares.")
+        await client.request(method, path, data=share(), headers={"X-Relay-Key": "a wrong key"})
+    assert problems[0] == (status, "wrong_address")
+    assert problems[1][1] != "wrong_address"
+
+
+def test_many_members_of_gzip_cost_no_more_than_a_few():
+    body = gzip.compress(b"x" * 100)
+    assert decompress(body * 50, 10_000) == b"x" * 5_000
+    assert decompress(body * 5_000, 1_000_000) is None
+    with pytest.raises(Problem):
+        decompress(body * 50, 4_999)
+    assert decompress(body + b"no gzip", 10_000) is None
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "nonsense"])
@@ -692,6 +729,14 @@ async def test_a_port_in_use_is_reported_in_one_sentence(backend):
         message = f"RELAY_LISTEN: cannot listen on {host} port {port}: another process listens there"
         with pytest.raises(SettingsError, match=message):
             await start(backend, host, port)
+
+
+async def test_every_address_means_both_families(backend):
+    async with listen(application(backend), "::", 0, drain_seconds=0) as (_, port):
+        for host in ("127.0.0.1", "::1") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            async with connect(host, port) as (reader, writer):
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
 
 
 async def test_an_address_of_another_machine_is_reported_in_one_sentence(backend):

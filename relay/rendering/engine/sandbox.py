@@ -6,7 +6,7 @@ macro and value that is made, read, compared or printed is charged (`metering`, 
 it compiles: what it would compute then is charged to no run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from jinja2 import ChainableUndefined, TemplateSyntaxError, nodes
@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace, missing
 
-from relay.rendering.context import AlertList
+from relay.rendering.context import TAG_LISTS, AlertList, Tags
 from relay.rendering.engine.budget import current_run
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.formatting import FormattingMarks
@@ -114,8 +114,9 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         return template if "/" in template else f"{parent.rpartition('/')[0]}/{template}"
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Prefer a mapping's entries to its methods: `entry.items` is the entry's `items`."""
-        if isinstance(obj, dict) and attribute in obj:
+        """Prefer a mapping's entries to its methods: `tags.items` is the tag of that name, if there is one."""
+        is_list = isinstance(obj, Tags) and attribute in TAG_LISTS
+        if isinstance(obj, Mapping) and not is_list and attribute in obj:
             return obj[attribute]
         if isinstance(obj, AlertList):  # its attributes are made of all its alerts
             current_run().charge(len(obj))

@@ -98,6 +98,7 @@ def file_faults(
     rules = (
         _missing_templates(file),
         _unknown_attributes(file, warning=not strict),
+        _hyphenated_tags(file, warning=not strict),
         _missing_imports(file, warning=not strict),
         _never_shown(file),
         _beyond_a_paragraph(file) if role == "entry" else (),
@@ -242,11 +243,41 @@ def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
         return None
 
 
+def _hyphens(file: _File) -> Iterator[tuple[nodes.Sub, str, list[str]]]:
+    """Subtractions from a tag, which were meant as a name with hyphens: the tag as one writes it, and its parts."""
+    inner: set[nodes.Node] = set()
+    for node in file.tree.find_all(nodes.Sub):
+        parts: list[str] = []
+        left: nodes.Expr = node
+        while isinstance(left, nodes.Sub):
+            parts.insert(0, str(getattr(left.right, "name", getattr(left.right, "value", "…"))))
+            left = left.left
+            inner.add(left)
+        if node not in inner and isinstance(left, nodes.Getattr) and (owner := _owner_of_tags(left.node)):
+            yield node, f'{owner}["{"-".join([left.attr, *parts])}"]', parts
+
+
+def _owner_of_tags(node: nodes.Expr) -> str:
+    match node:
+        case nodes.Name(name="tags"):
+            return "tags"
+        case nodes.Getattr(node=nodes.Name(name=of), attr="tags"):
+            return f"{of}.tags"
+        case _:
+            return ""
+
+
+def _hyphenated_tags(file: _File, *, warning: bool) -> Iterator[Fault]:
+    for node, tag, _ in _hyphens(file):
+        message = f"this subtracts from a tag; for a tag with hyphens in its name write {tag}"
+        yield file.fault(node.lineno, message, warning=warning)
+
+
 def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) -> Iterator[Fault]:
     defined = {*known, *file.environment.globals, *_defined(file.tree)}
     names = _UndeclaredNames(file.environment)
     names.visit(file.tree)
-    unknown = names.undeclared_identifiers - defined
+    unknown = names.undeclared_identifiers - defined - {part for _, _, parts in _hyphens(file) for part in parts}
     for node in file.tree.find_all(nodes.Name):
         if node.name in unknown:
             unknown.discard(node.name)

@@ -72,6 +72,8 @@ def _listen(settings: Settings) -> Finding:
         ):
             with socket.socket(family, kind, protocol) as server:
                 server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6 and address.host == "::" and socket.has_dualstack_ipv6():
+                    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # as relay does
                 server.bind(target)
     except OSError as raised:
         if raised.errno == errno.EADDRINUSE:

@@ -313,3 +313,31 @@ def test_a_complete_template_counts_the_alerts_that_do_not_fit():
     check_message(rendered)
     assert "and 18 more alerts, all critical" in shown_text(rendered)
     assert [block["type"] for block in blocks(rendered)][-2:] == ["actions", "context"]
+
+
+def test_where_nobody_acknowledges_a_click_a_link_is_text():
+    def button(number, words):
+        return f"{{% button 'https://a.example/{number}' %}}{words}{{% endbutton %}}"
+
+    raw = "{type: button, url: 'https://a.example/4', text: {type: plain_text, text: Four}}"
+    source = (
+        f"{{% section %}}a{{% accessory %}}{button(1, 'One|x')}{{% endaccessory %}}{{% endsection %}}"
+        f"{{% actions %}}{button(5555, 'Open')}{button(2, 'Two')}{{% relay_actions %}}{{% endactions %}}"
+        f"{button(3, 'Three')}"
+        f"{{% blocks %}}\n- type: actions\n  elements:\n  - {raw}\n{{% endblocks %}}"
+    )
+    made = made_blocks(source, clickable=False)
+    assert [block["text"]["text"] for block in made] == [
+        "a",
+        "<https://a.example/1|One¦x>",
+        "<https://a.example/5555|Open> · <https://a.example/2|Two>",
+        "<https://a.example/3|Three>",
+        "<https://a.example/4|Four>",
+    ]
+    assert "button" not in str(made)
+
+
+def test_the_built_in_card_has_a_link_where_nobody_acknowledges_a_click():
+    rendered = render_card(library(card="{% broken"), "incident", render_request(clickable=False))
+    assert "<https://a.example/5555|Open in BigPanda>" in shown_text(rendered)
+    assert "button" not in str(rendered.message)

@@ -1,8 +1,12 @@
 """What each filter prints."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.model.incident import State, Tag
+from relay.rendering.blocks import marks
+from relay.rendering.engine import filters
 from tests.support.rendering_samples import alert, incident, section_text
 
 
@@ -67,3 +71,40 @@ def test_alerts_are_listed_worst_first_with_their_run_books():
     source = "{% for alert in incident.alerts.worst %}{{ alert.tags.HOST }} {{ alert.runbook }} {% endfor %}"
     source += "{{ incident.alerts.active | length }}"
     assert section_text(source, mixed) == "db-2 https://wiki.example/db-2 db-1 https://wiki.example/db-1 2"
+
+
+LONG = "https://grafana.example.com/d/abc/x?orgId=1&from=1700000000000&to=1700003600000&var-cluster=eu-west-1-prod"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            f"see {LONG} for more",
+            f"see <{LONG.replace('&', '&amp;')}|grafana.example.com/d/abc/x?orgId=1&amp;fro…> for more",
+        ),
+        ("see https://a.example/x.", "see <https://a.example/x|a.example/x>."),
+        ("no address, but many words", "no address, but many words"),
+        ("https://a.example/cut…", "https://a.example/cut…"),
+        ("a\nhttps://a.example", "a <https://a.example|a.example>"),
+    ],
+)
+def test_an_address_in_a_sentence_is_linked_whole(text, shown):
+    assert section_text("{{ incident.alerts[0].description | linkify(140) }}", _described(text)) == shown
+
+
+@given(
+    st.lists(st.sampled_from([LONG, "https://a.example/x", "word", "a longer-word", "(https://b.example)"]), max_size=9)
+)
+def test_no_address_is_cut(words):
+    for length in (1, 20, 45, 60, 140):
+        for cut in (
+            filters.linkify(" ".join(words), length),
+            filters.linkify(filters.shorten(" ".join(words), length)),
+        ):
+            links = [each for each in marks.scan(cut) if isinstance(each, marks.Link)]
+            assert {link.url for link in links} <= {LONG, "https://a.example/x", "https://b.example"}
+
+
+def _described(text):
+    return incident(alerts=(alert(1, description=text),))

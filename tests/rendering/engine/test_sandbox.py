@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from relay.model.incident import Tag
 from relay.rendering.card import render_card
 from tests.support.rendering_samples import (
     alert,
@@ -174,3 +175,22 @@ def test_jinja_in_a_value_is_only_text():
     assert (
         shown_text(card("{{ incident.title }}", incident(title="{{ 7 * 7 }}{% raw %}"))) == "{{ 7 \u034f* 7 }}{% raw %}"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["items", "values", "keys", "get", "pop", "count", "index", "title", "update", "clear"]
+)
+def test_a_tag_may_have_the_name_of_a_method(name):
+    of = incident(
+        tags=(Tag(id=name, name=name, values=("of the incident",)),),
+        alerts=(alert(1, tags={"host": ("h",), name: ("of the alert",)}),),
+    )
+    shown = shown_text(card(f"{{{{ tags.{name} }}}}, {{{{ incident.alerts[0].tags.{name} }}}}", of))
+    assert shown == "of the incident, of the alert"
+
+
+def test_a_tag_hides_no_list_of_tags():
+    of = incident(tags=(Tag(id="rest", name="rest", values=("r",)), Tag(id="x", name="x", values=("y",))))
+    source = '{{ tags.rest | length }} {{ tags["rest"] }} '
+    source += "{% for name, value in tags.items() %}{{ name }}={{ value }} {% endfor %}"
+    assert shown_text(card(source, of)) == "0 r rest=r x=y"

@@ -58,6 +58,19 @@ def test_a_fault_has_its_place_and_a_sentence(source, expected):
     assert expected in found[0]
 
 
+@pytest.mark.parametrize(
+    ("source", "tag"),
+    [
+        ("{{ tags.cost-center }}", 'tags["cost-center"]'),
+        ("{% if tags.a-b-c == 'x' %}{% endif %}", 'tags["a-b-c"]'),
+        ("{% for alert in incident.alerts %}{{ alert.tags.tier-1 }}{% endfor %}", 'alert.tags["tier-1"]'),
+    ],
+)
+def test_a_tag_with_a_hyphen_is_named_as_one_writes_it(source, tag):
+    [fault] = faults(card="{% relay_actions %}" + source)
+    assert f"for a tag with hyphens in its name write {tag}" in fault
+
+
 def test_all_faults_of_all_files_are_found_at_once():
     found = faults(card="{{ 1 | a }}\n{{ 1 | b }}", comment="{% x %}", status="fine")
     assert [each.split(" ")[0] for each in found] == [
