@@ -216,7 +216,7 @@ def test_what_is_no_time_costs_only_the_time(started):
 
 @pytest.mark.parametrize(
     ("charset", "encoding"),
-    [("ISO-8859-1", "latin-1"), ('"windows-1252"', "cp1252"), ("iso-8859-15", "latin-9"), ("UTF-8", "utf-8")],
+    [("ISO-8859-1", "latin-1"), ('"windows-1252"', "cp1252"), ("iso-8859-15", "iso8859-15"), ("UTF-8", "utf-8")],
 )
 def test_the_encoding_that_the_sender_names_is_honoured(charset, encoding):
     headers = {"Content-Type": f"application/json; charset={charset}"}
