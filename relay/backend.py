@@ -102,14 +102,15 @@ class RelayBackend:
         }
         if self.socket is not None:
             detail["socket_mode"] = "connected" if self.socket.connected else "not connected"
-        if self.breaker.remedy:
-            detail["remedy"] = self.breaker.remedy
         if pauses := self._pauses():
             detail["rate_limited"] = {method: round(seconds) for method, seconds in pauses.items()}
-        if problem := self.tasks.problem:
-            detail["bigpanda"] = problem
-        if problem := self.monitor.skew_problem:
-            detail["clock"] = problem
+        problems = {
+            "remedy": self.breaker.remedy,
+            "bigpanda": self.tasks.problem,
+            "clock": self.monitor.skew_problem,
+            "notifications": self.store.notify_problem,
+        }
+        detail |= {name: problem for name, problem in problems.items() if problem}
         if state.faults:
             detail["configuration_faults"] = [str(fault) for fault in state.faults]
         store_problem, waiting = await asyncio.gather(self._probe.problem(), self._waiting())
@@ -126,6 +127,7 @@ class RelayBackend:
             self.recorder.record_unusable_token()
         self.recorder.record_configuration(state.hash, state.last_success_at, successful=state.successful)
         self.recorder.record_clock_skew(self.monitor.skew)
+        self.recorder.record_notifications(received=not self.store.notify_problem)
         if self.socket is not None:
             self.recorder.record_socket_mode(connected=self.socket.connected)
         store_problem, backlog = await asyncio.gather(self._probe.problem(), self._backlog())

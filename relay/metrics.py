@@ -106,6 +106,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_quarantined_bodies": Metric("gauge", (), "Invalid bodies that are stored for the operator"),
     "relay_database_size_bytes": Metric("gauge", (), "Size of the database; on SQLite without its write-ahead log"),
     "relay_database_up": Metric("gauge", (), "1 if the database took a write at this scrape, else 0"),
+    "relay_pg_notify_working": Metric("gauge", (), "0 while PostgreSQL's notifications do not arrive, else 1"),
     "relay_clock_skew_seconds": Metric(
         "gauge", (), "How far this machine's clock is ahead of PostgreSQL's; 0 on SQLite"
     ),
@@ -250,6 +251,10 @@ class Metrics:
         self._set("relay_config_info", 1, digest)
         self._set("relay_config_last_reload_successful", successful)
         self._set("relay_config_last_reload_success_timestamp_seconds", loaded_at)
+
+    def record_notifications(self, *, received: bool) -> None:
+        """Set whether PostgreSQL's notifications reach this relay, as far as it needs them."""
+        self._set("relay_pg_notify_working", received)
 
     def record_clock_skew(self, seconds: float) -> None:
         """Set how far the machine's clock is ahead of the database's."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.output import FAILED, print_report
-from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from relay.store.store import Store
@@ -50,7 +50,7 @@ async def _backtest(store: "Store", routes: Path, templates: Path | None, second
     from relay.tools.backtest import with_live_templates
     from relay.tools.live_store import live_configuration
 
-    settings = Settings.from_env(os.environ)
+    settings = read_settings()
     live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
     files = read_files(routes, templates or settings.templates)
     candidate = build_configuration(files if templates else with_live_templates(files, live))

@@ -1,13 +1,12 @@
 """`relay backup FILE`: a copy of the SQLite database, while relay runs."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from relay.cli.environment import read_settings
 from relay.cli.output import say
-from relay.config.settings import Settings
 from relay.model.counting import counted
 
 
@@ -27,7 +26,7 @@ def backup(
 
     from relay.store.backup import backup as copy_database
 
-    settings = Settings.from_env(os.environ)
+    settings = read_settings()
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Copying", total=None)

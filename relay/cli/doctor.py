@@ -1,13 +1,11 @@
 """`relay doctor`: checks everything that relay depends on."""
 
-import os
-
 import typer
 
+from relay.cli.environment import read_settings
 from relay.cli.loop import run
 from relay.cli.options import AsJson
 from relay.cli.output import FAILED, print_report
-from relay.config.settings import Settings
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -19,7 +17,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     """
     from relay.tools.doctor.doctor import examine
 
-    report = run(examine(Settings.from_env(os.environ)))
+    report = run(examine(read_settings()))
     print_report(report.as_json, report.lines(), as_json=as_json)
     if not report.ok:
         raise typer.Exit(FAILED)

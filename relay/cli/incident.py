@@ -1,16 +1,15 @@
 """`relay incident ID`: everything that relay knows about an incident, and what it did."""
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
 from relay.cli.output import fail, print_report
-from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from relay.model.tag_labels import TagLabels
@@ -53,7 +52,7 @@ async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | No
     message = root_message(incident_id)
     found = await store.incident_at(message.channel, message.ts) if message else incident_id
     history = await store.incident_history(found) if found else None
-    workspace = await workspace_url(Settings.from_env(os.environ)) if history else ""
+    workspace = await workspace_url(read_settings()) if history else ""
     return history, await slack_channel_names(store), await stored_tag_labels(store), workspace
 
 

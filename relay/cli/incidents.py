@@ -1,16 +1,15 @@
 """`relay incidents`: the incidents in the database."""
 
-import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
 from relay.cli.output import fail, print_report
-from relay.config.settings import Settings
 from relay.model.errors import QueryError
 
 if TYPE_CHECKING:
@@ -65,5 +64,5 @@ async def _load(
 
     rulebook = await stored_rulebook(store)
     page = await find_incidents(store, query, rulebook, most_scanned=float("inf"))
-    workspace = await workspace_url(Settings.from_env(os.environ)) if with_links and page.incidents else ""
+    workspace = await workspace_url(read_settings()) if with_links and page.incidents else ""
     return page, rulebook.tag_labels, partial(permalink, workspace), time.time() + await store.clock_offset()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from relay.config.settings import Settings
+from relay.cli.environment import read_settings
 
 if TYPE_CHECKING:
     from relay.store.store import Store
@@ -47,7 +47,7 @@ def run_on_live_store(work: "Callable[[Store], Awaitable[T]]") -> T:
     from relay.tools.live_store import open_live_store
 
     async def run_work() -> T:
-        async with open_live_store(Settings.from_env(os.environ)) as store:
+        async with open_live_store(read_settings()) as store:
             return await work(store)
 
     return run(run_work())

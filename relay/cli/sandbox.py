@@ -68,7 +68,9 @@ def sandbox(
 
 
 def _relay_client(url: str, bigpanda: FakeBigPanda) -> RelayClient:
-    settings = Settings.from_env(os.environ)
+    settings = Settings.from_env(
+        os.environ
+    )  # not `read_settings`: the sandbox prints its own tokens, which may be here
     key = settings.webhook_keys[0].get_secret_value() if settings.webhook_keys else ""
     bigpanda.add_integration(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})
     return RelayClient(

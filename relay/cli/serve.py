@@ -1,10 +1,9 @@
 """`relay serve`: the server, with its settings from the environment."""
 
 import gc
-import os
 
+from relay.cli.environment import read_settings
 from relay.cli.loop import run
-from relay.config.settings import Settings
 from relay.runtime import logging
 from relay.runtime.nonblocking_stderr import nonblocking_stderr
 
@@ -19,7 +18,7 @@ def serve() -> None:
     given as X_FILE, the path of a file that contains it. On SIGTERM relay finishes what it is doing and stops; on
     SIGHUP it reads routes and templates again.
     """
-    settings = Settings.from_env(os.environ).for_serving()
+    settings = read_settings().for_serving()
     with nonblocking_stderr(logging.report_lost_lines):
         logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())
         from relay.app import serve as run_server

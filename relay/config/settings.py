@@ -14,11 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from yarl import URL
 
+from relay.config.database_url import check_database_url, secrets_in
 from relay.config.regular_file import read_regular_file
 from relay.model.buttons import Clicks
 from relay.model.errors import SettingsError
@@ -51,7 +52,6 @@ _QUOTED = re.compile(r"([\"'])(?s:.*)\1|[\u201c\u2018](?s:.*)[\u201d\u2019]")
 
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
-_DATABASES = frozenset({"sqlite", "postgresql", "postgresql+psycopg"})
 _LAST_PORT = 65535
 _MAX_DAYS = 36500
 _MIN_KEY_LENGTH = 8
@@ -102,14 +102,6 @@ def _parse_web_address(text: str) -> str:
     if not is_web or address.query_string or address.fragment:
         raise ValueError("is not a base address; expected http:// or https://, a host, and an optional path")
     return text.rstrip("/")
-
-
-def _parse_database(text: str) -> SecretStr:
-    # The message does not repeat the address: it may contain a password.
-    parts = _split_address(text)
-    if parts is None or parts.scheme not in _DATABASES or "://" not in text:
-        raise ValueError("is not a supported database; expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME")
-    return SecretStr(text)
 
 
 def _parse_secret(text: str) -> SecretStr:
@@ -177,7 +169,9 @@ class Settings(BaseModel):
     listen: Annotated[Listen, BeforeValidator(parse_listen)] = Listen(host="127.0.0.1", port=8080)
     routes: Path = Path("routes.yaml")
     templates: Path = Path("templates")
-    database_url: Annotated[SecretStr, BeforeValidator(_parse_database)] = SecretStr("sqlite:///relay.db")
+    database_url: Annotated[SecretStr, BeforeValidator(lambda text: SecretStr(check_database_url(text)))] = SecretStr(
+        "sqlite:///relay.db"
+    )
     retention_days: Annotated[int, BeforeValidator(_parse_days)] = 30
     webhook_keys: Annotated[
         tuple[SecretStr, ...],
@@ -254,14 +248,11 @@ class Settings(BaseModel):
         return self.bigpanda_api_key is not None and self.app_key(integration) is not None
 
     def secret_values(self) -> tuple[str, ...]:
-        """Every secret in clear text, with the password of the database; the log replaces them."""
+        """Every secret in clear text, with those of the database's address: what leaves relay shows none of them."""
         single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)
         several = (self.admin_key, *self.webhook_keys, *self.bigpanda_app_keys.values())
         secrets = [secret.get_secret_value() for secret in (*single, *several) if secret is not None]
-        # The password in the database address, as written and decoded; libpq also reads one from the query.
-        address = urlsplit(self.database_url.get_secret_value())
-        for password in (address.password or "", *parse_qs(address.query).get("password", [])):
-            secrets += [each for each in (password, unquote(password)) if each]
+        secrets += secrets_in(self.database_url.get_secret_value())
         return tuple(dict.fromkeys(secrets))
 
 

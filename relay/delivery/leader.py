@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Protocol
 from uuid import uuid4
 
@@ -30,7 +31,9 @@ LEASE_ACQUIRE_EVERY = 1.0
 """Seconds: how long a lease holds, how often its holder renews it, and how often other relays try to acquire it."""
 
 POLL_EVERY = 1.0
-"""Seconds between two checks whether another program has written into an SQLite database."""
+"""Seconds between two checks whether another program has written into the database."""
+POLLS_PER_FULL_WAKE = 5
+"""PostgreSQL counts no writes: relay looks for due cards and tasks at every poll, and for all else at every fifth."""
 
 CRASH_PAUSE = 30.0
 """Seconds until the work begins again after an unexpected failure."""
@@ -148,11 +151,14 @@ class Leader:
             async with asyncio.TaskGroup() as tasks:
                 for job in self._jobs:
                     tasks.create_task(job.run(lease, jobs_stop), name=type(job).__name__)
-                listen = supervise("listener", self._listen, WakeEvent(), jobs_stop, self._clock)
-                listening = tasks.create_task(listen, name="listener")
+                watches = [
+                    tasks.create_task(supervise(name, watch, WakeEvent(), jobs_stop, self._clock), name=name)
+                    for name, watch in (("listener", self._listen), ("poller", self._poll))
+                ]
                 await self._hold(lease, stopping)
                 jobs_stop.set()
-                listening.cancel()
+                for watch in watches:
+                    watch.cancel()
                 self.wake(everything=True)
 
     async def _hold(self, lease: Lease | None, stopping: asyncio.Event) -> None:
@@ -162,14 +168,18 @@ class Leader:
             if lease is not None and not stopping.is_set() and await self._acquire() != lease:
                 raise LeaseLost("another relay delivers now")
 
-    async def _listen(self, _stopping: asyncio.Event) -> None:
+    async def _listen(self, stopping: asyncio.Event) -> None:
+        """Notice at once what other relays write, where the database reports it."""
+        await self._store.listen(lambda everything: self.wake(everything=everything))
+        await stopping.wait()
+
+    async def _poll(self, _stopping: asyncio.Event) -> None:
         """Notice what other programs write: shares that other relays accept, and what an operator retries.
 
         They live in real time, whatever clock this relay has.
         """
-        await self._store.listen(lambda everything: self.wake(everything=everything))
-        while True:
+        for number in count():
             with suppress(StoreError):  # the jobs report it
                 if await self._store.changed_elsewhere():
-                    self.wake(everything=True)
+                    self.wake(everything=not self._store.shared or number % POLLS_PER_FULL_WAKE == 0)
             await asyncio.sleep(POLL_EVERY)

@@ -10,28 +10,23 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any, Literal, TextIO
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from relay.runtime.secrets import secret_pattern
+from relay.runtime.secrets import Hide, hiding
 from relay.runtime.terminal import for_terminal, on_one_line
 
 Format = Literal["auto", "console", "json"]
-REDACTED = "[hidden]"
-"""What the log shows instead of a secret."""
-
 log = structlog.get_logger("relay.log")
 
 
 def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Write relay's events from `level` upwards, and libraries' from warnings upwards, to `stream` (default: stderr).
 
-    The format `auto` is `console` on a terminal, else `json`. No secret is shown, wherever it occurs. This is the last
-    defence, against what a library may put into an error's text.
+    The format `auto` is `console` on a terminal, else `json`. No secret is shown, wherever it occurs.
     """
     stream = stream or sys.stderr
     terminal = stream.isatty()
@@ -85,15 +80,15 @@ class _StreamLogger:
 
 
 def redact(secrets: Iterable[str]) -> Processor:
-    """Make a processor that replaces each secret in all keys and values: as it is, as in a URL, and as in a repr."""
-    pattern = secret_pattern(secrets)
-    if pattern is None:
+    """Make a processor that replaces each secret in all keys and values."""
+    secrets = [secret for secret in secrets if secret]
+    if not secrets:
         return lambda _logger, _method, event: event
-    hide = partial(pattern.sub, REDACTED)
+    hide = hiding(secrets)
     return lambda _logger, _method, event: {hide(key): _redacted(value, hide) for key, value in event.items()}
 
 
-def _redacted(value: Any, hide: Callable[[str], str]) -> Any:
+def _redacted(value: Any, hide: Hide) -> Any:
     """Replace secrets in a value. An object becomes its repr here: later, its text would escape this processor."""
     match value:
         case None | bool() | int() | float():

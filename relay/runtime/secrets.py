@@ -1,16 +1,96 @@
-"""Finds secrets in text, in every spelling."""
+"""Finds secrets in text, and replaces them where text leaves: in the log, on the terminal, in responses over HTTP.
 
+Messages contain no secret in the first place. This is the last defence, against what a library may put into an error's
+text. It stands where all text leaves, so that no new message can miss it.
+"""
+
+import io
+import json
 import re
-from collections.abc import Iterable
-from urllib.parse import quote
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Final, TextIO
+from urllib.parse import quote, quote_plus
+
+REDACTED: Final = "[hidden]"
+"""What is shown instead of a secret."""
+
+Hide = Callable[[str], str]
+"""Return a text without the secrets."""
+
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"(?P<is_name>\s*:)?')
 
 
 def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    """Make a pattern that finds each secret: as it is, as in a URL, and as in a repr; None if there are no secrets."""
-    spellings = {
-        spelling
-        for secret in filter(None, secrets)
-        for spelling in (secret, quote(secret, safe=""), quote(secret), repr(secret)[1:-1])
-    }
+    """Make a pattern that finds each secret: as it is, in a URL, in JSON and in a repr; None if there is no secret."""
+    spellings = {spelling for secret in filter(None, secrets) for spelling in _spellings(secret)}
     longest_first = sorted(spellings, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
+    yield from (text[1:-1] for text in (repr(secret), json.dumps(secret), json.dumps(secret, ensure_ascii=False)))
+
+
+def hiding(secrets: Iterable[str]) -> Hide:
+    """Return a function that replaces each secret, however it is spelled."""
+    pattern = secret_pattern(secrets)
+    return (lambda text: text) if pattern is None else partial(pattern.sub, REDACTED)
+
+
+def hide_in_values(hide: Hide, text: str) -> str:
+    """Replace secrets in the values of a JSON document or of Prometheus's labels, and in no name of a field or metric.
+
+    A program reads these names, and a weak password may be part of one.
+    """
+    return text if hide(text) == text else _QUOTED.sub(partial(_hide_in_value, hide), text)
+
+
+def _hide_in_value(hide: Hide, quoted: re.Match[str]) -> str:
+    if quoted["is_name"]:
+        return quoted[0]
+    value = json.loads(quoted[0], strict=False)
+    hidden = hide(value)
+    return quoted[0] if hidden == value else json.dumps(hidden, ensure_ascii=False)
+
+
+def hide_in_output(hide: Hide) -> None:
+    """From now on, write nothing with a secret to stdout or stderr, tracebacks included."""
+    sys.stdout, sys.stderr = (stream and _HidingStream(stream, hide) for stream in (sys.stdout, sys.stderr))
+
+
+class _HidingStream(io.TextIOBase):
+    """A text stream that passes everything on to another, without the secrets."""
+
+    def __init__(self, stream: TextIO, hide: Hide) -> None:
+        self._stream = stream
+        self._hide = hide
+
+    # By typeshed, these can be set. Python rejects that.
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
+    def write(self, text: str, /) -> int:
+        self._stream.write(self._hide(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        return True

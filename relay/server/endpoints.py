@@ -9,11 +9,11 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from relay.model.errors import QueryError, ShareError, StoreError
 from relay.runtime.clock import Clock
-from relay.runtime.secrets import secret_pattern
+from relay.runtime.secrets import hide_in_values, hiding, secret_pattern
 from relay.server.api_keys import ApiKeys, presented_keys
 from relay.server.backend import Backend
 from relay.server.body import BodyReader, ignore_expect
@@ -76,9 +76,11 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     `POST /shares` needs one of `keys`, in `header` or as a bearer token, and accepts at most `max_bytes`. Endpoints for
     operators need `admin_key`, and do not exist without one. Slack's endpoints do not exist without a `signing_secret`;
     `clock` checks the age of their requests. Every body must arrive within `body_timeout` seconds. `limits` are for
-    connections. A header that contains one of the keys or `secrets` is not passed to the backend.
+    connections. A header that contains one of the keys or `secrets` is not passed to the backend, and no response
+    contains one.
     """
-    app = web.Application(middlewares=[_answer_problems, _count], handler_args=_PROTOCOL)
+    known = [text for text in (*keys, admin_key, signing_secret, *secrets) if text]
+    app = web.Application(middlewares=[_hide(known), _answer_problems, _count], handler_args=_PROTOCOL)
     app[IN_FLIGHT] = InFlightRequests()
     app[PROBLEM_OBSERVER] = observer = on_problem or (lambda _status, _reason: None)
     app[CONNECTIONS] = Connections(limits, observer)
@@ -88,7 +90,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
         header=header,
         admin_keys=ApiKeys([admin_key] if admin_key is not None else []),
         bodies=[BodyReader(limit=max_bytes, within=body_timeout) for _ in keys],
-        secret=secret_pattern(text for text in (*keys, admin_key, *secrets) if text and len(text) >= _SHORTEST_SECRET),
+        secret=secret_pattern(text for text in known if len(text) >= _SHORTEST_SECRET),
     )
     app[_WEBHOOK_KEYS] = lambda request: _has_key(request, endpoints.keys, header)
     app.router.add_post("/{before:/*}shares{after:/*}", endpoints.shares, expect_handler=ignore_expect)
@@ -205,6 +207,20 @@ def _readable(value: str) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return raw.decode("latin-1")
+
+
+def _hide(secrets: Sequence[str]) -> Middleware:
+    """Make a middleware that replaces secrets in the body of every response."""
+    hide = hiding(secrets)
+
+    @web.middleware
+    async def without_secrets(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+            response.body = hide_in_values(hide, response.body.decode()).encode()
+        return response
+
+    return without_secrets
 
 
 @web.middleware

@@ -22,7 +22,7 @@ Verbs
     backlog ................ what waits, for Prometheus
     health ................. whether the database takes writes; health_probe: asks without waiting for ever
     monitor ................ looks every few seconds whether files or clock are wrong
-    notify ................. wakes other relays on PostgreSQL
+    notify ................. wakes other relays on PostgreSQL, and tests whether that works
 
 Rows
     types, mappers ......... the store's own dataclasses; rows to dataclasses and back

@@ -1,9 +1,9 @@
 """A database with a writer and a reader: two threads, each with a connection; the event loop never waits for a disk.
 
 One writer with one connection is faster than a pool: SQLite allows one writer anyway, and the shares of a group commit
-split its cost. On SQLite the driver is in autocommit mode and relay begins every transaction: the writer's with `BEGIN
-IMMEDIATE`. A transaction that reads first and writes later would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the
-time-out (https://sqlite.org/isolation.html). On PostgreSQL the same two threads use a small pool.
+split its cost. The drivers are in autocommit mode, and relay begins every transaction. On SQLite, the writer's begin
+with `BEGIN IMMEDIATE`: a transaction that reads first and writes later would fail at once with SQLITE_BUSY_SNAPSHOT,
+whatever the time-out (https://sqlite.org/isolation.html).
 """
 
 import asyncio
@@ -12,14 +12,16 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Dialect, Engine, ExceptionContext, create_engine, event
+import psycopg
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from relay.model.errors import StoreError, StoreUnusable
-from relay.store.address import Address, connection_settings, parse_database_url
+from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
 from relay.store.file_lock import FileLock
 from relay.store.open_files import OpenFiles, set_foreign_log_aside
@@ -70,7 +72,7 @@ class Database:
         """
         address = parse_database_url(url)
         if address.path is None:
-            return cls(address, *_postgresql(address))
+            return cls(address, _postgresql(address, _WRITE), _postgresql(address, _READ))
         _check_file(address.path, address.name, exclusive=exclusive)
         lock = files = None
         if exclusive:
@@ -84,11 +86,6 @@ class Database:
         pragmas = (*_OWNER, *_ALWAYS) if exclusive else _ALWAYS
         writer, reader = _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN")
         return cls(address, writer, reader, lock=lock, files=files)
-
-    @property
-    def dialect(self) -> Dialect:
-        """The SQLAlchemy dialect."""
-        return self._engines["writer"].dialect
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that is committed when this returns. Cancelling the wait does not undo it.
@@ -234,7 +231,7 @@ _ALWAYS = ("synchronous = FULL", "foreign_keys = ON")
 
 def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
-        address.url,
+        URL.create("sqlite", database=str(address.path)),
         hide_parameters=True,
         pool_size=1,
         max_overflow=0,
@@ -247,32 +244,45 @@ def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def open_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+    return _beginning_with(begin, engine)
 
 
-def _postgresql(address: Address) -> tuple[Engine, Engine]:
-    writer = create_engine(
-        address.url,
+_IDLE_LIMIT = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_LIMIT:.0f}s'"
+"""For the transaction alone: behind a pooler, other programs get the session afterwards."""
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_IDLE_LIMIT}"
+_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_IDLE_LIMIT}"
+"""One snapshot for all statements of a read, so that its parts fit together."""
+
+
+def _postgresql(address: Address, begin: str) -> Engine:
+    engine = create_engine(
+        "postgresql+psycopg://",
         hide_parameters=True,
-        pool_size=2,
+        pool_size=1,
         max_overflow=0,
-        connect_args=connection_settings(address.url),
+        creator=partial(psycopg.connect, **connection_parameters(address), autocommit=True),
+        use_native_hstore=False,
     )
 
-    @event.listens_for(writer, "connect")
-    def set_idle_limit(connection: Any, _record: object) -> None:
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_LIMIT:.0f}s'")
-        connection.commit()
+    @event.listens_for(engine, "connect")
+    def ignore_notifications(connection: psycopg.Connection, _record: object) -> None:
+        # A pooler may give relay a session that listens; psycopg would keep what arrives for ever.
+        connection.add_notify_handler(lambda _notification: None)
 
-    @event.listens_for(writer, "handle_error")
+    @event.listens_for(engine, "handle_error")
     def drop_read_only(context: ExceptionContext) -> None:
         # After a failover a connection may lead to a server that is a standby now; another one may find the primary.
         if getattr(context.original_exception, "sqlstate", "") == READ_ONLY:
             context.is_disconnect = True
 
-    # One snapshot for all statements of a read, so that its parts fit together.
-    return writer, writer.execution_options(isolation_level="REPEATABLE READ")
+    return _beginning_with(begin, engine)
+
+
+def _beginning_with(statements: str, engine: Engine) -> Engine:
+    """Begin each transaction with these statements; the driver is in autocommit mode."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statements)
+
+    return engine

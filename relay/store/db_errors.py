@@ -5,6 +5,7 @@ import re
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from relay.model.errors import StoreError, StoreUnusable
+from relay.runtime.secrets import hiding
 from relay.store.address import Address
 
 _RESTORE = "restore it from a backup, or move it away and let relay create a new one"
@@ -70,7 +71,8 @@ def _known(error: DBAPIError) -> tuple[str, str]:
         return next((words for code, words in _SQLITE.items() if name.startswith(code)), _OTHER)
     state = _sqlstate(error)
     if not state:
-        return _UNREACHABLE if error.connection_invalidated or "connect" in str(error.orig) else _OTHER
+        reached = not error.connection_invalidated and not re.search("connect|resolve host", str(error.orig))
+        return _OTHER if reached else _UNREACHABLE
     return _POSTGRESQL.get(state) or _POSTGRESQL.get(state[:2]) or _OTHER
 
 
@@ -79,8 +81,6 @@ def _sqlstate(error: DBAPIError) -> str:
 
 
 def _message(error: DBAPIError, address: Address) -> str:
-    """The first line of the driver's message, which shows no values; not if it contains the password."""
+    """The first line of the driver's message, which shows no values, without a secret of the address."""
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
-    message = re.sub(r"\s+", " ", lines[0]).rstrip(".:")
-    password = address.url.password
-    return "the driver's message contains the password" if password and str(password) in message else message
+    return hiding(address.secrets)(re.sub(r"\s+", " ", lines[0]).rstrip(".:"))

@@ -30,7 +30,7 @@ from relay.store.incident_history import incident_at, incident_history
 from relay.store.incident_list import incident_batch
 from relay.store.installation import bind_workspace, bound_workspace, marker_secret, release_workspace
 from relay.store.migration import migrate, require_newest
-from relay.store.notify import OnNotify, listen_on_postgresql, notify
+from relay.store.notify import NotificationListener, OnNotify, notify
 from relay.store.quarantine import (
     delete_quarantined_body,
     quarantine,
@@ -75,6 +75,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._listener = NotificationListener(database)
         self._data_version: int | None = None
         self._check_size = health.USUAL_SIZE
 
@@ -222,19 +223,36 @@ class Store:
     async def listen(self, on_notify: OnNotify) -> None:
         """On PostgreSQL: call `on_notify` whenever a relay has saved due work, until cancelled.
 
-        On SQLite there is nothing to listen to, and this returns at once: call `changed_elsewhere` now and then.
+        On SQLite there is nothing to listen to, and this returns at once.
         """
         if self.shared:
-            await listen_on_postgresql(self.database.dialect, self.database.address, on_notify)
+            await self._listener.run(on_notify)
+
+    @property
+    def notify_problem(self) -> str:
+        """Why the notifications of other relays do not arrive while this one listens, and what to do; empty if they do.
+
+        Work is noticed all the same: see `changed_elsewhere`.
+        """
+        return self._listener.problem
+
+    async def test_notifications(self) -> str:
+        """Return why the notifications of other relays do not arrive here; empty if they do, and on SQLite.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        return await self._listener.test() if self.shared else ""
 
     async def changed_elsewhere(self) -> bool:
-        """On SQLite: return whether another program (the command line) has written since the last call.
+        """Return whether another program may have written since the last call.
 
-        SQLite counts for each connection what others commit; asked on the writer's connection, it leaves out what relay
-        writes itself (https://sqlite.org/pragma.html#pragma_data_version). On PostgreSQL always False: see `listen`.
+        On SQLite that is another program than relay (the command line). SQLite counts for each connection what others
+        commit; asked on the writer's connection, it leaves out what relay writes itself
+        (https://sqlite.org/pragma.html#pragma_data_version). PostgreSQL counts nothing of this kind: always True.
         """
         if self.shared:
-            return False
+            return True
         before, self._data_version = self._data_version, await self.database.probe("PRAGMA data_version")
         return before is not None and before != self._data_version
 

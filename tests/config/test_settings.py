@@ -146,18 +146,6 @@ def test_a_duplicate_integration_is_rejected():
     assert fault({"BIGPANDA_APP_KEY": "a=1,a=2"}) == "BIGPANDA_APP_KEY names the integration 'a' twice"
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite:///relay.db", "sqlite:////data/relay.db", "postgresql://u:p@h/n", "postgresql+psycopg://h/n"]
-)
-def test_a_database_is_sqlite_or_postgresql(url):
-    assert Settings.from_env({"RELAY_DATABASE_URL": url}).database_url.get_secret_value() == url
-
-
-@pytest.mark.parametrize("url", ["relay.db", "postgres://u:p@h/n", "mysql://h/n", "sqlite:relay.db", "http://["])
-def test_any_other_database_is_rejected(url):
-    assert "expected sqlite:///PATH or postgresql://" in fault({"RELAY_DATABASE_URL": url})
-
-
 def test_base_addresses_end_as_their_clients_need():
     settings = Settings.from_env(
         {"SLACK_API_URL": "http://[::1]:9/api", "BIGPANDA_API_URL": "https://eu-api.bigpanda.io/"}

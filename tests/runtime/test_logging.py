@@ -13,7 +13,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.runtime.logging import REDACTED, configure, redact
+from relay.runtime.logging import configure, redact
+from relay.runtime.secrets import REDACTED
 
 SECRET = "xoxb-hush/hush"
 

@@ -1,8 +1,9 @@
 """`make soak`: relay is killed under load for a given time, on SQLite and on PostgreSQL with three relays.
 
-    python -m tests.soak --minutes 10 [--seed 1] [--on sqlite|postgresql|both]
+    python -m tests.soak --minutes 10 [--seed 1] [--on sqlite|postgresql|pgbouncer|both]
 
-Each database gets half of the time, one after the other; with `--at-once` both run at the same time.
+`pgbouncer` is PostgreSQL with two relays behind PgBouncer in transaction mode, which must be installed. Of `both`, each
+database gets half of the time, one after the other; with `--at-once` both run at the same time.
 The exit code is 1 if anything was lost, duplicated, out of order or untrue in the end.
 """
 
@@ -12,19 +13,31 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
 
 from tests.soak.soak import Plan, Soak, soaking
-from tests.support.postgres import postgresql
+from tests.support.pgbouncer import pgbouncer
+from tests.support.postgres import a_server, postgresql
 
 console = Console(highlight=False)
 
-RELAYS = {"sqlite": 1, "postgresql": 3}
-KILL_AFTER = {"sqlite": (0.1, 3.0), "postgresql": (0.1, 9.0)}
-"""Seconds that a relay serves. One of three delivers, and the next one has to wait until its lease expires."""
+RELAYS = {"sqlite": 1, "postgresql": 3, "pgbouncer": 2}
+KILL_AFTER = {"sqlite": (0.1, 3.0), "postgresql": (0.1, 9.0), "pgbouncer": (0.1, 9.0)}
+"""Seconds that a relay serves. One of several delivers, and the next one has to wait until its lease expires."""
+
+
+@contextmanager
+def behind_pgbouncer() -> Iterator[str]:
+    """The URL of a PostgreSQL behind PgBouncer in transaction mode."""
+    with a_server() as server, pgbouncer(server) as url:
+        yield url
+
+
+DATABASES = {"sqlite": lambda: nullcontext(""), "postgresql": postgresql, "pgbouncer": behind_pgbouncer}
 
 
 async def soak(database: str, seconds: float, seed: int) -> bool:
@@ -32,7 +45,7 @@ async def soak(database: str, seconds: float, seed: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="relay-soak-") as name:
         folder, started = Path(name), time.monotonic()
         plan = Plan(seed=seed, relays=RELAYS[database], seconds=seconds, kill_after=KILL_AFTER[database])
-        with postgresql() if database == "postgresql" else nullcontext("") as url:
+        with DATABASES[database]() as url:
             async with soaking(folder, plan, url) as run:
                 faults = await run.run()
     print_report(database, run, faults, time.monotonic() - started)
@@ -71,7 +84,7 @@ def main() -> None:
     parser.add_argument("--on", choices=[*RELAYS, "both"], default="both")
     parser.add_argument("--at-once", action="store_true")
     options = parser.parse_args()
-    databases = list(RELAYS) if options.on == "both" else [options.on]
+    databases = ["sqlite", "postgresql"] if options.on == "both" else [options.on]
     sys.exit(0 if asyncio.run(run_all(databases, options.minutes, options.seed, at_once=options.at_once)) else 1)
 
 

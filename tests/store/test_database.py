@@ -206,9 +206,10 @@ async def test_a_full_disk_is_reported_and_nothing_is_saved(sqlite_url):
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("mysql://root:secret@host/relay", "begins with 'mysql'"),
-        ("secret", "cannot be read as a URL"),
-        ("postgresql://user:secret@host:port/relay", "cannot be read as a URL"),
+        ("mysql://root:secret@host/relay", "is not the address of a supported database"),
+        ("secret", "is not the address of a supported database"),
+        ("postgresql://user:secret@host:port/relay", "@ as %40"),
+        ("postgresql://user:pass@host/relay?secret=1", "a parameter that libpq does not know"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite://secret/relay.db", "names no file"),
@@ -221,12 +222,11 @@ async def test_an_invalid_url_is_rejected_and_says_what_is_expected(url, reason)
     assert "secret" not in sentence
 
 
-@pytest.mark.parametrize("url", ["postgresql://relay:s3cret@127.0.0.1:1/relay", "postgres://s3cret:s3cret@/x?host=/x"])
+@pytest.mark.parametrize("url", ["postgresql://relay:s3cret@127.0.0.1:1/relay", "postgres://relay:s3cret@/x?host=/x"])
 async def test_a_missing_server_is_reported_without_the_password(url):
     sentence = await rejection(url)
     assert "cannot be reached" in sentence
-    assert "s3cret" not in sentence.replace("//s3cret:", "").replace('"s3cret"', "")
-    assert "***" in sentence
+    assert "s3cret" not in sentence
 
 
 async def test_a_missing_database_is_reported(server):
@@ -237,16 +237,11 @@ async def test_a_missing_database_is_reported(server):
 def test_relative_and_absolute_files_are_distinguished():
     assert address.parse_database_url("sqlite:///relay.db").path == Path.cwd() / "relay.db"
     assert address.parse_database_url("sqlite:////var/relay.db").path == Path("/var/relay.db")
-    assert address.parse_database_url("postgresql://u:p@h:1/d?sslmode=require").url.drivername == "postgresql+psycopg"
-    assert (
-        address.parse_database_url("postgresql://u:p@h:1/d").name
-        == "the PostgreSQL database postgresql+psycopg://u:***@h:1/d"
-    )
 
 
 def test_a_dead_connection_is_given_up_in_seconds_unless_the_url_says_otherwise():
-    given = address.connection_settings(address.parse_database_url("postgresql://u:p@h/d?connect_timeout=3").url)
-    assert "connect_timeout" not in given
+    given = address.connection_parameters(address.parse_database_url("postgresql://u:p@h/d?connect_timeout=3"))
+    assert given["connect_timeout"] == "3"
     assert given["tcp_user_timeout"] == address.DEAD_AFTER * 1000
     silence = given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"]
     assert silence <= address.DEAD_AFTER

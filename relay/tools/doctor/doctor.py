@@ -29,6 +29,7 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
 from relay.slack.workspace import SlackWorkspace
 from relay.store.address import parse_database_url
+from relay.store.store import Store
 from relay.store.types import StoredConfiguration
 from relay.tools.doctor.references import accepts_actions
 from relay.tools.doctor.report import Diagnosis, Finding, error, join_names, note, ok, warning
@@ -125,12 +126,21 @@ async def _database(settings: Settings) -> _Database:
         async with open_live_store(settings) as store:
             await store.check_writable()
             known = {channel.ref: channel for channel in await store.channels()}
-            found = [ok("database", f"{store.name} takes writes.")]
+            found = [ok("database", f"{store.name} takes writes."), *await _notifications(store)]
             return _Database(found, await store.latest_configuration(), known, await store.bound_workspace())
     except StoreNotMigrated:
         return _Database([note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")])
     except StoreError as raised:
         return _Database([error("database", "relay cannot use it.", str(raised))])
+
+
+async def _notifications(store: Store) -> list[Finding]:
+    """Check whether relays can wake each other. Behind a pooler in transaction mode they cannot, and look for work."""
+    if not store.shared:
+        return []
+    if problem := await store.test_notifications():
+        return [warning("notifications", problem)]
+    return [ok("notifications", "relays that share this database can wake each other.")]
 
 
 def _missing_file(url: str) -> Finding | None:

@@ -17,6 +17,8 @@ from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.store import Store
 from relay.tools.doctor.doctor import examine
 from tests.support.clocks import ManualClock
+from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.support.postgres import a_server
 
 ROUTES = """
 version: 1
@@ -274,6 +276,18 @@ async def test_an_unreachable_database_is_an_error_without_its_password(environm
     assert not ok
     assert says in found[level, "database"]
     assert "secret" not in str(found)
+
+
+@needs_pgbouncer
+@pytest.mark.parametrize(("mode", "found"), [("transaction", True), ("session", False)])
+async def test_notifications_that_do_not_arrive_are_a_warning(environment, monkeypatch, mode, found):
+    monkeypatch.setattr("relay.store.notify.TEST_SECONDS", 1.0 if found else 20.0)
+    with a_server() as server, pgbouncer(server, mode) as url:
+        await (await Store.open(server.get_uri())).close()
+        environment.settings["RELAY_DATABASE_URL"] = url
+        ok, findings = await environment.examine()
+    assert ok
+    assert ("pool_mode = session" in findings.get(("warning", "notifications"), "")) is found
 
 
 async def test_a_file_that_is_not_a_database_is_an_error(environment):

@@ -1,0 +1,124 @@
+"""Two relays behind a real PgBouncer that gives each transaction another session."""
+
+import asyncio
+import itertools
+import os
+import signal
+from contextlib import AsyncExitStack
+
+import psycopg
+import pytest
+
+from relay.sandbox.faults import InjectedFault, NoAnswer
+from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
+from tests.support.postgres import a_server
+from tests.support.relay_process import running, until
+
+pytestmark = needs_pgbouncer
+
+CHANNELS = {"C0ALL00001": "all"}
+ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
+POST = "chat.postMessage"
+_numbers = itertools.count(1)
+HANDOVER = 25.0
+"""Seconds within which another relay delivers after a kill: the lease holds for twelve."""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with a_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def relays(folder, slack, server):
+    """Two relays behind a pooler; the first one delivers."""
+    database = f"relay_{next(_numbers)}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+    async with AsyncExitStack() as stack:
+        url = stack.enter_context(pgbouncer(server)).replace("/postgres", f"/{database}")
+        first = await stack.enter_async_context(running(folder, slack.url, RELAY_DATABASE_URL=url))
+        await first.line("delivering")
+        yield first, await stack.enter_async_context(running(folder, slack.url, RELAY_DATABASE_URL=url))
+
+
+async def share(relay, incident, status="critical", comment=""):
+    body = {"incident": {"id": incident, "status": status}}
+    if comment:
+        body["metadata"] = {"comment": {"comment": comment}, "sender": {"name": "Dana"}}
+    answer = await relay.share(body)
+    assert answer.status == 202
+
+
+def roots(slack, incident):
+    messages = slack.channel("all").messages
+    return [each for each in messages if f"'{incident}'" in str(each.metadata) and "relay_card" in str(each.metadata)]
+
+
+def replies(slack, incident):
+    [root] = roots(slack, incident)
+    return [slack.text_of(reply) for reply in slack.channel("all").thread(root.ts)]
+
+
+async def test_what_one_relay_accepts_another_one_delivers_at_once(relays, slack, server):
+    first, second = relays
+    loop = asyncio.get_running_loop()
+    for number in range(4):
+        began = loop.time()
+        await share(second, f"i{number}")
+        await until(lambda number=number: roots(slack, f"i{number}"))
+        assert loop.time() - began < 10  # a second, and what a busy machine adds
+    lost = await first.line("pg_notify_lost")
+    assert "pool_mode = session" in lost["detail"]
+    status, ready = await first.get("/readyz")
+    assert (status, ready["notifications"]) == (200, lost["detail"])
+    async with first.session.get(f"{first.url}/metrics") as answer:
+        assert "relay_pg_notify_working 0.0" in await answer.text()
+    assert "notifications" not in (await second.get("/readyz"))[1]
+    events = [line for relay in relays for line in relay.logged if line.get("level") in ("warning", "error")]
+    assert events == [lost]
+    with psycopg.connect(server.get_uri()) as connection:
+        leaks = "SELECT count(*) FROM pg_settings WHERE source = 'session' AND name LIKE 'idle%'"
+        assert connection.execute(leaks).fetchone() == (0,)
+
+
+async def test_a_killed_relay_is_replaced_and_nothing_is_lost_or_repeated(relays, slack):
+    first, second = relays
+    held = [
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, times=1)),
+        slack.faults.add(InjectedFault(behaviour=NoAnswer(), method=POST, times=1, after_effect=True)),
+    ]
+    names = [f"i{number}" for number in range(4)]
+    for number, name in enumerate(names):
+        await share(relays[number % 2], name, "warning")
+    await until(lambda: all(fault.applied for fault in held))
+    os.kill(first.process.pid, signal.SIGKILL)
+    slack.faults.release()
+    for name in names:
+        await share(second, name, comment=f"note on {name}")
+    async with asyncio.timeout(HANDOVER):
+        await second.line("delivering")
+    await until(lambda: all(roots(slack, name) for name in names))
+    await until(lambda: all(f"note on {name}" in "".join(replies(slack, name)) for name in names))
+    assert [len(roots(slack, name)) for name in names] == [1] * len(names)
+    for name in names:
+        assert sum(f"note on {name}" in text for text in replies(slack, name)) == 1
+        assert "🔴" in slack.text_of(roots(slack, name)[0])
+
+
+@pytest.mark.soak
+async def test_a_frozen_relay_loses_its_lease_and_its_locks(relays, slack):
+    first, second = relays
+    os.kill(first.process.pid, signal.SIGSTOP)
+    try:
+        await share(second, "while-frozen")
+        async with asyncio.timeout(HANDOVER):
+            await second.line("delivering")
+        await until(lambda: roots(slack, "while-frozen"))
+    finally:
+        os.kill(first.process.pid, signal.SIGCONT)
+    await first.line("lease_lost")
+    await share(first, "afterwards")
+    await until(lambda: roots(slack, "afterwards"))
+    assert [len(roots(slack, name)) for name in ("while-frozen", "afterwards")] == [1, 1]
