@@ -1,6 +1,5 @@
 """`relay letters`: dead letters and quarantined bodies."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
 from relay.cli.output import FAILED, fail, print_json, print_report
@@ -162,7 +162,7 @@ async def _retry(store: "Store", *, ids: "Sequence[LetterId]", reason: str) -> "
         fail(f"There is no open dead letter{f' with the reason {reason}' if reason else ''}.")
     by_id = {tool.dead_letter_id(letter): letter for letter in dead}
     results = await tool.retry(store, [by_id[each] for each in ids if each in by_id] if ids else dead, now)
-    decide = _planner(await stored_rulebook(store), Settings.from_env(os.environ))
+    decide = _planner(await stored_rulebook(store), read_settings())
     for each in ids:
         if each.kind is tool.LetterKind.QUARANTINED_BODY:
             results.append(await tool.retry_body(store, each.number, decide))
