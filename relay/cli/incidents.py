@@ -9,7 +9,7 @@ import typer
 from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import fail, print_report
+from relay.cli.output import fail, print_report, say
 from relay.model.errors import QueryError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def incidents(  # noqa: PLR0913  each is an option of its own
     lines = tool.tables(page, labels, now) if page.incidents else ["No incidents."]
     print_report(lambda: tool.as_json(page, link, labels, now), lines, as_json=as_json)
     if page.after:
-        typer.echo(f"Only the newest {limit} are listed; --limit 0 lists all.", err=True)
+        say(f"Only the newest {limit} are listed; --limit 0 lists all.", err=True)
 
 
 async def _load(

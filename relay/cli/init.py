@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from relay.cli.output import fail
+from relay.cli.output import fail, say
 
 _NEXT = """
 Next:
@@ -48,8 +48,8 @@ def init(
         raise typer.BadParameter(message, param_hint="DIR") from error
     routes = folder / "routes.yaml"
     elsewhere = folder != Path()
-    typer.echo(f"Wrote {' and '.join(map(str, paths))}.")
-    typer.echo(
+    say(f"Wrote {' and '.join(map(str, paths))}.")
+    say(
         _NEXT.format(
             routes=routes,
             option=f" --routes {quote(str(routes))}" if elsewhere else "",

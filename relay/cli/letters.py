@@ -10,7 +10,7 @@ import typer
 from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, fail, print_json, print_report
+from relay.cli.output import FAILED, fail, print_json, print_report, say
 from relay.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _show_body(letter_id: "LetterId", *, as_json: bool) -> None:
         print_json(body_as_json(body, whole=True))
         return
     for line in describe_body(body):
-        typer.echo(line)
+        say(line)
 
 
 @letters.command()
@@ -201,6 +201,6 @@ def _print_results(results: "Sequence[RetryResult]", names: "ChannelNames", *, a
     if as_json:
         print_json(document)
     for result in () if as_json else results:
-        typer.echo(describe_result(result, names), err=not result.done)
+        say(describe_result(result, names), err=not result.done)
     if not all(result.done for result in results):
         raise typer.Exit(FAILED)

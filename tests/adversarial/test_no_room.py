@@ -35,7 +35,7 @@ async def test_a_relay_that_refuses_shares_is_not_ready(tmp_path, size):
         for _ in range(3):
             status, body = await relay.get("/readyz")
             assert status == 503, body
-            async with await relay.share(share("one more", size)) as answer:
+            async with await relay.share(share("ix", size)) as answer:
                 assert answer.status == 503
         assert "limit" in body["store"]
         await relay.stop()
