@@ -5,50 +5,55 @@ card and no other. relay's built-in templates are rendered in relay's own proces
 """
 
 import asyncio
-import os
-import pickle
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from relay.cards.draw import PermalinkBuilder, render_step
 from relay.cards.model import CardContext
 from relay.cards.send import SlackStep
 from relay.config.configuration import Configuration
-from relay.delivery.render_worker import LENGTH_BYTES, LOAD_SECONDS, RENDER_SECONDS, WorkerAnswer, WorkerRequest
+from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import Clicks
 from relay.rendering.request import RenderedMessage
+from relay.runtime.worker_process import WorkerFailed, WorkerProcess, keep_memory
 
-_WAIT_SECONDS: Final = 15.0
-"""How long relay waits for a rendering: longer than `RENDER_SECONDS` of processor time take on a busy machine."""
+RENDER_SECONDS: Final = 1.0
+"""Processor time of one rendering; a usual one takes two milliseconds."""
+
+LOAD_SECONDS: Final = 30.0
+"""Processor time in which a configuration is compiled."""
 
 _MOST_ABANDONED: Final = 3
 """So many cards are tried with a template that has to be abandoned; then relay waits for the next configuration."""
-
-_COMMAND: Final = (sys.executable, "-m", "relay.delivery.render_worker")
-
-_SECRETS: Final = ("RELAY_", "SLACK_", "BIGPANDA_")
-"""How the names of the settings begin; the process gets none of them."""
 
 
 class TemplateAbandoned(Exception):
     """A template took too long or too much memory, or its process could not run."""
 
 
+class NotLoaded(Exception):
+    """The process does not have the configuration yet."""
+
+
 class RenderProcess:
     """A process that is started when it is needed, and kept."""
 
-    def __init__(self, command: Sequence[str] = _COMMAND) -> None:
-        """Start nothing yet; `command` runs `relay.delivery.render_worker`."""
-        self._command = command
-        self._process: Process | None = None
-        self._loaded: Configuration | None = None
+    def __init__(self) -> None:
+        self._worker = WorkerProcess()
+        self._configuration: Configuration | None = None
+        self._number = 0
         self._hash = ""
         self._abandoned: Counter[str] = Counter()
         self._turn = asyncio.Lock()
+
+    async def warm_up(self, configuration: Configuration) -> None:
+        """Start the process and load the configuration, if it is needed: the first card need not wait for it then."""
+        if configuration.library.has_own_templates:
+            async with self._turn:
+                with suppress(WorkerFailed, OSError):  # then the first card says it
+                    await self._load(configuration)
 
     async def render(
         self, configuration: Configuration, context: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
@@ -57,75 +62,77 @@ class RenderProcess:
 
         Raises:
             TemplateAbandoned: use the built-in templates.
-            ValueError: the rendering failed in a way that no template should cause.
+            Exception: the rendering failed in a way that no template should cause.
         """
         if not configuration.library.has_own_templates:
             return render_step(configuration, context, step, link, now)
         async with self._turn:
-            answer = await self._ask(configuration, context, step, link, now)
-        if isinstance(answer, str):
-            raise ValueError(answer)  # noqa: TRY004  it says what was raised in the other process
-        return answer
+            return await self._try(configuration, context, step, _links(context, link), now)
 
     async def close(self) -> None:
         """End the process; the next rendering starts another."""
-        process, self._process, self._loaded = self._process, None, None
-        if process is not None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.communicate()  # which also closes its pipes
+        await self._worker.close()
 
-    async def _ask(
-        self, configuration: Configuration, context: CardContext, step: SlackStep, link: PermalinkBuilder, now: float
-    ) -> WorkerAnswer:
-        folder = context.card.options.template
+    async def _try(self, configuration: Configuration, context: CardContext, *request: Any) -> RenderedMessage:
         if configuration.hash != self._hash:
             self._hash = configuration.hash
             self._abandoned.clear()
+        folder = context.card.options.template
         if self._abandoned[folder] >= _MOST_ABANDONED:
             raise TemplateAbandoned(
                 f"it was abandoned {_MOST_ABANDONED} times; change it, or restart relay to try again"
             )
         try:
-            is_loaded = self._loaded is configuration
-            settings = None if is_loaded else _settings(configuration)
-            request = WorkerRequest(settings, context, step, _links(context, link), now)
-            async with asyncio.timeout(_WAIT_SECONDS + (0 if is_loaded else LOAD_SECONDS)):
-                answer = await self._exchange(pickle.dumps(tuple(request)))
-            self._loaded = None if isinstance(answer, str) else configuration
-        except (OSError, EOFError, TimeoutError) as error:
-            await self.close()
-            if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError):
-                raise TemplateAbandoned(f"the process that renders it cannot be started: {error}") from error
+            return await self._render(configuration, context, *request)
+        except WorkerFailed as error:
             self._abandoned[folder] += 1
-            message = (
-                f"it took more than {RENDER_SECONDS:g} s of processor time or too much memory, so relay abandoned it"
-            )
-            raise TemplateAbandoned(message) from error
-        except BaseException:
-            await self.close()  # an answer that nobody reads must not be the next one's
-            raise
-        return answer
+            raise TemplateAbandoned(f"relay abandoned it, since {error}") from error
+        except OSError as error:
+            raise TemplateAbandoned(f"the process that renders it cannot be started: {error}") from error
 
-    async def _exchange(self, content: bytes) -> WorkerAnswer:
-        if self._process is None:
-            environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=PIPE, stdout=PIPE, env=environment
-            )
-        requests, answers = self._process.stdin, self._process.stdout
-        if requests is None or answers is None:
-            raise EOFError
-        requests.write(len(content).to_bytes(LENGTH_BYTES, "big") + content)
-        await requests.drain()
-        length = int.from_bytes(await answers.readexactly(LENGTH_BYTES), "big")
-        answer: WorkerAnswer = pickle.loads(await answers.readexactly(length))  # noqa: S301  relay's own process
-        return answer
+    async def _render(self, configuration: Configuration, *request: Any) -> RenderedMessage:
+        number = self._number_of(configuration)
+        try:
+            return await self._worker.call(RENDER_SECONDS, render_loaded, number, *request)
+        except NotLoaded:  # the process is a new one, or the configuration is
+            await self._load(configuration)
+            return await self._worker.call(RENDER_SECONDS, render_loaded, number, *request)
+
+    async def _load(self, configuration: Configuration) -> None:
+        rulebook, templates = configuration.rulebook, dict(configuration.templates)
+        files = ConfigurationFiles(routes_file="routes.yaml", routes_text=rulebook.text, templates=templates)
+        tags, clicks = dict(rulebook.tag_definitions), configuration.clicks
+        await self._worker.call(LOAD_SECONDS, load, self._number_of(configuration), files, tags, clicks)
+
+    def _number_of(self, configuration: Configuration) -> int:
+        """The number by which the process knows a configuration: each one that relay uses gets the next."""
+        if self._configuration is not configuration:
+            self._configuration = configuration
+            self._number += 1
+        return self._number
 
 
-def _settings(configuration: Configuration) -> tuple[str, dict[str, str], dict[str, object], Clicks]:
-    rulebook = configuration.rulebook
-    return rulebook.text, dict(configuration.templates), dict(rulebook.tag_definitions), configuration.clicks
+_loaded: dict[int, Configuration] = {}
+"""In the worker: the newest configuration by its number."""
+
+
+def load(number: int, files: ConfigurationFiles, tags: Mapping[str, Any], clicks: Clicks) -> None:
+    """Compile a configuration, in the worker, with BigPanda's definitions of tags."""
+    _loaded.clear()
+    _loaded[number] = build_configuration(files).with_tag_definitions(tags, clicks=clicks)
+    keep_memory()
+
+
+def render_loaded(
+    number: int, context: CardContext, step: SlackStep, links: Mapping[tuple[str, str], str], now: float
+) -> RenderedMessage:
+    """Render a step, in the worker; `links` are the addresses of messages by channel id and ts.
+
+    Raises NotLoaded: call `load` first.
+    """
+    if number not in _loaded:
+        raise NotLoaded
+    return render_step(_loaded[number], context, step, lambda channel, ts: links.get((channel, ts), ""), now)
 
 
 def _links(context: CardContext, link: PermalinkBuilder) -> dict[tuple[str, str], str]:

@@ -142,6 +142,7 @@ class DeliveryService:
                 tasks.create_task(supervise(name, work, wakeup, stopping, self._clock), name=name)
             tasks.create_task(self._posts.run(stopping), name="posts")
             tasks.create_task(self._edits.run(stopping), name="edits")
+            tasks.create_task(self._render_process.warm_up(self._live()), name="warm_up")
 
     def _begin_post(self, context: CardContext) -> Step:
         now = self._clock.now()

@@ -115,7 +115,7 @@ class IngestService:
         finally:
             for waiting in self._queue:
                 waiting.answer.cancel()
-            self._parser.close()
+            await self._parser.close()
 
     async def _quarantine(self, body: bytes, headers: Mapping[str, str], error: ShareError, received: float) -> None:
         """Store a rejected body for the operator; where that fails, the sender still learns why it was rejected."""

@@ -1,0 +1,68 @@
+"""A template that does not end costs its own card a second: relay lives on, ends in time, and leaves no process."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from relay.sandbox.slack.server import FakeSlack, serve_slack
+from tests.support.load_probe import load_probe
+from tests.support.relay_process import children, is_running, running, until
+
+ROUTES = 'version: 1\nfallback: "#noc"\nroutes: [{name: all, match: {status: {min: unknown}}, post: ["#noc"]}]\n'
+TEMPLATE = "{% section %}mine: {{ incident.title }}{% endsection %}"
+BODY = {"incident": {"id": "i1", "status": "critical", "alerts": [{"id": "a", "status": "critical"}]}}
+
+HANGING = """
+from relay.cli import main
+from relay.delivery import render_process
+from tests.support.worker_functions import hash_for_years
+render_process.RENDER_SECONDS, render_process.render_loaded = SECONDS, hash_for_years
+main()
+"""
+"""A relay whose templates hang in one step of Python's own code, and may do so for some seconds."""
+
+
+@pytest.fixture
+async def slack(tmp_path):
+    (tmp_path / "routes.yaml").write_text(ROUTES)
+    (tmp_path / "templates/incident").mkdir(parents=True)
+    (tmp_path / "templates/incident/card.j2").write_text(TEMPLATE)
+    workspace = FakeSlack()
+    workspace.add_channel("C0NOC00001", "noc")
+    async with serve_slack(workspace) as url:
+        yield workspace, url
+
+
+def relay(folder, url, seconds):
+    command = (sys.executable, "-c", HANGING.replace("SECONDS", str(seconds)), "serve")
+    return running(folder, url, command=command, PYTHONPATH=str(Path(__file__).parents[2]))
+
+
+async def test_the_card_is_the_built_in_one_and_relay_answers_meanwhile(tmp_path, slack):
+    workspace, url = slack
+    async with relay(tmp_path, url, 1) as process:
+        async with load_probe(process) as probe:
+            assert (await process.share(BODY)).status == 202
+            failed = await process.line("template_failed")
+            await process.until(lambda: workspace.channel("C0NOC00001").messages)
+        assert "more than 1 s of processor time" in failed["detail"]
+        assert probe.slowest < 1, str(probe)
+        assert await process.stop() == 0
+        assert not children(process.process.pid)
+
+
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGTERM, 3), (signal.SIGKILL, 600)])
+async def test_no_worker_outlives_relay(tmp_path, slack, number, seconds):
+    """Neither one that hangs in the middle of a call, nor one that waits for the next."""
+    _, url = slack
+    async with relay(tmp_path, url, seconds) as process:
+        large = BODY | {"incident": BODY["incident"] | {"id": "i2", "description": "d" * 100_000}}
+        assert (await process.share(large)).status == 202
+        await until(lambda: len(children(process.process.pid)) == 2)
+        await asyncio.sleep(0.5)
+        workers = children(process.process.pid)
+        await process.stop(number)
+        await until(lambda: not any(map(is_running, workers)))

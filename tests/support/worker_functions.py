@@ -1,0 +1,39 @@
+"""What a worker process does for tests: what relay's own functions should never do there."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+kept: list[bytearray] = []
+
+
+def hash_for_years(*_: Any) -> None:
+    """Take one step of Python's own code that does not end."""
+    knot: tuple[Any, ...] = (1,)
+    for _ in range(60):
+        knot = (knot, knot)
+    hash(knot)
+
+
+def fill_memory(*_: Any) -> list[int]:
+    """Ask for more memory than there is."""
+    return [0] * (1 << 40)
+
+
+def die(*_: Any) -> None:
+    """End the process."""
+    os._exit(1)
+
+
+def keep_bytes(number: int) -> None:
+    """Grow by so much memory."""
+    kept.append(bytearray(b"x") * number)
+
+
+def kill_once(marker: Path) -> str:
+    """Be killed by another, the first time."""
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
