@@ -12,7 +12,7 @@ from relay.model.errors import StoreNotMigrated, StoreTooNew, StoreUnusable
 from relay.store.address import Address
 from relay.store.schema import metadata
 
-NEWEST = "0002"
+NEWEST = "0001"
 """The version that `schema` describes."""
 VERSION_TABLE = "relay_version"
 """Not Alembic's default: other programs may use Alembic in the same PostgreSQL database."""

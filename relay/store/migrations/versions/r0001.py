@@ -36,6 +36,12 @@ CREATE TABLE health_probe (
     CONSTRAINT ck_health_probe_single_row CHECK (id = 1)
 );
 
+CREATE TABLE installation (
+    id INTEGER NOT NULL, marker_secret TEXT NOT NULL, team_id TEXT, team TEXT, bot_id TEXT,
+    CONSTRAINT pk_installation PRIMARY KEY (id),
+    CONSTRAINT ck_installation_single_row CHECK (id = 1)
+);
+
 CREATE TABLE incident (
     id TEXT NOT NULL, version BIGINT NOT NULL, episode INTEGER NOT NULL, ended_at {double},
     next_seq INTEGER NOT NULL, last_share_at {double} NOT NULL, stub BOOLEAN NOT NULL, record TEXT NOT NULL,
