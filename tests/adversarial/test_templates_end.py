@@ -110,6 +110,12 @@ def test_every_combination_ends_soon_however_often_it_is_repeated(kind):
     assert not over(PRELUDE + often(each, 1000) for form in ALL_FORMS[kind] for each in expressions(form))
 
 
+def test_a_value_that_is_too_large_is_charged_although_it_fails():
+    assert not over(
+        [PRELUDE + often(f"({each})", 1000) for each in ("cycler(ns.t, ns.u).next(ns.t, ns.u)", "[row] * 9000")]
+    )
+
+
 KNOTS = {
     "namespace": "{% for i in range(60) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}",
     "list": "{% for i in range(60) %}{% set ns.t = [ns.t, ns.t] %}{% endfor %}",

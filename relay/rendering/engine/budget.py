@@ -85,7 +85,12 @@ class TemplateRun:
         if isinstance(value, Iterator) and not isinstance(value, LoopContext):
             value = list(islice(value, LARGEST_VALUE + 1))
         if isinstance(value, _CONTAINERS):
-            self.charge_length(_entries_within(value))
+            try:
+                entries = _entries_within(value)
+            except ValueTooLarge:
+                self.charge_length(LARGEST_VALUE)  # so many were counted
+                raise
+            self.charge_length(entries)
         return value
 
     def record(self, error: Exception) -> None:
