@@ -11,7 +11,7 @@ kept: list[bytearray] = []
 def hash_for_years(*_: Any) -> None:
     """Take one step of Python's own code that does not end."""
     knot: tuple[Any, ...] = (1,)
-    for _ in range(60):
+    for _level in range(60):
         knot = (knot, knot)
     hash(knot)
 
