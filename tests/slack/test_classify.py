@@ -141,6 +141,7 @@ def test_a_migrating_channel_does_not_pause_the_method():
 @pytest.mark.parametrize("failure", list(Failure))
 def test_without_a_response_a_call_is_ambiguous_unless_it_surely_was_not_sent(failure):
     sure = ["name_not_resolved", "not_connected", "connect_timed_out", "tls_failed", "proxy_rejected", "redirected"]
+    sure += [each for each in Failure if each.startswith("certificate_")]
     expected = {"unsendable": Rejected, **dict.fromkeys(sure, Retryable)}.get(failure, Ambiguous)
 
     outcome = classify(Method.POST, failure)
