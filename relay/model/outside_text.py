@@ -11,7 +11,7 @@ import re
 from html.entities import html5
 from typing import Final
 
-_STRING: Final = r"[^\x07\x1b\x9c\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
+_STRING: Final = r"[^\x07\x1b\x90\x98\x9c-\x9f\n]{0,4096}(?:\x07|\x1b\\|\x9c)"
 # https://ecma-international.org/publications-and-standards/standards/ecma-48/ sections 5.4 and 5.6; BEL as in xterm's
 # OSC: https://invisible-island.net/xterm/ctlseqs/ctlseqs.html
 _CONTROL_SEQUENCES: Final = re.compile(
@@ -53,10 +53,8 @@ _ADDRESS: Final = re.compile(
 _ALT: Final = re.compile(r"""\balt\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ESCAPE: Final = re.compile(r"&#(?:0*27|[xX]0*1[bB]);")
-_BLANKS: Final = re.compile(r"[ \t]*\n[ \t]*")
 _GAPS: Final = re.compile(r"\n{3,}")
 _CELL: Final = " · "
-_CELL_ENDS: Final = re.compile(r"(?:[ \t]·[ \t])+(?=\s*(?:\n|\Z))|(?:(?<=\n)|\A)\s*(?:·[ \t])+|(?<=·)[ \t]+·(?=[ \t])")
 
 _NOTHING: Final = frozenset(
     (
@@ -150,7 +148,18 @@ def _without_tags(text: str) -> str:
         pieces.append(replaced(tag))
         after = tag.end()
     words = "".join([*pieces, text[after:], *(f" ({address})" for address in reversed(addresses) if address)])
-    return _GAPS.sub("\n\n", _BLANKS.sub("\n", _CELL_ENDS.sub("", words))).strip()
+    return _GAPS.sub("\n\n", "\n".join(_tidy_lines(words))).strip()
+
+
+def _tidy_lines(words: str) -> list[str]:
+    """Split into lines without empty cells; a row of a table has no gap above it."""
+    lines: list[str] = []
+    for line in words.split("\n"):  # patterns for blanks would read a long run of them once for each blank
+        if line.lstrip(" \t").startswith(_CELL.strip()):
+            while lines and not lines[-1]:
+                lines.pop()
+        lines.append(_CELL.join(cell for cell in line.split(_CELL) if cell.strip()).strip(" \t"))
+    return lines
 
 
 def _attribute(pattern: re.Pattern[str], tag: re.Match[str]) -> str:

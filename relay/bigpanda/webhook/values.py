@@ -34,6 +34,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _YEAR_FIRST = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.ASCII)
 _ZONE = re.compile(r"(?<=\d)\s*(?P<offset>[+-]\d\d:?\d\d)?\s*(?:UTC|GMT|UT|Z)?(?:\s+m=[+-][\d.]+)?$", re.ASCII)
 """What may follow an ISO date, as Go, Ruby and Java write it."""
+_MAX_DATE = 100
+"""Characters; no date is longer, and a pattern may read a long run of blanks once for each of them."""
 _CTIME_ZONE = re.compile(r"\s+(UTC|GMT)\s+(\d{4})$", re.ASCII)
 """The zone stands before the year in what `date` prints: `Tue Nov 14 22:13:20 UTC 2023`."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
@@ -155,6 +157,8 @@ def _offset(zone: re.Match[str]) -> str:
 
 
 def _date(written: str) -> datetime | None:
+    if len(written) > _MAX_DATE:
+        return None
     iso = _ZONE.sub(_offset, _YEAR_FIRST.sub(r"\1-\2-\3", written), count=1)
     try:
         return datetime.fromisoformat(iso)

@@ -55,7 +55,6 @@ _CODE: Final = frozenset({"`", "```"})
 _PAIRED: Final = frozenset({"*", "_", "~", *_CODE})
 _QUOTED_COSTS: Final = {**_COSTS, "\n": 3}
 _SPECIAL: Final = re.compile("[&<>]")
-_LINE_ENDS: Final = re.compile(r"[ \t]+(?=\n)")
 _GAPS: Final = re.compile(r"\n{3,}")
 _BROADCASTS: Final = re.compile(r"(?i)@(?=(?:here|channel|everyone)\b)")
 
@@ -174,7 +173,9 @@ def _written(flow: Flow) -> str:
 def _tidied(atom: Atom) -> Atom:
     text = sendable(atom.text)
     if "\n" in text and atom.is_plain:
-        text = _GAPS.sub("\n\n", _LINE_ENDS.sub("", text))
+        *lines, last = text.split("\n")
+        # A pattern for blanks at the ends of lines would read a long run of blanks once for each of them.
+        text = _GAPS.sub("\n\n", "\n".join([*(line.rstrip(" \t") for line in lines), last]))
     return atom if text == atom.text else atom._replace(text=text)
 
 
