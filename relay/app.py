@@ -67,6 +67,10 @@ async def serve(settings: Settings) -> None:
         async with make_session() as session:
             relay = Relay(settings, store, session, Clock())
             await relay.run()
+    except BaseException:
+        if relay is None or not relay.address.done():
+            store.discard_if_new()
+        raise
     finally:
         if not await store.close(relay.seconds_left(CLOSE_SECONDS) if relay is not None else CLOSE_SECONDS):
             log.warning("database_not_closed", detail=f"{store.name} does not answer", remedy=_CUT_OFF)
@@ -92,6 +96,7 @@ class Relay:
             clock,
             base_url=settings.slack_api_url,
             observer=metrics.record_slack_call,
+            team_id=settings.slack_team_id,
         )
         bigpanda = _bigpanda_gateway(settings, session, clock, metrics)
         self._reloader = Reloader(store, settings.routes, settings.templates, clock, clicks=settings.clicks)

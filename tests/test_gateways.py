@@ -40,6 +40,7 @@ CALLS_TO_SLACK = {
     Method.OPEN_VIEW: ("trigger", {}),
     Method.OPEN_SOCKET: (),
     Method.AUTH_TEST: (),
+    Method.TEAMS: (),
 }
 """Method of Slack -> the arguments of the client's function of that name."""
 

@@ -1,11 +1,17 @@
 """`relay serve`: the server, with its settings from the environment."""
 
 import gc
+import os
+
+import structlog
 
 from relay.cli.environment import read_settings
 from relay.cli.loop import run
+from relay.config.settings import did_you_mean, mistyped
 from relay.runtime import logging
 from relay.runtime.nonblocking_stderr import nonblocking_stderr
+
+log = structlog.get_logger("relay")
 
 GC_THRESHOLD = 10_000
 """New objects after which Python looks for reference cycles (its default is 700)."""
@@ -21,6 +27,8 @@ def serve() -> None:
     settings = read_settings().for_serving()
     with nonblocking_stderr(logging.report_lost_lines):
         logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())
+        for name, near in mistyped(os.environ).items():
+            log.warning("setting_unknown", setting=name, detail=f"no setting has this name{did_you_mean(near)}")
         from relay.app import serve as run_server
 
         # What is loaded by now lives as long as relay. Searching it for garbage again and again was a fifth of the cost

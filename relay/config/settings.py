@@ -3,15 +3,15 @@
 Nothing here reads the process: `Settings.from_env` gets the environment, and reads the files that `*_FILE` variables
 name with the `read_file` that it gets.
 
-A variable that is empty is not set. Unknown variables are ignored, even `RELAY_...`: Kubernetes sets `RELAY_PORT` and
-others in every pod beside a service named relay.
+A variable that is empty is not set. Unknown variables are ignored; `mistyped` finds those that look like a setting.
 """
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import SplitResult, urlsplit
@@ -71,6 +71,12 @@ def parse_listen(text: str) -> Listen:
             return Listen(host="::" if host == "*" else host, port=int(parts["port"]))
     expected = "expected host:port, such as 127.0.0.1:8080, [::1]:8080, or *:8080 for every interface"
     raise ValueError(f"is {text!r}; {expected}")
+
+
+def _parse_team(text: str) -> str:
+    if not re.fullmatch("T[A-Z0-9]{1,31}", text):
+        raise ValueError(f"is {text!r}; expected the id of a workspace, such as T0123456789")
+    return text
 
 
 def _parse_days(text: str) -> int:
@@ -184,6 +190,7 @@ class Settings(BaseModel):
     ] = "https://slack.com/api/"
     slack_signing_secret: _Secret = None
     slack_app_token: _Token = None
+    slack_team_id: Annotated[str, BeforeValidator(_parse_team)] = ""
     bigpanda_api_url: Annotated[str, BeforeValidator(_parse_web_address)] = "https://api.bigpanda.io"
     bigpanda_api_key: _Token = None
     bigpanda_app_keys: Annotated[Mapping[str, SecretStr], BeforeValidator(_parse_app_keys)] = Field(
@@ -290,3 +297,49 @@ def _variables(environ: Mapping[str, str], read_file: ReadFile) -> tuple[dict[st
         del values[name]
         faults.append(f"{name} begins and ends with a quote; expected the value without quotes")
     return values, faults
+
+
+PREFIXES: Final = ("RELAY_", "SLACK_", "BIGPANDA_")
+"""What the names of settings begin with."""
+
+_SERVICE_LINK = re.compile(
+    r"[A-Z0-9_]+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes sets in every pod for a service, such as one named relay
+(https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables)."""
+
+_SIMILAR = 0.8
+"""How similar two names are, from 0 to 1, if one of them may be the other, mistyped."""
+
+
+def mistyped(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are set and look like a setting, but are none: name -> the name of the nearest setting.
+
+    A name under relay's own prefix, `RELAY_`, is always one of them; then the suggestion may be empty. Names under
+    those of Slack and BigPanda may belong to another program: they must be near a setting. Kubernetes' service links
+    are not meant.
+    """
+    known = [str(field.validation_alias) for field in Settings.model_fields.values()]
+    known += [f"{name}_FILE" for name in SECRETS]
+    found = {}
+    for name in environ:
+        upper = name.upper()
+        if not upper.startswith(PREFIXES) or name in known or _SERVICE_LINK.fullmatch(upper):
+            continue
+        near = _nearest(upper, known)
+        if near or upper.startswith(PREFIXES[0]):
+            found[name] = near
+    return found
+
+
+def did_you_mean(near: str) -> str:
+    """The end of a message about an unknown setting."""
+    return f"; did you mean {near}?" if near else ""
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """The setting that has all words of `name`, or of which `name` has all words, else the most similar one."""
+    words = set(name.split("_"))
+    inside = [each for each in known if words < (own := set(each.split("_"))) or own < words]
+    ranked = get_close_matches(name, inside or known, n=1, cutoff=0.0 if inside else _SIMILAR)
+    return ranked[0] if ranked else ""

@@ -38,9 +38,18 @@ class SlackClient:
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, token: str, *, base_url: str = BASE_URL, timeout: float = TIMEOUT
+        self,
+        session: aiohttp.ClientSession,
+        token: str,
+        *,
+        base_url: str = BASE_URL,
+        timeout: float = TIMEOUT,
+        team_id: str = "",
     ) -> None:
         """Use a session that outlives this (best one of `relay.http.session.make_session`), inside the running loop.
+
+        `team_id` is the workspace (`T...`) that an org-wide token lists channels and user groups of. Slack ignores it
+        for other tokens (https://api.slack.com/enterprise/apps/changes-apis).
 
         Raises `SettingsError` where `base_url` is not an http or https address.
         """
@@ -48,6 +57,7 @@ class SlackClient:
         logger.setLevel(logging.WARNING)  # without a level the SDK formats every payload for a debug line nobody reads
         self._session = session
         self._deadline = timeout
+        self.team_id = team_id
         self._client = AsyncWebClient(
             token,
             base_url=checked_base_url(base_url, "SLACK_API_URL", BASE_URL),
@@ -96,7 +106,7 @@ class SlackClient:
     async def channels(self, cursor: str | None = None) -> SlackOutcome:
         """Read a page of all channels that the bot can see, archived ones too."""
         kinds = {"types": "public_channel,private_channel", "exclude_archived": False}
-        return await self._query(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
+        return await self._list(Method.CHANNELS, {**kinds, "limit": 999, "cursor": cursor})
 
     async def channel(self, channel: str) -> SlackOutcome:
         """Read one channel."""
@@ -110,13 +120,17 @@ class SlackClient:
         """Read whose token it is, and its scopes."""
         return await self._query(Method.AUTH_TEST, {}, _POST)
 
+    async def teams(self) -> SlackOutcome:
+        """Read the workspaces in which an org-wide token may be used."""
+        return await self._query(Method.TEAMS, {}, _POST)
+
     async def user_groups(self) -> SlackOutcome:
         """Read all user groups that can be mentioned."""
-        return await self._query(Method.USER_GROUPS, {})
+        return await self._list(Method.USER_GROUPS, {})
 
     async def group_members(self, group: str) -> SlackOutcome:
         """Read the members of a user group (`S...`)."""
-        return await self._query(Method.GROUP_MEMBERS, {"usergroup": group})
+        return await self._list(Method.GROUP_MEMBERS, {"usergroup": group})
 
     async def user(self, user: str) -> SlackOutcome:
         """Read one user (`U...`, `W...`)."""
@@ -141,6 +155,10 @@ class SlackClient:
     async def _send(self, method: Method, arguments: dict[str, Any]) -> SlackOutcome:
         """Call with JSON. The SDK's own methods would warn about a missing text, which `Message` rules out."""
         return await self._call(method, arguments, {"http_verb": _POST, "json": arguments})
+
+    async def _list(self, method: Method, arguments: dict[str, Any]) -> SlackOutcome:
+        """Call a method that lists something of one workspace."""
+        return await self._query(method, {**arguments, "team_id": self.team_id or None})
 
     async def _query(self, method: Method, arguments: dict[str, Any], verb: str = _GET) -> SlackOutcome:
         """Call with a query, as the SDK sends everything but messages."""

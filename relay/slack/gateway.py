@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -13,9 +14,14 @@ from relay.runtime.clock import Clock
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.client import BASE_URL, TIMEOUT, SlackClient
 from relay.slack.methods import Method, slack_budgets
-from relay.slack.outcomes import Ambiguous, Retryable, SlackOutcome
+from relay.slack.outcomes import Ambiguous, Read, Rejected, Retryable, SlackOutcome
+from relay.slack.responses import teams_of
 
 log = structlog.get_logger("relay.slack")
+
+_SET_TEAM = "The token is org-wide: set SLACK_TEAM_ID to the workspace whose channels and user groups relay uses"
+_MAX_TEAMS = 10
+"""How many workspaces a remedy names."""
 
 Observer = Callable[[Method, SlackOutcome, float], None]
 """Gets the method, the outcome and the seconds of each call. It must not raise."""
@@ -38,15 +44,31 @@ class SlackGateway(SlackClient):
         timeout: float = TIMEOUT,
         observer: Observer | None = None,
         budgets: Budgets | None = None,
+        team_id: str = "",
     ) -> None:
         """Take a session that outlives this; `budgets` are those of one workspace, unspent.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """
-        super().__init__(session, token, base_url=base_url, timeout=timeout)
+        super().__init__(session, token, base_url=base_url, timeout=timeout, team_id=team_id)
         self.throttle = Throttle(budgets or slack_budgets(), clock)
         self.breaker = CircuitBreaker(self.auth_test, self.throttle, clock)
         self._observer = observer or (lambda _method, _outcome, _seconds: None)
+
+    async def _list(self, method: Method, arguments: dict[str, Any]) -> SlackOutcome:
+        """Call a method that lists something of one workspace; for an org-wide token, find out first which one."""
+        answer = await super()._list(method, arguments)
+        if self.team_id or not (isinstance(answer, Rejected) and answer.code == "missing_argument"):
+            return answer
+        found = await self.teams()
+        teams = teams_of(found) if isinstance(found, Read) else {}
+        if len(teams) != 1:
+            names = ", ".join(f"{each} ({name})" if name else each for each, name in list(teams.items())[:_MAX_TEAMS])
+            remedy = f"{_SET_TEAM}: {names}." if names else f"{_SET_TEAM} (T..., in the address of Slack in a browser)."
+            return replace(answer, reason="workspace_unknown", remedy=remedy)
+        self.team_id = next(iter(teams))
+        log.info("slack_workspace_found", team_id=self.team_id, detail="the org-wide token is for one workspace")
+        return await super()._list(method, arguments)
 
     async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> SlackOutcome:
         channel = str(arguments.get("channel") or "")

@@ -30,6 +30,7 @@ _LARGEST_OFFSET = 24 * 3600
 class Identity:
     """Who relay is in the workspace, and the scopes of its token (https://docs.slack.dev/reference/methods/auth.test).
 
+    `team_id` is that of the workspace (`T...`), for an org-wide token that of the organisation (`E...`).
     `bot_id` is in every message that the bot posts. It is empty for a user's token.
     """
 
@@ -76,7 +77,7 @@ class SlackUser:
     """A user (https://docs.slack.dev/reference/objects/user-object).
 
     `name` is what people see. `email` is empty without the scope users:read.email. `time_zone` is an IANA name,
-    `utc_offset` its present offset in seconds.
+    `utc_offset` its present offset in seconds. `deactivated`: the account is closed.
     """
 
     id: str
@@ -84,18 +85,25 @@ class SlackUser:
     email: str = ""
     time_zone: str = ""
     utc_offset: int = 0
+    deactivated: bool = False
 
 
 def identity_of(read: Read) -> Identity:
     """Return the identity in auth.test; a missing field is empty."""
     url = text_field(read.body, "url")
     return Identity(
-        team_id=_id(read.body, "team_id"),
+        team_id=_id(read.body, "team_id") or _id(read.body, "enterprise_id"),
         team=_text(read.body, "team"),
         url=url if _URL.fullmatch(url) else "",
         bot_id=_id(read.body, "bot_id"),
         scopes=read.scopes,
     )
+
+
+def teams_of(read: Read) -> dict[str, str]:
+    """Return the names of the workspaces in auth.teams.list, by their ids."""
+    teams = objects_field(read.body, "teams")
+    return {_id(team, "id"): _text(team, "name") for team in teams if _id(team, "id")}
 
 
 def channel_of(read: Read) -> ChannelInfo | None:
@@ -144,6 +152,7 @@ def user_of(read: Read) -> SlackUser | None:
         id=_id(user, "id"),
         name=next(filter(None, names), ""),
         email=_text(profile, "email"),
+        deactivated=user.get("deleted") is True,
         time_zone=_text(user, "tz"),
         utc_offset=offset if type(offset) is int and abs(offset) < _LARGEST_OFFSET else 0,
     )

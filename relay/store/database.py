@@ -46,7 +46,7 @@ WAL_LIMIT = 64 * 1024 * 1024
 class Database:
     """Runs transactions: `write` in the writer's thread, `read` in the reader's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each has a name
         self,
         address: Address,
         writer: Engine,
@@ -54,8 +54,11 @@ class Database:
         *,
         lock: FileLock | None = None,
         files: OpenFiles | None = None,
+        created: bool = False,
     ) -> None:
         self.address = address
+        self._created = created
+        self._discard = False
         self._engines = {"writer": writer, "reader": reader}
         self._lock = lock
         self._files = files
@@ -75,17 +78,19 @@ class Database:
             return cls(address, _postgresql(address, _WRITE), _postgresql(address, _READ))
         _check_file(address.path, address.name, exclusive=exclusive)
         lock = files = None
+        created = False
         if exclusive:
             lock = FileLock.acquire(address.path)
             # A new file is readable for its owner alone, as backups are: it holds the text of all alerts. SQLite gives
             # its log the same rights. If the file cannot be created, SQLite says so when it is opened.
             with suppress(OSError):
                 os.close(os.open(address.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                created = True
             set_foreign_log_aside(address.path)
             files = OpenFiles(address.path)
         pragmas = (*_OWNER, *_ALWAYS) if exclusive else _ALWAYS
         writer, reader = _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN")
-        return cls(address, writer, reader, lock=lock, files=files)
+        return cls(address, writer, reader, lock=lock, files=files, created=created)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that is committed when this returns. Cancelling the wait does not undo it.
@@ -138,6 +143,10 @@ class Database:
 
         return await self._in_thread("writer", execute)
 
+    def discard_if_new(self) -> None:
+        """Delete the SQLite file at the end, if `open` created it: relay could not start, so nothing is in it."""
+        self._discard = self._created
+
     async def close(self, within: float = CLOSE_SECONDS) -> bool:
         """Finish the running transactions, close the connections, then release the lock; return whether in time.
 
@@ -156,6 +165,9 @@ class Database:
             thread.shutdown(wait=True)
         for engine in reversed(self._engines.values()):
             engine.dispose()
+        if self._discard and self.address.path is not None:  # while it is locked: no other relay has opened it
+            for end in ("", "-wal", "-shm"):
+                Path(f"{self.address.path}{end}").unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.release()
 

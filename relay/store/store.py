@@ -101,9 +101,14 @@ class Store:
             else:
                 await database.read(partial(require_newest, address=database.address))
         except BaseException:
+            store.discard_if_new()
             await store.close()
             raise
         return store
+
+    def discard_if_new(self) -> None:
+        """Delete the SQLite file at the end, if `open` created it: relay could not start, so nothing is in it."""
+        self.database.discard_if_new()
 
     async def close(self, within: float = CLOSE_SECONDS) -> bool:
         """Finish the running transactions and close the database; returns whether that took at most `within` seconds.

@@ -6,6 +6,7 @@ from typing import Any, Final
 from relay.sandbox.slack.errors import MethodError
 
 TEAM: Final = "T0SANDBOX"
+ORGANISATION: Final = "E0SANDBOX"
 TEAM_NAME: Final = "sandbox"
 TEAM_URL: Final = "https://sandbox.slack.com/"
 
@@ -51,13 +52,15 @@ class Bot:
 class TokenGrant:
     """What a token may do. `revoked` is the error code that a revoked token gets.
 
-    `app_level`: an app's own token (xapp-...) for Socket Mode, not a bot's.
+    `app_level`: an app's own token (xapp-...) for Socket Mode, not a bot's. `org_wide`: it is for all workspaces of an
+    organisation (Enterprise Grid).
     """
 
     bot: Bot
     scopes: frozenset[str]
     revoked: str | None = None
     app_level: bool = False
+    org_wide: bool = False
 
     def require(self, scope: str) -> None:
         """Raise `missing_scope` unless the scope was granted."""

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from relay.sandbox.slack import arguments as read
 from relay.sandbox.slack import chat, conversations
-from relay.sandbox.slack.apps import TEAM, TEAM_NAME, TEAM_URL, TokenGrant
+from relay.sandbox.slack.apps import ORGANISATION, TEAM, TEAM_NAME, TEAM_URL, TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.errors import MethodError, validation_error
 from relay.sandbox.slack.views import FakeView, add_missing_ids, validate_view
@@ -27,6 +27,8 @@ def perform(workspace: Workspace, caller: TokenGrant, name: str, arguments: Argu
     method = METHODS.get(name)
     if method is None:
         raise MethodError("unknown_method", req_method=name)
+    if caller.org_wide and name in _NEED_TEAM:
+        _check_team(arguments)
     if method.scope is not None:
         caller.require(method.scope)
     return {"ok": True, **method.run(workspace, caller, arguments)}
@@ -38,11 +40,24 @@ def _auth_test(_workspace: Workspace, caller: TokenGrant, _arguments: Arguments)
         "url": TEAM_URL,
         "team": TEAM_NAME,
         "user": caller.bot.name,
-        "team_id": TEAM,
+        **({"enterprise_id": ORGANISATION} if caller.org_wide else {"team_id": TEAM}),
         "user_id": caller.bot.user_id,
         "bot_id": caller.bot.bot_id,
-        "is_enterprise_install": False,
+        "is_enterprise_install": caller.org_wide,
     }
+
+
+def _auth_teams_list(workspace: Workspace, _caller: TokenGrant, _arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/auth.teams.list."""
+    return {"teams": [{"id": team, "name": name} for team, name in workspace.teams.items()]}
+
+
+def _check_team(arguments: Arguments) -> None:
+    """https://api.slack.com/enterprise/apps/changes-apis: an org-wide token must say which workspace."""
+    if not (team := read.text(arguments, "team_id")):
+        raise validation_error("missing_argument", ["missing required field: team_id"])
+    if team != TEAM:
+        raise MethodError("team_access_not_granted")
 
 
 def _users_info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
@@ -85,8 +100,11 @@ def _views_open(workspace: Workspace, caller: TokenGrant, arguments: Arguments) 
     return {"view": view.as_json(caller.bot)}
 
 
+_NEED_TEAM: Final = frozenset({"conversations.list", "usergroups.list", "usergroups.users.list"})
+
 METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
     {
+        "auth.teams.list": WebMethod(_auth_teams_list),
         "auth.test": WebMethod(_auth_test),
         "chat.delete": WebMethod(chat.delete, "chat:write"),
         "chat.postEphemeral": WebMethod(chat.post_ephemeral, "chat:write"),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from relay.sandbox.slack import arguments as read
-from relay.sandbox.slack.apps import DEFAULT_SCOPES, Bot, TokenGrant
+from relay.sandbox.slack.apps import DEFAULT_SCOPES, TEAM, TEAM_NAME, Bot, TokenGrant
 from relay.sandbox.slack.channel import FakeChannel, FakeMessage, Timestamps
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.users import FakeUser, FakeUserGroup
@@ -55,6 +55,7 @@ class Workspace:
         self.bot = Bot()
         self.token = token
         self.grants: dict[str, TokenGrant] = {}
+        self.teams = {TEAM: TEAM_NAME}
         self.channels: dict[str, FakeChannel] = {}
         self.users: dict[str, FakeUser] = {}
         self.usergroups: dict[str, FakeUserGroup] = {}

@@ -19,7 +19,7 @@ from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.cards.model import Channel
 from relay.config.files import build_configuration, read_files
-from relay.config.settings import Settings
+from relay.config.settings import Settings, did_you_mean
 from relay.http.session import make_session
 from relay.model.counting import counted
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
@@ -37,16 +37,31 @@ from relay.tools.doctor.slack import SlackChecks
 from relay.tools.live_store import build_stored, open_live_store
 
 
-async def examine(settings: Settings, clock: Clock | None = None) -> Diagnosis:
-    """Check everything that these settings name. Every problem becomes a finding; none is raised."""
+async def examine(
+    settings: Settings, clock: Clock | None = None, *, unknown: Mapping[str, str] = MappingProxyType({})
+) -> Diagnosis:
+    """Check everything that these settings name. Every problem becomes a finding; none is raised.
+
+    `unknown` are variables that look like a setting and are none, each with the nearest setting.
+    """
     clock = clock or Clock()
-    findings = [*_settings(settings), await asyncio.to_thread(_listen, settings)]
+    findings = [
+        *_settings(settings),
+        *map(_unknown, unknown, unknown.values()),
+        await asyncio.to_thread(_listen, settings),
+    ]
     database, stored, known, workspace = await _database(settings)
     configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored)
     findings += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
-            slack = SlackGateway(session, settings.required_bot_token, clock, base_url=settings.slack_api_url)
+            slack = SlackGateway(
+                session,
+                settings.required_bot_token,
+                clock,
+                base_url=settings.slack_api_url,
+                team_id=settings.slack_team_id,
+            )
             findings += await SlackChecks(slack, rulebook, known, clock, workspace).findings()
         if rulebook is not None and accepts_actions(rulebook):
             findings += [await _interactivity(session, settings), *await _bigpanda(session, settings, needed=True)]
@@ -61,6 +76,11 @@ def _settings(settings: Settings) -> list[Finding]:
     except RelayError as raised:
         return [error("settings", "`relay serve` cannot start with them.", str(raised))]
     return [ok("settings", "`relay serve` can start with them.")]
+
+
+def _unknown(name: str, near: str) -> Finding:
+    remedy = f"Rename it to {near}, or remove it." if near else "Remove it; docs/reference.md lists the settings."
+    return warning("settings", f"{name} is set, but no setting has this name{did_you_mean(near)}.", remedy)
 
 
 def _listen(settings: Settings) -> Finding:

@@ -40,15 +40,18 @@ def channel_templates(rulebook: Rulebook) -> dict[str, list[str]]:
     return templates
 
 
-def user_groups(rulebook: Rulebook) -> dict[str, list[str]]:
-    """The ids of user groups that are mentioned or may press buttons, and the routes that name them."""
-    groups: dict[str, list[str]] = {}
+def people(rulebook: Rulebook) -> dict[str, list[str]]:
+    """The ids of user groups (`S...`) and users (`U...`, `W...`) that routes mention or allow to press buttons.
+
+    Each comes with the names of these routes.
+    """
+    found: dict[str, list[str]] = {}
     for route, post in _posts(rulebook):
         mentioned = (target for part in post.mention.parts for targets in part.values() for target in targets)
-        for group in (*mentioned, *post.options.actors):
-            if group.startswith("S"):
-                groups.setdefault(group, []).append(route.name)
-    return groups
+        for target in (*mentioned, *post.options.actors):
+            if target[:1] in "SUW":
+                found.setdefault(target, []).append(route.name)
+    return found
 
 
 def accepts_actions(rulebook: Rulebook) -> bool:

@@ -18,6 +18,7 @@ from relay.slack.responses import (
     cursor_of,
     identity_of,
     user_groups_of,
+    user_of,
 )
 from relay.slack.workspace import SlackWorkspace, rejection, workspace_of
 from relay.tools.doctor import references
@@ -78,7 +79,7 @@ class SlackChecks:
             for source, routes in references.channel_templates(self._rulebook).items():
                 message = f"not checked: it depends on the incident ({join_names(routes)})."
                 findings.append(note(f"channel {source}", message))
-            findings += await self._check_user_groups(self._rulebook)
+            findings += await self._check_people(self._rulebook)
         return findings
 
     async def _call(self, method: Callable[[], Awaitable[SlackOutcome]]) -> SlackOutcome:
@@ -201,28 +202,48 @@ class SlackChecks:
         joins = "" if channel.member else "; relay joins it before its first post"
         return [ok(subject, f"relay can post to #{channel.name} ({channel.id}){joins}.")]
 
-    # User groups
+    # People
 
-    async def _check_user_groups(self, rulebook: Rulebook) -> list[Finding]:
-        used = references.user_groups(rulebook)
-        if not used:
-            return []
+    async def _check_people(self, rulebook: Rulebook) -> list[Finding]:
+        used = references.people(rulebook)
+        groups = {target: routes for target, routes in used.items() if target.startswith("S")}
+        users = {target: routes for target, routes in used.items() if target not in groups}
+        findings = await self._check_user_groups(groups) if groups else []
+        return [*findings, *[await self._check_user(user, routes) for user, routes in users.items()]]
+
+    async def _check_user_groups(self, used: Mapping[str, Sequence[str]]) -> list[Finding]:
         answer = await self._call(self._slack.user_groups)
         if not isinstance(answer, Read):
-            message = f"{join_names(used)} cannot be looked up: {answer.reason}."
-            return [warning("user groups", message, _remedy(answer))]
+            message = (
+                f"{join_names(used)} cannot be looked up ({answer.reason}), so relay does not know whom they ping."
+            )
+            return [error("user groups", message, _remedy(answer))]
         handles = user_groups_of(answer)
         remedy = "Correct the id in routes.yaml (it begins with S), or enable the group again."
         return [
             ok(f"user group {group}", f"it is @{handles[group]}.")
             if group in handles
-            else warning(
+            else error(
                 f"user group {group}",
                 f"no active user group has this id, so {join_names(routes)} would ping nobody with it.",
                 remedy,
             )
             for group, routes in used.items()
         ]
+
+    async def _check_user(self, user: str, routes: Sequence[str]) -> Finding:
+        answer = await self._call(partial(self._slack.user, user))
+        subject = f"user {user}"
+        if not isinstance(answer, Read):
+            if answer.reason == "person_not_found":
+                remedy = "Correct the id in routes.yaml (it is in the person's Slack profile, under Copy member ID)."
+                return error(subject, f"Slack knows no such user ({join_names(routes)}).", remedy)
+            return error(subject, f"it cannot be looked up ({answer.reason}; {join_names(routes)}).", _remedy(answer))
+        found = user_of(answer)
+        if found is None or found.deactivated:
+            message = f"this account is deactivated, so {join_names(routes)} would ping nobody with it."
+            return error(subject, message, "Write the id of another person or of a user group into routes.yaml.")
+        return ok(subject, f"it is {found.name}.")
 
 
 def _subject(uses: Sequence[ChannelUse]) -> str:

@@ -26,7 +26,7 @@ channels: {noc: C0NOC00001}
 fallback: noc
 routes:
   - name: payments
-    post: [{channel: "#payments", mention: {critical: [S0PAYONCALL]}}]
+    post: [{channel: "#payments", mention: {critical: [S0PAYONCALL, U0ANN00001]}}]
   - name: databases
     post: [C0DB000001]
 """
@@ -89,6 +89,7 @@ async def environment(tmp_path):
     slack.add_channel("C0PAY00001", "payments")
     slack.add_channel("C0DB000001", "db")
     slack.add_usergroup("S0PAYONCALL", "payments-oncall")
+    slack.add_user("U0ANN00001", "ann")
     created = Environment(tmp_path, slack)
     async with serve_slack(slack) as url:
         created.settings["SLACK_API_URL"] = url
@@ -107,6 +108,7 @@ async def test_a_working_environment_has_no_problems_and_is_not_changed(environm
         "auth.test",
         "conversations.list",
         "usergroups.list",
+        "users.info",
     }
     assert not (environment.folder / "relay.db").exists()
 
@@ -125,6 +127,16 @@ async def test_a_working_environment_has_no_problems_and_is_not_changed(environm
         (lambda slack: setattr(slack.channel("payments"), "private", True), "channel #payments", "/invite @relay"),
         (lambda slack: setattr(slack.channel("db"), "private", True), "channel C0DB000001", "/invite @relay"),
         (lambda slack: slack.channel("noc").archive(), "channel noc (C0NOC00001)", "fallback"),
+        (lambda slack: slack.remove_scope("usergroups:read"), "user groups", "usergroups:read"),
+        (lambda slack: slack.usergroups.clear(), "user group S0PAYONCALL", "payments would ping nobody"),
+        (
+            lambda slack: setattr(slack.usergroups["S0PAYONCALL"], "disabled", True),
+            "user group S0PAYONCALL",
+            "enable the group again",
+        ),
+        (lambda slack: slack.users.clear(), "user U0ANN00001", "Slack knows no such user (payments)"),
+        (lambda slack: slack.remove_scope("users:read"), "user U0ANN00001", "users:read"),
+        (lambda slack: setattr(slack.users["U0ANN00001"], "deleted", True), "user U0ANN00001", "deactivated"),
     ],
 )
 async def test_a_problem_that_loses_messages_is_an_error_with_a_remedy(environment, breaks, subject, says):
@@ -138,13 +150,6 @@ async def test_a_problem_that_loses_messages_is_an_error_with_a_remedy(environme
     ("breaks", "subject", "says"),
     [
         (lambda slack: slack.remove_scope("groups:history"), "Slack scope groups:history", "reinstall it"),
-        (lambda slack: slack.remove_scope("usergroups:read"), "user groups", "usergroups:read"),
-        (lambda slack: slack.usergroups.clear(), "user group S0PAYONCALL", "payments would ping nobody"),
-        (
-            lambda slack: setattr(slack.usergroups["S0PAYONCALL"], "disabled", True),
-            "user group S0PAYONCALL",
-            "enable the group again",
-        ),
     ],
 )
 async def test_a_problem_that_loses_nothing_is_a_warning(environment, breaks, subject, says):
@@ -406,3 +411,25 @@ def test_outside_a_terminal_a_long_remedy_is_one_line(tmp_path):
     remedies = [finding["remedy"] for finding in findings if len(finding["remedy"]) > 100]
     assert remedies
     assert all(remedy in printed for remedy in remedies)
+
+
+async def test_a_mistyped_setting_is_a_warning_with_a_suggestion(environment):
+    diagnosis = await examine(
+        Settings.from_env(environment.settings), environment.clock, unknown={"SLACK_TOKEN": "SLACK_BOT_TOKEN"}
+    )
+    [found] = [finding for finding in diagnosis.findings if "SLACK_TOKEN" in finding.message]
+    assert (found.level, diagnosis.ok) == ("warning", True)
+    assert "Rename it to SLACK_BOT_TOKEN" in found.remedy
+
+
+async def test_an_org_wide_token_for_several_workspaces_needs_a_setting(environment):
+    slack = environment.slack
+    slack.grants[slack.token].org_wide = True
+    assert (await environment.examine())[0]  # there is one workspace
+    slack.teams["T0OTHER"] = "other"
+    ok, found = await environment.examine()
+    assert not ok
+    assert "SLACK_TEAM_ID" in found["error", "channels"]
+    assert "T0OTHER (other)" in found["error", "user groups"]
+    environment.settings["SLACK_TEAM_ID"] = "T0SANDBOX"
+    assert (await environment.examine())[0]
