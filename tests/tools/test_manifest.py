@@ -43,6 +43,7 @@ async def everything(slack):
     answers["user"] = [await slack.user("U0ANN000001")]
     answers["open_view"] = [await slack.open_view("1.2.abc", VIEW)]
     answers["post_ephemeral"] = [await slack.post_ephemeral("C0PUBLIC01", "U0ANN000001", "under way")]
+    answers["teams"] = [await slack.teams()]
     answers["open_socket"] = [await slack.open_socket()]
     answers["join"] = [await slack.join("C0PUBLIC01")]
     for channel in ("C0PUBLIC01", "C0PRIVATE1"):
