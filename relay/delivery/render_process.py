@@ -26,7 +26,13 @@ LOAD_SECONDS: Final = 30.0
 """Processor time in which a configuration is compiled."""
 
 _MOST_ABANDONED: Final = 3
-"""So many cards are tried with a template that has to be abandoned; then relay waits for the next configuration."""
+"""After so many abandoned renderings an incident gets the built-in templates, until the configuration changes.
+
+After as many in a row, of any incidents, a template folder rests, so that others' cards do not wait for each attempt.
+"""
+
+_REST_SECONDS: Final = 60.0
+"""How long a template folder rests; the next rendering shows whether it works again."""
 
 
 class TemplateAbandoned(Exception):
@@ -45,7 +51,9 @@ class RenderProcess:
         self._configuration: Configuration | None = None
         self._number = 0
         self._hash = ""
-        self._abandoned: Counter[str] = Counter()
+        self._abandoned: Counter[tuple[str, str]] = Counter()  # by template folder and incident
+        self._in_a_row: Counter[str] = Counter()  # by template folder, since the last success
+        self._rests_since: dict[str, float] = {}
         self._turn = asyncio.Lock()
 
     async def warm_up(self, configuration: Configuration) -> None:
@@ -73,22 +81,43 @@ class RenderProcess:
         """End the process; the next rendering starts another."""
         await self._worker.close()
 
-    async def _try(self, configuration: Configuration, context: CardContext, *request: Any) -> RenderedMessage:
+    async def _try(
+        self,
+        configuration: Configuration,
+        context: CardContext,
+        step: SlackStep,
+        links: Mapping[tuple[str, str], str],
+        now: float,
+    ) -> RenderedMessage:
         if configuration.hash != self._hash:
             self._hash = configuration.hash
-            self._abandoned.clear()
+            for counts in (self._abandoned, self._in_a_row, self._rests_since):
+                counts.clear()
         folder = context.card.options.template
-        if self._abandoned[folder] >= _MOST_ABANDONED:
-            raise TemplateAbandoned(
-                f"it was abandoned {_MOST_ABANDONED} times; change it, or restart relay to try again"
-            )
+        incident = context.card.incident
+        self._check_rest(folder, incident, now)
         try:
-            return await self._render(configuration, context, *request)
+            message = await self._render(configuration, context, step, links, now)
         except WorkerFailed as error:
-            self._abandoned[folder] += 1
+            self._abandoned[folder, incident] += 1
+            self._in_a_row[folder] += 1
+            if self._in_a_row[folder] >= _MOST_ABANDONED:
+                self._rests_since[folder] = now
             raise TemplateAbandoned(f"relay abandoned it, since {error}") from error
         except OSError as error:
             raise TemplateAbandoned(f"the process that renders it cannot be started: {error}") from error
+        del self._in_a_row[folder]
+        return message
+
+    def _check_rest(self, folder: str, incident: str, now: float) -> None:
+        if self._abandoned[folder, incident] >= _MOST_ABANDONED:
+            raise TemplateAbandoned(
+                f"it was abandoned {_MOST_ABANDONED} times for this incident; change it, or restart relay to try again"
+            )
+        if 0 <= now - self._rests_since.get(folder, -_REST_SECONDS) < _REST_SECONDS:
+            raise TemplateAbandoned(
+                f"it was abandoned {_MOST_ABANDONED} times in a row; relay tries it again after a minute"
+            )
 
     async def _render(self, configuration: Configuration, *request: Any) -> RenderedMessage:
         number = self._number_of(configuration)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import orjson
 import pytest
 
 from relay.bigpanda.webhook.parsing import parse_share
@@ -26,8 +27,10 @@ def configuration(card="{% section %}mine: {{ incident.title }}{% endsection %}"
     )
 
 
-def step(live):
-    planned = plan(live.rulebook, None, [], parse_share(read_sample("documented"), {}, NOW), {})
+def step(live, incident="one"):
+    body = orjson.loads(read_sample("documented"))
+    body["incident"]["id"] = incident
+    planned = plan(live.rulebook, None, [], parse_share(orjson.dumps(body), {}, NOW), {})
     channel = Channel(ref="#noc", slack_id="C0123456789", state=ChannelState.OPEN)
     context = CardContext(
         incident_state=planned.incident_state,
@@ -98,14 +101,31 @@ async def test_what_never_ends_is_abandoned_while_the_loop_lives(process, monkey
     assert longest < 1
 
 
-async def test_a_template_that_was_abandoned_thrice_is_not_tried_again_until_it_changes(process, monkeypatch):
+async def test_an_incident_whose_rendering_was_abandoned_thrice_is_not_tried_again_until_the_template_changes(
+    process, monkeypatch
+):
     monkeypatch.setattr(render_process, "render_loaded", die)
     live = configuration()
-    for _ in range(3):
+    for attempt in range(3):
         with pytest.raises(TemplateAbandoned, match="died"):
-            await process.render(live, *step(live), link, NOW)
-    with pytest.raises(TemplateAbandoned, match="3 times"):
-        await process.render(live, *step(live), link, NOW)
+            await process.render(live, *step(live), link, NOW + 100 * attempt)
+    with pytest.raises(TemplateAbandoned, match="3 times for this incident"):
+        await process.render(live, *step(live), link, NOW + 1000)
     changed = configuration("{% section %}changed{% endsection %}")
     with pytest.raises(TemplateAbandoned, match="died"):
         await process.render(changed, *step(changed), link, NOW)
+
+
+async def test_one_incident_does_not_take_the_template_from_the_others_for_long(process, monkeypatch):
+    live = configuration()
+    with monkeypatch.context() as hostile:
+        hostile.setattr(render_process, "render_loaded", die)
+        for _ in range(3):
+            with pytest.raises(TemplateAbandoned, match="died"):
+                await process.render(live, *step(live, "hostile"), link, NOW)
+    with pytest.raises(TemplateAbandoned, match="in a row"):
+        await process.render(live, *step(live, "other"), link, NOW + 59)
+    assert not (await process.render(live, *step(live, "other"), link, NOW + 61)).failures
+    assert not (await process.render(live, *step(live, "other"), link, NOW + 62)).failures
+    with pytest.raises(TemplateAbandoned, match="for this incident"):
+        await process.render(live, *step(live, "hostile"), link, NOW + 63)
