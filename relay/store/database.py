@@ -261,7 +261,10 @@ def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
 
 _IDLE_LIMIT = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_LIMIT:.0f}s'"
 """For the transaction alone: behind a pooler, other programs get the session afterwards."""
-_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_IDLE_LIMIT}"
+_DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+"""A commit that PostgreSQL confirms is on disk, whatever the server's default is; stricter settings stay.
+https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT"""
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_IDLE_LIMIT}; {_DURABLE}"
 _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_IDLE_LIMIT}"
 """One snapshot for all statements of a read, so that its parts fit together."""
 

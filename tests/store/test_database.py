@@ -6,9 +6,11 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from relay.model.errors import StoreError, StoreInUse, StoreTooNew, StoreUnusable
 from relay.store import address, migration
@@ -253,6 +255,17 @@ async def test_every_connection_to_postgresql_has_keepalives(postgresql_url):
     assert int(ours["keepalives_idle"]) < address.DEAD_AFTER
     assert int(ours["tcp_user_timeout"]) == address.DEAD_AFTER * 1000
     await store.close()
+
+
+@pytest.mark.parametrize(("server_has", "relay_uses"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
+async def test_a_write_to_postgresql_is_on_disk_when_it_is_confirmed(postgresql_url, server_has, relay_uses):
+    settings = quote(f"-c synchronous_commit={server_has}")
+    store = await Store.open(f"{postgresql_url}{'&' if '?' in postgresql_url else '?'}options={settings}")
+    try:
+        show = text("SELECT current_setting('synchronous_commit')")
+        assert await store.database.write(lambda connection: connection.scalar(show)) == relay_uses
+    finally:
+        await store.close()
 
 
 async def test_sqlite_has_the_settings_that_relay_needs(sqlite_url):
