@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import resource
 import signal
 import sys
@@ -23,7 +24,7 @@ SECRETS = {
     "RELAY_WEBHOOK_KEYS": "SECRET-old/+key-12,SECRET-webhook-bb08",
 }
 KEY = "SECRET-webhook-bb08"
-PASSWORD = "SECRET-p@ss/word"
+PASSWORD = "SECRET-head@SECRET-middle/SECRET-tail"
 TEXT = "CANARY-text-of-an-alert"
 ROUTES = "version: 1\nfallback: C0NOC00001\nroutes: [{name: all, post: [C0ALL00001], template: broken}]\n"
 
@@ -51,7 +52,8 @@ async def slack():
 def leaks(text: str, *more: str) -> list[str]:
     """Return the secrets that a text contains, plain or URL-encoded."""
     secrets = [each for value in SECRETS.values() for each in value.split(",")] + [PASSWORD, *more]
-    return [each for each in secrets if each in text or quote(each, safe="") in text]
+    pieces = [*secrets, *re.split("[@/]", PASSWORD)]
+    return [each for each in pieces if each in text or quote(each, safe="") in text]
 
 
 def share(incident: str, status: str = "critical") -> bytes:
@@ -158,6 +160,8 @@ async def test_no_failure_exposes_a_secret_or_the_text_of_an_alert(folder, slack
         ("RELAY_DATABASE_URL", f"postgresql://relay:{quote(PASSWORD, safe='')}@127.0.0.1:9/relay"),
         ("RELAY_DATABASE_URL", f"mysql://relay:{quote(PASSWORD, safe='')}@127.0.0.1/relay"),
         ("RELAY_DATABASE_URL", f"postgresql://relay:{PASSWORD}@127.0.0.1:x/relay"),
+        ("RELAY_DATABASE_URL", f"postgres://relay@127.0.0.1:9/relay?sslpassword={quote(PASSWORD, safe='')}"),
+        ("RELAY_DATABASE_URL", f"postgres://relay@127.0.0.1:9/relay?pasword={quote(PASSWORD, safe='')}"),
         ("BIGPANDA_APP_KEY", "one=SECRET-callback-0d17,SECRET-callback-0d17"),
         ("RELAY_WEBHOOK_KEYS", "SECRET-webhook-bb08,,"),
         ("SLACK_BOT_TOKEN_FILE", "/nowhere"),
@@ -169,12 +173,22 @@ async def test_a_failed_start_exposes_no_secret(folder, name, value):
     assert leaks(output) == []
 
 
+URL = "postgresql://relay:{}@127.0.0.1:9/relay"
+QUERY = "postgres://127.0.0.1:8,127.0.0.1:9/relay?user=relay&password={}"
+
+
 @pytest.mark.parametrize(
-    "command",
-    [("doctor",), ("letters",), ("incident", "i1"), ("backup", "copy.db"), ("backtest", "--routes", "routes.yaml")],
-    ids=" ".join,
+    ("command", "url"),
+    [
+        (("doctor",), QUERY),
+        (("letters",), URL),
+        (("incident", "i1"), QUERY),
+        (("backup", "copy.db"), URL),
+        (("backtest", "--routes", "routes.yaml"), QUERY),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-async def test_a_failed_command_exposes_no_secret(folder, slack, command):
+async def test_a_failed_command_exposes_no_secret(folder, slack, command, url):
     """The database is missing, Slack has another token, BigPanda is unreachable: each has its own error message."""
     variables = environment(
         folder,
@@ -182,7 +196,7 @@ async def test_a_failed_command_exposes_no_secret(folder, slack, command):
         **SECRETS
         | {
             "SLACK_BOT_TOKEN": "xoxb-SECRET-another-11aa",
-            "RELAY_DATABASE_URL": f"postgresql://relay:{quote(PASSWORD, safe='')}@127.0.0.1:9/relay",
+            "RELAY_DATABASE_URL": url.format(quote(PASSWORD, safe="")),
             "BIGPANDA_API_URL": "http://127.0.0.1:9",
         },
     )

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -564,6 +565,20 @@ async def test_readyz_lists_other_problems_and_stays_200(client):
     response = await client.get("/readyz")
     assert response.status == 200
     assert await response.json() == {"ready": True, "slack": "unreachable", "letters": 3}
+
+
+async def test_no_page_shows_a_secret_whatever_the_backend_says(backend):
+    secret = 'hush/"hush'
+    said = f"the driver says {secret} and {quote(secret, safe='')}"
+    backend.current = Readiness(ok=False, detail={"store": said, "channels": {"a": [said]}})
+    backend.exposition = b'relay_up{channel="hush/\\"hush",kind="x"} 1\n'
+    async with client_for(backend, secrets=[secret, "ready"]) as client:
+        shown = "the driver says [hidden] and [hidden]"
+        expected = {"ready": False, "store": shown, "channels": {"a": [shown]}}
+        assert await (await client.get("/readyz")).json() == expected
+        assert await (await client.get("/metrics")).text() == 'relay_up{channel="[hidden]",kind="x"} 1\n'
+        found = await problem(await client.get(f"/{quote(secret, safe='')}"), 404, "not_found")
+        assert "hush" not in str(found)
 
 
 async def test_readyz_is_503_if_no_share_can_be_stored(client, backend):
