@@ -123,7 +123,15 @@ class Relay:
         self._interactions = InteractionHandler(
             store, self._slack, permissions, clock, wake, metrics=metrics, enabled=enabled
         )
-        self._delivery = DeliveryService(store, self._slack, self._live, clock, metrics=metrics, on_change=wake)
+        self._delivery = DeliveryService(
+            store,
+            self._slack,
+            self._live,
+            clock,
+            metrics=metrics,
+            on_change=wake,
+            on_channel_rejected=self._report_channel,
+        )
         self._leader = Leader(store, clock, [self._delivery, self._tasks])
         self._notifier = Notifier(store, self._slack, live=self._live, delivering=self._is_delivering, clock=clock)
         self._run_retention = partial(run_retention, store, settings.retention_days, clock, self._is_delivering)
@@ -230,6 +238,9 @@ class Relay:
 
     def _rulebook(self) -> Rulebook:
         return self._reloader.live.rulebook
+
+    def _report_channel(self, ref: str, why: str) -> None:
+        self._notifier.report_channel(ref, why)
 
     def _wake_leader(self) -> None:
         self._leader.wake()

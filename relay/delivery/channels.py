@@ -14,6 +14,7 @@ from relay.cards.model import Channel, ChannelState
 from relay.delivery.context import DeliveryContext
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
+from relay.slack.error_codes import REMEDIES
 from relay.slack.outcomes import NotFound, Read, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import MAX_CHANNEL_PAGES, ChannelInfo, channel_of, channels_of, cursor_of
 
@@ -116,6 +117,11 @@ class ChannelResolver:
         state, reason = str(updated.state), updated.reason
         log.info("channel_checked", channel=channel.ref, id=updated.slack_id, state=state, reason=reason)
         await self._shared.store.update_channel(updated)
+        if channel.state is ChannelState.NEW and updated.state is ChannelState.REJECTED:
+            remedy = remedy_for(updated)
+            log.warning("channel_rejected", channel=channel.ref, reason=reason, remedy=remedy)
+            if self._shared.names_channel([channel.ref]):
+                self._shared.on_channel_rejected(channel.ref, f"{reason.replace('_', ' ')}. {remedy}")
 
     def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
         match found:
@@ -145,6 +151,11 @@ class ChannelResolver:
             case _:
                 tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
                 return replace(channel, reason=found.reason, retry_at=now + backoff(tries, channel.ref))
+
+
+def remedy_for(channel: Channel) -> str:
+    """What an operator has to do about a channel that rejects messages."""
+    return str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
 
 
 def _is_name(channel: Channel) -> bool:

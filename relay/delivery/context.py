@@ -30,7 +30,8 @@ class DeliveryContext:
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
     delivers; each transaction of delivery checks it. `marker_secret` is the database's. `names_channel` says whether
-    the live routes name a channel by one of these references.
+    the live routes name a channel by one of these references; `on_channel_rejected` gets such a channel, and why, when
+    relay looks it up for the first time and it takes no messages.
     """
 
     store: Store
@@ -45,6 +46,7 @@ class DeliveryContext:
     lease: Lease | None = None
     marker_secret: str = ""
     names_channel: Callable[[Collection[str]], bool] = lambda _refs: True
+    on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None
 
     @property
     def blocked_channels(self) -> frozenset[str]:

@@ -13,10 +13,11 @@ import structlog
 from relay.cards import failures
 from relay.cards.failures import EXTERNAL, is_external
 from relay.cards.model import Card, CardState, Channel, ChannelState, DeadLetter
+from relay.delivery.channels import remedy_for
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MessageHistory, read_pages
 from relay.runtime.clock import WakeEvent
-from relay.slack.error_codes import CHANNEL_REASONS, REMEDIES
+from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.methods import Method
 from relay.slack.outcomes import NotFound, Read, Retryable, SlackOutcome
 from relay.slack.responses import messages_of
@@ -85,7 +86,7 @@ class Repair:
         if channel.state is not ChannelState.REJECTED:
             return False
         now, rules, store = self._shared.clock.now(), self._shared.rules(), self._shared.store
-        remedy = str(channel.facts.get("remedy") or REMEDIES.get(channel.reason, ""))
+        remedy = remedy_for(channel)
         letter = DeadLetter(reason=channel.reason, remedy=remedy, since=now)
         to = rules.fallback.ref if rules.fallback else ""
         to = rules.canonical_refs.get(to, to)

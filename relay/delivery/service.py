@@ -51,8 +51,12 @@ class DeliveryService:
         *,
         metrics: Metrics | None = None,
         on_change: Callable[[], None] = lambda: None,
+        on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None,
     ) -> None:
-        """`live` returns the live configuration; `on_change` is called when cards changed, which may make tasks due."""
+        """`live` returns the live configuration; `on_change` is called when cards changed, which may make tasks due.
+
+        `on_channel_rejected` gets a channel of the routes that turns out to take no messages, and why.
+        """
         self.delivering = False
         self._store = store
         self._slack = slack
@@ -66,6 +70,7 @@ class DeliveryService:
             clock=clock,
             rules=self._rules,
             names_channel=self._names_channel,
+            on_channel_rejected=on_channel_rejected,
             wake_all=partial(self.wake, everything=True),
             wake_schedulers=self._wake_schedulers,
             metrics=metrics or Metrics(),

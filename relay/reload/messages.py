@@ -1,6 +1,6 @@
 """The notices about an invalid edit, and about its fix: texts that can neither link nor ping."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relay.model.counting import counted
@@ -38,6 +38,17 @@ def fixed_message() -> Message:
     return Message(text=_FIXED, blocks=(_section(_mrkdwn(_FIXED)),))
 
 
+def channels_message(channels: Mapping[str, str]) -> Message:
+    """Say which channels of the routes take no messages, and why; `channels` is reference to reason and remedy."""
+    headline = "⚠️ routes.yaml names channels that take no messages."
+    effect = "Incidents for them come to this channel instead."
+    lines = [_cut(f"{ref}: {why}") for ref, why in list(channels.items())[:MAX_LISTED]]
+    if len(channels) > MAX_LISTED:
+        lines.append(f"… and {len(channels) - MAX_LISTED} more; `relay doctor` lists them.")
+    listed = {"type": "plain_text", "text": "\n".join(lines)[:SECTION_TEXT], "emoji": False}
+    return Message(text=headline, blocks=(_section(_mrkdwn(f"*{headline}* {effect}")), _section(listed)))
+
+
 def database_message(problem: str) -> Message:
     """Say that relay accepts no shares, and what to do; the problem is a sentence with a path."""
     headline = "🚨 Relay cannot store shares."
@@ -47,7 +58,11 @@ def database_message(problem: str) -> Message:
 
 
 def _shortened(fault: Fault) -> str:
-    text = " ".join(str(fault).split())
+    return _cut(str(fault))
+
+
+def _cut(line: str) -> str:
+    text = " ".join(line.split())
     return text if len(text) <= _MAX_FAULT_LENGTH else text[: _MAX_FAULT_LENGTH - 1] + "…"
 
 

@@ -1,4 +1,4 @@
-"""Tells the fallback channel once that an edit is invalid, and once that it is fixed.
+"""Tells the fallback channel once that an edit is invalid, once that it is fixed, and which channels take no messages.
 
 A notice is not a card: only that it was sent is stored. It is claimed in the store before it is sent, so that one of
 several relays sends it, and sends it once. A notice that Slack certainly did not accept is retried as long as it is
@@ -32,6 +32,9 @@ log = structlog.get_logger("relay.reload")
 LEADER_GRACE = 30.0
 """Seconds that the leader has to send a notice before another relay does."""
 
+GATHER_SECONDS = 2.0
+"""Seconds in which channels that take no messages are gathered into one notice."""
+
 MARKER_PREFIX = "configuration:"
 """Begins the key of a notice's marker; the digest of the invalid edit follows."""
 
@@ -42,12 +45,14 @@ _DATABASE_MARKER = Marker(event_type="relay_notice", incident="", key="database"
 class ConfigurationNotice:
     """The faults of the edit with that digest; without faults: the configuration with that hash is valid.
 
-    With a `problem`, it says instead that relay cannot use its database any more.
+    With a `problem`, it says instead that relay cannot use its database any more; with `channels` (reference, and why),
+    that the routes name channels that take no messages.
     """
 
     digest: str = ""
     faults: tuple[Fault, ...] = ()
     problem: str = ""
+    channels: tuple[tuple[str, str], ...] = ()
 
 
 class Notifier:
@@ -72,6 +77,7 @@ class Notifier:
         self._pending: ConfigurationNotice | None = None
         self._shown: Delivered | None = None
         self._claimed_but_unsent = False
+        self._rejected: dict[str, str] = {}
 
     def report_faults(self, digest: str, faults: Sequence[Fault]) -> None:
         """Report that an edit has these faults."""
@@ -85,11 +91,21 @@ class Notifier:
         """Report that relay cannot use its database. It cannot claim the notice there, and needs a restart anyway."""
         self._set_pending(ConfigurationNotice(problem=problem))
 
+    def report_channel(self, ref: str, why: str) -> None:
+        """Report that the routes name a channel that takes no messages. Several are reported together."""
+        self._rejected[ref] = why
+        self._wakeup.set()
+
     async def run(self) -> None:
         """Send notices, until cancelled. Nothing waits for it."""
         while True:
+            if self._pending is None and self._rejected:
+                await self._clock.sleep(GATHER_SECONDS)  # an edit may name several, which are looked up one by one
+                if self._pending is None:
+                    self._pending = ConfigurationNotice(channels=tuple(self._rejected.items()))
             if (notice := self._pending) is None:
                 await self._clock.wait(self._wakeup, None)
+                self._wakeup.clear()
                 continue
             self._wakeup.clear()  # from now on, it says that there is a newer notice
             try:
@@ -110,17 +126,19 @@ class Notifier:
             self._wakeup.set()
 
     def _drop(self, notice: ConfigurationNotice) -> None:
-        if self._pending is notice:
+        if self._pending is notice:  # one that is replaced meanwhile has channels that are reported later
             self._pending = None
+            for ref, _ in notice.channels:
+                self._rejected.pop(ref, None)
 
     async def _wait_for_leader(self, notice: ConfigurationNotice) -> None:
-        until = self._clock.now() + (0.0 if notice.problem else LEADER_GRACE)
+        until = self._clock.now() + (0.0 if notice.problem or notice.channels else LEADER_GRACE)
         while self._pending is notice and not self._delivering() and (now := self._clock.now()) < until:
             await self._clock.wait(self._wakeup, min(until, now + 1.0))
 
     async def _claim(self, notice: ConfigurationNotice) -> bool:
         """Claim a notice; return whether this relay has to send it. Nobody needs the fix of what nobody read about."""
-        if notice.problem:
+        if notice.problem or notice.channels:
             return True
         if notice.faults:
             return await self._store.claim_fault_report(notice.digest, self._clock.now())
@@ -144,6 +162,8 @@ class Notifier:
         fallback = self._live().rulebook.fallback
         if fallback is None:
             return None
+        if fallback.ref in dict(notice.channels):
+            return None  # the log says it
         channel = await self._open_channel(fallback.ref)
         if channel is None:
             return pause
@@ -166,6 +186,9 @@ class Notifier:
         """Replace the faults that are shown; reply to them, and in the channel, when they are fixed."""
         if notice.problem:
             return await self._slack.post(slack_id, messages.database_message(notice.problem), marker=_DATABASE_MARKER)
+        if notice.channels:
+            marker = Marker(event_type="relay_notice", incident="", key=f"channels:{notice.channels[0][0]}")
+            return await self._slack.post(slack_id, messages.channels_message(dict(notice.channels)), marker=marker)
         shown = self._shown if self._shown is not None and self._shown.channel == slack_id else None
         message = messages.faults_message(notice.faults) if notice.faults else messages.fixed_message()
         if notice.faults and shown is not None:
@@ -181,13 +204,14 @@ class Notifier:
         match answer:
             case Delivered():
                 log.info("notice_sent", channel=channel.ref, faults=len(notice.faults))
-                self._shown, self._claimed_but_unsent = (answer if notice.faults else None), False
+                if not notice.channels:
+                    self._shown, self._claimed_but_unsent = (answer if notice.faults else None), False
                 return None
             case Retryable():
                 return pause if answer.retry_after is None else answer.retry_after
             case Rejected(scope=RejectionScope.CREDENTIALS):
                 return pause
-            case NotFound() | Rejected() if self._shown is not None:
+            case NotFound() | Rejected() if self._shown is not None and not notice.channels:
                 self._shown = None  # it cannot be edited or replied to: post a new message
                 return 0.0
             case Rejected() | NotFound() | Ambiguous() | Read():

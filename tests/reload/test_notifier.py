@@ -254,3 +254,34 @@ def test_the_notice_fits_however_many_faults_there_are():
     message = messages.faults_message(faults)
     assert "490 more" in message.blocks[1]["text"]["text"]
     validate_content(MessageContent(text=message.text, blocks=message.blocks))
+
+
+async def test_channels_that_take_no_messages_are_reported_together_and_once(bench):
+    await bench.found()
+    for ref in ("#payments", "#db"):
+        bench.notifier.report_channel(ref, "channel not found. Correct the channel's name in routes.yaml.")
+    await bench.run_for(60)
+    assert len(bench.texts) == 1
+    [message] = bench.slack.channel("C0NOC00001").messages
+    assert "#payments: channel not found. Correct" in str(message.blocks)
+    assert "#db: channel not found" in str(message.blocks)
+    await bench.run_for(60)
+    assert len(bench.texts) == 1
+
+
+async def test_a_fault_and_the_channels_are_both_reported(bench):
+    bench.notifier.report_channel("#payments", "channel not found.")
+    await bench.run_for(5)  # the fallback is not found yet
+    bench.notifier.report_faults("digest", FAULTS)
+    await bench.found()
+    await bench.run_for(600)
+    texts = [str(message.blocks) for message in bench.slack.channel("C0NOC00001").messages]
+    assert sorted("#payments" in text for text in texts) == [False, True]
+
+
+async def test_a_fallback_that_takes_no_messages_is_not_told_about_itself(bench):
+    bench.notifier.report_channel("C0NOC00001", "channel not found.")
+    await bench.run_for(60)
+    await bench.found()
+    await bench.run_for(600)
+    assert bench.texts == []

@@ -1,0 +1,25 @@
+"""A channel of the routes that does not exist: relay warns at its first lookup, once."""
+
+from tests.support.relay_in_process import run_relay
+
+ROUTES = """
+version: 1
+fallback: C0NOC00001
+routes:
+  - {name: db, match: {tags: {team: db}}, post: ["#typo"], continue: true}
+  - {name: any, match: {tags: {team: db}}, post: ["#d-{{ tags.team }}"]}
+"""
+
+
+async def test_a_missing_channel_of_the_routes_is_reported_with_its_remedy(tmp_path, caplog):
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        reported = []
+        relay.delivery._shared.on_channel_rejected = lambda ref, why: reported.append((ref, why))
+        await relay.store.add_channels(["#other"])  # of a card whose route is gone
+        await relay.share("one", status="critical", incidentTags=[{"id": "team", "value": "db"}])
+        await relay.advance(400)
+        # The first lookup of #typo was before this test listened; that of the built name is after it.
+        assert [ref for ref, _ in reported] == ["#d-db"]
+        assert reported[0][1].startswith("channel not found. Correct the channel's name in routes.yaml")
+        await relay.advance(4000)
+        assert len(reported) == 1
