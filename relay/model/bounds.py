@@ -118,14 +118,14 @@ def _take(items: Iterable[Any], bound: Bound, cost: Callable[[Any], tuple[int, i
 def _alerts(alerts: Sequence[JSON], left_out: Counter[str]) -> list[JSON]:
     """The alerts that fit, each bounded."""
     distinct = list({alert["id"]: alert for alert in alerts}.values())
-    bound = BOUNDS["alerts"]
-    ranked = sorted(distinct, key=_by_importance) if len(distinct) > bound.items else distinct
-    if ranked is not distinct:
-        primary = min(distinct, key=_primary_first)
-        ranked = [primary, *(alert for alert in ranked[: bound.items] if alert is not primary)]
-    kept = _take((_alert(alert, left_out) for alert in ranked), bound, _alert_cost)
+    bound, cut = BOUNDS["alerts"], Counter[str]()
+    kept = _take((_alert(alert, cut) for alert in distinct), bound, _alert_cost)
     if len(kept) == len(distinct):
+        left_out.update(cut)
         return kept
+    primary = min(distinct, key=_primary_first)
+    others = (alert for alert in sorted(distinct, key=_by_importance) if alert is not primary)
+    kept = _take((_alert(alert, left_out) for alert in (primary, *others)), bound, _alert_cost)
     ids = {alert["id"]: alert for alert in kept}
     left_out.update(str(alert_state(alert)) for alert in distinct if alert["id"] not in ids)
     return [ids[alert["id"]] for alert in distinct if alert["id"] in ids]

@@ -162,6 +162,19 @@ def test_the_worst_then_the_newest_alerts_stay_and_all_are_counted(configuration
     assert incident.active_alert_count == 3_000
 
 
+def test_the_worst_and_the_primary_alert_stay_where_long_texts_fill_the_record(configuration):
+    """The last two of 300: the oldest is the primary alert."""
+    said = alerts(298, status="warning", description="d" * 3_000, startedOn=int(NOW))
+    said += [{"id": "worst", "status": "critical", "description": "d" * 3_000, "startedOn": int(NOW)}]
+    said += [{"id": "primary", "status": "critical", "description": "d" * 3_000, "startedOn": int(NOW) - 9_000}]
+    first, _ = planned(configuration, share({"alerts": said}))
+    incident = read_incident(first.incident_state.record)
+    assert len(incident.alerts) < 300
+    assert {alert.id for alert in incident.alerts} >= {"worst", "primary"}
+    assert incident.primary_alert.id == "primary"
+    assert incident.counts == "300 alerts: 2 critical, 298 warning"
+
+
 def test_the_primary_alert_stays(configuration):
     """BigPanda's primary alert is the oldest of the worst, so it is not among the newest."""
     said = [alert | {"startedOn": int(NOW) - 5_000 + number} for number, alert in enumerate(alerts(3_000))]
