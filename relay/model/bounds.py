@@ -10,7 +10,7 @@ and a million characters.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from relay.model.incident import State, parse_state
 from relay.model.json_types import JSON
@@ -76,6 +76,7 @@ BOUNDS: Final[Mapping[str, Bound]] = {
 }
 """By the name of the block in `relay.model.record`."""
 
+Item = TypeVar("Item")
 Omitted = Mapping[str, int]
 """What was left out of a block, by what it is: alerts by their state, `tags`, `values`, `changes`, `links`."""
 
@@ -89,7 +90,8 @@ def bound_text(text: str, most: int = LONGEST_TEXT) -> str:
 def bound_blocks(blocks: Mapping[str, JSON]) -> tuple[dict[str, JSON], dict[str, Omitted]]:
     """Return the blocks of a share within the bounds, and what was left out of each block that was cut.
 
-    The order of what stays is kept. Of the alerts, the worst and then the newest stay, and the primary alert.
+    The order of what stays is kept. Of the alerts, the primary one, the worst and then the newest stay; of the tags and
+    links, the short ones and the landing page; of the changes, the confirmed ones and then the newest.
     """
     bounded: dict[str, JSON] = {}
     omitted: dict[str, Omitted] = {}
@@ -102,33 +104,58 @@ def bound_blocks(blocks: Mapping[str, JSON]) -> tuple[dict[str, JSON], dict[str,
     return bounded, omitted
 
 
-def _take(items: Iterable[Any], bound: Bound, cost: Callable[[Any], tuple[int, int]]) -> list[Any]:
-    """The first items that fit; `cost` returns the values and characters of an item."""
-    kept: list[Any] = []
+def _take(
+    items: Sequence[Item],
+    bound: Bound,
+    cost: Callable[[Item], tuple[int, int]],
+    rank: Callable[[Item], Any] = lambda _item: 0,
+) -> list[Item]:
+    """The items that fit, in their own order: all, or the most useful.
+
+    `cost` returns the values and characters of an item. Those of the lowest rank are the most useful; of the same rank,
+    the large ones come last, so that a few do not replace many. One that does not fit is skipped.
+    """
+    costs = [cost(item) for item in items]
     values, characters = bound.values, bound.characters
-    for item in items:
-        item_values, item_characters = cost(item)
-        values, characters = values - item_values, characters - item_characters
-        if len(kept) == bound.items or values < 0 or characters < 0:
+    if (
+        len(items) <= bound.items
+        and sum(one for one, _ in costs) <= values
+        and sum(one for _, one in costs) <= characters
+    ):
+        return list(items)
+    kept: list[int] = []
+    for index in sorted(range(len(items)), key=lambda index: (rank(items[index]), _is_large(costs[index], bound))):
+        item_values, item_characters = costs[index]
+        if item_values <= values and item_characters <= characters:
+            values, characters = values - item_values, characters - item_characters
+            kept.append(index)
+        if len(kept) == bound.items:
             break
-        kept.append(item)
-    return kept
+    return [items[index] for index in sorted(kept)]
+
+
+def _is_large(cost: tuple[int, int], bound: Bound) -> bool:
+    """Whether an item needs more than its share of a full block."""
+    values, characters = cost
+    return values * bound.items > bound.values or characters * bound.items > bound.characters
 
 
 def _alerts(alerts: Sequence[JSON], left_out: Counter[str]) -> list[JSON]:
-    """The alerts that fit, each bounded."""
+    """The alerts that fit, each bounded: the primary alert, then the worst, of these the last that changed."""
     distinct = list({alert["id"]: alert for alert in alerts}.values())
-    bound, cut = BOUNDS["alerts"], Counter[str]()
-    kept = _take((_alert(alert, cut) for alert in distinct), bound, _alert_cost)
+    primary, cut = min(distinct, key=_primary_first)["id"], Counter[str]()
+    kept = _take(
+        [_alert(alert, cut) for alert in distinct],
+        BOUNDS["alerts"],
+        _alert_cost,
+        lambda alert: (alert["id"] != primary, _by_importance(alert)),
+    )
     if len(kept) == len(distinct):
         left_out.update(cut)
         return kept
-    primary = min(distinct, key=_primary_first)
-    others = (alert for alert in sorted(distinct, key=_by_importance) if alert is not primary)
-    kept = _take((_alert(alert, left_out) for alert in (primary, *others)), bound, _alert_cost)
-    ids = {alert["id"]: alert for alert in kept}
+    ids = {alert["id"] for alert in kept}
     left_out.update(str(alert_state(alert)) for alert in distinct if alert["id"] not in ids)
-    return [ids[alert["id"]] for alert in distinct if alert["id"] in ids]
+    return [_alert(alert, left_out) for alert in distinct if alert["id"] in ids]
 
 
 def alert_state(alert: Mapping[str, JSON]) -> State:
@@ -171,16 +198,17 @@ def _tags(tags: list[JSON], left_out: Counter[str]) -> list[JSON]:
 
 
 def _bound_tags(tags: list[JSON], bound: Bound, left_out: Counter[str]) -> list[JSON]:
-    """The first tags that fit. Nearly all lists are small, and come back as they are."""
+    """The tags that fit. Nearly all lists are small, and come back as they are."""
     values, characters = _tags_cost(tags)
     is_small = len(tags) <= bound.items and values <= MAX_VALUES and characters <= LONGEST_VALUE
     if is_small and max((len(tag[0]) for tag in tags), default=0) <= MAX_ID_LENGTH:
         return tags
-    bounded = [_tag(tag, left_out) for tag in tags[: bound.items]]
-    kept = _take((tag for tag in bounded if len(tag[0]) <= MAX_ID_LENGTH), bound, lambda tag: _tags_cost([tag]))
+    usable = [tag for tag in tags if len(tag[0]) <= MAX_ID_LENGTH]
+    kept = _take(usable, bound, lambda tag: _tags_cost([_tag(tag, Counter())]))
     if len(kept) < len(tags):
         left_out["tags"] += len(tags) - len(kept)
-    return tags if kept == tags else kept
+    bounded = [_tag(tag, left_out) for tag in kept]
+    return tags if bounded == tags else bounded
 
 
 def _tag(tag: Sequence[JSON], left_out: Counter[str]) -> Sequence[JSON]:
@@ -201,25 +229,27 @@ def _tags_cost(tags: Iterable[Sequence[JSON]]) -> tuple[int, int]:
 
 def _links(links: Mapping[str, str], left_out: Counter[str]) -> dict[str, str]:
     """The links that fit. A part of an address leads nowhere, so a long one is left out."""
-    usable = (each for each in links.items() if len(each[0]) <= MAX_ID_LENGTH and len(each[1]) <= LONGEST_VALUE)
+    usable = [each for each in links.items() if len(each[0]) <= MAX_ID_LENGTH and len(each[1]) <= LONGEST_VALUE]
     # The landing page first: the card's button needs it.
-    ranked = sorted(usable, key=lambda each: each[0] != "landing_page")
-    kept = dict(_take(ranked, BOUNDS["links"], lambda each: (1, len(each[0]) + len(each[1]))))
+    kept = _take(
+        usable, BOUNDS["links"], lambda each: (1, len(each[0]) + len(each[1])), lambda each: each[0] != "landing_page"
+    )
     if len(kept) < len(links):
         left_out["links"] = len(links) - len(kept)
-    return {name: url for name, url in links.items() if name in kept}
+    return dict(kept)
 
 
 def _changes(changes: Sequence[Mapping[str, JSON]], left_out: Counter[str]) -> list[JSON]:
     """The changes that fit: the confirmed ones, then the newest."""
-    bound, bounded = BOUNDS["changes"], [bound_texts(change, LONGEST_VALUE) for change in changes]
-    ranked = sorted(bounded, key=lambda each: (each["certainty"].upper() != "MATCH", -(each["start"] or 0)))
-    kept = _take(ranked, bound, lambda each: (len(each), sum(len(text) for text in each.values() if _is_text(text))))
-    if len(kept) == len(changes):
-        return bounded
-    left_out["changes"] = len(changes) - len(kept)
-    chosen = set(map(id, kept))
-    return [change for change in bounded if id(change) in chosen]
+    kept = _take(
+        [bound_texts(change, LONGEST_VALUE) for change in changes],
+        BOUNDS["changes"],
+        lambda each: (len(each), sum(len(text) for text in each.values() if _is_text(text))),
+        lambda each: (each["certainty"].upper() != "MATCH", -(each["start"] or 0)),
+    )
+    if len(kept) < len(changes):
+        left_out["changes"] = len(changes) - len(kept)
+    return kept
 
 
 def _assignment(assignment: Mapping[str, JSON], _left_out: Counter[str]) -> dict[str, JSON]:

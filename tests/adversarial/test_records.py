@@ -175,6 +175,49 @@ def test_the_worst_and_the_primary_alert_stay_where_long_texts_fill_the_record(c
     assert incident.counts == "300 alerts: 2 critical, 298 warning"
 
 
+FEW = {
+    "alerts": [{"id": f"few{each}", "status": "critical"} for each in range(20)],
+    "incidentTags": [{"id": f"few{each}", "value": "v"} for each in range(20)],
+    "links": {"landingPage": "https://example.com", **{f"few{each}": "https://example.com" for each in range(20)}},
+    "relatedChanges": [{"id": f"few{each}", "certainty": "MATCH", "summary": "s"} for each in range(20)],
+}
+LONG_VALUES = [f"{number}" + "v" * 2_990 for number in range(40)]
+MANY_LARGE = {
+    "alerts": [
+        {
+            "id": f"large{each}",
+            "status": "warning",
+            "description": "d" * 3_000,
+            "tags": [{"name": "host", "value": LONG_VALUES[:16]}],
+        }
+        for each in range(60)
+    ],
+    "incidentTags": [{"id": f"large{each}", "value": LONG_VALUES} for each in range(60)],
+    "links": {f"large{each}": "https://example.com/" + "x" * 2_900 for each in range(60)},
+    "relatedChanges": [{"id": f"large{each}", "summary": "s" * 3_000, "notes": "n" * 3_000} for each in range(60)],
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("large_first", [True, False])
+def test_whatever_is_large_replaces_nothing_that_is_useful_in_any_order(configuration, name, large_first):
+    """The worst alerts, the confirmed changes, the short tags and links, the landing page."""
+    parts = [MANY_LARGE[name], FEW[name]] if large_first else [FEW[name], MANY_LARGE[name]]
+    said = {**parts[0], **parts[1]} if name == "links" else [*parts[0], *parts[1]]
+    first, _ = planned(configuration, share({name: said}))
+    record = first.incident_state.record
+    kept = {
+        "alerts": lambda: [alert.id for alert in read_incident(record).alerts],
+        "incidentTags": lambda: [tag.id for tag in read_incident(record).tags],
+        "links": lambda: list(read_incident(record).links),
+        "relatedChanges": lambda: [change.id for change in read_incident(record).changes],
+    }[name]()
+    assert set(kept) >= {f"few{number}" for number in range(20)}
+    assert 0 < len([each for each in kept if each.startswith("large")]) < 60
+    assert name != "links" or "landing_page" in kept
+    assert "relay left out" in dumps(drawn(configuration, first).payload())
+
+
 def test_the_primary_alert_stays(configuration):
     """BigPanda's primary alert is the oldest of the worst, so it is not among the newest."""
     said = [alert | {"startedOn": int(NOW) - 5_000 + number} for number, alert in enumerate(alerts(3_000))]
