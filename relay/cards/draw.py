@@ -172,9 +172,10 @@ def entry_variables(entry: Entry, now: float, started: int | None = None) -> Map
     }
 
 
+_DELETED_LINE = "posted again: the previous message was deleted"
+_NOT_OURS_LINE = "posted again: relay can no longer edit the previous message, which is out of date"
 _FIXED_LINES = {
     NoticeKind.MAY_REPEAT: "may be a duplicate: Slack did not confirm the first post",
-    NoticeKind.REPOSTED: "posted again: the previous message was deleted",
     NoticeKind.NO_EDITS: "this workspace allows no more edits: changes appear in the thread",
 }
 """The other kinds are for relay alone."""
@@ -184,6 +185,8 @@ def _notice_line(notice: Notice, moment: Callable[[int], str]) -> str | None:
     match notice.kind:
         case NoticeKind.FOR_CARD | NoticeKind.FOR_THREAD:
             return without_marks(f"meant for {_rejecting_place(notice)} ({notice.reason.replace('_', ' ')})")
+        case NoticeKind.REPOSTED:
+            return _NOT_OURS_LINE if notice.reason == "message_not_ours" else _DELETED_LINE
         case NoticeKind.UNNAMED:
             return without_marks(notice.reason)
         case NoticeKind.STALE:

@@ -101,7 +101,8 @@ TABLE: Final = (
     Meaning("message_not_found", Effect.NOT_FOUND, "message_gone", "chat.update",
             "Nothing to do: somebody deleted the message, and relay posts the card again."),
     Meaning("cant_update_message", Effect.NOT_FOUND, "message_not_ours", "chat.update",
-            "Nothing to do: relay's app was installed again as another bot, and posts the card again."),
+            "Delete the old message: relay's app was installed again as another bot, so it cannot edit it and "
+            "posts the card again."),
     Meaning("cannot_reply_to_message", Effect.NOT_FOUND, "thread_gone", "chat.postMessage", _THREAD_GONE),
     Meaning("thread_not_found", Effect.NOT_FOUND, "thread_gone", "conversations.replies", _THREAD_GONE),
 

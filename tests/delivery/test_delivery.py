@@ -141,7 +141,7 @@ async def test_a_deleted_card_is_reposted_with_a_note_and_its_thread_continues_t
     await relay.share(metadata={"comment": {"comment": "still there"}})
     await relay.advance(60)
     [card] = roots(relay)
-    assert "posted again: " in relay.slack.text_of(card)
+    assert "posted again: the previous message was deleted" in relay.slack.text_of(card)
     assert not pings(card)
     [reply] = relay.slack.channel("all").thread(card.ts)
     assert "still there" in relay.slack.text_of(reply)

@@ -279,6 +279,18 @@ async def test_the_thread_reports_changes_when_edits_are_no_longer_allowed(relay
     assert len(relay.slack.calls_to(EDIT)) == 1
 
 
+async def test_a_card_of_the_app_as_it_was_installed_before_is_posted_again_and_does_not_look_deleted(relay):
+    await relay.share("one", status="warning", alerts=[ALERT])
+    await relay.advance(60)
+    relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("cant_update_message"), method=EDIT, times=1))
+    await relay.share("one", status="critical")
+    await relay.advance(60)
+    before, after = cards(relay, "one")
+    assert "posted again" not in relay.slack.text_of(before)
+    assert "posted again: relay can no longer edit the previous message" in relay.slack.text_of(after)
+    assert "deleted" not in relay.slack.text_of(after)
+
+
 async def test_the_sweep_finds_a_card_that_somebody_deleted(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)

@@ -181,6 +181,7 @@ def test_the_table_of_notices_lists_every_notice():
     notices = (
         MAY_REPEAT,
         REPOSTED,
+        replace(REPOSTED, reason="message_not_ours"),
         NO_EDITS,
         Notice(kind=NoticeKind.FOR_CARD, name="#payments", reason="channel_archived"),
         Notice(kind=NoticeKind.FOR_CARD, name="#payments", reason="blocks_invalid"),
