@@ -44,16 +44,24 @@ class InDoubtPolicy(StrEnum):
     HOLD = "hold"
 
 
-def option(default: T, key_type: KeyType[T], description: str, places: tuple[Place, ...] = CARD_PLACES) -> T:
-    """Declare a field of `Options` with its row."""
-    return field(default=default, metadata={"type": key_type, "places": places, "description": description})
+def option(
+    default: T,
+    key_type: KeyType[T],
+    description: str,
+    places: tuple[Place, ...] = CARD_PLACES,
+    *,
+    is_drawn: bool = False,
+) -> T:
+    """Declare a field of `Options` with its row. `is_drawn` says whether messages are rendered from its value."""
+    row = {"type": key_type, "places": places, "description": description}
+    return field(default=default, metadata={"row": row, "is_drawn": is_drawn})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The options of one card, fully resolved; durations are seconds."""
 
-    template: str = option(BUILT_IN_TEMPLATE, TEMPLATE, "the folder under `templates/`")
+    template: str = option(BUILT_IN_TEMPLATE, TEMPLATE, "the folder under `templates/`", is_drawn=True)
     thread: tuple[str, ...] = option(
         THREAD_NAMES,
         list_of(choice_of(*THREAD_NAMES, name="entry kinds")),
@@ -77,10 +85,13 @@ class Options:
         24 * _HOUR, DURATION, "an incident that reopens later than this gets a new card, with a link to the old one"
     )
     show_tags: tuple[str, ...] = option(
-        (), list_of(WORD), "the tags that a card shows first, all of them; others fill up to six"
+        (), list_of(WORD), "the tags that a card shows first, all of them; others fill up to six", is_drawn=True
     )
     runbook_tags: tuple[str, ...] = option(
-        ("run-book", "runbook", "runbook_url"), list_of(WORD), "the tags of an alert that hold the link to its run-book"
+        ("run-book", "runbook", "runbook_url"),
+        list_of(WORD),
+        "the tags of an alert that hold the link to its run-book",
+        is_drawn=True,
     )
     in_doubt: InDoubtPolicy = option(  # noqa: RUF009  it declares a field
         InDoubtPolicy.REPOST,
@@ -97,6 +108,7 @@ class Options:
         (),
         list_of(choice_of(*BUTTONS, name="buttons")),
         f"the buttons of the card, in this order: {', '.join(f'`{name}`' for name in BUTTONS)}",
+        is_drawn=True,
     )
     actors: tuple[str, ...] = option(
         (), list_of(USER_GROUP), "the user groups that may press the buttons; if empty, everyone in the channel"
@@ -115,16 +127,21 @@ class Options:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
+    @property
+    def drawn(self) -> tuple[Any, ...]:
+        """The values from which messages are rendered."""
+        return tuple(getattr(self, each.name) for each in fields(self) if each.metadata["is_drawn"])
+
     @classmethod
     def from_json(cls, stored: Mapping[str, JSON]) -> Self:
         """Undo `as_json`. Options that this version of relay does not know are ignored."""
-        types: dict[str, KeyType[Any]] = {each.name: each.metadata["type"] for each in fields(cls)}
+        types: dict[str, KeyType[Any]] = {each.name: each.metadata["row"]["type"] for each in fields(cls)}
         return cls(**{name: types[name].from_json(value) for name, value in stored.items() if name in types})
 
 
 def option_keys(options: type[Options]) -> dict[str, Key[Any]]:
     """The rows of a class of options, by name."""
-    return {each.name: Key(name=each.name, default=each.default, **each.metadata) for each in fields(options)}
+    return {each.name: Key(name=each.name, default=each.default, **each.metadata["row"]) for each in fields(options)}
 
 
 OPTION_KEYS: Final = option_keys(Options)

@@ -140,10 +140,9 @@ def _pings(simulation: Simulation) -> Counter[str]:
 
 def _inputs(simulated: SimulatedCard) -> tuple[object, ...]:
     """Everything of which a card and its thread are rendered, beside the incident."""
-    card, options = simulated.card, simulated.card.options
-    look = (options.template, options.show_tags, options.runbook_tags, options.actions)
+    card = simulated.card
     thread = [(sent.at, sent.entries, sent.pings, sent.broadcast) for sent in simulated.replies]
-    return look, card.route, card.notices, card.pinged, card.previous, thread
+    return card.options.drawn, card.route, card.notices, card.pinged, card.previous, thread
 
 
 def _fingerprint(sent: SentMessage | None) -> str:
