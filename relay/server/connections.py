@@ -55,8 +55,7 @@ class Connections:
 
     Those on which a valid key was seen and those without one stand in two lines. A new connection too many costs the
     longer line its first, so that neither kind can take more than half of the places from the other. A connection whose
-    body has arrived stands in no line until it is answered. One whose request has no body stays in its line: relay
-    answers it at once, so that most of what it waits for is a sender who reads no response.
+    request is complete stands in no line until relay begins to answer: then relay waits for it to read the response.
     """
 
     def __init__(self, limits: ConnectionLimits, observer: ProblemObserver) -> None:
@@ -88,19 +87,23 @@ class Connections:
                 self._waiting[True][connection] = None
 
     def received(self, connection: RequestHandler) -> None:
-        """Note that a body is complete: until it is answered, the connection waits for relay, and not relay for it.
+        """Note that a request is complete: now the connection waits for relay, and not relay for it.
 
         The time limit of the request goes on.
         """
         for line in self._waiting.values():
             line.pop(connection, None)
 
-    def answered(self, connection: RequestHandler) -> None:
-        """Note that a response was sent: relay waits for the next request."""
+    def responding(self, connection: RequestHandler) -> None:
+        """Note that a response is ready: relay waits until it is read. The time limit of the request goes on."""
         if state := self._open.get(connection):
             self.received(connection)
             self._waiting[state.has_key][connection] = None
-            self._limit(connection, self.limits.idle, None)
+
+    def answered(self, connection: RequestHandler) -> None:
+        """Note that a response was sent: relay waits for the next request."""
+        self.responding(connection)
+        self._limit(connection, self.limits.idle, None)
 
     def closed(self, connection: RequestHandler) -> None:
         """Forget a connection that has ended."""

@@ -87,6 +87,8 @@ class _Connection(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Handle one request, until its response is sent."""
         self._open.requested(self)
+        if request.content.is_eof():
+            self._open.received(self)
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
@@ -172,6 +174,7 @@ class _Connection(RequestHandler):
         """Send a response; convert one that aiohttp made without calling the application."""
         if isinstance(resp, web.HTTPClientError):
             resp = self._observed_response(from_aiohttp(resp))
+        self._open.responding(self)
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **more: Any) -> None:

@@ -188,6 +188,41 @@ async def test_a_share_that_is_being_stored_is_answered_however_many_connect():
         assert await peer.status() == 202
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/metrics"])
+async def test_a_request_without_a_body_is_answered_however_many_connect(path, monkeypatch):
+    async with serving(limits=ConnectionLimits(most=3)) as server:
+        entered, answer = asyncio.Event(), asyncio.Event()
+        for name in ("readiness", "metrics"):
+            usual = getattr(server.backend, name)
+
+            async def wait(usual=usual):
+                entered.set()
+                await answer.wait()
+                return await usual()
+
+            monkeypatch.setattr(server.backend, name, wait)
+        peer = await server.connect()
+        peer.writer.write(f"GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n".encode())
+        await entered.wait()
+        for _ in range(20):
+            await server.connect()
+        await until(lambda: server.problems["too_many_connections"] >= 18)
+        answer.set()
+        assert await peer.status() == 200
+
+
+async def test_those_who_read_no_response_make_room():
+    async with serving(limits=ConnectionLimits(most=8)) as server:
+        server.backend.exposition = b"x" * 8_000_000
+        for _ in range(8):
+            client = await server.connect()
+            client.writer.transport.pause_reading()
+            client.writer.write(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n")
+        for _ in range(8):
+            assert await server.share() == 202
+    assert server.problems["too_many_connections"] >= 8
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nX-A: b\r\n"])
 async def test_a_head_that_does_not_arrive_ends_the_connection(sent):
     async with serving(limits=ConnectionLimits(head=0.1)) as server:
