@@ -210,13 +210,14 @@ def _readable(value: str) -> str:
 
 
 def _hide(secrets: Sequence[str]) -> Middleware:
-    """Make a middleware that replaces secrets in the body of every response."""
+    """Make a middleware that replaces secrets in every response, except in modals for Slack: they are relay's own text."""
     hide = hiding(secrets)
 
     @web.middleware
     async def without_secrets(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
-        if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        for_slack = request.path.startswith("/slack/") and response.status < HTTPStatus.BAD_REQUEST
+        if isinstance(response, web.Response) and isinstance(response.body, bytes) and not for_slack:
             response.body = hide_in_values(hide, response.body.decode()).encode()
         return response
 
