@@ -210,7 +210,7 @@ def _readable(value: str) -> str:
 
 
 def _hide(secrets: Sequence[str]) -> Middleware:
-    """Make a middleware that replaces secrets in every response, except in modals for Slack: they are relay's own text."""
+    """Make a middleware that replaces secrets in responses, except in modals for Slack, which are relay's own text."""
     hide = hiding(secrets)
 
     @web.middleware
