@@ -31,6 +31,8 @@ def backtest(  # noqa: PLR0913  each is an option of its own
 ) -> None:
     """Replay recorded shares through a candidate routes.yaml, and show the differences.
 
+    Example: `relay backtest --routes new.yaml`.
+
     Compares it with the live configuration: which incidents would be lost, go to other channels, ping others or read
     differently. Only reads the database (RELAY_DATABASE_URL), beside a running relay. Nothing is sent.
     """

@@ -17,6 +17,8 @@ def backup(
 ) -> None:
     """Copy the database into FILE while relay runs.
 
+    Example: `relay backup /backups/relay.db --overwrite`.
+
     The copy is a consistent snapshot. It is checked, and appears as FILE only when it is complete. Set
     RELAY_DATABASE_URL as for `relay serve`. To restore: stop relay, replace the database with the copy, remove the
     `-wal` and `-shm` files beside it, start relay.

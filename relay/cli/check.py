@@ -22,6 +22,8 @@ def check_configuration(
 ) -> None:
     """Check routes.yaml and the templates.
 
+    Example: `relay check --strict --routes config/routes.yaml`.
+
     Each error is one line, `file:line:column: message`. A warning is something that works, but looks wrong. Exits with
     0 if there are no errors, with 1 if there are, with 2 if routes.yaml cannot be read.
     """

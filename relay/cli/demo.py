@@ -21,6 +21,8 @@ def demo(
 ) -> None:
     """Show what relay does: a night of incidents, in a simulated Slack.
 
+    Example: `relay demo --once`.
+
     Open the page that the command prints. Relay uses a temporary database, and nothing leaves this machine. Ctrl-C
     ends the demo.
     """

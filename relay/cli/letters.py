@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from relay.tools.letters import LetterId, RetryResult
     from relay.tools.message_text import ChannelNames
 
-letters = typer.Typer(help="What was not delivered (dead letters, quarantined bodies): list, show, retry, discard.")
+letters = typer.Typer()
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Letters: 7 is a dead letter, q7 a quarantined body.")]
 
 
 @letters.callback(invoke_without_command=True)
 def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """List the open dead letters, and the quarantined bodies.
+    """List, show, retry and discard what was not delivered: dead letters, and quarantined bodies.
+
+    Example: `relay letters --json`. Without a command, it lists them.
 
     A dead letter is a card or reply that Slack rejected for good; meanwhile the incident is on the fallback channel.
     relay retries it when the channel works again, and closes it when nobody needs it any more. A quarantined body is a

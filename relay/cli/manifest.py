@@ -22,6 +22,8 @@ def manifest(
 ) -> None:
     """Print the manifest of relay's Slack app, with exactly the scopes that relay uses.
 
+    Example: `relay manifest --url https://relay.example.com --replies`.
+
     Paste it at api.slack.com/apps (Create New App, From a manifest), install the app in the workspace, and put its bot
     token (xoxb-...) into SLACK_BOT_TOKEN. Only buttons and replies need an address or Socket Mode.
     """

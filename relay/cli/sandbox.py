@@ -46,6 +46,8 @@ def sandbox(
 ) -> None:
     """Run a simulated Slack and BigPanda on this machine, to try a configuration.
 
+    Example: `relay sandbox --channel noc --channel payments`.
+
     They keep everything in memory and send nothing anywhere. Give relay the settings that the command prints, name the
     channels in routes.yaml, and watch them on the page. Clicks and replies on the page reach relay over Socket Mode
     (SLACK_APP_TOKEN), or over HTTP with --relay and SLACK_SIGNING_SECRET. With --relay, the simulated BigPanda knows

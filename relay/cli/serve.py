@@ -20,9 +20,11 @@ GC_THRESHOLD = 10_000
 def serve() -> None:
     """Run the server: receive BigPanda's shares, and keep Slack's cards up to date.
 
+    Example: `RELAY_WEBHOOK_KEYS=a-long-random-key SLACK_BOT_TOKEN_FILE=/run/secrets/token relay serve`.
+
     Settings come from the environment. SLACK_BOT_TOKEN and RELAY_WEBHOOK_KEYS are required. Each secret X can also be
     given as X_FILE, the path of a file that contains it. On SIGTERM relay finishes what it is doing and stops; on
-    SIGHUP it reads routes and templates again.
+    SIGHUP it reads routes and templates again. Exits with 2 if it cannot start.
     """
     settings = read_settings().for_serving()
     with nonblocking_stderr(logging.report_lost_lines):

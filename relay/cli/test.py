@@ -22,6 +22,8 @@ def run_tests(
 ) -> None:
     """Run your own tests of your routes and templates.
 
+    Example: `relay test --coverage --junit result.xml`.
+
     A test has a sequence of shares and the expected result: routes, channels, the text of the card and its thread, and
     the pings. Exits with 0 if all tests pass, with 1 if one fails, with 2 if a file has an error.
     """

@@ -20,6 +20,8 @@ def workspace(
 ) -> None:
     """Show the Slack workspace and bot that the database belongs to: those of the first token that relay used.
 
+    Example: `relay workspace --accept`.
+
     With the token of another workspace or bot, relay sends nothing: it would find none of its cards, and post alerts
     where nobody expects them. If the change is meant, run this with --accept: the database then belongs to the next
     workspace that relay reaches. A running relay notices within half a minute.

@@ -13,10 +13,12 @@ import types
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import structlog
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from relay import __version__
@@ -320,3 +322,17 @@ def test_a_process_that_cannot_start_says_why_and_exits_with_2(tmp_path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("relay: To serve, relay needs SLACK_BOT_TOKEN")
+
+
+def commands(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command that is not hidden, with the groups' own."""
+    for name, command in group.commands.items():
+        if not command.hidden:
+            yield prefix + name, command
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+
+
+def test_the_help_of_every_command_has_an_example_that_begins_with_the_command():
+    for name, command in commands(get_command(app)):
+        assert re.search(rf"Examples?: `([A-Z_]+=\S+ )*relay {name}\b", command.help or ""), name

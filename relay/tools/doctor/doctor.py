@@ -80,7 +80,8 @@ def _settings(settings: Settings) -> list[Finding]:
 
 def _unknown(name: str, near: str) -> Finding:
     remedy = f"Rename it to {near}, or remove it." if near else "Remove it; docs/reference.md lists the settings."
-    return warning("settings", f"{name} is set, but no setting has this name{did_you_mean(near)}.", remedy)
+    message = f"{name} is set, but no setting has this name{did_you_mean(near) or '.'}"
+    return warning("settings", message, remedy)
 
 
 def _listen(settings: Settings) -> Finding:
