@@ -104,6 +104,18 @@ class _Connection(RequestHandler):
             self._continue_parsing()
         self._unparsed += data
 
+    def eof_received(self) -> bool:  # type: ignore[override]  asyncio wants a bool; aiohttp returns None
+        """Go on with a complete request although its client sends no more: it may still read the response.
+
+        https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+        """
+        super().eof_received()
+        is_complete = self._last_body.is_eof() and not self._unparsed
+        answers = is_complete and self._request_count > 0 and self._waiter is None  # who waits, waits for a request
+        if answers:
+            self.close()  # once the response is sent
+        return answers
+
     def _continue_parsing(self) -> None:
         if self._next_piece is None:
             self._next_piece = self._loop.call_soon(self._parse_next_piece)

@@ -332,6 +332,26 @@ async def test_a_client_that_closes_its_side_at_once_gets_its_answer(rest):
         assert await peer.status() == 202
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"), [(request(share()), 202), (b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n", 200)]
+)
+async def test_a_small_request_is_answered_although_nothing_follows_it(sent, status):
+    async with serving() as server:
+        peer = await server.connect()
+        peer.writer.write(sent)
+        peer.writer.write_eof()
+        assert await peer.status() == status
+        await peer.reader.read()  # until relay closes
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_body_gets_no_answer():
+    async with serving() as server:
+        peer = await server.connect()
+        peer.writer.write(head(100) + b"{")
+        peer.writer.write_eof()
+        assert await peer.reader.read() == b""
+
+
 # --- large bodies ---
 
 
