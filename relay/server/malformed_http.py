@@ -104,7 +104,7 @@ class _Connection(RequestHandler):
             self._continue_parsing()
         self._unparsed += data
 
-    def eof_received(self) -> bool:  # type: ignore[override]  asyncio wants a bool; aiohttp returns None
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio wants a bool; aiohttp returns None
         """Go on with a complete request although its client sends no more: it may still read the response.
 
         https://www.rfc-editor.org/rfc/rfc9112#section-9.6
