@@ -315,13 +315,11 @@ class ChannelState(StrEnum):
     state      meaning
     new        relay has not looked it up yet
     open       it accepts messages
-    paused     it accepts none until `retry_at`
     rejected   it accepts none until somebody acts; relay looks again at `retry_at`
     """
 
     NEW = "new"
     OPEN = "open"
-    PAUSED = "paused"
     REJECTED = "rejected"
 
 

@@ -11,7 +11,7 @@ from relay.slack.responses import FoundMessage, cursor_of, messages_of
 MAX_PAGES = 25
 """The most pages of one reading: 5,000 messages."""
 
-MAX_CLOCK_SKEW = 3600.0
+MAX_SLACK_SKEW = 3600.0
 """Seconds by which relay's clock may differ from Slack's, where a reading is checked for how far back it reaches."""
 
 
@@ -24,7 +24,7 @@ class MessageHistory:
 
     def covers(self, moment: float) -> bool:
         """Whether a message of that moment (Unix seconds) would be among these."""
-        return self.complete or any(float(message.ts) < moment - MAX_CLOCK_SKEW for message in self.messages)
+        return self.complete or any(float(message.ts) < moment - MAX_SLACK_SKEW for message in self.messages)
 
 
 async def read_channel(slack: SlackGateway, channel: str, oldest: str) -> SlackOutcome | MessageHistory:

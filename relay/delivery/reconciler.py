@@ -20,7 +20,7 @@ from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
 from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
-from relay.delivery.history import MAX_CLOCK_SKEW, MessageHistory, read_channel, read_thread
+from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
@@ -171,15 +171,8 @@ class Reconciler:
         now, duplicates = self._shared.clock.now(), list[MarkedMessage]()
 
         def decide(context: CardContext) -> CardUpdate:
-            duplicates.clear()
-            if target.attempt.kind != ROOT:
-                duplicates.extend(pick_duplicates(found)[1])
-                return CardUpdate()
-            if target.attempt.generation != context.card.generation:
-                duplicates.extend(found)  # the card was reposted since: none of these is it
-                return CardUpdate()
-            update, others = recovery.merge_duplicates(context, target.attempt, found, now)
-            duplicates.extend(others)
+            nonlocal duplicates
+            update, duplicates = _recheck(context, target, found, now)
             return update
 
         if found:
@@ -223,7 +216,7 @@ class Reconciler:
 def _surely_older(target: SearchTarget, context: CardContext) -> str:
     """Return the newest ts that is surely older than the message in doubt, by Slack's clock and not by relay's."""
     if target.attempt.state is AttemptState.DROPPED:
-        return f"{target.attempt.started_at - MAX_CLOCK_SKEW:.6f}"  # the card is a newer message by now
+        return f"{target.attempt.started_at - MAX_SLACK_SKEW:.6f}"  # the card is a newer message by now
     known = target.attempt.data.get("after") if target.attempt.kind == ROOT else context.card.ts
     return known or "0"
 
@@ -231,6 +224,18 @@ def _surely_older(target: SearchTarget, context: CardContext) -> str:
 def _marked(message: FoundMessage, target: SearchTarget) -> MarkedMessage:
     in_channel = message.thread_ts in {"", message.ts}
     return MarkedMessage(ts=message.ts, replies=message.replies, stray=target.attempt.kind != ROOT and in_channel)
+
+
+def _recheck(
+    context: CardContext, target: SearchTarget, found: list[MarkedMessage], now: float
+) -> tuple[CardUpdate, list[MarkedMessage]]:
+    """Decide which of these messages is kept; return also those to delete."""
+    if target.attempt.kind != ROOT:
+        return CardUpdate(), list(pick_duplicates(found)[1])
+    if target.attempt.generation != context.card.generation:
+        return CardUpdate(), found  # the card was reposted since: none of these is it
+    update, duplicates = recovery.merge_duplicates(context, target.attempt, found, now)
+    return update, list(duplicates)
 
 
 def _not_searched(

@@ -28,7 +28,7 @@ from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Rejected
 from relay.slack.responses import Identity
-from relay.slack.workspace import rejection, workspace_of
+from relay.slack.workspace import token_rejection, workspace_of
 from relay.store.store import Store
 from relay.store.types import Lease
 
@@ -162,7 +162,7 @@ class DeliveryService:
     async def _check_identity(self, identity: Identity) -> Rejected | None:
         """Return why relay must not use this token; None if it may. The first token binds the database."""
         found = workspace_of(identity)
-        return rejection(await self._store.bind_workspace(found), found)
+        return token_rejection(await self._store.bind_workspace(found), found)
 
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook

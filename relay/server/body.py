@@ -99,18 +99,29 @@ class BodyReader:
     async def _decompress(self, body: bytes, reservation: Reservation) -> bytes:
         """Decompress what stays small at once, and the rest in a thread: ten kilobytes can become ten megabytes."""
         if not reservation.size:
-            try:
-                decompressed = decompress(body, min(SMALL_BODY, self._limit))
-            except Problem:
-                await reservation.take(self._limit)
-            else:
-                return body if decompressed is None else decompressed
-        decompressed = await asyncio.to_thread(decompress, body, self._limit)
-        return body if decompressed is None else decompressed
+            with suppress(DecompressedTooLarge):
+                return _or_raw(body, decompress(body, min(SMALL_BODY, self._limit)))
+            await reservation.take(self._limit)
+        try:
+            return _or_raw(body, await asyncio.to_thread(decompress, body, self._limit))
+        except DecompressedTooLarge:
+            raise too_large(self._limit) from None
+
+
+class DecompressedTooLarge(Exception):
+    """Decompressed, the body has more bytes than it may have."""
+
+
+def _or_raw(body: bytes, decompressed: bytes | None) -> bytes:
+    """The body as it is where it is not compressed, whatever its header says."""
+    return body if decompressed is None else decompressed
 
 
 def decompress(data: bytes, limit: int) -> bytes | None:
-    """Decompress gzip, zlib or raw deflate; None if it is none of them. Raises Problem (413) above `limit` bytes."""
+    """Decompress gzip, zlib or raw deflate; None if it is none of them.
+
+    Raises `DecompressedTooLarge` above `limit` bytes.
+    """
     for window in _WINDOWS:
         with suppress(zlib.error):
             if (decompressed := _members(data, limit, window)) is not None:
@@ -125,7 +136,7 @@ def _members(data: bytes, limit: int, window: int) -> bytes | None:
         stream = zlib.decompressobj(wbits=window)
         decompressed += stream.decompress(data, limit + 1 - len(decompressed))
         if len(decompressed) > limit:
-            raise too_large(limit)
+            raise DecompressedTooLarge
         rest = stream.unused_data.lstrip(b"\0") if data.startswith(_GZIP) else stream.unused_data
         if not stream.eof or (rest and not (data.startswith(_GZIP) and rest.startswith(_GZIP))):
             return None

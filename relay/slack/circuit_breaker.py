@@ -75,8 +75,8 @@ class CircuitBreaker:
         """Whether this call must not be made now."""
         return self.is_open and self._probing and method is not Method.AUTH_TEST
 
-    def is_by_another_bot(self, answer: SlackOutcome) -> bool:
-        """Whether a message was posted by another bot than relay's. Then the next probe is due at once."""
+    def probe_if_by_another_bot(self, answer: SlackOutcome) -> bool:
+        """Make the next probe due at once if another bot than relay's has posted the message; return whether it has."""
         message = object_field(answer.body, "message") if isinstance(answer, Delivered) else {}
         bot_id = text_field(message, "bot_id")
         if self.identity is None or not bot_id or bot_id == self.identity.bot_id:

@@ -78,7 +78,7 @@ class SlackGateway(SlackClient):
         clock = asyncio.get_running_loop().time
         started = clock()
         outcome = await super()._call(method, arguments, how)
-        if self.breaker.is_by_another_bot(outcome):
+        if self.breaker.probe_if_by_another_bot(outcome):
             outcome = Ambiguous(reason="another_bot")
         self._observer(method, outcome, clock() - started)
         log.debug("slack_called", method=method.value, outcome=outcome.outcome, reason=outcome.reason)

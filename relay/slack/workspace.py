@@ -20,7 +20,7 @@ class SlackWorkspace:
 
 
 MISMATCHES = frozenset({"another_workspace", "another_bot"})
-"""The reasons of `rejection`."""
+"""The reasons of `token_rejection`."""
 
 
 def workspace_of(identity: Identity) -> SlackWorkspace:
@@ -28,7 +28,7 @@ def workspace_of(identity: Identity) -> SlackWorkspace:
     return SlackWorkspace(team_id=identity.team_id, team=identity.team, bot_id=identity.bot_id)
 
 
-def rejection(bound: SlackWorkspace, found: SlackWorkspace) -> Rejected | None:
+def token_rejection(bound: SlackWorkspace, found: SlackWorkspace) -> Rejected | None:
     """Return what is wrong with a token, given the workspace that the database belongs to; None if nothing is."""
     if bound.team_id != found.team_id:
         reason, what = "another_workspace", f"workspace {_named(found)}, but this database belongs to {_named(bound)}"

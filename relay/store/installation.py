@@ -3,6 +3,8 @@
 One row. Relay never changes the workspace by itself: the cards in the database are messages of that bot.
 """
 
+import secrets
+
 from sqlalchemy import Connection, select, update
 
 from relay.slack.workspace import SlackWorkspace
@@ -20,10 +22,8 @@ def marker_secret(connection: Connection, fresh: str) -> str:
 
 
 def bind_workspace(connection: Connection, workspace: SlackWorkspace) -> SlackWorkspace:
-    """Return the workspace that the database belongs to; `workspace` becomes it if there is none yet.
-
-    Call `marker_secret` once before.
-    """
+    """Return the workspace that the database belongs to; `workspace` becomes it if there is none yet."""
+    marker_secret(connection, secrets.token_hex(32))  # the row may not exist yet
     free = _installation.c.team_id.is_(None)
     values = {"team_id": workspace.team_id, "team": workspace.team, "bot_id": workspace.bot_id}
     connection.execute(update(_installation).where(free).values(**values))

@@ -173,7 +173,7 @@ async def test_if_nothing_is_due_it_says_when_work_will_be(store):
     assert (await start(store, now=NOW + 10)).card.channel == "b"
 
 
-@pytest.mark.parametrize("state", [ChannelState.NEW, ChannelState.PAUSED, ChannelState.REJECTED])
+@pytest.mark.parametrize("state", [ChannelState.NEW, ChannelState.REJECTED])
 async def test_a_channel_with_due_work_that_is_not_open_is_stalled(store, state):
     [card] = await save(store, posted(a_card(post=due(), edit=due())))
     channel = await store.update_channel(Channel(ref="#noc", slack_id="C1", state=state, reason="is_archived"))

@@ -29,7 +29,7 @@ async def test_an_added_channel_is_known_but_not_open(store):
 
 async def test_what_slack_says_about_a_channel_is_saved(store):
     channel = Channel(
-        ref="#a", slack_id="C1", state=ChannelState.PAUSED, facts={"is_private": True}, reason="rate", retry_at=NOW
+        ref="#a", slack_id="C1", state=ChannelState.REJECTED, facts={"is_private": True}, reason="rate", retry_at=NOW
     )
     assert await store.update_channel(channel) == channel
     assert await store.channels() == (channel,)

@@ -78,7 +78,7 @@ class TemplateRun:
         Raises:
             ValueTooLarge: it has too many entries or levels, or is a number with too many digits.
         """
-        if isinstance(value, str):  # almost every value
+        if isinstance(value, str):  # almost every value; whatever made it has bounded and charged its length
             return value
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             raise ValueTooLarge("a number with too many digits")

@@ -149,6 +149,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         """Call what a template calls. Relay's tags are called directly; methods of texts are charged or replaced."""
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, TagExtension):
+            # Jinja's code adds its own variables (`_loop_vars`, `_block_vars`), which only `Context.call` accepts.
             return obj(*args, **{name: value for name, value in kwargs.items() if name == "caller"})
         run = current_run()
         run.made((args, kwargs))  # a macro can keep them

@@ -20,7 +20,7 @@ from relay.slack.responses import (
     user_groups_of,
     user_of,
 )
-from relay.slack.workspace import SlackWorkspace, rejection, workspace_of
+from relay.slack.workspace import SlackWorkspace, token_rejection, workspace_of
 from relay.tools.doctor import references
 from relay.tools.doctor.references import ChannelUse
 from relay.tools.doctor.report import Finding, error, join_names, note, ok, warning
@@ -67,7 +67,7 @@ class SlackChecks:
         identity = identity_of(answer)
         self._scopes = identity.scopes
         findings = [ok("Slack token", f"it is valid, for {identity.team or identity.team_id} ({identity.url}).")]
-        if self._bound and (rejected := rejection(self._bound, workspace_of(identity))):
+        if self._bound and (rejected := token_rejection(self._bound, workspace_of(identity))):
             reason = rejected.reason.replace("_", " ")
             findings.append(
                 error("Slack workspace", f"the token is for {reason}: relay sends nothing.", rejected.remedy)

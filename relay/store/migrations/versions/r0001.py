@@ -15,7 +15,7 @@ CREATE TABLE channel (
     ref TEXT NOT NULL, slack_id TEXT, canonical_ref TEXT, facts TEXT NOT NULL, state TEXT NOT NULL,
     reason TEXT NOT NULL, retry_at {double},
     CONSTRAINT pk_channel PRIMARY KEY (ref),
-    CONSTRAINT ck_channel_state CHECK (state IN ('new', 'open', 'paused', 'rejected')),
+    CONSTRAINT ck_channel_state CHECK (state IN ('new', 'open', 'rejected')),
     CONSTRAINT ck_channel_open_has_slack_id CHECK (state <> 'open' OR slack_id IS NOT NULL),
     CONSTRAINT ck_channel_canonical_ref_is_another CHECK (canonical_ref IS NULL OR canonical_ref <> ref),
     CONSTRAINT fk_channel_canonical_ref FOREIGN KEY(canonical_ref) REFERENCES channel (ref)
