@@ -20,30 +20,40 @@ BATCH_SIZE = 500
 _incident, _card, _share = schema.incident, schema.card, schema.share
 
 
+_NEWEST_FIRST = (_incident.c.last_share_at.desc(), _incident.c.id.desc())
+
+
 def incident_batch(
     connection: Connection, wanted: IncidentFilter, after: ListPosition | None = None, most: int = BATCH_SIZE
 ) -> IncidentBatch:
-    """Read the next incidents of the list, those after a position; `most` bounds how many are looked at."""
-    rows = connection.execute(_query(wanted, after, most)).mappings().all()
+    """Read the next incidents of the list, those after a position; at most so many are looked at, wanted or not."""
+    window = _window(after, most)
+    rows = connection.execute(_wanted(wanted, window)).mappings().all()
     words = [dumps(word)[1:-1].casefold() for word in wanted.words]
     found = [row for row in rows if all(word in row["record"].casefold() for word in words)]
     cards: defaultdict[str, list[Card]] = defaultdict(list)
     for card in load_current_cards(connection, [row["id"] for row in found]):
         cards[card.incident].append(card)
+    last = connection.execute(window.offset(most - 1).limit(1)).one_or_none()
     return IncidentBatch(
         incidents=tuple(ListedIncident(state=to_incident_state(row), cards=tuple(cards[row["id"]])) for row in found),
-        after=ListPosition(rows[-1]["last_share_at"], rows[-1]["id"]) if len(rows) == most else None,
+        after=None if last is None else ListPosition(last.last_share_at, last.id),
     )
 
 
-def _query(wanted: IncidentFilter, after: ListPosition | None, most: int) -> Select[Any]:
-    query = select(_incident).order_by(_incident.c.last_share_at.desc(), _incident.c.id.desc()).limit(most)
-    if after is not None:
-        same_time = and_(_incident.c.last_share_at == after.last_share_at, _incident.c.id < after.incident)
-        query = query.where(
-            _incident.c.last_share_at <= after.last_share_at,  # this one uses the index
-            or_(_incident.c.last_share_at < after.last_share_at, same_time),
-        )
+def _window(after: ListPosition | None, most: int) -> Select[Any]:
+    query = select(_incident.c.id, _incident.c.last_share_at).order_by(*_NEWEST_FIRST).limit(most)
+    if after is None:
+        return query
+    same_time = and_(_incident.c.last_share_at == after.last_share_at, _incident.c.id < after.incident)
+    return query.where(
+        _incident.c.last_share_at <= after.last_share_at,  # this one uses the index
+        or_(_incident.c.last_share_at < after.last_share_at, same_time),
+    )
+
+
+def _wanted(wanted: IncidentFilter, window: Select[Any]) -> Select[Any]:
+    query = select(_incident).where(_incident.c.id.in_(select(window.subquery().c.id))).order_by(*_NEWEST_FIRST)
     if wanted.open_only:
         query = query.where(_incident.c.ended_at.is_(None))
     cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != "superseded")

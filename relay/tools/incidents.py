@@ -26,7 +26,7 @@ PAGE_SIZE, MAX_PAGE_SIZE = 100, 500
 """How many incidents a page has, unless the query says otherwise, and at most."""
 
 MAX_SCANNED = 20 * BATCH_SIZE
-"""How many incidents are looked at for one page, so that a rare word costs no more than that."""
+"""How many incidents are looked at for one page, so that what is rare costs no more than that."""
 
 _OPTIONS = ("open", "channel", "route", "search", "limit", "after")
 _YES, _NO = ("1", "true", "yes", ""), ("0", "false", "no")
@@ -100,8 +100,9 @@ async def find_incidents(
     )
     found: list[ListedIncident] = []
     after, scanned = _position(query.after), 0
+    selects = bool(words or query.open_only or query.channel or query.route)
     while True:
-        most = BATCH_SIZE if words else int(min(BATCH_SIZE, query.limit - len(found)))
+        most = BATCH_SIZE if selects else int(min(BATCH_SIZE, query.limit - len(found)))
         batch = await store.incident_batch(wanted, after, most)
         matching = [each for each in batch.incidents if _has_words(each, words, labels)]
         rest = int(min(len(matching), query.limit - len(found)))
