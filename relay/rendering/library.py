@@ -17,7 +17,7 @@ from relay.rendering.context import without_marks
 from relay.rendering.engine.budget import start_run
 from relay.rendering.engine.failures import failure_of
 from relay.rendering.engine.sandbox import TemplateSandbox
-from relay.rendering.lint.checks import TemplateRole, file_faults, unused_files
+from relay.rendering.lint.checks import TemplateRole, file_faults, unused_files, without_faulty_tags
 from relay.rendering.request import TemplateFailure
 
 DEFAULT_FOLDER: Final = "incident"
@@ -87,6 +87,14 @@ class TemplateLibrary:
                 faults.append(Fault(file=name, message=message))
             faults += file_faults(self._environment, name, source, role=_ROLES.get(file), strict=strict)
         return tuple(sorted(faults))
+
+    def without_faulty_tags(self) -> dict[str, str]:
+        """Return the operator's files without the tags that have faults, to see what else is wrong with them."""
+        readable = {
+            name: without_faulty_tags(self._environment, name, source, role=_ROLES.get(name.rpartition("/")[2]))
+            for name, source in self._loader.own.items()
+        }
+        return {name: source for name, source in readable.items() if source is not None}
 
     def run(self, name: str, variables: Mapping[str, Any]) -> TemplateOutput:
         """Run a template; raises `TemplateFailed`. An unknown folder is treated as one without files."""

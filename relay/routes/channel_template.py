@@ -76,12 +76,21 @@ class ExpressionChannel:
         try:
             text = self.template.render(variables())
         except Exception as error:  # noqa: BLE001  no value may make an expression fail the whole share
-            return Unresolved(reason=self.missing.get(str(error), str(error)))
+            return Unresolved(reason=self.missing.get(str(error)) or _reason(error))
         return "#" + channel_name(text)
 
     def can_resolve_to(self, ref: str) -> bool:
         """Whether this may be the channel of a card with that ref."""
         return ref.startswith(self.prefix)
+
+
+def _reason(error: Exception) -> str:
+    """A sentence without Python's words."""
+    return str(error) if isinstance(error, _NoName) else "the expression cannot use the values of this incident"
+
+
+class _NoName(ValueError):
+    """A part of the name is missing."""
 
 
 RouteChannel = FixedChannel | ExpressionChannel
@@ -176,11 +185,11 @@ def _checked_part(value: Any) -> str:
     if isinstance(value, Undefined):
         str(value)  # which raises
     if value is None or callable(value) or isinstance(value, Mapping | list | tuple | set):
-        raise ValueError("a part of the name has no value")
+        raise _NoName("a part of the name has no value")
     text = str(value)
     if not channel_name(text):
         invalid = f"no character of {text[:NAME_LENGTH]!r} is allowed in a channel name"
-        raise ValueError(invalid if text.strip() else "a part of the name is empty")
+        raise _NoName(invalid if text.strip() else "a part of the name is empty")
     return text
 
 

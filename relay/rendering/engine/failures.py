@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final
 
 from jinja2 import Template, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import FilterArgumentError, SecurityError
 
 from relay.rendering.request import TemplateFailure
 
@@ -39,6 +40,15 @@ _SENTENCES: Final[Mapping[str, str]] = {
     r"access to attribute '(?P<name>\w+)' of .* is unsafe\.": '"{name}" is not available to templates',
     r".* is not safely callable": "the template calls something that is not available to templates",
     r"maximum recursion depth exceeded.*": "the template nests too deeply, or calls itself without end",
+    r"not enough arguments for format string": "the format has more % signs than values",
+    r"not all arguments converted during string formatting": "the format has fewer % signs than values",
+    r"(?P<sign>%\S+) format: .*": '"{sign}" in the format needs a number',
+    r"(?:unsupported format character|incomplete format).*": "after % write s, d or f; for a % sign write %%",
+    r"No (?P<kind>filter|test) named '(?P<name>\w+)'.*": 'unknown {kind} "{name}"',
+    r"(?:not enough|too many) values to unpack.*": "an item of the list has more or fewer parts than the loop names",
+    r"bad operand type for unary (?P<sign>.): '(?P<type_a>\S+)'": '"{sign}" does not work with {type_a}',
+    r"'(?P<type_a>\S+)' object is not subscriptable": "{type_a} has no parts",
+    r"could not convert string to float: .*|invalid literal for .*": "the text is not a number",
 }
 """What the message of an exception looks like -> what to say instead."""
 
@@ -81,7 +91,11 @@ def _sentence(error: Exception) -> str:
             words = found.groupdict()
             types = {name: _TYPES.get(words[name].rpartition(".")[2], "this value") for name in words if "type" in name}
             return sentence.format(**{**words, **types})
-    return text
+    if isinstance(error, SecurityError) or type(error).__module__.partition(".")[0] == "relay":
+        return text
+    if isinstance(error, FilterArgumentError):
+        return "a filter got arguments that it does not take"
+    return "a filter, method, test or operator got a value that it cannot use; check the types of its values"
 
 
 def _place(traceback: TracebackType | None) -> tuple[str, int]:

@@ -16,7 +16,7 @@ from relay.rendering.blocks.urls import address_begin, split_urls, valid_url
 from relay.rendering.context import AlertList, on_one_line, without_marks
 
 # https://docs.slack.dev/messaging/formatting-message-text#date-formatting
-_DATE_FORMATS: Final[Mapping[str, str]] = {
+DATE_FORMATS: Final[Mapping[str, str]] = {
     "": "{date_short_pretty} at {time}",
     "time": "{time}",
     "date": "{date_short_pretty}",
@@ -62,7 +62,7 @@ def code(value: Any) -> str:
 
 def slack_time(value: Any, form: str = "") -> str:
     """Show Unix seconds as a date in the reader's time zone: `"time"`, `"date"`, `"ago"`, or Slack's own pattern."""
-    pattern = _DATE_FORMATS.get(form, form)
+    pattern = DATE_FORMATS.get(form, form)
     at = _number(value)
     return "" if at is None or not marks.is_date(int(at), pattern) else marks.token(Date(int(at), pattern))
 

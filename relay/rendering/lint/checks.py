@@ -10,13 +10,16 @@ from jinja2.meta import TrackingCodeGenerator
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
-from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.context import VARIABLE_NAMES
 from relay.rendering.engine.positions import TokenLine, word_columns
 from relay.rendering.engine.sandbox import RuntimeCodeGenerator
-from relay.rendering.engine.tag_extension import TagExtension
-from relay.rendering.lint.syntax_errors import jinja_message, syntax_fault
-from relay.rendering.lint.value_types import attribute_lookups
+from relay.rendering.lint.constants import wrong_constants
+from relay.rendering.lint.foreign_markup import foreign_markup
+from relay.rendering.lint.foreign_syntax import FOREIGN_ATTRIBUTES, FOREIGN_NAMES, FOREIGN_PATHS
+from relay.rendering.lint.recovery import go_actions, recovered, without_tags_at
+from relay.rendering.lint.syntax_errors import jinja_message
+from relay.rendering.lint.value_types import TemplateType, attribute_lookups, compared_words
+from relay.rendering.lint.walk import places, tag_kind
 
 _ESCAPED: Final = "everything printed is already escaped for Slack, so leave it out"
 _INSTEAD: Final[Mapping[str, str]] = {
@@ -62,6 +65,7 @@ class _File:
 
     def __init__(self, environment: Environment, name: str, source: str) -> None:
         self.environment, self.name, self.source = environment, name, source
+        self.maybe_defined: frozenset[str] = frozenset()
         self.tree = environment.parse(source, name, name)
         self.columns = word_columns(environment, source)
 
@@ -90,19 +94,29 @@ def file_faults(
     `role` says what relay renders it to, so that its variables are known; None if only other files use it. An unknown
     name prints nothing and costs no message, so it is a warning, unless `strict`.
     """
-    try:
-        file = _File(environment, name, source)
-    except TemplateSyntaxError as error:
-        yield syntax_fault(name, source, error)
+    readable = recovered(environment, name, source)
+    yield from readable.faults
+    if readable.source is None:
         return
+    file = _File(environment, name, readable.source)
+    file.maybe_defined = readable.names
     rules = (
         _missing_templates(file),
         _unknown_attributes(file, warning=not strict),
         _hyphenated_tags(file, warning=not strict),
+        _impossible_words(file, warning=not strict),
         _missing_imports(file, warning=not strict),
         _never_shown(file),
         _beyond_a_paragraph(file) if role == "entry" else (),
+        _misplaced_tags(file) if role else (),
+        _wrong_constants(file, warning=not strict),
+        _foreign_markup(file),
+        (
+            Fault(file=name, line=at, column=column, message=advice, warning=True)
+            for at, column, advice in go_actions(file.source)
+        ),
         _unknown_filters_and_tests(file),
+        _repeated_blocks(file),
     )
     for rule in rules:
         yield from islice(rule, _MOST_FAULTS)
@@ -111,11 +125,20 @@ def file_faults(
     except TemplateSyntaxError as error:  # what Jinja rejects only in a tree that parses, as two blocks of one name
         yield file.fault(error.lineno, jinja_message(error.message or ""))
         return
-    except Exception as error:  # noqa: BLE001  Python's own compiler has limits too
-        yield file.fault(1, f"Python cannot compile this: {error}; it may be nested too deeply or too large")
+    except Exception:  # noqa: BLE001  Python's own compiler has limits too
+        yield file.fault(1, "this cannot be compiled; it may be nested too deeply or too large")
         return
     if role:
         yield from islice(_unknown_variables(file, _VARIABLES[role], warning=not strict), _MOST_FAULTS)
+
+
+def without_faulty_tags(environment: Environment, name: str, source: str, *, role: TemplateRole | None) -> str | None:
+    """Return a source without the tags that have faults, no line moved; None if it cannot be read."""
+    readable = recovered(environment, name, source).source
+    if readable is None:
+        return None
+    faults = file_faults(environment, name, readable, role=role)
+    return without_tags_at(readable, {(fault.line, fault.column) for fault in faults if not fault.warning})
 
 
 def unused_files(environment: Environment, sources: Mapping[str, str], rendered: Collection[str]) -> Iterator[Fault]:
@@ -161,24 +184,71 @@ def _stem(name: str) -> str:
 
 
 def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
-    for node, owner in attribute_lookups(file.tree):
-        if owner.lacks(node.attr):
-            near = _did_you_mean(node.attr, owner.names) or f"; it has {', '.join(sorted(owner.names))}"
-            message = f'{owner.title} has no "{node.attr}", so this prints nothing{near}'
-            yield file.fault(node.lineno, message, f".{node.attr}", warning=warning)
+    for node, name, owner in attribute_lookups(file.tree):
+        if owner.lacks(name):
+            message = f'{owner.title} has no "{name}", so this prints nothing{_instead_of_attribute(name, owner)}'
+            word = f".{name}" if isinstance(node, nodes.Getattr) else name
+            yield file.fault(node.lineno, message, word, warning=warning)
+
+
+def _instead_of_attribute(name: str, owner: TemplateType) -> str:
+    if path := FOREIGN_PATHS.get((owner.title, name)):
+        return f"; {path}"
+    meant = FOREIGN_ATTRIBUTES.get(name, "")
+    if meant in owner.names:
+        return f'; did you mean "{meant}"?'
+    return _did_you_mean(name, owner.names) or f"; it has {', '.join(sorted(owner.names))}"
+
+
+def _impossible_words(file: _File, *, warning: bool) -> Iterator[Fault]:
+    """Comparisons with a word that the value never is, such as a state in capitals."""
+    for node, value, words in compared_words(file.tree):
+        near = nearest(value, words)
+        hint = f'did you mean "{near}"?' if near else f"expected one of: {', '.join(sorted(words))}"
+        yield file.fault(node.lineno, f'this value is never "{value}"; {hint}', value, warning=warning)
 
 
 def _beyond_a_paragraph(file: _File) -> Iterator[Fault]:
     for node in file.tree.find_all(nodes.CallBlock):
-        called, arguments = node.call.node, node.call.args
-        if isinstance(called, nodes.ExtensionAttribute) and called.identifier == TagExtension.identifier:
-            tag = NodeKind[arguments[0].as_const()].value
-            if tag.name and not tag.in_entry:
-                message = (
-                    f"{{% {tag.name} %}} in a template of the thread; it makes one paragraph (text, quote, context), "
-                    "so use this tag only in card.j2"
-                )
-                yield file.fault(node.lineno, message, tag.name, warning=True)
+        kind = tag_kind(node)
+        if kind and kind.value.name and not kind.value.in_entry:
+            name = kind.value.name
+            message = (
+                f"{{% {name} %}} in a template of the thread; it makes one paragraph (text, quote, context), "
+                "so use this tag only in card.j2"
+            )
+            yield file.fault(node.lineno, message, name, warning=True)
+
+
+def _misplaced_tags(file: _File) -> Iterator[Fault]:
+    """Tags outside of those in which they belong; what a macro or another file may put there is not known."""
+    for place in places(file.tree):
+        kind = tag_kind(place.node)
+        if kind and kind.value.inside and not place.elsewhere:
+            around = [each.value.name for each in place.around if each.value.name]
+            if not around or around[-1] not in kind.value.inside:
+                tag, belongs = kind.value.name, " or ".join(f"{{% {each} %}}" for each in kind.value.inside)
+                yield file.fault(place.node.lineno, f"{{% {tag} %}} belongs inside {belongs}", tag, warning=True)
+
+
+def _wrong_constants(file: _File, *, warning: bool) -> Iterator[Fault]:
+    for line, word, message in wrong_constants(file.tree, file.environment):
+        yield file.fault(line, message, word, warning=warning)
+
+
+def _foreign_markup(file: _File) -> Iterator[Fault]:
+    for line, word, message in foreign_markup(file.tree, file.source):
+        yield file.fault(line, message, word, warning=True)
+
+
+def _repeated_blocks(file: _File) -> Iterator[Fault]:
+    """Report them, and give each a name of its own, so that Jinja compiles the rest."""
+    first: dict[str, int] = {}
+    for block in file.tree.find_all(nodes.Block):
+        if block.name in first:
+            yield file.fault(block.lineno, f"the block '{block.name}' is defined twice; rename one of them")
+            block.name = f"{block.name}_{len(first)}_"
+        first[block.name] = block.lineno
 
 
 def _missing_imports(file: _File, *, warning: bool) -> Iterator[Fault]:
@@ -274,7 +344,7 @@ def _hyphenated_tags(file: _File, *, warning: bool) -> Iterator[Fault]:
 
 
 def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) -> Iterator[Fault]:
-    defined = {*known, *file.environment.globals, *_defined(file.tree)}
+    defined = {*known, *file.environment.globals, *_defined(file.tree), *file.maybe_defined, "_"}
     names = _UndeclaredNames(file.environment)
     names.visit(file.tree)
     unknown = names.undeclared_identifiers - defined - {part for _, _, parts in _hyphens(file) for part in parts}
@@ -282,7 +352,8 @@ def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) ->
         if node.name in unknown:
             unknown.discard(node.name)
             near = _did_you_mean(node.name, known) or f"; there are {', '.join(sorted(known))}"
-            advice = f"; {_NO_VARIABLE[node.name]}" if node.name in _NO_VARIABLE else near
+            foreign = _NO_VARIABLE.get(node.name) or FOREIGN_NAMES.get(node.name)
+            advice = f"; {foreign}" if foreign else near
             message = f'unknown variable "{node.name}", so this prints nothing{advice}'
             yield file.fault(node.lineno, message, node.name, warning=warning)
 

@@ -12,13 +12,13 @@ from relay.model.nearest import nearest
 from relay.rendering.blocks.tags import BLOCK_TAGS
 
 _JINJA_PAIRS: Final = frozenset({"block", "call", "filter", "for", "if", "macro", "raw", "set", "with"})
-_PAIRS: Final = (_JINJA_PAIRS - {"raw"}) | {name for name, kind in BLOCK_TAGS.items() if kind.value.has_end}
-_TAGS: Final = _JINJA_PAIRS | {"extends", "from", "import", "include"} | BLOCK_TAGS.keys()
+PAIRS: Final = (_JINJA_PAIRS - {"raw"}) | {name for name, kind in BLOCK_TAGS.items() if kind.value.has_end}
+TAGS: Final = _JINJA_PAIRS | {"elif", "else", "extends", "from", "import", "include"} | BLOCK_TAGS.keys()
 
-_HIDDEN: Final = re.compile(r"\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\s*-?%\}|\Z)", re.DOTALL)
+HIDDEN: Final = re.compile(r"(?<!\{)\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\s*-?%\}|\Z)", re.DOTALL)
 _TAG: Final = re.compile(r"\{%[-+]?\s*(?P<name>\w+)(?P<rest>.*?)(?:%\}|\Z)", re.DOTALL)
-_INNERMOST: Final = re.compile(r"The innermost block that needs to be closed is '(\w+)'")
-_UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
+INNERMOST: Final = re.compile(r"The innermost block that needs to be closed is '(\w+)'")
+UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
 _UNEXPECTED: Final = re.compile(
     r"expected token '(?:end of print statement|end of statement block)', got '(.+)'", re.DOTALL
 )
@@ -57,13 +57,13 @@ class _Opened:
 def syntax_fault(file: str, source: str, error: TemplateSyntaxError) -> Fault:
     """Explain the error of a source that does not parse."""
     message = error.message or ""
-    innermost = _INNERMOST.search(message)
+    innermost = INNERMOST.search(message)
     opened = innermost and _last_open(source, innermost[1])
     if opened and message.startswith("Unexpected end"):
         text = f'"{opened.name}" is never closed; write {{% end{opened.name} %}}'
         return Fault(file=file, line=opened.line, column=opened.column, message=text)
     where = ""
-    if unknown := _UNKNOWN_TAG.match(message):
+    if unknown := UNKNOWN_TAG.match(message):
         where, message = re.escape(unknown[1]), _unknown_tag(unknown[1], opened)
     elif message == "unexpected '}'":
         where, message = _SINGLE_BRACE, "unexpected }; close {{ with }}, and a tag with %}"
@@ -92,22 +92,22 @@ def _unknown_tag(name: str, opened: _Opened | None) -> str:
     if name.startswith("end") and opened:
         still_open = f'"{opened.name}" from line {opened.line} is still open'
         return f'unexpected "{name}": {still_open}; write {{% end{opened.name} %}}'
-    if name.removeprefix("end") in _TAGS:
+    if name.removeprefix("end") in TAGS:
         return f'unexpected "{name}": nothing is open here that it closes'
-    near = nearest(name, sorted(_TAGS))
+    near = nearest(name, sorted(TAGS))
     return f'unknown tag "{name}"' + (f'; did you mean "{near}"?' if near else "")
 
 
 def _last_open(source: str, name: str) -> _Opened | None:
     """The last tag of this name that is open where the tags cease to match."""
-    visible = _HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), source)
+    visible = HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), source)
     stack: list[re.Match[str]] = []
     for tag in _TAG.finditer(visible):
         if tag["name"].startswith("end"):
             if not stack or tag["name"] != f"end{stack[-1]['name']}":
                 break
             stack.pop()
-        elif tag["name"] in _PAIRS and not (tag["name"] == "set" and "=" in tag["rest"]):
+        elif tag["name"] in PAIRS and not (tag["name"] == "set" and "=" in tag["rest"]):
             stack.append(tag)
     for tag in reversed(stack):
         if tag["name"] == name:

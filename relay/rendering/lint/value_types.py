@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from jinja2 import nodes
 
+from relay.model.entry_kinds import ENTRY_TEMPLATES
+from relay.model.incident import State
 from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM_NAMES, VARIABLE_NAMES
 
 
@@ -14,7 +17,7 @@ class TemplateType:
     """A type of value: its title in a sentence, and its names; without names, every name may exist.
 
     `inner` are the types of some names, `other` that of any other name, `item` that of a list's items. Beside its names
-    a value has the methods of its Python type, `python`.
+    a value has the methods of its Python type, `python`. With `words`, the value is always one of these.
     """
 
     title: str = ""
@@ -23,6 +26,7 @@ class TemplateType:
     other: "TemplateType | None" = None
     item: "TemplateType | None" = None
     python: type = dict
+    words: frozenset[str] = frozenset()
 
     def lacks(self, name: str) -> bool:
         """Whether it certainly has nothing of this name."""
@@ -31,7 +35,8 @@ class TemplateType:
 
 Scope = Mapping[str, TemplateType | None]
 
-_ALERT: Final = TemplateType(title="an alert", names=ALERT_NAMES)
+_STATE: Final = TemplateType(python=str, words=frozenset(State))
+_ALERT: Final = TemplateType(title="an alert", names=ALERT_NAMES, inner={"state": _STATE})
 _PERSON: Final = TemplateType(title="a person", names=frozenset({"name", "email", "id"}), python=str)
 _TAG: Final = TemplateType(title="a tag", names=frozenset({"id", "name", "label", "value", "values"}), python=str)
 _ALERT_LIST: Final = TemplateType(
@@ -46,6 +51,8 @@ _ALERTS: Final = TemplateType(
 )
 _INCIDENT: Final = {
     "alerts": _ALERTS,
+    "state": _STATE,
+    "severity": _STATE,
     "changes": TemplateType(item=TemplateType(title="a related change", names=CHANGE_NAMES)),
     "assignee": _PERSON,
     "assigner": _PERSON,
@@ -60,7 +67,15 @@ _VARIABLES: Final[Mapping[str, TemplateType]] = {
     "tags": TemplateType(title='"tags"', inner={"shown": _TAG_LIST, "rest": _TAG_LIST}, other=_TAG),
     "environment": _ENVIRONMENT,
     "environments": TemplateType(item=_ENVIRONMENT),
-    "entry": TemplateType(title='"entry"', names=ENTRY_NAMES, inner={"items": TemplateType(item=_ENTRY_ITEM)}),
+    "entry": TemplateType(
+        title='"entry"',
+        names=ENTRY_NAMES,
+        inner={
+            "items": TemplateType(item=_ENTRY_ITEM),
+            "kind": TemplateType(python=str, words=frozenset(ENTRY_TEMPLATES)),
+            "worst": _STATE,
+        },
+    ),
     "sender": TemplateType(title='"sender"', names=VARIABLE_NAMES["sender"], python=str),
 }
 
@@ -68,14 +83,41 @@ _KEEPS_ITEMS: Final = frozenset({"sort", "reverse", "reject", "rejectattr", "sel
 _TAKES_ONE: Final = frozenset({"first", "last"})
 
 
-def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Getattr, TemplateType]]:
-    """Every lookup of a name on a value whose type is known."""
-    yield from _walked(tree, {**_VARIABLES, **_assigned(tree)})
+def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str, TemplateType]]:
+    """Every lookup of a name, `a.name` or `a["name"]`, on a value whose type is known."""
+    for node, scope in _walked(tree, {**_VARIABLES, **_assigned(tree)}):
+        match node:
+            case (
+                nodes.Getattr(node=of, attr=str() as name)
+                | nodes.Getitem(node=of, arg=nodes.Const(value=str() as name))
+            ):
+                if owner := _type(of, scope):
+                    yield node, name, owner
+            case _:
+                pass
 
 
-def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Getattr, TemplateType]]:
-    if isinstance(node, nodes.Getattr) and (owner := _type(node.node, scope)):
-        yield node, owner
+def compared_words(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str, frozenset[str]]]:
+    """Every word with which a value is compared that is never that word, and what it may be."""
+    for node, scope in _walked(tree, {**_VARIABLES, **_assigned(tree)}):
+        compared = _type(node.expr, scope) if isinstance(node, nodes.Compare) else None
+        if isinstance(node, nodes.Compare) and compared and compared.words:
+            operands = [each.expr for each in node.ops if each.op in _EQUALITY]
+            listed = [each.items if isinstance(each, nodes.List | nodes.Tuple) else [each] for each in operands]
+            for each in chain.from_iterable(listed):
+                if (
+                    isinstance(each, nodes.Const)
+                    and isinstance(each.value, str)
+                    and each.value not in {*compared.words, ""}
+                ):
+                    yield each, each.value, compared.words
+
+
+_EQUALITY: Final = frozenset({"eq", "ne", "in", "notin"})
+
+
+def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Node, Scope]]:
+    yield node, scope
     if isinstance(node, nodes.For):
         yield from _walked(node.iter, scope)
         listed = _type(node.iter, scope)

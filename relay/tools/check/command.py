@@ -4,7 +4,7 @@ Errors are what `relay serve` rejects, and comparisons that never match. Warning
 intended.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from relay.config.files import read_files
@@ -42,11 +42,20 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
         template_findings += trial(files.templates)
         with_buttons = {post.options.template for post in posts if post.options.actions}
         template_findings += without_buttons(files.templates, with_buttons)
+    elif not files.read_faults:
+        template_findings += _trial_of_the_rest(library, template_findings)
     return CheckReport(
         findings=(*route_findings, *sorted([*files.read_faults, *map(files.with_path, template_findings)])),
         routes=sum(1 for _ in rulebook.routes.flatten()) if rulebook else 0,
         templates=len(files.templates),
     )
+
+
+def _trial_of_the_rest(library: TemplateLibrary, known: Sequence[Fault]) -> list[Fault]:
+    """What fails when rendered in files with faults, without the faulty tags."""
+    faulty = {(fault.file, fault.line) for fault in known}
+    found = trial(library.without_faulty_tags())
+    return [each for each in found if each.line and not each.warning and (each.file, each.line) not in faulty]
 
 
 def read_rulebook(path: Path) -> Rulebook:

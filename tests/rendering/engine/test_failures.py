@@ -33,7 +33,7 @@ CONVERT = "convert one of them with | int or | string"
         ("incident.title | oneline(1, 2, 3)", '"oneline" got too many, too few or unknown arguments', False),
         ("incident.title.__class__()", "is not available to templates", False),
         ("'x'.format(1)", 'the method "format" is not available; use the filter', False),
-        ("'%s %s' | format(1)", "not enough arguments for format string", False),
+        ("'%s %s' | format(1)", "the format has more % signs than values", False),
         ("'x' * 200000", "a value of 200,000 characters or entries; the limit is 100,000", False),
     ],
 )

@@ -1,0 +1,210 @@
+"""Reads on after a syntax error: takes the faulty tag out of the source, without moving a line, and parses again."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from jinja2 import Environment, TemplateSyntaxError
+
+from relay.model.errors import Fault
+from relay.model.nearest import nearest
+from relay.rendering.blocks.tags import BLOCK_TAGS
+from relay.rendering.lint.foreign_syntax import foreign_advice
+from relay.rendering.lint.syntax_errors import HIDDEN, INNERMOST, PAIRS, TAGS, UNKNOWN_TAG, syntax_fault
+
+_MOST_ERRORS: Final = 30
+_STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
+_TAG: Final = re.compile(
+    rf"(?P<open>\{{\{{|\{{%)[-+]?\s*(?P<name>\w*)(?:{_STRING}|(?!\{{\{{|\{{%|%\}}|\}}\}}).)*?(?P<close>\}}\}}|%\}})"
+    r"|(?:\{\{|\{%)(?:(?!\{\{|\{%)[^\n])*",
+    re.DOTALL,
+)
+_GO_ACTION: Final = re.compile(r"\{\{-?\s*(?:range|with|if|template|define|block)\s+[.$\"]")
+_NESTED_WRONGLY: Final = "Jinja is expecting this tag"
+_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)\{%-?\s*endblocks", re.DOTALL)
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
+_MIDDLE: Final = frozenset({"else", "elif"})
+_NEUTRAL: Final[Mapping[str, str]] = {
+    "if": "if _",
+    "elif": "elif _",
+    "for": "for _ in _",
+    "with": "with",
+    "macro": "macro _()",
+    "call": "call _()",
+    "filter": "filter d",
+    "block": "block _",
+    **{name: f"{name} _" if kind.value.argument else name for name, kind in BLOCK_TAGS.items() if kind.value.has_end},
+}
+"""What a faulty tag with an end becomes, so that its end still belongs to something; every other becomes blanks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """A source without its syntax errors; None if it cannot be read. `names` are the words of the tags taken out."""
+
+    source: str | None
+    faults: tuple[Fault, ...] = ()
+    names: frozenset[str] = frozenset()
+
+
+def recovered(environment: Environment, name: str, source: str) -> Recovered:
+    """Find every syntax error of a source."""
+    faults: list[Fault] = []
+    names: set[str] = set()
+    left: str | None = source
+    while left is not None and len(faults) < _MOST_ERRORS:
+        try:
+            environment.parse(left, name, name)
+        except TemplateSyntaxError as error:
+            repair = _repair(environment, left, error)
+            fault = syntax_fault(name, left, error)
+            if repair.unclosed:
+                fault = replace(
+                    fault, line=_line(left, repair.fault_at or 0), column=_column(left, repair.fault_at or 0)
+                )
+                fault = replace(fault, message="this tag is never closed; write }} or %} where it ends")
+            if repair.fault_at is not None and (advice := foreign_advice(repair.removed)):
+                fault = replace(fault, line=_line(left, repair.fault_at), column=_column(left, repair.fault_at))
+                fault = replace(fault, message=advice)
+            faults.append(fault)
+            names |= set(_WORD.findall(repair.removed))
+            left = None if repair.source == left else repair.source
+        else:
+            return Recovered(source=left, faults=tuple(faults), names=frozenset(names))
+    return Recovered(source=None, faults=tuple(faults))
+
+
+def go_actions(source: str) -> Iterator[tuple[int, int, str]]:
+    """Tags of Go templates that are valid Jinja and print nothing: line, column and what to write."""
+    for tag in _tags(source):
+        if _GO_ACTION.match(tag[0]):
+            yield _line(source, tag.start()), _column(source, tag.start()), foreign_advice(tag[0])
+
+
+def without_tags_at(source: str, places: set[tuple[int, int]]) -> str:
+    """Return the source without the tags in which these places (line, column) lie."""
+    for tag in [*_tags(source)]:
+        first, last = _line(source, tag.start()), _line(source, tag.end() - 1)
+        inside = (
+            (first, _column(source, tag.start())) <= place <= (last, _column(source, tag.end() - 1)) for place in places
+        )
+        if any(inside):
+            source = _with(source, tag, _neutral(tag))
+    return source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Repair:
+    source: str
+    removed: str = ""
+    fault_at: int | None = None
+    unclosed: bool = False
+
+
+def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -> _Repair:
+    message = error.message or ""
+    innermost = INNERMOST.search(message)
+    if message.startswith("Unexpected end of template") and innermost:
+        return _Repair(source=f"{source}{{% end{innermost[1]} %}}")
+    if unclosed := _unclosed(source, error.lineno):
+        return unclosed
+    here = [tag for tag in _tags(source) if _line(source, tag.start()) <= error.lineno <= _line(source, tag.end() - 1)]
+    if unknown := UNKNOWN_TAG.match(message):
+        found = next((tag for tag in here if tag["name"] == unknown[1]), None)
+        if found:
+            return _without_unknown_tag(source, found, innermost[1] if innermost else "", message)
+    for tag in here:
+        if not _parses_alone(environment, tag):
+            return _Repair(source=_with(source, tag, _neutral(tag)), removed=tag[0], fault_at=tag.start())
+    return _without_raw_blocks(source, error.lineno)
+
+
+def _without_raw_blocks(source: str, line: int) -> _Repair:
+    for blocks in _BLOCKS.finditer(source):
+        if _line(source, blocks.start()) <= line <= _line(source, blocks.end()):
+            start, end = blocks.span("yaml")
+            return _Repair(source=source[:start] + _blank(source[start:end]) + source[end:])
+    return _Repair(source=source)
+
+
+def _unclosed(source: str, line: int) -> _Repair | None:
+    """The repair if a tag before this line is never closed."""
+    tag = next((tag for tag in _tags(source) if not tag["close"]), None)
+    if tag is None or _line(source, tag.start()) >= line:
+        return None
+    left = _with(source, tag, _blank(tag[0]))
+    return _Repair(source=left, removed=tag[0], fault_at=tag.start(), unclosed=True)
+
+
+def _without_unknown_tag(source: str, tag: re.Match[str], innermost: str, message: str) -> _Repair:
+    """Give a misspelt tag its name; close what is open before an end; take any other tag out, with its end."""
+    name = tag["name"]
+    if name.startswith("end"):
+        return _Repair(source=_with_end(source, tag, innermost, message))
+    if meant := nearest(name, TAGS):
+        for each in reversed([*_tags(source)]):  # from the end on, so that no place moves
+            if each.start() >= tag.start() and each["name"] in (name, f"end{name}"):
+                start, end = each.span("name")
+                source = source[:start] + each["name"].replace(name, meant) + source[end:]
+        return _Repair(source=source)
+    repaired = _with(source, tag, _blank(tag[0]))
+    closing = next((each for each in _tags(repaired) if each["name"] == f"end{name}"), None)
+    repaired = _with(repaired, closing, _blank(closing[0])) if closing else repaired
+    return _Repair(source=repaired, removed=tag[0], fault_at=tag.start())
+
+
+def _with_end(source: str, tag: re.Match[str], innermost: str, message: str) -> str:
+    """Close what is open where an end closes something else, or nothing."""
+    wanted = f"{{% end{innermost} %}}"
+    if innermost and _NESTED_WRONGLY in message:
+        return source[: tag.start()] + wanted + source[tag.start() :]
+    comes_later = any(each["name"] == f"end{innermost}" and each.start() > tag.start() for each in _tags(source))
+    return _with(source, tag, wanted if innermost and not comes_later else _blank(tag[0]))
+
+
+def _tags(source: str) -> Iterator[re.Match[str]]:
+    visible = HIDDEN.sub(lambda hidden: _blank(hidden[0]), source)
+    return _TAG.finditer(visible)
+
+
+def _parses_alone(environment: Environment, tag: re.Match[str]) -> bool:
+    if not tag["close"]:
+        return False
+    name, text = tag["name"], tag[0]
+    if tag["open"] == "{%":
+        if name.startswith("end"):
+            return True
+        if name in _MIDDLE:
+            text = f"{{% if _ %}}{text}{{% endif %}}"
+        elif name in PAIRS and not (name == "set" and "=" in text):
+            text = f"{text}{{% end{name} %}}"
+    try:
+        environment.parse(text)
+    except TemplateSyntaxError:
+        return False
+    return True
+
+
+def _neutral(tag: re.Match[str]) -> str:
+    inside = _NEUTRAL.get(tag["name"] or "") if tag[0].startswith("{%") else None
+    if inside is None:
+        return _blank(tag[0])
+    room = max(0, len(tag[0]) - len(inside) - len("{%  %}")) - tag[0].count("\n")
+    return f"{{% {inside}{' ' * room}{chr(10) * tag[0].count(chr(10))} %}}"
+
+
+def _with(source: str, tag: re.Match[str], text: str) -> str:
+    return source[: tag.start()] + text + source[tag.end() :]
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
+
+
+def _line(source: str, at: int) -> int:
+    return source.count("\n", 0, at) + 1
+
+
+def _column(source: str, at: int) -> int:
+    return at - source.rfind("\n", 0, at)
