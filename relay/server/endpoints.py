@@ -17,9 +17,9 @@ from relay.runtime.secrets import hide_in_values, hiding, secret_pattern
 from relay.server.api_keys import ApiKeys, presented_keys
 from relay.server.backend import Backend
 from relay.server.body import BodyReader, ignore_expect
+from relay.server.connection import PROBLEM_OBSERVER
 from relay.server.connections import CONNECTIONS, ConnectionLimits, Connections, ProblemObserver
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
-from relay.server.malformed_http import PROBLEM_OBSERVER
 from relay.server.problem import (
     Problem,
     at_wrong_address,

@@ -10,8 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from relay.model.errors import SettingsError
+from relay.server.connection import ProblemAppRunner
 from relay.server.connections import CONNECTIONS
-from relay.server.malformed_http import ProblemAppRunner
 
 EVERY_ADDRESS: Final = "::"
 """Every address of IPv6 and IPv4; of IPv4 alone, on a machine without IPv6."""

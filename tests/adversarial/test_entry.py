@@ -27,11 +27,11 @@ from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.server import body as body_module
 from relay.server import slack_endpoints
 from relay.server.byte_budget import MAX_WAITING, ByteBudget, Reservation
+from relay.server.connection import MAX_HEAD, PIECE
 from relay.server.connections import ConnectionLimits
 from relay.server.endpoints import create_app
 from relay.server.file_limit import OTHER_FILES, connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
-from relay.server.malformed_http import MAX_HEAD, PIECE
 from relay.server.problem import Problem
 from tests.support.fake_backend import FakeBackend, share
 from tests.support.load_probe import load_probe

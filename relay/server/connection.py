@@ -1,4 +1,4 @@
-"""One connection: it reports what it does to `Connections`, and answers malformed HTTP like every other error.
+"""One connection: reports to `Connections`, limits heads, parses in pieces, and answers malformed HTTP like any error.
 
 aiohttp would send the sender's own bytes back as text, and log a traceback with them. A header may carry a key, so
 relay logs one line without any of these bytes, answers with a Problem, and closes the connection.
@@ -50,19 +50,19 @@ class _Server(web.Server):
             **original._kwargs,  # noqa: SLF001
         )
         self.observer = observer
-        self.open = connections
+        self.open_connections = connections
 
     def __call__(self) -> RequestHandler:
-        return _Connection(self, self.observer, self.open, loop=self._loop, **self._kwargs)
+        return _Connection(self, self.observer, self.open_connections, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_head_size", "_last_body", "_next_piece", "_observer", "_open", "_unparsed")
+    __slots__ = ("_connections", "_head_size", "_last_body", "_next_piece", "_observer", "_unparsed")
 
     def __init__(self, server: web.Server, observer: ProblemObserver, connections: Connections, **options: Any) -> None:
         super().__init__(server, **options)
         self._observer = observer
-        self._open = connections
+        self._connections = connections
         self._last_body: StreamReader = EMPTY_PAYLOAD
         self._head_size = 0
         self._unparsed = bytearray()
@@ -71,11 +71,11 @@ class _Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
-        self._open.opened(self, cast("asyncio.Transport", transport))
+        self._connections.opened(self, cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
-        self._open.closed(self)
+        self._connections.closed(self)
         self._unparsed.clear()
         super().connection_lost(exc)
 
@@ -86,13 +86,13 @@ class _Connection(RequestHandler):
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> tuple[web.StreamResponse, bool]:
         """Handle one request, until its response is sent."""
-        self._open.requested(self)
+        self._connections.requested(self)
         if request.content.is_eof():
-            self._open.received(self)
+            self._connections.received(self)
         try:
             return await super()._handle_request(request, start_time, request_handler)
         finally:
-            self._open.answered(self)
+            self._connections.answered(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, a piece at a time: those of a quarter of a megabyte can be 40,000 chunks of one byte each."""
@@ -155,7 +155,7 @@ class _Connection(RequestHandler):
             self._last_body = self._messages[-1][1]
         self._head_size = 0 if begun or not self._last_body.is_eof() else self._head_size + size
         if self._head_size > MAX_HEAD:
-            self._open.cut_off(self, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
+            self._connections.cut_off(self, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large")
 
     def handle_error(
         self,
@@ -186,7 +186,7 @@ class _Connection(RequestHandler):
         """Send a response; convert one that aiohttp made without calling the application."""
         if isinstance(resp, web.HTTPClientError):
             resp = self._observed_response(from_aiohttp(resp))
-        self._open.responding(self)
+        self._connections.responding(self)
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **more: Any) -> None:
