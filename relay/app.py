@@ -129,6 +129,7 @@ class Relay:
             self._live,
             clock,
             metrics=metrics,
+            instance=settings.name,
             on_change=wake,
             on_channel_rejected=self._report_channel,
         )

@@ -181,6 +181,11 @@ class IncidentState:
     last_share_at: float = 0.0
     stale_at: float | None = None
 
+    @property
+    def as_of(self) -> float:
+        """How new it is, by BigPanda's clock (Unix seconds); 0 where nothing is known."""
+        return max((block.as_of for block in self.record.blocks.values()), default=0.0)
+
 
 class ShareOutcome(StrEnum):
     """What became of a share; logs, metrics and the stored shares use these names."""
@@ -277,8 +282,8 @@ class Attempt:
 
     `key` is the marker that Slack keeps with the message, the same for every try. A reply reports the entries up to
     `upto_seq`; a retry has the same range, and those who are to be pinged (`targets`). `data` is what the first try
-    decided (`broadcast`, `worst`, ...), `from` where a dropped reply began, `resume` where the card goes on after an
-    operator's retry. `searches` counts the searches that found nothing.
+    decided (`broadcast`, `worst`, ...; `digest` stands for what the reply reports), `from` where a dropped reply began,
+    `resume` where the card goes on after an operator's retry. `searches` counts the searches that found nothing.
     """
 
     key: str

@@ -12,6 +12,7 @@ from typing import assert_never
 from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
 from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
 from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
+from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
 from relay.model.incident import State, worst_of
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
@@ -186,6 +187,8 @@ def _begin_reply(context: CardContext, now: float) -> Step:
             "episode_worst": reply.worst.episode,
         },
     )
+    reported = [entry for entry in entries if entry.seq <= attempt.upto_seq]
+    attempt = replace(attempt, data={"digest": entries_digest(reported), **attempt.data})
     # A later try pings those whom the first was to ping, as long as there still is a reason to.
     targets = tuple(target for target in attempt.targets if target in reply.targets)
     reply = replace(reply, targets=targets, broadcast=bool(attempt.data.get("broadcast")))

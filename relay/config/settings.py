@@ -54,6 +54,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 _LAST_PORT = 65535
 _MAX_DAYS = 36500
+_MAX_NAME_LENGTH = 64
 _MIN_KEY_LENGTH = 8
 
 
@@ -83,6 +84,14 @@ def _parse_days(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= _MAX_DAYS:
         raise ValueError(f"is {text!r}; expected a whole number of days from 1 to {_MAX_DAYS}")
     return int(text)
+
+
+def _parse_name(text: str) -> str:
+    if not _WORD.fullmatch(text) or len(text) > _MAX_NAME_LENGTH:
+        raise ValueError(
+            f"is {text!r}; expected at most {_MAX_NAME_LENGTH} letters, digits, '.', '_' and '-', such as relay-staging"
+        )
+    return text
 
 
 def _parse_header(text: str) -> str:
@@ -172,6 +181,7 @@ class Settings(BaseModel):
         frozen=True, hide_input_in_errors=True, alias_generator=AliasGenerator(validation_alias=_variable)
     )
 
+    name: Annotated[str, BeforeValidator(_parse_name)] = "relay"
     listen: Annotated[Listen, BeforeValidator(parse_listen)] = Listen(host="127.0.0.1", port=8080)
     routes: Path = Path("routes.yaml")
     templates: Path = Path("templates")

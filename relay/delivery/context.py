@@ -9,7 +9,8 @@ from relay.delivery.card_backoff import CardBackoff
 from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
-from relay.slack.message import marker_key
+from relay.slack.message import DEFAULT_INSTANCE, Marker, marker_key
+from relay.slack.responses import FoundMessage
 from relay.store.store import Store
 from relay.store.types import Lease, SlackCall
 
@@ -29,7 +30,7 @@ class DeliveryContext:
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
-    delivers; each transaction of delivery checks it. `marker_secret` is the database's. `names_channel` says whether
+    delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name. `names_channel` says whether
     the live routes name a channel by one of these references; `on_channel_rejected` gets such a channel, and why, when
     relay looks it up for the first time and it takes no messages.
     """
@@ -45,6 +46,7 @@ class DeliveryContext:
     doubts: Counter[str] = field(default_factory=Counter)
     lease: Lease | None = None
     marker_secret: str = ""
+    instance: str = DEFAULT_INSTANCE
     names_channel: Callable[[Collection[str]], bool] = lambda _refs: True
     on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None
 
@@ -56,6 +58,17 @@ class DeliveryContext:
     def marker_key(self, key: str) -> str:
         """Return the key in the marker of an attempt's message, given the key of the attempt."""
         return marker_key(self.marker_secret, key)
+
+    def own_marker(self, message: FoundMessage) -> Marker | None:
+        """Return the marker of a message that this relay posted, with this database or another; None for any other.
+
+        Only relay's own bot counts: other apps can read a marker and post it again. A user's token has no bot. Another
+        relay with the same bot has another name.
+        """
+        marker, identity = message.marker, self.slack.breaker.identity
+        by_own_bot = identity is not None and identity.bot_id in {"", message.bot_id}
+        is_own = by_own_bot and marker is not None and marker.instance == self.instance and not message.deleted
+        return marker if is_own else None
 
     async def update_card(
         self, card: int, decide: Callable[[CardContext], CardUpdate], call: SlackCall | None = None

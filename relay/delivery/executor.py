@@ -8,6 +8,7 @@ from typing import assert_never
 import structlog
 
 from relay.cards.draw import PermalinkBuilder, draw_step, drawn_step, render_step
+from relay.cards.markers import marker
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
 from relay.cards.send import Edit, PostReply, PostRoot, ShownRoot, SlackStep
@@ -20,7 +21,7 @@ from relay.http.session import check_before_send
 from relay.metrics import MessageKind
 from relay.model.errors import LeaseLost, StoreError
 from relay.rendering.request import RenderedMessage, TemplateFailure
-from relay.slack.message import Marker, Message
+from relay.slack.message import Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store.types import SlackCall
@@ -186,21 +187,18 @@ class Executor:
         return answer
 
     async def _send(self, call: PreparedCall) -> SlackOutcome:
-        slack, incident, step = self._shared.slack, call.context.card.incident, call.step
+        slack, step, shared = self._shared.slack, call.step, self._shared
+        marked = marker(call.context, step, instance=shared.instance, secret=shared.marker_secret)
         match step:
             case PostRoot():
-                key = self._shared.marker_key(step.attempt.key)
-                marker = Marker(event_type="relay_card", incident=incident, key=key)
-                return await slack.post(call.slack_channel, call.message, marker=marker)
+                return await slack.post(call.slack_channel, call.message, marker=marked)
             case PostReply():
-                key = self._shared.marker_key(step.attempt.key)
-                marker = Marker(event_type="relay_entry", incident=incident, key=key)
                 thread, broadcast = step.thread, step.reply.broadcast
                 return await slack.post(
-                    call.slack_channel, call.message, marker=marker, thread_ts=thread, broadcast=broadcast
+                    call.slack_channel, call.message, marker=marked, thread_ts=thread, broadcast=broadcast
                 )
             case Edit():
-                return await slack.edit(call.slack_channel, step.ts, call.message)
+                return await slack.edit(call.slack_channel, step.ts, call.message, marker=marked)
             case _:
                 assert_never(step)
 

@@ -26,6 +26,7 @@ from relay.delivery.supervision import supervise
 from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
+from relay.slack.message import DEFAULT_INSTANCE
 from relay.slack.outcomes import Rejected
 from relay.slack.responses import Identity
 from relay.slack.workspace import token_rejection, workspace_of
@@ -50,10 +51,13 @@ class DeliveryService:
         clock: Clock,
         *,
         metrics: Metrics | None = None,
+        instance: str = DEFAULT_INSTANCE,
         on_change: Callable[[], None] = lambda: None,
         on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None,
     ) -> None:
-        """`live` returns the live configuration; `on_change` is called when cards changed, which may make tasks due.
+        """`live` returns the live configuration; `instance` is this relay's name.
+
+        `on_change` is called when cards changed, which may make tasks due.
 
         `on_channel_rejected` gets a channel of the routes that turns out to take no messages, and why.
         """
@@ -75,6 +79,7 @@ class DeliveryService:
             wake_schedulers=self._wake_schedulers,
             metrics=metrics or Metrics(),
             backoff=CardBackoff(clock),
+            instance=instance,
         )
         self._render_process = RenderProcess()
         executor = Executor(self._shared, live, self.message_link, self._render_process)

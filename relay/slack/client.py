@@ -77,12 +77,14 @@ class SlackClient:
             arguments |= {"thread_ts": thread_ts, "reply_broadcast": broadcast}
         return await self._send(Method.POST, arguments)
 
-    async def edit(self, channel: str, ts: str, message: Message) -> SlackOutcome:
-        """Replace what a message shows. Its marker stays, since Slack keeps metadata that a call does not name.
+    async def edit(self, channel: str, ts: str, message: Message, *, marker: Marker | None = None) -> SlackOutcome:
+        """Replace what a message shows. Without a `marker` its own stays: Slack keeps metadata that no call names.
 
         For edits, unlike for posts, `parse` is `client` by default, which makes pings of plain text.
         """
         shown = {name: value for name, value in message.payload().items() if name not in _ONLY_WHEN_POSTED}
+        if marker is not None:
+            shown["metadata"] = marker.metadata()
         return await self._send(Method.EDIT, {"channel": channel, "ts": ts, "parse": "none", **shown})
 
     async def delete(self, channel: str, ts: str) -> SlackOutcome:

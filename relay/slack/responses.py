@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from relay.http.json_fields import JsonObject, object_field, objects_field, text_field
 from relay.slack.classify import is_ts
+from relay.slack.message import Marker
 from relay.slack.outcomes import Read
 
 MAX_TEXT = 255
@@ -60,13 +61,13 @@ class ChannelInfo:
 class FoundMessage:
     """A message of a channel or a thread.
 
-    `key` is that of relay's marker, empty without one. `bot_id` is the bot that posted it. `replies` counts the thread
-    below. `deleted`: the message is gone and only its place is left, because it has replies.
+    `marker` is in its metadata, where any app can write one; `bot_id` is the bot that posted it. `replies` counts the
+    thread below. `deleted`: the message is gone and only its place is left, because it has replies.
     """
 
     ts: str
     thread_ts: str = ""
-    key: str = ""
+    marker: Marker | None = None
     bot_id: str = ""
     replies: int = 0
     deleted: bool = False
@@ -124,7 +125,7 @@ def messages_of(read: Read) -> tuple[FoundMessage, ...]:
             ts=text_field(entry, "ts"),
             thread_ts=thread_ts if is_ts(thread_ts := text_field(entry, "thread_ts")) else "",
             bot_id=_id(entry, "bot_id"),
-            key=text_field(object_field(object_field(entry, "metadata"), "event_payload"), "key"),
+            marker=Marker.from_metadata(object_field(entry, "metadata")),
             replies=replies if isinstance(replies := entry.get("reply_count"), int) else 0,
             deleted=entry.get("subtype") == "tombstone",
         )

@@ -302,7 +302,10 @@ async def test_a_card_is_posted_as_json_with_its_marker(answering, client):
     assert request.json == {
         "channel": "C1",
         **CARD.payload(),
-        "metadata": {"event_type": "relay_card", "event_payload": {"incident": "5e7f", "key": "k1"}},
+        "metadata": {
+            "event_type": "relay_card",
+            "event_payload": {"incident": "5e7f", "key": "k1", "kind": "card", "instance": "relay"},
+        },
     }
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.slack.message import Marker
 from relay.slack.outcomes import Read
 from relay.slack.responses import (
     ChannelInfo,
@@ -35,9 +36,10 @@ def test_a_message_has_the_key_of_relays_marker():
         "reply_count": 3,
         "metadata": {"event_type": "relay_card", "event_payload": {"incident": "abc", "key": "k1"}},
     }
+    found = Marker(event_type="relay_card", incident="abc", key="k1", instance="")
 
     assert messages_of(Read(body={"messages": [message, {"text": "no ts"}, "junk"]})) == (
-        FoundMessage(ts="1.2", thread_ts="1.2", key="k1", replies=3),
+        FoundMessage(ts="1.2", thread_ts="1.2", marker=found, replies=3),
     )
 
 

@@ -1,0 +1,84 @@
+"""What a thread has reported is recognised by another database, however it came to know the same news."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.cards.model import Entry
+from relay.cards.replies import WorstShown
+from relay.cards.reported import ToldFacts, entries_digest, entries_text
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State
+from relay.slack.message import MAX_ENTRIES
+
+
+def entry(kind, seq=1, at=1_700_000_000.0, **data):
+    return Entry(seq=seq, key=f"{kind}:{seq}", kind=EntryKind(kind), at=at, data=data)
+
+
+ENTRIES = st.builds(
+    lambda kind, state, text, at, seq: entry(
+        kind, seq, at, **{"new": state} if kind in {"status", "resolved", "reopened"} else {"text": text, "new": text}
+    ),
+    st.sampled_from([str(kind) for kind in EntryKind]),
+    st.sampled_from([str(state) for state in State]),
+    st.text(max_size=20),
+    st.floats(0, 2e9),
+    st.integers(1, 99),
+)
+
+
+@given(st.lists(ENTRIES, max_size=12))
+def test_what_was_reported_last_is_told_in_whatever_number_and_share_it_comes_again(entries):
+    told = ToldFacts.of([entries_text(entries)])
+    if entries:
+        last = entries[-1]
+        again = Entry(seq=last.seq + 7, key="another share", kind=last.kind, at=last.at, data=last.data)
+        assert told.is_told(again)
+
+
+@given(st.lists(ENTRIES, max_size=400))
+def test_the_facts_of_a_reply_fit_into_the_metadata_and_contain_no_text_of_anybody(entries):
+    text = entries_text(entries)
+    assert len(text) <= MAX_ENTRIES
+    assert text.isascii()
+    assert not any(character in text for character in "\n<>\"'")
+
+
+def test_a_state_is_old_news_only_as_long_as_the_thread_says_so():
+    told = ToldFacts.of(["state=critical", "state=warning"])
+    assert told.is_told(entry("status", new="warning"))
+    assert not told.is_told(entry("status", new="critical"))
+    assert told.is_told(entry("status", new="critical"))
+    assert not told.is_told(entry("resolved", new="resolved"))
+
+
+def test_the_same_words_an_hour_later_are_another_comment():
+    said = entry("comment", text="looking", at=1_700_000_000.0)
+    told = ToldFacts.of([entries_text([said])])
+    assert told.is_told(entry("comment", text=" looking ", at=1_700_000_300.0))
+    assert not told.is_told(entry("comment", text="looking", at=1_700_003_600.0))
+    assert not told.is_told(entry("comment", text="found it", at=1_700_000_000.0))
+
+
+def test_two_replies_with_the_same_number_have_different_digests():
+    assert entries_digest([entry("comment", text="one")]) != entries_digest([entry("comment", text="two")])
+    assert entries_digest([entry("comment", text="one", seq=4)]) == entries_digest([entry("comment", text="one")])
+
+
+@pytest.mark.parametrize(
+    ("states", "worst"),
+    [
+        ([], WorstShown()),
+        (["warning", "critical", "warning"], WorstShown(recent=State.CRITICAL, episode=State.CRITICAL)),
+        (["critical", "resolved", "warning"], WorstShown(recent=State.WARNING, episode=State.CRITICAL)),
+        (["junk"], WorstShown()),
+    ],
+)
+def test_the_worst_that_a_thread_has_shown_begins_anew_with_a_reopening(states, worst):
+    assert ToldFacts.of(f"state={state}" for state in states).worst == worst
+
+
+@given(st.text())
+def test_metadata_that_anybody_wrote_raises_nothing(text):
+    ToldFacts.of([text]).is_told(entry("comment", text="x"))
