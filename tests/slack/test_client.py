@@ -475,9 +475,10 @@ async def test_a_card_is_posted_edited_found_and_deleted_in_the_fake_slack():
     assert not reply.stray
     assert edited == card
     assert isinstance(history, Read)
-    assert [(found.ts, found.key, found.replies) for found in messages_of(history)] == [(card.ts, "k1", 1)]
+    [listed] = messages_of(history)
+    assert (listed.ts, listed.marker and listed.marker.key, listed.replies) == (card.ts, "k1", 1)
     assert isinstance(thread, Read)
-    assert [found.key for found in messages_of(thread)] == ["k1", "k2"]
+    assert [found.marker and found.marker.key for found in messages_of(thread)] == ["k1", "k2"]
     assert all(isinstance(outcome, Delivered) for outcome in deleted)
     assert isinstance(stray, Delivered)
     assert stray.stray
