@@ -258,6 +258,8 @@ def _schedule_posted(share: ShareContext, card: Card, *, notices_changed: bool) 
         # What this thread does not report is decided now: a later reply must not ping for it after all.
         worst, seq = worst_shown(card, share.entries), share.next_seq - 1 + len(share.entries)
         card = replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
+    if post is None and card.thread_unread:
+        post = Due.on(Urgency.REPLY, share.now)  # it shows perhaps another state than this database knows
     post = post.sooner(card.post) if post else card.post
     edit = _edit_due(share, card) if share.record_changed or notices_changed else card.edit
     since = share.now if card.pending_since is None else card.pending_since

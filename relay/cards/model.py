@@ -111,6 +111,7 @@ class Card:
     Thread: it has reported the entries up to `reported_seq`. `worst` is the worst state since the first post or the
     last reopening, `episode_worst` the worst ever. `reopening_reported_at` and `reopening_pinged_at` are when it last
     reported a reopening by itself, and last pinged for one.
+    `thread_unread`: the thread may hold replies that this database does not know, since it is an older copy.
     Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
     """
@@ -145,6 +146,7 @@ class Card:
     edit_in_doubt_until: float | None = None
     pending_since: float | None = None
     tries: int = 0
+    thread_unread: bool = False
     post: Due | None = None
     edit: Due | None = None
 
@@ -389,11 +391,13 @@ class DeadLetter:
 class CardUpdate:
     """What a decision changes: cards (one without an id is new), the attempt, the card's dead letter.
 
+    `entries` are known entries with other data, or new ones.
     `closes_letter_at` closes the open dead letter of the card; one about a reply only with `closes_reply_letters`.
     """
 
     cards: tuple[Card, ...] = ()
     attempt: Attempt | None = None
+    entries: tuple[Entry, ...] = ()
     dead_letter: DeadLetter | None = None
     closes_letter_at: float | None = None
     closes_reply_letters: bool = False

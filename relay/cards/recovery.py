@@ -13,9 +13,13 @@ from dataclasses import dataclass, replace
 
 from relay.cards import send
 from relay.cards.failures import reported_anywhere
-from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
+from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due, Entry
 from relay.cards.notices import NO_PING, add_notices
-from relay.cards.send import ROOT, NothingToSend, PostReply, PostRoot, ShownRoot, Step
+from relay.cards.replies import reply_due
+from relay.cards.reported import ToldFacts
+from relay.cards.send import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, Step, message_key
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State, worst_of
 from relay.ratelimit.budgets import Urgency
 from relay.slack.outcomes import Delivered
 
@@ -25,6 +29,9 @@ SECOND_SEARCH_AFTER = 15.0
 
 MAX_CLOCK_SKEW = 300.0
 """Seconds by which relay's clock, that of a restored backup, may be ahead of Slack's."""
+
+_WHOLE_THREAD = -1
+"""In place of an entry's number, in the key of an attempt that reads a thread and posts nothing."""
 
 MAX_SEARCHES = 2
 """How often a search must find nothing before it is posted again: Slack's history lags."""
@@ -49,19 +56,72 @@ def mark_in_doubt(context: CardContext, reason: str, now: float) -> CardUpdate:
 
 
 def search_before_post(context: CardContext, step: Step, since: float, now: float) -> Step:
-    """A restored database does not know what was posted `since` its backup: a first try is in doubt at once.
+    """A restored database does not know what was posted `since` its backup: the first try of a card is in doubt.
 
     One search is enough, since nothing that it may find is young.
     """
-    if not isinstance(step, PostRoot | PostReply) or step.attempt.is_repeat:
+    if not isinstance(step, PostRoot) or step.attempt.is_repeat:
         return step
-    data = dict(step.attempt.data)
-    if step.attempt.kind == ROOT:
-        data["after"] = f"{since - MAX_CLOCK_SKEW:.6f}"  # the newest known root is younger than what is searched for
-    attempt = replace(
-        step.attempt, state=AttemptState.IN_DOUBT, searches=MAX_SEARCHES - 1, next_search_at=now, data=data
+    # the newest known root is younger than what is searched for
+    data = {**step.attempt.data, "after": f"{since - MAX_CLOCK_SKEW:.6f}"}
+    card = next(iter(step.update.cards), context.card)
+    return _in_doubt_at_once(card, replace(step.attempt, data=data), now)
+
+
+def read_thread_first(context: CardContext, now: float) -> Step | None:
+    """What the thread of a card holds is not known: relay reads it before it posts there (`skip_told`)."""
+    card = context.card
+    if card.ts is None or not card.thread_unread or context.attempt is not None:
+        return None
+    key, upto = message_key(context, _WHOLE_THREAD), card.reported_seq
+    data = {"reads_thread": True}
+    attempt = Attempt(key=key, kind=REPLY, generation=card.generation, upto_seq=upto, started_at=now, data=data)
+    return _in_doubt_at_once(card, attempt, now)
+
+
+def skip_told(context: CardContext, told: ToldFacts, now: float) -> CardUpdate:
+    """The thread was read: what it has reported already is not reported again, and pings nobody. The rest is news.
+
+    News is also a state that the thread does not show, and that no share has changed as far as this database knows.
+    """
+    attempt = attempt_in_doubt(context)
+    if attempt is None:
+        return CardUpdate()
+    worst = told.worst
+    repeated = {entry.seq: _posted_in(entry, context.card.channel) for entry in context.entries if told.is_told(entry)}
+    outdated = context.incident_state.as_of < told.newest
+    missed = [_missed_state(context, told.states[-1], now)] if told.states and not outdated else []
+    missed = [entry for entry in missed if not told.is_told(entry)]
+    entries = [*(repeated.get(entry.seq, entry) for entry in context.entries), *missed]
+    card = replace(
+        context.card,
+        worst=worst_of(context.card.worst or worst.recent, worst.recent) if not told.states else worst.recent,
+        episode_worst=worst_of(context.card.episode_worst or worst.episode, worst.episode),
     )
-    card = _in_doubt(next(iter(step.update.cards), context.card), attempt)
+    due = reply_due(card, context.incident, entries, now)
+    # Where the thread knows more than the record, a later share is compared with the thread once more.
+    card = replace(card, post=due, thread_unread=outdated and due is None)
+    dropped = replace(attempt, state=AttemptState.DROPPED, next_search_at=None)
+    return CardUpdate(cards=(card,), attempt=dropped, entries=(*repeated.values(), *missed))
+
+
+def _posted_in(entry: Entry, *channels: str) -> Entry:
+    return replace(entry, data={**entry.data, "posted_in": [*entry.data.get("posted_in", ()), *channels]})
+
+
+def _missed_state(context: CardContext, before: State, now: float) -> Entry:
+    """From what the thread says to what the incident is now; for this card alone."""
+    incident, seq = context.incident, context.incident_state.next_seq
+    reopened = before is State.RESOLVED and incident.active
+    kind = EntryKind.REOPENED if reopened else EntryKind.STATUS if incident.active else EntryKind.RESOLVED
+    data = {"old": str(before), "new": str(incident.state)}
+    entry = Entry(seq=seq, key=f"missed:{context.card.channel}:{seq}", kind=kind, at=now, data=data)
+    return _posted_in(entry, *(each.channel for each in context.cards if each.id != context.card.id))
+
+
+def _in_doubt_at_once(card: Card, attempt: Attempt, now: float) -> NothingToSend:
+    attempt = replace(attempt, state=AttemptState.IN_DOUBT, searches=MAX_SEARCHES - 1, next_search_at=now)
+    card = _in_doubt(card, attempt)
     return NothingToSend(reason="searched_for_first", update=CardUpdate(cards=(card,), attempt=attempt))
 
 

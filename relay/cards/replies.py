@@ -170,8 +170,9 @@ def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now:
             rise = entry.kind in {EntryKind.STATUS, may_rise} and rank > bar.rank
             quiet = recently_pinged and rank <= worst.recent.rank
         worst = worst_shown(card, [entry], worst)
-        targets = () if on_root else _targets(card, incident, entry, rise=rise, quiet=quiet)
-        wanted = entry.kind.row.thread in card.options.thread and card.channel not in entry.data.get("posted_in", ())
+        is_there = card.channel in entry.data.get("posted_in", ())
+        targets = () if on_root or is_there else _targets(card, incident, entry, rise=rise, quiet=quiet)
+        wanted = entry.kind.row.thread in card.options.thread and not is_there
         visible = bool(targets) or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
         if rise or (incident.active and _is_back(entry, reopening_reported_at)):
             # It is reported by itself and at once, flapping or not.

@@ -76,18 +76,26 @@ def _hash(*values: object) -> str:
 
 @dataclass(slots=True)
 class ToldFacts:
-    """What a thread has reported: the newest value of each subject, and the states in their order."""
+    """What a thread has reported: the newest value of each subject, the states in their order, when each fact was said.
+
+    Moments are Unix seconds; `newest` is the moment of the newest reply.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     states: list[State] = field(default_factory=list)
+    said_at: dict[Fact, float] = field(default_factory=dict)
+    newest: float = 0.0
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> "ToldFacts":
-        """What replies with these `entries_text` have reported, in the order of the thread."""
+    def of(cls, replies: Iterable[tuple[float, str]]) -> "ToldFacts":
+        """What replies have reported, in the order of the thread: the moment and the `entries_text` of each."""
         told = cls()
-        for subject, equals, value in (fact.partition("=") for text in texts for fact in text.split()):
-            if equals:
-                told.add(subject, value)
+        for at, text in replies:
+            told.newest = at
+            for subject, equals, value in (fact.partition("=") for fact in text.split()):
+                if equals:
+                    told.add(subject, value)
+                    told.said_at[subject, value] = at
         return told
 
     def add(self, subject: str, value: str) -> None:
@@ -97,13 +105,20 @@ class ToldFacts:
             self.states.append(State(value))
 
     def is_told(self, entry: Entry) -> bool:
-        """Whether the thread's newest facts say the same as the entry. If not, the entry's are the newest from now."""
+        """Whether the thread's newest facts, or a later reply, say the same as the entry.
+
+        If not, the entry's facts are the newest from now on.
+        """
         found = list(facts(entry))
-        if all(_same(subject, self.values.get(subject), value) for subject, value in found):
+        if all(self._is_known(fact, entry.at) for fact in found):
             return True
         for subject, value in found:
             self.add(subject, value)
         return False
+
+    def _is_known(self, fact: Fact, at: float) -> bool:
+        subject, value = fact
+        return _same(subject, self.values.get(subject), value) or self.said_at.get(fact, -1.0) >= at
 
     @property
     def worst(self) -> WorstShown:

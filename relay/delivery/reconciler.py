@@ -18,6 +18,7 @@ from relay.cards import failures, recovery
 from relay.cards.model import AttemptState, Card, CardContext, CardUpdate, DeliveryRules
 from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
+from relay.cards.reported import ToldFacts
 from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
@@ -106,6 +107,11 @@ class Reconciler:
         in_thread = target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
         if in_thread and not isinstance(history, Rejected):
             history = await self._with_thread(channel, context, target, history)
+        if isinstance(history, MessageHistory) and target.attempt.data.get("reads_thread") and history.complete:
+            now, told = self._shared.clock.now(), self._told(history, context.card)
+            log.info("thread_read", **card_fields(context.card), facts=len(told.values))
+            await self._update(target, lambda current: recovery.skip_told(current, told, now))
+            return
         if isinstance(history, MessageHistory):
             found = {
                 message.ts: _marked(message, target) for message in history.messages if self._is_own(message, target)
@@ -125,7 +131,8 @@ class Reconciler:
         """Add the thread to what was read: a lost reply is in it, or in the channel where the thread was deleted."""
         if not isinstance(history, MessageHistory):
             return history
-        if any(self._is_own(message, target) for message in history.messages):
+        found = any(self._is_own(message, target) for message in history.messages)
+        if found and not target.attempt.data.get("reads_thread"):
             return history
         if context.card.ts is None:
             return NotFound(code="thread_not_found", reason="root_gone")
@@ -133,6 +140,12 @@ class Reconciler:
         if not isinstance(thread, MessageHistory):
             return thread
         return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
+
+    def _told(self, history: MessageHistory, card: Card) -> ToldFacts:
+        """Return what relay's own replies below a card have reported, whichever database they are of."""
+        replies = sorted((each for each in history.messages if each.thread_ts == card.ts), key=lambda each: each.ts)
+        own = [(float(each.ts), marker) for each in replies if (marker := self._shared.own_marker(each)) is not None]
+        return ToldFacts.of((at, marker.entries) for at, marker in own if marker.incident == card.incident)
 
     def _is_own(self, message: FoundMessage, target: SearchTarget) -> bool:
         """Whether a message is what the attempt posted."""

@@ -159,6 +159,8 @@ class DeliveryService:
         if context.card.ts is None and is_external(context.card, context.channel):
             update = give_up(context, None, external_channel_letter(now), self._rules())
             return NothingToSend(reason=EXTERNAL, update=update)
+        if (reading := recovery.read_thread_first(context, now)) is not None:
+            return reading
         step = begin_post(context, now)
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)

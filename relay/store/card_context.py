@@ -12,7 +12,7 @@ from relay.store.channels import canonical_channel
 from relay.store.dead_letters import close_dead_letter, open_dead_letter
 from relay.store.locks import check_lease
 from relay.store.mappers import attempt_row, call_row, to_attempt, to_card, to_incident_state
-from relay.store.rows import load_current_cards, load_entries_after, save_cards
+from relay.store.rows import change_entries, load_current_cards, load_entries_after, save_cards
 from relay.store.tasks import make_callbacks_due
 from relay.store.types import Lease, SlackCall
 from relay.store.upsert import insert_or_update
@@ -83,6 +83,10 @@ def save_update(connection: Connection, context: CardContext, update: CardUpdate
     if update.attempt is not None:
         row = attempt_row(card_id, update.attempt)
         connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
+    if update.entries:
+        state = change_entries(connection, context.incident_state, update.entries)
+        entries = {entry.seq: entry for entry in (*after.entries, *update.entries)}
+        after = replace(after, incident_state=state, entries=tuple(entries[seq] for seq in sorted(entries)))
     if update.closes_letter_at is not None:
         close_dead_letter(connection, card_id, update.closes_letter_at, replies=update.closes_reply_letters)
     if update.dead_letter is not None:

@@ -15,14 +15,15 @@ SEARCH_FIRST_FOR = 86_400.0
 INSERT_MARK = f"INSERT OR REPLACE INTO lease (name, holder, epoch, until) VALUES ('{LEASE_NAME}', '', ?, 0)"  # noqa: S608  our own name
 """Marks a copy of an SQLite file; the parameter is the Unix second when the copy began."""
 
-_lease = schema.lease
+_card, _lease = schema.card, schema.lease
 _MARK = _lease.c.name == LEASE_NAME
 
 
 def restore_window(connection: Connection, now: float) -> tuple[float, float] | None:
     """Return when the copy was made, and until when to search Slack before posting (Unix seconds).
 
-    None if the database is no copy, or has been in use for long enough. The first call sets the end.
+    None if the database is no copy, or has been in use for long enough. The first call sets the end. From then on
+    nobody knows what the cards of the copy show, and what their threads have reported since.
     """
     row = connection.execute(select(_lease).where(_MARK)).one_or_none()
     if row is None:
@@ -30,4 +31,5 @@ def restore_window(connection: Connection, now: float) -> tuple[float, float] | 
     until: float = row.until or now + SEARCH_FIRST_FOR
     if not row.until:
         connection.execute(update(_lease).where(_MARK).values(until=until))
+        connection.execute(update(_card).where(_card.c.ts.is_not(None)).values(shown_hash="", thread_unread=True))
     return (float(row.epoch), until) if now < until else None

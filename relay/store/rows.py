@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from relay.cards.model import Card, CardState, Entry, IncidentState
 from relay.store import schema
 from relay.store.channels import add_channels
-from relay.store.mappers import card_row, entry_row, to_card, to_entry, to_incident_state
+from relay.store.mappers import card_row, dumps, entry_row, to_card, to_entry, to_incident_state
 from relay.store.upsert import insert_or_keep
 
 _card, _entry, _incident = schema.card, schema.entry, schema.incident
@@ -31,6 +31,11 @@ _SAME_CARD = select(_card).where(*(_card.c[name] == bindparam(name) for name in 
 _CHANGING = [column.name for column in _card.c if column.name not in {"id", *_IDENTITY}]
 _UPDATE_CARD = (
     update(_card).where(_card.c.id == bindparam("card_id")).values({name: bindparam(name) for name in _CHANGING})
+)
+_SAVE_ENTRY_DATA = (
+    update(_entry)
+    .where(_entry.c.incident == bindparam("of"), _entry.c.seq == bindparam("number"))
+    .values(data=bindparam("new"))
 )
 _ENTRIES_AFTER = (
     select(_entry)
@@ -59,6 +64,20 @@ def save_entries(connection: Connection, entries: Iterable[tuple[str, Entry]]) -
     """Add entries, each with its incident; skip an entry whose key is stored already."""
     if rows := [entry_row(incident, entry) for incident, entry in entries]:
         connection.execute(insert_or_keep(connection, _entry, ("incident", "key")), rows)
+
+
+def change_entries(connection: Connection, state: IncidentState, entries: Iterable[Entry]) -> IncidentState:
+    """Change the data of known entries, and add new ones; return the incident as it is then."""
+    incident, every = state.record.incident, list(entries)
+    new = [entry for entry in every if entry.seq >= state.next_seq]
+    if rows := [{"of": incident, "number": entry.seq, "new": dumps(entry.data)} for entry in every if entry not in new]:
+        connection.execute(_SAVE_ENTRY_DATA, rows)
+    if not new:
+        return state
+    save_entries(connection, [(incident, entry) for entry in new])
+    after = replace(state, next_seq=max(entry.seq for entry in new) + 1)
+    connection.execute(update(_incident).where(_incident.c.id == incident).values(next_seq=after.next_seq))
+    return after
 
 
 def save_cards(connection: Connection, cards: Iterable[Card]) -> list[Card]:

@@ -210,6 +210,7 @@ card = Table(
     Column("edit_in_doubt_until", Double),
     Column("pending_since", Double),
     Column("tries", Integer, nullable=False),
+    Column("thread_unread", Boolean, nullable=False),
     Column("post_due", Double),
     Column("post_deadline", Double),
     Column("post_since", Double),

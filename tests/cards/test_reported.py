@@ -30,7 +30,7 @@ ENTRIES = st.builds(
 
 @given(st.lists(ENTRIES, max_size=12))
 def test_what_was_reported_last_is_told_in_whatever_number_and_share_it_comes_again(entries):
-    told = ToldFacts.of([entries_text(entries)])
+    told = ToldFacts.of([(1.0, entries_text(entries))])
     if entries:
         last = entries[-1]
         again = Entry(seq=last.seq + 7, key="another share", kind=last.kind, at=last.at, data=last.data)
@@ -46,16 +46,22 @@ def test_the_facts_of_a_reply_fit_into_the_metadata_and_contain_no_text_of_anybo
 
 
 def test_a_state_is_old_news_only_as_long_as_the_thread_says_so():
-    told = ToldFacts.of(["state=critical", "state=warning"])
+    told = ToldFacts.of([(1.0, "state=critical"), (2.0, "state=warning")])
     assert told.is_told(entry("status", new="warning"))
     assert not told.is_told(entry("status", new="critical"))
     assert told.is_told(entry("status", new="critical"))
     assert not told.is_told(entry("resolved", new="resolved"))
 
 
+def test_an_entry_from_before_a_reply_that_says_the_same_is_told_whatever_came_later():
+    told = ToldFacts.of([(1000.0, "state=critical"), (2000.0, "state=warning")])
+    assert told.is_told(entry("status", new="critical", at=990.0))
+    assert not told.is_told(entry("status", new="critical", at=2010.0))
+
+
 def test_the_same_words_an_hour_later_are_another_comment():
     said = entry("comment", text="looking", at=1_700_000_000.0)
-    told = ToldFacts.of([entries_text([said])])
+    told = ToldFacts.of([(said.at, entries_text([said]))])
     assert told.is_told(entry("comment", text=" looking ", at=1_700_000_300.0))
     assert not told.is_told(entry("comment", text="looking", at=1_700_003_600.0))
     assert not told.is_told(entry("comment", text="found it", at=1_700_000_000.0))
@@ -76,9 +82,9 @@ def test_two_replies_with_the_same_number_have_different_digests():
     ],
 )
 def test_the_worst_that_a_thread_has_shown_begins_anew_with_a_reopening(states, worst):
-    assert ToldFacts.of(f"state={state}" for state in states).worst == worst
+    assert ToldFacts.of((1.0, f"state={state}") for state in states).worst == worst
 
 
 @given(st.text())
 def test_metadata_that_anybody_wrote_raises_nothing(text):
-    ToldFacts.of([text]).is_told(entry("comment", text="x"))
+    ToldFacts.of([(1.0, text)]).is_told(entry("comment", text="x"))
