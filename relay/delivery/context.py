@@ -30,9 +30,9 @@ class DeliveryContext:
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
-    delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name. `names_channel` says whether
-    the live routes name a channel by one of these references; `on_channel_rejected` gets such a channel, and why, when
-    relay looks it up for the first time and it takes no messages.
+    delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name.
+    `names_channel` says whether the live routes name a channel by one of these references; `on_channel_rejected` gets
+    such a channel, and why, when relay looks it up for the first time and it takes no messages.
     """
 
     store: Store
