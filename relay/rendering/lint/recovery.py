@@ -143,10 +143,12 @@ def _without_unknown_tag(source: str, tag: re.Match[str], innermost: str, messag
     if name.startswith("end"):
         return _Repair(source=_with_end(source, tag, innermost, message))
     if meant := nearest(name, TAGS):
-        for each in reversed([*_tags(source)]):  # from the end on, so that no place moves
-            if each.start() >= tag.start() and each["name"] in (name, f"end{name}"):
-                start, end = each.span("name")
-                source = source[:start] + each["name"].replace(name, meant) + source[end:]
+        end = next(
+            (each for each in _tags(source) if each["name"] == f"end{name}" and each.start() > tag.start()), None
+        )
+        for each, word in ((end, f"end{meant}"), (tag, meant)):  # the later one first, so that no place moves
+            if each:
+                source = source[: each.start("name")] + word + source[each.end("name") :]
         return _Repair(source=source)
     repaired = _with(source, tag, _blank(tag[0]))
     closing = next((each for each in _tags(repaired) if each["name"] == f"end{name}"), None)
