@@ -118,7 +118,8 @@ def _as_json(
         state = str(card.state)
         return {"channel": card.channel, "route": card.route, "state": state, "new": new, "reason": reason}
 
-    return {
+    slow: dict[str, JSON] = {"patterns_unread": True} if context.decision.patterns_unread else {}
+    return slow | {
         "outcome": str(outcome),
         "state": str(context.new.state),
         "entries": [str(entry.kind) for entry in context.entries],

@@ -2,10 +2,15 @@
 
 Nothing is sent to a channel that is not found. A channel that is missing or takes no messages is looked up again every
 few minutes, so that relay notices when an operator has fixed it.
+
+The text of an alert may make up names (`"#inc-{{ tags.team }}"`), as many as it likes. So names cost no call of their
+own: one reading of the workspace's list answers all that wait, and finds those that were not there before. A new name
+waits for no other. The longer a name is missing, the less often the list is read for it.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import structlog
@@ -28,7 +33,12 @@ RECHECK_EVERY = 3600.0
 another organisation."""
 
 MAX_PER_ROUND = 20
-"""The most channels of one round; new ones come first."""
+"""The most channels that one round looks up by id, each by a call. Names have no such limit."""
+
+LONGEST_PROBE = 12 * PROBE_EVERY
+"""Seconds after which a name that was never found is looked up again at the latest: the pause doubles up to here.
+
+Any reading of the list finds it sooner, such as for a new name, or for one that is missing for less time."""
 
 _NAME_NOT_FOUND = Rejected(
     code="channel_not_found",
@@ -50,6 +60,7 @@ class ChannelResolver:
         self.canonical_refs: Mapping[str, str] = {}
         self._shared = shared
         self._tries: dict[str, int] = {}
+        self._fixed: frozenset[str] = frozenset()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Look up channels when they are due, until `stopping` is set."""
@@ -67,28 +78,31 @@ class ChannelResolver:
         due_at = await store.next_channel_lookup_at()
         if due_at is None or due_at > now:
             return due_at
-        channels = [channel for channel in await store.channels() if channel.canonical_ref is None]
-        due = [channel for channel in channels if channel.retry_at is None or channel.retry_at <= now]
-        due = sorted(due, key=lambda channel: channel.state is ChannelState.OPEN)[:MAX_PER_ROUND]
-        for channel in due:
-            if not _is_unresolved_name(channel):
-                answer = await self._shared.slack.channel(channel.slack_id or channel.ref)
-                info = channel_of(answer) if isinstance(answer, Read) else None
-                await self._save(channel, await self._joined(info) if info else answer)
-        if names := [channel for channel in due if _is_unresolved_name(channel)]:
-            await self._resolve_names(names)
+        self._fixed = frozenset(self._shared.fixed_channels())
+        if any(name.retry_at is None or name.retry_at <= now for name in await store.unresolved_names()):
+            await self._resolve_names()
+        for channel in await store.channels_due_by_id(now, MAX_PER_ROUND):
+            answer = await self._shared.slack.channel(channel.slack_id or channel.ref)
+            info = channel_of(answer) if isinstance(answer, Read) else None
+            await self._save(channel, await self._joined(info) if info else answer)
         self.canonical_refs = await store.canonical_refs()
         self._shared.wake_all()
         return await store.next_channel_lookup_at()
 
-    async def _resolve_names(self, channels: Iterable[Channel]) -> None:
-        """Resolve all names by one reading of the workspace's list."""
-        by_name = await self._list()
-        for channel in channels:
+    async def _resolve_names(self) -> None:
+        """Resolve all names by one reading of the workspace's list, also those that came while it was read."""
+        started, by_name = self._shared.clock.now(), await self._list()
+        missing: list[tuple[Channel, Channel]] = []
+        for channel in await self._shared.store.unresolved_names():
             found = by_name.get(channel.ref, _NAME_NOT_FOUND) if isinstance(by_name, Mapping) else by_name
             if isinstance(found, ChannelInfo):
-                found = await self._joined(found)
-            await self._save(channel, found)
+                await self._save(channel, await self._joined(found))
+            elif channel.retry_at is None or channel.retry_at <= started:
+                missing.append((channel, self._updated(channel, found, self._shared.clock.now())))
+        await self._shared.store.update_names([updated for _, updated in missing])
+        for channel, updated in missing:
+            if channel.reason != updated.reason:
+                self._report(channel, updated)
 
     async def _list(self) -> dict[str, ChannelInfo] | SlackOutcome:
         by_name: dict[str, ChannelInfo] = {}
@@ -114,13 +128,17 @@ class ChannelResolver:
 
     async def _save(self, channel: Channel, found: ChannelInfo | SlackOutcome) -> None:
         updated = self._updated(channel, found, self._shared.clock.now())
+        await self._shared.store.update_channel(updated)
+        self._report(channel, updated)
+
+    def _report(self, channel: Channel, updated: Channel) -> None:
+        """Log a lookup. A channel that routes.yaml names and that is not there is reported to people too."""
         state, reason = str(updated.state), updated.reason
         log.info("channel_checked", channel=channel.ref, id=updated.slack_id, state=state, reason=reason)
-        await self._shared.store.update_channel(updated)
         if channel.state is ChannelState.NEW and updated.state is ChannelState.REJECTED:
             remedy = remedy_for(updated)
             log.warning("channel_rejected", channel=channel.ref, reason=reason, remedy=remedy)
-            if self._shared.names_channel([channel.ref]):
+            if channel.ref in self._fixed:  # an alert can make up any number of others
                 self._shared.on_channel_rejected(channel.ref, f"{reason.replace('_', ' ')}. {remedy}")
 
     def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
@@ -146,11 +164,23 @@ class ChannelResolver:
                 )
             case NotFound() | Rejected() if _is_about_channel(found, channel):
                 if isinstance(found, Rejected) and _is_unresolved_name(channel):
-                    channel = replace(channel, facts={"remedy": found.remedy})  # not the remedy for an id
+                    return self._missing(channel, found, now)
                 return _rejecting(channel, found.reason, now)
             case _:
                 tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
                 return replace(channel, reason=found.reason, retry_at=now + backoff(tries, channel.ref))
+
+    def _missing(self, name: Channel, why: Rejected, now: float) -> Channel:
+        """Reject a name that is not in the list, with the remedy for a name, and ever longer pauses.
+
+        The pause of a name that routes.yaml has does not grow: its operator will create the channel. The next lookups
+        of all names fall together, so that one reading of the list does for them.
+        """
+        since = name.facts.get("missing_since")
+        since = since if isinstance(since, float) and since <= now else now
+        pause = PROBE_EVERY if name.ref in self._fixed else min(max(PROBE_EVERY, now - since), LONGEST_PROBE)
+        rejecting = _rejecting(replace(name, facts={"remedy": why.remedy, "missing_since": since}), why.reason, now)
+        return replace(rejecting, retry_at=math.ceil((now + pause) / PROBE_EVERY) * PROBE_EVERY)
 
 
 def remedy_for(channel: Channel) -> str:

@@ -31,8 +31,9 @@ class DeliveryContext:
     have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
     delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name.
-    `names_channel` says whether the live routes name a channel by one of these references; `on_channel_rejected` gets
-    such a channel, and why, when relay looks it up for the first time and it takes no messages.
+    `names_channel` says whether the live routes name a channel by one of these references; `fixed_channels` returns
+    those that they name whatever the incident. `on_channel_rejected` gets such a channel, and why, when relay looks it
+    up for the first time and it takes no messages.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class DeliveryContext:
     instance: str = DEFAULT_INSTANCE
     names_channel: Callable[[Collection[str]], bool] = lambda _refs: True
     on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None
+    fixed_channels: Callable[[], Collection[str]] = tuple
 
     @property
     def blocked_channels(self) -> frozenset[str]:

@@ -75,6 +75,7 @@ class DeliveryService:
             rules=self._rules,
             names_channel=self._names_channel,
             on_channel_rejected=on_channel_rejected,
+            fixed_channels=lambda: self._live().rulebook.channel_refs,
             wake_all=partial(self.wake, everything=True),
             wake_schedulers=self._wake_schedulers,
             metrics=metrics or Metrics(),

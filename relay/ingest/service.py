@@ -203,6 +203,8 @@ def _log_accepted(accepted: AcceptedShare) -> None:
     decision, fields = accepted.decision, {"incident": accepted.incident, "share": accepted.share_id}
     decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
     log.info("share_stored", **fields, outcome=str(accepted.outcome), routes=list(accepted.routes), **decided)
+    if decision.get("patterns_unread"):
+        log.warning("patterns_too_slow", **fields)
     for unnamed in decision.get("unnamed", ()):
         log.warning("channel_unnamed", **fields, route=unnamed["route"], detail=unnamed["detail"])
     for card in decision.get("cards", ()):

@@ -96,10 +96,16 @@ class RoutingDecision:
         """Whether any route matched, also one that drops the incident."""
         return bool(self.routes)
 
+    @property
+    def patterns_unread(self) -> bool:
+        """Whether patterns of `match` did not read all values, since that took too long."""
+        return self._evaluated[1].pattern_time.is_spent
+
     @cached_property
     def trace(self) -> tuple[RouteTrace, ...]:
         """Every route in the order of the file, with every condition; made on demand by a second evaluation."""
-        routes, facts = self._evaluated
+        routes, evaluated = self._evaluated
+        facts = IncidentFacts(evaluated.incident, evaluated.status)
         outcomes: dict[str, RouteOutcome] = {}
         _matching(routes, facts, outcomes)
         return tuple(_traces(routes, facts, outcomes))

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final
 
 from relay.model.incident import Alert, Incident, State
-from relay.routes.operators import SubjectValues
+from relay.routes.operators import PatternTime, SubjectValues
 
 
 class ValueType(Enum):
@@ -24,19 +24,20 @@ class ValueType(Enum):
 class IncidentFacts:
     """One incident as routes see it. Each subject is read once, however many routes compare it."""
 
-    __slots__ = ("_values", "incident", "status")
+    __slots__ = ("_values", "incident", "pattern_time", "status")
 
     def __init__(self, incident: Incident, status: State | None = None) -> None:
         """`status` replaces the incident's state for the key `status`."""
         self.incident = incident
         self.status = incident.state if status is None else status
+        self.pattern_time = PatternTime()
         self._values: dict[str, SubjectValues] = {}
 
     def values(self, subject: "Subject") -> SubjectValues:
         """The values of a subject; none if it is absent."""
         values = self._values.get(subject.id)
         if values is None:
-            values = self._values[subject.id] = SubjectValues(tuple(subject.read(self)))
+            values = self._values[subject.id] = SubjectValues(tuple(subject.read(self)), self.pattern_time)
         return values
 
     @property

@@ -6,7 +6,8 @@ and another is `b`. `min` and `max` of one mapping are one range, in which one v
 """
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal, assert_never
@@ -20,12 +21,45 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _CACHE_SIZE, _CACHED_LENGTH = 32, 256
 """How many results a pattern caches, and the longest value that it caches: a thousand caches stay small."""
 
+MAX_PATTERN_SIZE = 5_000
+"""RE2's instructions of one pattern. Its time grows with them and with the text: RE2 is linear in both, so the two
+together decide (https://github.com/google/re2/wiki/WhyRE2). `.{0,500}` has about 4,000."""
+
+PATTERN_MEMORY = 1024**2
+"""Bytes that RE2 may use for one pattern, most of them to remember what it has seen
+(https://github.com/google/re2/blob/main/re2/re2.h, `max_mem`)."""
+
+PATTERN_SECONDS = 0.5
+"""Processor time in which patterns read the values of one incident. What they have not read then does not match.
+
+The largest record has some 600,000 characters; `.*error.{0,200}timeout.*` reads them in 10 ms, and in 0.3 s where the
+text was written to slow it down.
+"""
+
+_CHEAP = 200_000
+"""Instructions times characters that are read in less than a millisecond, and are not timed."""
+
+
+class PatternTime:
+    """The processor time that is left for patterns on one incident."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float = PATTERN_SECONDS) -> None:
+        self.seconds = seconds
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether patterns read nothing more."""
+        return self.seconds <= 0
+
 
 @dataclass(frozen=True)
 class SubjectValues:
-    """The values of one subject of an incident."""
+    """The values of one subject of an incident, and the time in which patterns may read them."""
 
     values: tuple[str, ...]
+    pattern_time: PatternTime = field(default_factory=PatternTime, compare=False, repr=False)
 
     @cached_property
     def folded(self) -> tuple[str, ...]:
@@ -46,35 +80,40 @@ class Exactly:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glob:
-    """Text with `*` (any characters) and `?` (one character). `text` is casefolded."""
+    """Text with `*` (any characters) and `?` (one character). `text` is casefolded.
+
+    Raises ValueError: it is too large.
+    """
 
     text: str
-    matches_value: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    compiled: "Callable[[str], bool] | _Pattern" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matches_value", _glob(self.text))
+        object.__setattr__(self, "compiled", _glob(self.text))
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether it matches one whole value."""
-        return any(map(self.matches_value, subject.folded))
+        if isinstance(self.compiled, _Pattern):
+            return self.compiled.matches(subject.folded, subject.pattern_time)
+        return any(map(self.compiled, subject.folded))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regex:
     """An RE2 pattern for the whole value, case-sensitive; `.` matches any character, line ends too.
 
-    Raises ValueError: RE2 rejects the pattern; the message is RE2's.
+    Raises ValueError: RE2 rejects the pattern; the message is RE2's. Or it is too large.
     """
 
     pattern: str
-    matches_value: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+    compiled: "_Pattern" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matches_value", _compiled(self.pattern))
+        object.__setattr__(self, "compiled", _Pattern(self.pattern))
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether it matches one whole value."""
-        return any(map(self.matches_value, subject.values))
+        return self.compiled.matches(subject.values, subject.pattern_time)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +191,7 @@ def rank_of(text: str) -> float | None:
 _RANKS: dict[str, float] = {state.value: state.rank for state in State}
 
 
-def _glob(text: str) -> Callable[[str], bool]:
+def _glob(text: str) -> "Callable[[str], bool] | _Pattern":
     """Test whole casefolded values, in linear time for every pattern. The usual shapes need no regular expression."""
     middle = text.strip("*")
     if "*" not in middle and "?" not in text:
@@ -160,7 +199,7 @@ def _glob(text: str) -> Callable[[str], bool]:
             return (lambda value: middle in value) if text.endswith("*") else (lambda value: value.endswith(middle))
         return lambda value: value.startswith(middle)
     wild = {"*": ".*", "?": "."}
-    return _compiled("".join(wild.get(character) or re2.escape(character) for character in text))
+    return _Pattern("".join(wild.get(character) or re2.escape(character) for character in text))
 
 
 def re2_reason(error: Exception) -> str:
@@ -169,19 +208,50 @@ def re2_reason(error: Exception) -> str:
     return message.decode(errors="replace") if isinstance(message, bytes) else str(message)
 
 
-def _compiled(pattern: str) -> Callable[[str], bool]:
-    """Test whole values. RE2 is faster on bytes than on text, and a few values come again and again."""
-    options: Any = re2.Options()
-    options.log_errors = False
-    options.never_capture = True
-    options.dot_nl = True
-    try:
-        fullmatch = re2.compile(pattern, options).fullmatch
-    except re2.error as error:
-        raise ValueError(re2_reason(error)) from error
+class _Pattern:
+    """A compiled pattern for whole values. RE2 is faster on bytes than on text; a few values come again and again.
 
-    def matches(value: str) -> bool:
-        return fullmatch(value.encode(errors="replace")) is not None
+    Raises ValueError: RE2 rejects the pattern, or it is too large.
+    """
 
-    cached = lru_cache(maxsize=_CACHE_SIZE)(matches)
-    return lambda value: cached(value) if len(value) <= _CACHED_LENGTH else matches(value)
+    def __init__(self, pattern: str) -> None:
+        options: Any = re2.Options()
+        options.log_errors = False
+        options.never_capture = True
+        options.dot_nl = True
+        options.max_mem = PATTERN_MEMORY
+        try:
+            compiled = re2.compile(pattern, options)
+        except re2.error as error:
+            reason = re2_reason(error)
+            raise ValueError(_TOO_LARGE if reason.startswith("pattern too large") else reason) from error
+        if compiled.programsize > MAX_PATTERN_SIZE:
+            raise ValueError(_TOO_LARGE)
+        self._size: int = compiled.programsize
+        self._fullmatch = compiled.fullmatch
+        self._cached = lru_cache(maxsize=_CACHE_SIZE)(self._matches)
+
+    def matches(self, values: Sequence[str], left: PatternTime) -> bool:
+        """Whether it matches one whole value that it can read in the time that is left, which gets shorter."""
+        if len(values) == 1 and len(values[0]) * self._size <= _CHEAP:
+            return self._matches_value(values[0])
+        return any(self._matches_in_time(value, left) for value in values)
+
+    def _matches_in_time(self, value: str, left: PatternTime) -> bool:
+        if left.is_spent:
+            return False
+        began = time.thread_time()
+        matched = self._matches_value(value)
+        left.seconds -= time.thread_time() - began
+        return matched
+
+    def _matches_value(self, value: str) -> bool:
+        return self._cached(value) if len(value) <= _CACHED_LENGTH else self._matches(value)
+
+    def _matches(self, value: str) -> bool:
+        return self._fullmatch(value.encode(errors="replace")) is not None
+
+
+_TOO_LARGE = (
+    "the pattern is too large to be fast; write .* for a long gap such as .{0,900}, and fewer or shorter repeats"
+)

@@ -6,9 +6,9 @@ to it with `canonical_ref`.
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, case, func, or_, select, update
 
-from relay.cards.model import Channel
+from relay.cards.model import Channel, ChannelState
 from relay.store import schema
 from relay.store.mappers import channel_row, to_channel
 from relay.store.upsert import insert_or_keep
@@ -16,6 +16,25 @@ from relay.store.upsert import insert_or_keep
 _channel = schema.channel
 _ALL = select(_channel).order_by(_channel.c.ref)
 _NEXT_LOOKUP = select(func.min(func.coalesce(_channel.c.retry_at, 0.0))).where(_channel.c.canonical_ref.is_(None))
+_IS_NAME = _channel.c.slack_id.is_(None) & _channel.c.ref.startswith("#")
+_DUE = or_(_channel.c.retry_at.is_(None), _channel.c.retry_at <= bindparam("now"))
+_DUE_BY_ID = (
+    select(_channel)
+    .where(_channel.c.canonical_ref.is_(None), ~_IS_NAME, _DUE)
+    .order_by(
+        # a channel that takes messages is looked up only to learn what has changed; then the one that waits longest
+        case((_channel.c.state == ChannelState.OPEN, 1), else_=0),
+        func.coalesce(_channel.c.retry_at, 0.0),
+        _channel.c.ref,
+    )
+    .limit(bindparam("most"))
+)
+_NAMES = select(_channel).where(_channel.c.canonical_ref.is_(None), _IS_NAME)
+_REJECT = (
+    update(_channel)
+    .where(_channel.c.ref == bindparam("which"), _IS_NAME)
+    .values({name: bindparam(name) for name in ("facts", "state", "reason", "retry_at")})
+)
 _CANONICAL_REFS = select(_channel.c.ref, _channel.c.canonical_ref).where(_channel.c.canonical_ref.is_not(None))
 
 reference, canonical = _channel.alias("reference"), _channel.alias("canonical")
@@ -39,6 +58,22 @@ def add_channels(connection: Connection, refs: Collection[str]) -> None:
 def channels(connection: Connection) -> tuple[Channel, ...]:
     """Return all channels under all their references, by name."""
     return tuple(to_channel(row) for row in connection.execute(_ALL).mappings())
+
+
+def channels_due_by_id(connection: Connection, now: float, limit: int) -> tuple[Channel, ...]:
+    """Return the channels with a known id that are due to be looked up, the most urgent first."""
+    return tuple(to_channel(row) for row in connection.execute(_DUE_BY_ID, {"now": now, "most": limit}).mappings())
+
+
+def unresolved_names(connection: Connection) -> tuple[Channel, ...]:
+    """Return the names of which no id is known, whether they are due or not."""
+    return tuple(to_channel(row) for row in connection.execute(_NAMES).mappings())
+
+
+def update_names(connection: Connection, names: Collection[Channel]) -> None:
+    """Save what is known of names for which Slack has no id, all at once."""
+    if rows := [channel_row(each) | {"which": each.ref} for each in names]:
+        connection.execute(_REJECT, rows)
 
 
 def next_channel_lookup_at(connection: Connection) -> float | None:

@@ -23,7 +23,15 @@ from relay.store import accepting, attempts, card_queue, clock_step, configurati
 from relay.store.backlog import backlog
 from relay.store.card_context import card_context, update_card
 from relay.store.channel_merge import update_channel
-from relay.store.channels import add_channels, canonical_refs, channels, next_channel_lookup_at
+from relay.store.channels import (
+    add_channels,
+    canonical_refs,
+    channels,
+    channels_due_by_id,
+    next_channel_lookup_at,
+    unresolved_names,
+    update_names,
+)
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters, discard_dead_letter
 from relay.store.incident_history import incident_at, incident_history
@@ -203,6 +211,9 @@ class Store:
     channels = _read(channels)
     add_channels = _write(add_channels)
     update_channel = _write(update_channel)
+    update_names = _write(update_names)
+    channels_due_by_id = _read(channels_due_by_id)
+    unresolved_names = _read(unresolved_names)
     canonical_refs = _read(canonical_refs)
     next_channel_lookup_at = _read(next_channel_lookup_at)
 

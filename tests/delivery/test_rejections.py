@@ -380,15 +380,15 @@ async def test_a_card_for_a_name_that_relay_cannot_look_up_is_on_the_fallback_un
 
 
 async def test_channels_are_looked_up_when_new_or_due_and_not_with_every_share(relay):
-    every, read = relay.store.channels, []
+    every, due, read = relay.store.channels, relay.store.channels_due_by_id, []
 
-    async def counted():
+    async def counted(*limits):
         read.append(relay.clock.now())
-        return await every()
+        return await due(*limits)
 
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(10)
-    relay.store.channels = counted
+    relay.store.channels_due_by_id = counted
     relay.delivery._repair.repair = lambda lease: asyncio.sleep(0)
     for number in range(20):
         await relay.share("one", incidentTags=[{"id": "step", "value": str(number)}])

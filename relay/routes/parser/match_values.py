@@ -46,8 +46,16 @@ def _text(node: ScalarNode, context: ParseContext) -> Wanted | None:
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
         return _regex(node, text[1:-1], context)
     if "*" in text or "?" in text:
-        return Glob(text=text.casefold())
+        return _glob(node, text, context)
     return Exactly(text=text.casefold())
+
+
+def _glob(node: ScalarNode, text: str, context: ParseContext) -> Wanted | None:
+    try:
+        return Glob(text=text.casefold())
+    except ValueError as error:
+        context.add_fault(node, str(error))
+        return None
 
 
 def _regex(node: ScalarNode, pattern: str, context: ParseContext) -> Wanted | None:
