@@ -18,6 +18,7 @@ from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.rendering.context import template_variables
 from relay.routes.evaluate import RoutingDecision, evaluate_routes
+from relay.routes.operators import ProcessorTime, untimed
 from relay.routes.rulebook import Rulebook
 
 
@@ -29,12 +30,13 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     canonical_refs: Mapping[str, str],
     *,
     has_callback: Callable[[str], bool] = lambda _integration: False,
+    processor_time: ProcessorTime = untimed,
 ) -> Plan:
     """What a share turns into; its `received` is the present.
 
     `incident_state` is None for an incident's first share; `cards` are its current cards. `canonical_refs` maps the
     other references of a channel to the one that is used. `has_callback` says whether BigPanda waits for a callback
-    about the cards of an integration.
+    about the cards of an integration. `processor_time` limits how long patterns of routes read.
     """
     before = incident_state.record if incident_state else None
     record = merge_share(before, share)
@@ -43,7 +45,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     known = incident_state or IncidentState(record=record)
     found = new_entries(before, old, new, share, known.next_seq)
     entries, record = attribute_entries(found, record, new, share.received)
-    decision = decide_routes(rulebook, new, first=incident_state is None)
+    decision = decide_routes(rulebook, new, first=incident_state is None, processor_time=processor_time)
     context = ShareContext(
         rulebook=rulebook,
         old=old,
@@ -84,10 +86,18 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     )
 
 
-def decide_routes(rulebook: Rulebook, incident: Incident, *, first: bool) -> RoutingDecision:
+def decide_routes(
+    rulebook: Rulebook, incident: Incident, *, first: bool, processor_time: ProcessorTime = untimed
+) -> RoutingDecision:
     """Which routes match. An incident that arrives already resolved is matched by its severity."""
     status = incident.severity if first and incident.state is State.RESOLVED else None
-    return evaluate_routes(rulebook, incident, status=status, variables=lambda: template_variables(incident))
+    return evaluate_routes(
+        rulebook,
+        incident,
+        status=status,
+        variables=lambda: template_variables(incident),
+        processor_time=processor_time,
+    )
 
 
 def _outcome(context: ShareContext, cards: Sequence[Card], changed: Sequence[Card]) -> ShareOutcome:

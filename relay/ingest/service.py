@@ -7,6 +7,7 @@ is stuck: all its senders get a 503 at once.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -195,6 +196,7 @@ class IngestService:
             context.share,
             context.canonical_refs,
             has_callback=self._wants_callback,
+            processor_time=time.thread_time,
         )
 
 

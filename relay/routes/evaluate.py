@@ -11,6 +11,7 @@ from relay.routes.channel_template import Unresolved, Variables
 from relay.routes.match import ConditionResult
 from relay.routes.match_keys import IncidentFacts
 from relay.routes.mention import Mention
+from relay.routes.operators import ProcessorTime, untimed
 from relay.routes.options import Options
 from relay.routes.route import Post, Route, RouteList
 from relay.routes.rulebook import Rulebook
@@ -112,12 +113,17 @@ class RoutingDecision:
 
 
 def evaluate_routes(
-    rulebook: Rulebook, incident: Incident, *, status: State | None = None, variables: Variables
+    rulebook: Rulebook,
+    incident: Incident,
+    *,
+    status: State | None = None,
+    variables: Variables,
+    processor_time: ProcessorTime = untimed,
 ) -> RoutingDecision:
     """Find the routes that match an incident, and their channels.
 
     `status` replaces the incident's state for the key `status` of `match`. `variables` is called at most once, and only
-    if a channel is made from the incident.
+    if a channel is made from the incident. `processor_time` limits the time of patterns.
     """
     made: Mapping[str, Any] | None = None
 
@@ -127,7 +133,7 @@ def evaluate_routes(
             made = variables()
         return made
 
-    facts = IncidentFacts(incident, status)
+    facts = IncidentFacts(incident, status, processor_time)
     matching = _matching(rulebook.routes, facts, None)
     postings: dict[str, Posting] = {}
     failures: list[ChannelFailure] = []

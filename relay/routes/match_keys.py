@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final
 
 from relay.model.incident import Alert, Incident, State
-from relay.routes.operators import PatternTime, SubjectValues
+from relay.routes.operators import PatternTime, ProcessorTime, SubjectValues, untimed
 
 
 class ValueType(Enum):
@@ -26,11 +26,13 @@ class IncidentFacts:
 
     __slots__ = ("_values", "incident", "pattern_time", "status")
 
-    def __init__(self, incident: Incident, status: State | None = None) -> None:
-        """`status` replaces the incident's state for the key `status`."""
+    def __init__(
+        self, incident: Incident, status: State | None = None, processor_time: ProcessorTime = untimed
+    ) -> None:
+        """`status` replaces the incident's state for the key `status`; `processor_time` limits patterns."""
         self.incident = incident
         self.status = incident.state if status is None else status
-        self.pattern_time = PatternTime()
+        self.pattern_time = PatternTime(processor_time)
         self._values: dict[str, SubjectValues] = {}
 
     def values(self, subject: "Subject") -> SubjectValues:
