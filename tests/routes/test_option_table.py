@@ -8,7 +8,7 @@ from relay.model.incident import State
 from relay.routes.key_types import DURATION, Place
 from relay.routes.match_keys import MATCH_KEYS, IncidentFacts, MatchKey, ValueType
 from relay.routes.options import OPTION_KEYS, Options, option, option_keys, read_options
-from relay.routes.parser.keys import check_keys
+from relay.routes.parser.keys import known_keys
 from relay.routes.parser.matches import read_match
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode
@@ -40,10 +40,10 @@ def mapping(text: str, context: ParseContext) -> MappingNode:
 def test_a_new_option_is_parsed_where_its_row_allows_it():
     context = ParseContext(file="routes.yaml")
     node = mapping("linger: 5m", context)
-    check_keys(node, Place.ROUTE, context)
+    known_keys(node, Place.ROUTE, context)
     assert read_options(node, context) == {"linger": 300.0}
     assert context.faults == []
-    check_keys(node, Place.POST, context)
+    known_keys(node, Place.POST, context)
     assert [fault.message for fault in context.faults] == [
         "key 'linger' is not allowed in post item, only in defaults or route"
     ]

@@ -24,9 +24,9 @@ def read_match(node: Node, context: ParseContext) -> Match:
 
 def _conditions(word: ScalarNode, value: Node, context: ParseContext) -> list[Condition]:
     name = word.text
-    if name not in _KEYS:
+    if name not in _keys():
         context.add_fault(word, _unknown_key(name, value))
-        name = nearest(name, _KEYS)  # to find the faults of what it holds
+        name = nearest(name, _keys())  # to find the faults of what it holds
     if combinator := COMBINATORS.get(name):
         return _combination(combinator, value, context)
     key = MATCH_KEYS.get(name)
@@ -44,8 +44,8 @@ def _conditions(word: ScalarNode, value: Node, context: ParseContext) -> list[Co
 
 
 def _unknown_key(name: str, value: Node) -> str:
-    hint = suggestion(name, _KEYS)
-    if not nearest(name, _KEYS):
+    hint = suggestion(name, _keys())
+    if not nearest(name, _keys()):
         hint = FOREIGN_KEYS.get(name, hint)
         hint += f"; for a tag write tags: {{{name}: {as_yaml(value)}}}" if isinstance(value, ScalarNode) else ""
     return f"unknown key '{name}' in match{hint}"
@@ -81,7 +81,10 @@ COMBINATORS: Final[Mapping[str, Combinator]] = {
         Combinator("not", _MATCH, "a match that must not match"),
     )
 }
-_KEYS: Final = (*MATCH_KEYS, *COMBINATORS)
+
+
+def _keys() -> tuple[str, ...]:
+    return (*MATCH_KEYS, *COMBINATORS)
 
 
 def match_schema() -> Schema:

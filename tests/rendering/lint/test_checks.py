@@ -67,7 +67,7 @@ def test_a_fault_has_its_place_and_a_sentence(source, expected):
     ],
 )
 def test_a_tag_with_a_hyphen_is_named_as_one_writes_it(source, tag):
-    [fault] = faults(card="{% relay_actions %}" + source)
+    [fault] = faults(card="{% actions %}{% relay_actions %}{% endactions %}" + source)
     assert f"for a tag with hyphens in its name write {tag}" in fault
 
 
