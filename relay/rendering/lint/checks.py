@@ -348,9 +348,10 @@ def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) ->
     names = _UndeclaredNames(file.environment)
     names.visit(file.tree)
     unknown = names.undeclared_identifiers - defined - {part for _, _, parts in _hyphens(file) for part in parts}
+    reported: set[tuple[str, int]] = set()
     for node in file.tree.find_all(nodes.Name):
-        if node.name in unknown:
-            unknown.discard(node.name)
+        if node.name in unknown and (node.name, node.lineno) not in reported:
+            reported.add((node.name, node.lineno))
             near = _did_you_mean(node.name, known) or f"; there are {', '.join(sorted(known))}"
             foreign = _NO_VARIABLE.get(node.name) or FOREIGN_NAMES.get(node.name)
             advice = f"; {foreign}" if foreign else near

@@ -10,7 +10,7 @@ from relay.rendering.engine.tag_extension import TagExtension
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodePlace:
     """A node, and the tags around it, the outermost first.
 
     `elsewhere` says that it may be printed inside other tags too: in a macro, a `set`, or a block of another file.
@@ -30,10 +30,10 @@ def tag_kind(node: nodes.Node) -> NodeKind | None:
     return None
 
 
-def places(tree: nodes.Template) -> Iterator[Place]:
+def places(tree: nodes.Template) -> Iterator[NodePlace]:
     """Every node of a tree, in reading order."""
     extends = tree.find(nodes.Extends) is not None
-    pending = [Place(tree)]
+    pending = [NodePlace(tree)]
     while pending:
         place = pending.pop()
         yield place
@@ -41,5 +41,5 @@ def places(tree: nodes.Template) -> Iterator[Place]:
         detached = isinstance(node, nodes.Macro | nodes.AssignBlock) or (extends and isinstance(node, nodes.Block))
         is_call = isinstance(node, nodes.CallBlock) and kind is None
         around = (*place.around, kind) if kind else place.around
-        inner = [Place(each, around, place.elsewhere or detached or is_call) for each in node.iter_child_nodes()]
+        inner = [NodePlace(each, around, place.elsewhere or detached or is_call) for each in node.iter_child_nodes()]
         pending += reversed(inner)

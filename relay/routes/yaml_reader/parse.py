@@ -15,7 +15,7 @@ import yaml
 from relay.routes.yaml_reader import hints
 from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, children
-from relay.routes.yaml_reader.repair import LAST_RESORT, Repair, closed_quotes, repairs, without_block
+from relay.routes.yaml_reader.repair import LAST_RESORT, LineRepair, closed_quotes, repairs, without_block
 
 MAX_DEPTH = 60
 MAX_NODES = 500_000
@@ -139,7 +139,7 @@ class _Reader:
     def _replace(self, text: str) -> None:
         self._text, self.lines = text, list(hints.lines_of(text))
 
-    def _best_repair(self, fault: _SyntaxFault) -> Repair | None:
+    def _best_repair(self, fault: _SyntaxFault) -> LineRepair | None:
         """The repair after which the parser reads farthest, and beyond the fault's line."""
         best, best_score = None, (max(fault.lines) + 1, LAST_RESORT)
         candidates = [each for number in fault.lines for each in repairs(self.lines, number)]

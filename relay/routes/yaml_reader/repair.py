@@ -28,7 +28,7 @@ _CLOSERS: Final = {"[": "]", "{": "}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
+class LineRepair:
     """A line that replaces line `number` (from 1), with the place and the words of the fault.
 
     `shift` is how far the line's text moved to the right. `with_children` moves the deeper lines below by it too.
@@ -66,7 +66,7 @@ class Repair:
         return repaired, shifts
 
 
-def repairs(lines: Sequence[str], number: int) -> Iterator[Repair]:
+def repairs(lines: Sequence[str], number: int) -> Iterator[LineRepair]:
     """The repairs that line `number` (from 1) suggests, the likeliest first."""
     line = lines[number - 1]
     if not _holds_text(line):
@@ -76,7 +76,7 @@ def repairs(lines: Sequence[str], number: int) -> Iterator[Repair]:
     yield from _brackets(number, line)
     yield from _indentations(lines, number)
     if value := _VALUE.fullmatch(line):
-        yield Repair(
+        yield LineRepair(
             number=number,
             line=value["before"] + "x" * len(value["value"]),
             column=value.start("value") + 1,
@@ -104,16 +104,16 @@ def _below(lines: Sequence[str], number: int, depth: int) -> Iterator[int]:
         yield below
 
 
-def _missing_signs(number: int, line: str) -> Iterator[Repair]:
+def _missing_signs(number: int, line: str) -> Iterator[LineRepair]:
     """A plain blank, a blank after `-` or `:`, and a colon after a key."""
     if blanks := _STRANGE_BLANK.search(line):
         plain = _STRANGE_BLANK.sub(" ", line)
         message = "found a special space character (probably copied); write a plain space"
-        yield Repair(number=number, line=plain, column=blanks.start() + 1, message=message)
+        yield LineRepair(number=number, line=plain, column=blanks.start() + 1, message=message)
     for pattern, sign in ((_GLUED_DASH, "-"), (_GLUED_COLON, ":")):
         if found := pattern.fullmatch(line):
             for with_children in (False, True):
-                yield Repair(
+                yield LineRepair(
                     number=number,
                     line=f"{found['before']} {found['after']}",
                     column=found.end("before"),
@@ -122,7 +122,7 @@ def _missing_signs(number: int, line: str) -> Iterator[Repair]:
                     with_children=with_children,
                 )
     if found := _NO_COLON.fullmatch(line):
-        yield Repair(
+        yield LineRepair(
             number=number,
             line=f"{found['before']}{found['key']}:{found['after']}",
             column=found.start("key") + 1,
@@ -130,14 +130,14 @@ def _missing_signs(number: int, line: str) -> Iterator[Repair]:
         )
 
 
-def closed_quotes(number: int, line: str) -> Iterator[Repair]:
+def closed_quotes(number: int, line: str) -> Iterator[LineRepair]:
     """A word in place of quotes that this line does not close: up to a comma or bracket, or to the end."""
     plain = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
     if begins := _QUOTE_BEGINS.search(plain):
         start = begins.start()
         ends = re.search(r"[,\]}]|$", line[start:])
         for end in dict.fromkeys((start + (ends.start() if ends else 0), len(line))):
-            yield Repair(
+            yield LineRepair(
                 number=number,
                 line=line[:start] + "x" * (end - start) + line[end:],
                 column=start + 1,
@@ -145,7 +145,7 @@ def closed_quotes(number: int, line: str) -> Iterator[Repair]:
             )
 
 
-def _brackets(number: int, line: str) -> Iterator[Repair]:
+def _brackets(number: int, line: str) -> Iterator[LineRepair]:
     """The line with every bracket closed, and none closed that is not open."""
     masked = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
     masked = _REMARK.sub("", masked)
@@ -168,10 +168,10 @@ def _brackets(number: int, line: str) -> Iterator[Repair]:
     if column:
         opens = line[column - 1] in _CLOSERS
         message = "this bracket is not closed" if opens else "this bracket closes nothing; remove it"
-        yield Repair(number=number, line=balanced, column=column, message=message)
+        yield LineRepair(number=number, line=balanced, column=column, message=message)
 
 
-def _indentations(lines: Sequence[str], number: int) -> Iterator[Repair]:
+def _indentations(lines: Sequence[str], number: int) -> Iterator[LineRepair]:
     """The line at each depth at which it may stand. A near depth is likely, and one that many lines have."""
     line = lines[number - 1]
     depth, text = _depth(line), line.lstrip()
@@ -182,7 +182,7 @@ def _indentations(lines: Sequence[str], number: int) -> Iterator[Repair]:
     for each in _depths_around(lines, number):
         fits = each > inner or text.startswith("-") if before.rstrip().endswith(":") else each <= inner
         for with_children in (False, True) if fits and (each != depth or "\t" in line[:depth]) else ():
-            yield Repair(
+            yield LineRepair(
                 number=number,
                 line=" " * each + text,
                 column=depth + 1,
