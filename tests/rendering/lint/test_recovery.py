@@ -161,7 +161,8 @@ def test_what_is_right_gets_no_finding(source):
 
 PYTHON = re.compile(
     r"TypeError|ValueError|Error\b|NoneType|\bobject\b|instances? of|'(?:str|int|float|list|dict|tuple|bool)'|iterable|"
-    r"not callable|subscript|positional|keyword|unpack|invalid literal|codec|jinja2|relay\.|Undefined|__\w+__|<class|lambda"
+    r"not callable|subscript|positional|keyword|unpack|invalid literal|codec|jinja2|relay\.|Undefined|__\w+__|<class|"
+    r"lambda"
 )
 VALUES = [
     "1",
