@@ -32,6 +32,9 @@ from relay.tools.incidents import IncidentQuery, find_incidents
 
 T = TypeVar("T")
 
+MAX_CHANNELS = 100
+"""The most channels that `/readyz` lists; alerts may name any number."""
+
 log = structlog.get_logger("relay")
 
 
@@ -146,7 +149,8 @@ class RelayBackend:
         except StoreError as error:
             return {"store": str(error)}
         return {
-            "stalled_channels": {channel.ref: channel.reason or str(channel.state) for channel in channels},
+            "stalled_channels": {each.ref: each.reason or str(each.state) for each in channels[:MAX_CHANNELS]},
+            "stalled_channels_omitted": len(channels[MAX_CHANNELS:]),
             "in_doubt": backlog.in_doubt,
             "dead_letters": backlog.dead_letters,
             "quarantined": backlog.quarantined_bodies,

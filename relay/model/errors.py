@@ -72,11 +72,17 @@ class Fault:
         return ":".join(map(str, filter(None, (self.file, self.line, self.column)))) + f": {self.message}"
 
 
+MAX_FAULTS = 200
+"""The most faults of a configuration that are reported at a time: in the log, in `/readyz` and by commands."""
+
+
 class ConfigurationError(RelayError):
-    """routes.yaml or a template has faults; `faults` holds all of them."""
+    """routes.yaml or a template has faults; `faults` holds the first `MAX_FAULTS`."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(faults[:MAX_FAULTS])
+        if len(faults) > MAX_FAULTS:
+            self.faults += (Fault(file=faults[MAX_FAULTS].file, message="more faults follow; mend these first"),)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 

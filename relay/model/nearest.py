@@ -1,6 +1,7 @@
 """Finds the known word that a misspelt word stands for."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 _CHARACTERS_PER_EDIT: Final = 3
@@ -15,6 +16,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
     A slip is a letter too many, too few, wrong or swapped with its neighbour, or a word that is cut short (`crit`).
     """
+    return _nearest(word, tuple(known))
+
+
+@lru_cache(maxsize=4096)  # aliases in YAML repeat the same words without end
+def _nearest(word: str, known: tuple[str, ...]) -> str:
     folded = word.casefold()
     if not folded or len(folded) > _LONGEST_WORD:
         return ""
