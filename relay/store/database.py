@@ -222,6 +222,20 @@ class Database:
         raise AssertionError("the last try returns or raises")
 
 
+def missing_database(path: Path) -> str:
+    """Say that a database was deleted or moved, and what to do; empty where none is missing.
+
+    Its log remains, and may hold all that relay accepted: a new database there would overwrite it.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if path.exists() or not log.exists() or not log.stat().st_size:
+        return ""
+    return (
+        f"{path} is missing, but its log {log} is there: the database was deleted or moved. Put it or a backup back to "
+        f"{path}. To begin with an empty database, move {log} away first; keep it, since it may hold shares."
+    )
+
+
 def _check_file(path: Path, name: str, *, exclusive: bool) -> None:
     """Say what is wrong, where SQLite would only say `unable to open database file`."""
     if path.is_file():
@@ -230,6 +244,8 @@ def _check_file(path: Path, name: str, *, exclusive: bool) -> None:
         raise StoreUnusable(f"The folder of {name} does not exist: create {path.parent}, or change RELAY_DATABASE_URL.")
     if path.exists():
         raise StoreUnusable(f"{path} is not a file: name the SQLite database in RELAY_DATABASE_URL.")
+    if lost := missing_database(path):
+        raise StoreUnusable(lost)
     if not exclusive:
         raise StoreUnusable(
             f"There is no SQLite database at {path} yet: start `relay serve` once, or change RELAY_DATABASE_URL."

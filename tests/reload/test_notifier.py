@@ -99,7 +99,7 @@ async def test_a_fault_is_reported_once_with_its_position_and_pings_nobody(bench
     assert not pings(message)
     assert message.metadata == {
         "event_type": "relay_notice",
-        "event_payload": {"incident": "", "key": "configuration:f1"},
+        "event_payload": {"incident": "", "key": "configuration:f1", "kind": "notice", "instance": "relay"},
     }
 
 

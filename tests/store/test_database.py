@@ -166,6 +166,17 @@ async def test_a_missing_folder_is_named(tmp_path):
     assert f"create {tmp_path}/none, or change RELAY_DATABASE_URL" in sentence
 
 
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_a_database_that_was_deleted_beside_its_log_is_missed_and_the_log_is_left_alone(tmp_path, exclusive):
+    log = tmp_path / "relay.db-wal"
+    log.write_bytes(b"pages of the database")
+    message = await rejection(f"sqlite:///{tmp_path / 'relay.db'}", exclusive=exclusive)
+    assert "relay.db is missing" in message
+    assert f"move {log} away" in message
+    assert log.read_bytes() == b"pages of the database"
+    assert not (tmp_path / "relay.db").exists()
+
+
 async def test_a_folder_is_not_a_database(tmp_path):
     assert f"{tmp_path} is not a file" in await rejection(f"sqlite:///{tmp_path}")
 

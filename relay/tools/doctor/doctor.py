@@ -29,6 +29,7 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read
 from relay.slack.workspace import SlackWorkspace
 from relay.store.address import parse_database_url
+from relay.store.database import missing_database
 from relay.store.store import Store
 from relay.store.types import StoredConfiguration
 from relay.tools.doctor.references import accepts_actions
@@ -172,6 +173,8 @@ def _missing_file(url: str) -> Finding | None:
     if not os.access(path.parent, os.W_OK):
         remedy = f"Allow relay's user to write to {path.parent}, or change RELAY_DATABASE_URL."
         return error("database", f"{path} does not exist, and relay may not create it.", remedy)
+    if lost := missing_database(path):
+        return error("database", f"{path} does not exist, and relay would not start.", lost)
     return note("database", f"{path} does not exist yet; `relay serve` creates it.")
 
 
