@@ -126,11 +126,12 @@ def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: flo
 def worst_shown(card: Card, entries: Sequence[Entry] = (), before: WorstShown | None = None) -> WorstShown:
     """What the card has shown once these entries are reported or passed over.
 
-    A state change that was over before the first post was never shown: only what the root shows counts.
+    A state change that was over before the first post was never shown: only what the root shows counts. One that the
+    thread of a restored card had reported already is in the card's worst, or was before a reopening.
     """
     worst = before or WorstShown(recent=card.worst or State.RESOLVED, episode=card.episode_worst or State.RESOLVED)
     for entry in entries:
-        worst = worst if entry.seq <= card.root_seq else worst.after(entry)
+        worst = worst if entry.seq <= card.root_seq or _is_posted(card, entry) else worst.after(entry)
     return worst
 
 
@@ -170,7 +171,7 @@ def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now:
             rise = entry.kind in {EntryKind.STATUS, may_rise} and rank > bar.rank
             quiet = recently_pinged and rank <= worst.recent.rank
         worst = worst_shown(card, [entry], worst)
-        is_there = card.channel in entry.data.get("posted_in", ())
+        is_there = _is_posted(card, entry)
         targets = () if on_root or is_there else _targets(card, incident, entry, rise=rise, quiet=quiet)
         wanted = entry.kind.row.thread in card.options.thread and not is_there
         visible = bool(targets) or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
@@ -185,6 +186,11 @@ def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now:
         names = {str(entry.kind), entry.kind.row.thread, *(("rise",) if rise else ())}
         broadcast = not _while_flapping(reported) and not names.isdisjoint(card.options.broadcast)
         yield _CardEntry(reported, worst, rise=rise, targets=targets, visible=visible, broadcast=broadcast)
+
+
+def _is_posted(card: Card, entry: Entry) -> bool:
+    """Whether the thread shows the entry, though this card has not reported it."""
+    return card.channel in entry.data.get("posted_in", ())
 
 
 def _due(each: _CardEntry, card: Card, now: float) -> Due:

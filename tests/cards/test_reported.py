@@ -1,14 +1,17 @@
 """What a thread has reported is recognised by another database, however it came to know the same news."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cards.model import Entry
-from relay.cards.replies import WorstShown
+from relay.cards.model import Card, Entry
+from relay.cards.replies import WorstShown, worst_shown
 from relay.cards.reported import ToldFacts, entries_digest, entries_text
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
+from relay.routes.options import Options
 from relay.slack.message import MAX_ENTRIES
 
 
@@ -88,3 +91,10 @@ def test_the_worst_that_a_thread_has_shown_begins_anew_with_a_reopening(states, 
 @given(st.text())
 def test_metadata_that_anybody_wrote_raises_nothing(text):
     ToldFacts.of([(1.0, text)]).is_told(entry("comment", text="x"))
+
+
+def test_a_state_that_the_thread_had_reported_already_does_not_make_a_later_rise_old_news():
+    card = Card(incident="i1", channel="C1", episode=1, options=Options(), worst=State.WARNING)
+    before = entry("status", seq=2, old="warning", new="critical", posted_in=["C1"])
+    assert worst_shown(card, [before]).recent is State.WARNING
+    assert worst_shown(replace(card, channel="C2"), [before]).recent is State.CRITICAL
