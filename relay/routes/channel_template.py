@@ -15,6 +15,7 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, no
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from relay.rendering.context import VARIABLE_NAMES
+from relay.rendering.engine.budget import BudgetExceeded, ValueTooLarge
 from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
 from relay.rendering.engine.sandbox import RuntimeCodeGenerator
 
@@ -86,7 +87,8 @@ class ExpressionChannel:
 
 def _reason(error: Exception) -> str:
     """A sentence without Python's words."""
-    return str(error) if isinstance(error, _NoName) else "the expression cannot use the values of this incident"
+    own = isinstance(error, _NoName | ValueTooLarge | BudgetExceeded)
+    return str(error) if own else "the expression cannot use the values of this incident"
 
 
 class _NoName(ValueError):

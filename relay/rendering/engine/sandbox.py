@@ -67,7 +67,7 @@ class AbsentValue(ChainableUndefined):
         if self._undefined_hint:
             return self._undefined_hint
         name = self._undefined_name
-        shown = repr(name[:_LONGEST_NAME]) if isinstance(name, str) else f"of this {type(name).__name__}"
+        shown = repr(name[:_LONGEST_NAME]) if isinstance(name, str) else "'[...]'"
         owner = "" if isinstance(self._undefined_obj, type(missing)) else type(self._undefined_obj).__name__
         return f"{owner} has no attribute {shown}" if owner else f"{shown} is undefined"
 

@@ -32,8 +32,14 @@ _ADVICE: Final[Mapping[str, str]] = {
 """A faulty tag -> the whole message; its braces are doubled, as `str.format` needs them."""
 
 
+_LONGEST_TAG: Final = 500
+"""Characters of a tag that is compared: the patterns read a long tag again and again."""
+
+
 def foreign_advice(tag: str) -> str:
     """What to write instead of a tag that does not parse; empty if nothing is known."""
+    if len(tag) > _LONGEST_TAG:
+        return ""
     for pattern, advice in _ADVICE.items():
         if found := re.fullmatch(pattern, tag, re.DOTALL):
             return advice.format(*found.groups())

@@ -14,6 +14,8 @@ from relay.rendering.lint.foreign_syntax import foreign_advice
 from relay.rendering.lint.syntax_errors import HIDDEN, INNERMOST, PAIRS, TAGS, UNKNOWN_TAG, syntax_fault
 
 _MOST_ERRORS: Final = 30
+_MOST_CHARACTERS: Final = 300_000
+"""Characters that are read in search of more errors, in all: a file of usual size is read 30 times."""
 _STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
 _TAG: Final = re.compile(
     rf"(?P<open>\{{\{{|\{{%)[-+]?\s*(?P<name>\w*)(?:{_STRING}|(?!\{{\{{|\{{%|%\}}|\}}\}}).)*?(?P<close>\}}\}}|%\}})"
@@ -53,7 +55,8 @@ def recovered(environment: Environment, name: str, source: str) -> Recovered:
     faults: list[Fault] = []
     names: set[str] = set()
     left: str | None = source
-    while left is not None and len(faults) < _MOST_ERRORS:
+    most = min(_MOST_ERRORS, 1 + _MOST_CHARACTERS // (len(source) + 1))
+    while left is not None and len(faults) < most:
         try:
             environment.parse(left, name, name)
         except TemplateSyntaxError as error:

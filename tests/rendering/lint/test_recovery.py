@@ -200,5 +200,6 @@ def test_no_message_has_words_of_python(data):
     source = "".join("{% section %}{{ " + each + " }}{% endsection %}" for each in expressions)
     messages = [failure.message for failure in card(source).failures]
     messages += [fault.message for fault in faults(source)]
-    assert not [each for each in messages if PYTHON.search(each)]
+    own_words = [re.sub(r'"\w+"', "", each) for each in messages]  # Jinja has tests named `callable` and `iterable`
+    assert not [each for each in own_words if PYTHON.search(each)]
     assert "TypeError" not in failure_of(TypeError("'<' not supported between a and b")).message
