@@ -47,7 +47,8 @@ def check_database_url(text: str) -> str:
         ValueError: it is of no supported database, or a special character in it is not percent-encoded.
     """
     if is_postgresql(text):
-        if any(not _NAMES[name].fullmatch(unquote(value)) for name, value in _parameters(text) if name in _NAMES):
+        wrong = any(not _NAMES[name].fullmatch(unquote(value)) for name, value in _parameters(text) if name in _NAMES)
+        if wrong or "\ufffd" in unquote(text):  # %90 alone is no text
             raise ValueError(f"cannot be read; {EXPECTED}. {ENCODE}")
     elif not text.startswith("sqlite://"):
         raise ValueError(f"is not the address of a supported database; {EXPECTED}")

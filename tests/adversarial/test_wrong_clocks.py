@@ -77,7 +77,8 @@ async def test_relays_on_one_postgresql_use_its_clock(folder, slack, ahead):
         await shown(slack, "Incident last")
 
 
-@pytest.mark.parametrize("step", [-3600, pytest.param(3600, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("step", [-3600, 3600])
 async def test_a_clock_that_is_set_while_relay_runs_delays_nothing(folder, slack, step):
     """NTP corrects the clock of a machine that has just started, or a machine was suspended."""
     async with running(folder, slack.url, command=clocked(-step, step)) as relay:
@@ -95,6 +96,7 @@ async def test_a_clock_that_is_set_while_relay_runs_delays_nothing(folder, slack
         await shown(slack, "Incident edited")
 
 
+@pytest.mark.soak
 async def test_what_waits_is_delivered_after_a_restart_with_the_clock_set_back(folder, slack):
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=None))
     async with running(folder, slack.url, command=clocked(3600)) as relay:

@@ -63,6 +63,10 @@ def test_an_unescaped_password_is_read_whole_or_rejected(form, password):
         assert {value for name, value in parameters.items() if name in SECRET_PARAMETERS} <= set(secrets_in(text))
 
 
+def test_an_escape_that_is_no_text_is_rejected():
+    assert "percent-encoded" in rejection("postgresql://relay:a%90b@db.example.com/relay")
+
+
 @given(form=st.sampled_from(FORMS), password=st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1))
 def test_an_encoded_password_is_accepted_and_known_in_both_spellings(form, password):
     encoded = quote(password, safe="")

@@ -74,7 +74,7 @@ async def troubled(relay, incident):
         ((DropConnection(),), True),
         # What else Slack answers is classified as one of these or as a rejection (`tests/slack/test_classify.py`).
         pytest.param(OTHERS, True, marks=pytest.mark.soak),
-        ((rate_limited(3),), False),
+        pytest.param((rate_limited(3),), False, marks=pytest.mark.soak),
         pytest.param((ErrorCode("request_timeout"),), False, marks=pytest.mark.soak),
         pytest.param((ErrorCode("invalid_auth"),), False, marks=pytest.mark.soak),
     ],
