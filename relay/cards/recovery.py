@@ -16,7 +16,7 @@ from relay.cards.failures import reported_anywhere
 from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due, Entry
 from relay.cards.notices import NO_PING, add_notices
 from relay.cards.replies import reply_due
-from relay.cards.reported import ToldFacts
+from relay.cards.reported import ReportedFacts
 from relay.cards.send import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, Step, message_key
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State, worst_of
@@ -69,7 +69,7 @@ def search_before_post(context: CardContext, step: Step, since: float, now: floa
 
 
 def read_thread_first(context: CardContext, now: float) -> Step | None:
-    """What the thread of a card holds is not known: relay reads it before it posts there (`skip_told`)."""
+    """What the thread of a card holds is not known: relay reads it before it posts there (`skip_reported`)."""
     card = context.card
     if card.ts is None or not card.thread_unread or context.attempt is not None:
         return None
@@ -79,7 +79,7 @@ def read_thread_first(context: CardContext, now: float) -> Step | None:
     return _in_doubt_at_once(card, attempt, now)
 
 
-def skip_told(context: CardContext, told: ToldFacts, now: float) -> CardUpdate:
+def skip_reported(context: CardContext, thread: ReportedFacts, now: float) -> CardUpdate:
     """The thread was read: what it has reported already is not reported again, and pings nobody. The rest is news.
 
     News is also a state that the thread does not show, and that no share has changed as far as this database knows.
@@ -87,15 +87,17 @@ def skip_told(context: CardContext, told: ToldFacts, now: float) -> CardUpdate:
     attempt = attempt_in_doubt(context)
     if attempt is None:
         return CardUpdate()
-    worst = told.worst
-    repeated = {entry.seq: _posted_in(entry, context.card.channel) for entry in context.entries if told.is_told(entry)}
-    outdated = context.incident_state.as_of < told.newest
-    missed = [_missed_state(context, told.states[-1], now)] if told.states and not outdated else []
-    missed = [entry for entry in missed if not told.is_told(entry)]
+    worst = thread.worst
+    repeated = {
+        entry.seq: _posted_in(entry, context.card.channel) for entry in context.entries if thread.is_reported(entry)
+    }
+    outdated = context.incident_state.as_of < thread.newest
+    missed = [_missed_state(context, thread.states[-1], now)] if thread.states and not outdated else []
+    missed = [entry for entry in missed if not thread.is_reported(entry)]
     entries = [*(repeated.get(entry.seq, entry) for entry in context.entries), *missed]
     card = replace(
         context.card,
-        worst=worst_of(context.card.worst or worst.recent, worst.recent) if not told.states else worst.recent,
+        worst=worst_of(context.card.worst or worst.recent, worst.recent) if not thread.states else worst.recent,
         episode_worst=worst_of(context.card.episode_worst or worst.episode, worst.episode),
     )
     due = reply_due(card, context.incident, entries, now)

@@ -52,7 +52,7 @@ _FACTS_OF_ITEMS: Mapping[EntryKind, Callable[[Mapping[str, JSON]], Fact]] = {
     EntryKind.CHANGES: lambda each: (f"change:{_hash(each['identifier'], each['summary'])}", _hash(each["certainty"])),
 }
 _VALUES = ("new", "snoozed", "joined", "resolved", "returned", "left", "total")
-"""The data by which other entries are told apart."""
+"""The data that distinguish other entries from each other."""
 
 
 def entries_digest(entries: Sequence[Entry]) -> str:
@@ -75,28 +75,28 @@ def _hash(*values: object) -> str:
 
 
 @dataclass(slots=True)
-class ToldFacts:
-    """What a thread has reported: the newest value of each subject, the states in their order, when each fact was said.
+class ReportedFacts:
+    """What a thread has reported: the newest value of each subject, the states in order, the moment of each fact.
 
     Moments are Unix seconds; `newest` is the moment of the newest reply.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     states: list[State] = field(default_factory=list)
-    said_at: dict[Fact, float] = field(default_factory=dict)
+    reported_at: dict[Fact, float] = field(default_factory=dict)
     newest: float = 0.0
 
     @classmethod
-    def of(cls, replies: Iterable[tuple[float, str]]) -> "ToldFacts":
+    def of(cls, replies: Iterable[tuple[float, str]]) -> "ReportedFacts":
         """What replies have reported, in the order of the thread: the moment and the `entries_text` of each."""
-        told = cls()
+        reported = cls()
         for at, text in replies:
-            told.newest = at
+            reported.newest = at
             for subject, equals, value in (fact.partition("=") for fact in text.split()):
                 if equals:
-                    told.add(subject, value)
-                    told.said_at[subject, value] = at
-        return told
+                    reported.add(subject, value)
+                    reported.reported_at[subject, value] = at
+        return reported
 
     def add(self, subject: str, value: str) -> None:
         """One more fact is reported."""
@@ -104,7 +104,7 @@ class ToldFacts:
         if subject == _STATE and value in _STATES:
             self.states.append(State(value))
 
-    def is_told(self, entry: Entry) -> bool:
+    def is_reported(self, entry: Entry) -> bool:
         """Whether the thread's newest facts, or a later reply, say the same as the entry.
 
         If not, the entry's facts are the newest from now on.
@@ -118,7 +118,7 @@ class ToldFacts:
 
     def _is_known(self, fact: Fact, at: float) -> bool:
         subject, value = fact
-        return _same(subject, self.values.get(subject), value) or self.said_at.get(fact, -1.0) >= at
+        return _same(subject, self.values.get(subject), value) or self.reported_at.get(fact, -1.0) >= at
 
     @property
     def worst(self) -> WorstShown:

@@ -18,7 +18,7 @@ from relay.cards import failures, recovery
 from relay.cards.model import AttemptState, Card, CardContext, CardUpdate, DeliveryRules
 from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
-from relay.cards.reported import ToldFacts
+from relay.cards.reported import ReportedFacts
 from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
@@ -108,9 +108,9 @@ class Reconciler:
         if in_thread and not isinstance(history, Rejected):
             history = await self._with_thread(channel, context, target, history)
         if isinstance(history, MessageHistory) and target.attempt.data.get("reads_thread") and history.complete:
-            now, told = self._shared.clock.now(), self._told(history, context.card)
-            log.info("thread_read", **card_fields(context.card), facts=len(told.values))
-            await self._update(target, lambda current: recovery.skip_told(current, told, now))
+            now, reported = self._shared.clock.now(), self._reported(history, context.card)
+            log.info("thread_read", **card_fields(context.card), facts=len(reported.values))
+            await self._update(target, lambda current: recovery.skip_reported(current, reported, now))
             return
         if isinstance(history, MessageHistory):
             found = {
@@ -141,11 +141,11 @@ class Reconciler:
             return thread
         return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
 
-    def _told(self, history: MessageHistory, card: Card) -> ToldFacts:
+    def _reported(self, history: MessageHistory, card: Card) -> ReportedFacts:
         """Return what relay's own replies below a card have reported, whichever database they are of."""
         replies = sorted((each for each in history.messages if each.thread_ts == card.ts), key=lambda each: each.ts)
         own = [(float(each.ts), marker) for each in replies if (marker := self._shared.own_marker(each)) is not None]
-        return ToldFacts.of((at, marker.entries) for at, marker in own if marker.incident == card.incident)
+        return ReportedFacts.of((at, marker.entries) for at, marker in own if marker.incident == card.incident)
 
     def _is_own(self, message: FoundMessage, target: SearchTarget) -> bool:
         """Whether a message is what the attempt posted."""

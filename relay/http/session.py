@@ -106,7 +106,7 @@ class _RedirectError(aiohttp.ClientError):
 
 
 class _LimitedResponse(aiohttp.ClientResponse):
-    """A response with a limit for its body, whoever reads it: the SDK of Slack reads all that comes."""
+    """A response with a limit for its body, also where Slack's SDK reads it, which has no limit of its own."""
 
     async def read(self) -> bytes:
         """Return the whole body. Of an error, the status is enough: a body that is too large counts as empty.

@@ -257,13 +257,13 @@ def _alert_reader(alerts: Sequence[Alert], runbook_tags: Sequence[str]) -> Calla
     """A function that makes each alert's record once, however often a template uses it."""
     records: dict[str, Item] = {}
 
-    told_apart = _told_apart(alerts)
+    unique = _unique_names(alerts)
 
     def read(alert: Alert) -> Item:
         if alert.id not in records:
             addresses = (value for name in runbook_tags for value in alert.values(name)[:1] if value.strip())
             values = {name: read_value(alert) for name, read_value in _ALERT.items()}
-            values["name"] = on_one_line(template_text(_name(alert, told_apart)))
+            values["name"] = on_one_line(template_text(_name(alert, unique)))
             values["runbook"] = template_text(next(addresses, "")).strip()
             records[alert.id] = Item(_ALERT_NOUN, values)
         return records[alert.id]
@@ -271,15 +271,15 @@ def _alert_reader(alerts: Sequence[Alert], runbook_tags: Sequence[str]) -> Calla
     return read
 
 
-def _told_apart(alerts: Sequence[Alert]) -> Collection[tuple[str, str]]:
+def _unique_names(alerts: Sequence[Alert]) -> Collection[tuple[str, str]]:
     """The pairs of subject and description that only one alert has."""
     pairs = Counter((alert.subject.casefold(), alert.description) for alert in alerts)
     return {pair for pair, number in pairs.items() if number == 1}
 
 
-def _name(alert: Alert, told_apart: Collection[tuple[str, str]]) -> str:
+def _name(alert: Alert, unique: Collection[tuple[str, str]]) -> str:
     """The subject, which a description follows; the whole title where these two do not tell what is broken."""
-    enough = len(alert.subject) <= _LONGEST_NAME and (alert.subject.casefold(), alert.description) in told_apart
+    enough = len(alert.subject) <= _LONGEST_NAME and (alert.subject.casefold(), alert.description) in unique
     return alert.subject if alert.subject and (enough or not alert.description) else alert.title
 
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 class SharedCall(Generic[T]):
     """Call it to run `work`, or to wait for the run in progress: many who ask cost as much as one.
 
-    Whoever stops waiting does not stop the work.
+    A caller that is cancelled stops waiting; the work goes on.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:

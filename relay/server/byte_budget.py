@@ -8,7 +8,7 @@ MAX_WAITING = 32
 """The most bodies that wait for one budget: each holds a connection, and the little that has arrived of it."""
 
 WAIT_SECONDS = 20.0
-"""Seconds that a body waits for its part of the budget. Then its sender is told to send it again."""
+"""Seconds that a body waits for its part of the budget. Then relay answers 503, and its sender must try again."""
 
 
 class ByteBudget:

@@ -69,12 +69,12 @@ class _Connection(RequestHandler):
         self._next_piece: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Register the new connection."""
         super().connection_made(transport)
         self._connections.opened(self, cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """End."""
+        """Forget the connection, and what it has sent."""
         self._connections.closed(self)
         self._unparsed.clear()
         super().connection_lost(exc)

@@ -108,9 +108,9 @@ def is_ts(text: str) -> bool:
 
 def _differs(name: str, arguments: Arguments, body: Body) -> bool:
     """Whether an answer repeats an argument differently: then nobody knows what was done, and where."""
-    asked, echo = arguments.get(name), body.get(name)
-    told = echo.get("id") if isinstance(echo, Mapping) else echo
-    return asked is not None and told is not None and told != asked
+    sent, echo = arguments.get(name), body.get(name)
+    echoed = echo.get("id") if isinstance(echo, Mapping) else echo
+    return sent is not None and echoed is not None and echoed != sent
 
 
 def _is_stray(arguments: Arguments, body: Body) -> bool:

@@ -1,4 +1,4 @@
-"""Whoever sends slowly, too much or nothing at all does not keep the others from sharing."""
+"""A sender that is slow, sends too much or sends nothing does not keep others from sharing."""
 
 import asyncio
 import gzip
@@ -409,7 +409,7 @@ async def test_a_large_body_whose_sender_is_gone_counts_until_it_is_stored():
     assert server.backend.most_inside == 2
 
 
-async def test_a_sender_that_floods_is_told_to_come_back():
+async def test_a_sender_that_floods_is_asked_to_come_back():
     budget = ByteBudget(100, wait_seconds=0.05)
     await budget.reserve(100)
     with pytest.raises(Problem) as late:

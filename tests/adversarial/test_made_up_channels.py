@@ -36,16 +36,16 @@ async def rig(tmp_path):
     clock.now = lambda: clock.time
     store = await Store.open(f"sqlite:///{tmp_path}/relay.db")
     slack = ListOfChannels(clock)
-    told = []
+    rejected = []
     shared = SimpleNamespace(
         store=store,
         slack=slack,
         clock=clock,
         wake_all=lambda: None,
         fixed_channels=lambda: {"#fixed"},
-        on_channel_rejected=lambda ref, _why: told.append(ref),
+        on_channel_rejected=lambda ref, _why: rejected.append(ref),
     )
-    yield SimpleNamespace(store=store, slack=slack, clock=clock, resolver=ChannelResolver(shared), told=told)
+    yield SimpleNamespace(store=store, slack=slack, clock=clock, resolver=ChannelResolver(shared), rejected=rejected)
     await store.close()
 
 
@@ -110,4 +110,4 @@ async def test_a_name_of_routes_yaml_is_looked_up_every_few_minutes(rig):
 async def test_only_missing_names_of_routes_yaml_are_reported_in_slack(rig):
     await rig.store.add_channels(["#fixed", *(f"#inc-a{number}" for number in range(50))])
     await rig.resolver.resolve_due()
-    assert rig.told == ["#fixed"]
+    assert rig.rejected == ["#fixed"]

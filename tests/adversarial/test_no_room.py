@@ -1,4 +1,4 @@
-"""A disk that is full, or a limit on the size of files: whoever asks whether relay can store shares gets the truth."""
+"""A disk that is full, or a limit on the size of files: relay says truthfully whether it can store shares."""
 
 import sqlite3
 import sys

@@ -78,7 +78,7 @@ INCIDENTS = {
 """What is said of the incident, by what is strange about it."""
 
 COUNTED = {"many alerts", "a map of alerts", "many tags", "a tag with many values", "many links", "many changes"}
-"""Where whole parts are left out, a reader is told. A text that was cut says so itself."""
+"""Where whole parts are left out, the card says so. A text that was cut says so itself."""
 
 
 def share(said, at=NOW, incident="i1", headers=None):

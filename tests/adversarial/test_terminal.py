@@ -1,4 +1,4 @@
-"""No text from outside controls the terminal of whoever reads a command's output or the log."""
+"""No text from outside controls the terminal on which a command's output or the log is read."""
 
 import ast
 import io

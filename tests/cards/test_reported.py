@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from relay.cards.model import Card, Entry
 from relay.cards.replies import WorstShown, worst_shown
-from relay.cards.reported import ToldFacts, entries_digest, entries_text
+from relay.cards.reported import ReportedFacts, entries_digest, entries_text
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 from relay.routes.options import Options
@@ -32,12 +32,12 @@ ENTRIES = st.builds(
 
 
 @given(st.lists(ENTRIES, max_size=12))
-def test_what_was_reported_last_is_told_in_whatever_number_and_share_it_comes_again(entries):
-    told = ToldFacts.of([(1.0, entries_text(entries))])
+def test_what_was_reported_last_is_reported_in_whatever_number_and_share_it_comes_again(entries):
+    reported = ReportedFacts.of([(1.0, entries_text(entries))])
     if entries:
         last = entries[-1]
         again = Entry(seq=last.seq + 7, key="another share", kind=last.kind, at=last.at, data=last.data)
-        assert told.is_told(again)
+        assert reported.is_reported(again)
 
 
 @given(st.lists(ENTRIES, max_size=400))
@@ -49,25 +49,25 @@ def test_the_facts_of_a_reply_fit_into_the_metadata_and_contain_no_text_of_anybo
 
 
 def test_a_state_is_old_news_only_as_long_as_the_thread_says_so():
-    told = ToldFacts.of([(1.0, "state=critical"), (2.0, "state=warning")])
-    assert told.is_told(entry("status", new="warning"))
-    assert not told.is_told(entry("status", new="critical"))
-    assert told.is_told(entry("status", new="critical"))
-    assert not told.is_told(entry("resolved", new="resolved"))
+    reported = ReportedFacts.of([(1.0, "state=critical"), (2.0, "state=warning")])
+    assert reported.is_reported(entry("status", new="warning"))
+    assert not reported.is_reported(entry("status", new="critical"))
+    assert reported.is_reported(entry("status", new="critical"))
+    assert not reported.is_reported(entry("resolved", new="resolved"))
 
 
-def test_an_entry_from_before_a_reply_that_says_the_same_is_told_whatever_came_later():
-    told = ToldFacts.of([(1000.0, "state=critical"), (2000.0, "state=warning")])
-    assert told.is_told(entry("status", new="critical", at=990.0))
-    assert not told.is_told(entry("status", new="critical", at=2010.0))
+def test_an_entry_from_before_a_reply_that_says_the_same_is_reported_whatever_came_later():
+    reported = ReportedFacts.of([(1000.0, "state=critical"), (2000.0, "state=warning")])
+    assert reported.is_reported(entry("status", new="critical", at=990.0))
+    assert not reported.is_reported(entry("status", new="critical", at=2010.0))
 
 
 def test_the_same_words_an_hour_later_are_another_comment():
     said = entry("comment", text="looking", at=1_700_000_000.0)
-    told = ToldFacts.of([(said.at, entries_text([said]))])
-    assert told.is_told(entry("comment", text=" looking ", at=1_700_000_300.0))
-    assert not told.is_told(entry("comment", text="looking", at=1_700_003_600.0))
-    assert not told.is_told(entry("comment", text="found it", at=1_700_000_000.0))
+    reported = ReportedFacts.of([(said.at, entries_text([said]))])
+    assert reported.is_reported(entry("comment", text=" looking ", at=1_700_000_300.0))
+    assert not reported.is_reported(entry("comment", text="looking", at=1_700_003_600.0))
+    assert not reported.is_reported(entry("comment", text="found it", at=1_700_000_000.0))
 
 
 def test_two_replies_with_the_same_number_have_different_digests():
@@ -85,12 +85,12 @@ def test_two_replies_with_the_same_number_have_different_digests():
     ],
 )
 def test_the_worst_that_a_thread_has_shown_begins_anew_with_a_reopening(states, worst):
-    assert ToldFacts.of((1.0, f"state={state}") for state in states).worst == worst
+    assert ReportedFacts.of((1.0, f"state={state}") for state in states).worst == worst
 
 
 @given(st.text())
 def test_metadata_that_anybody_wrote_raises_nothing(text):
-    ToldFacts.of([(1.0, text)]).is_told(entry("comment", text="x"))
+    ReportedFacts.of([(1.0, text)]).is_reported(entry("comment", text="x"))
 
 
 def test_a_state_that_the_thread_had_reported_already_does_not_make_a_later_rise_old_news():

@@ -238,8 +238,8 @@ async def test_a_discarded_letter_is_not_retried_and_its_reason_stays_with_the_i
     await relay.advance(700)
     assert relay.slack.channel("db").messages == []
     assert "meant for #db" in relay.transcript("noc")  # the card that stands in for it stays
-    told = (await asyncio.to_thread(CliRunner().invoke, app, ["incident", "one"])).stdout
-    assert f"dead letter {letter.id} for the card in #db (C0DB000001) discarded: the team is gone" in told
+    history = (await asyncio.to_thread(CliRunner().invoke, app, ["incident", "one"])).stdout
+    assert f"dead letter {letter.id} for the card in #db (C0DB000001) discarded: the team is gone" in history
     again = await relay_letters("discard", str(letter.id), "--reason", "again", "--json")
     assert (again.exit_code, json.loads(again.stdout)) == (
         1,

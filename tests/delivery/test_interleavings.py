@@ -198,7 +198,7 @@ async def test_a_second_reopening_in_half_an_hour_pings_if_it_is_worse_than_the_
 async def test_stopping_ingest_during_a_write_leaves_no_sender_waiting(relay):
     writing = asyncio.Event()
 
-    async def accept(*_arguments, **_told):
+    async def accept(*_arguments, **_options):
         writing.set()
         await asyncio.Event().wait()
 

@@ -112,7 +112,7 @@ def _text(output: nodes.Output) -> tuple[str, list[int]]:
 
 
 def _found(text: str, searched: str, lines: list[int], plain: str) -> Iterator[tuple[int, str, str]]:
-    taken, said = set[int](), set[tuple[int, str]]()
+    taken, reported = set[int](), set[tuple[int, str]]()
     patterns = [(pattern, advice, searched) for pattern, advice in _COMPILED.items()]
     patterns += [(pattern, advice, text) for pattern, advice in _COMPILED_PLAIN.items()] if plain else []
     for pattern, advice, where in patterns:
@@ -126,9 +126,9 @@ def _found(text: str, searched: str, lines: list[int], plain: str) -> Iterator[t
                 begins = len(match[0]) - len(match[0].lstrip())
                 line = lines[match.start() + begins]
                 message = f"{_words(match[0].strip())} {advice.format(*groups)}".replace(f'"{_VALUE}"', "...")
-                if (line, advice) not in said or match.groups():
+                if (line, advice) not in reported or match.groups():
                     yield line, word, message
-                said.add((line, advice))
+                reported.add((line, advice))
 
 
 def _words(text: str) -> str:
