@@ -16,6 +16,7 @@ from typing import NamedTuple
 from relay.model.errors import StoreUnusable
 from relay.store.address import parse_database_url
 from relay.store.migration import VERSION_TABLE
+from relay.store.open_files import DatabaseFiles
 from relay.store.restore import INSERT_MARK
 
 PAGES = 4096
@@ -81,8 +82,7 @@ def _source(url: str) -> Path:
 def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise StoreUnusable(f"The folder {target.parent} does not exist: create it, or name another file.")
-    file = source.resolve()
-    if target.resolve() in {file.with_name(file.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")}:
+    if DatabaseFiles.at(target).database in DatabaseFiles.at(source):
         raise StoreUnusable(f"{target} is the database itself, or belongs to it: name another file.")
     if target.exists() and not (overwrite and target.is_file()):
         raise StoreUnusable(f"{target} exists already: name another file, or add --overwrite.")

@@ -24,7 +24,7 @@ from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
 from relay.store.file_lock import FileLock
-from relay.store.open_files import OpenFiles, set_foreign_log_aside
+from relay.store.open_files import DatabaseFiles, OpenFiles, set_foreign_log_aside
 
 T = TypeVar("T")
 
@@ -84,7 +84,8 @@ class Database:
             # A new file is readable for its owner alone, as backups are: it holds the text of all alerts. SQLite gives
             # its log the same rights. If the file cannot be created, SQLite says so when it is opened.
             with suppress(OSError):
-                os.close(os.open(address.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+                real = DatabaseFiles.at(address.path).database
+                os.close(os.open(real, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
                 created = True
             set_foreign_log_aside(address.path)
             files = OpenFiles(address.path)
@@ -166,8 +167,9 @@ class Database:
         for engine in reversed(self._engines.values()):
             engine.dispose()
         if self._discard and self.address.path is not None:  # while it is locked: no other relay has opened it
-            for end in ("", "-wal", "-shm"):
-                Path(f"{self.address.path}{end}").unlink(missing_ok=True)
+            database, log, index, _ = DatabaseFiles.at(self.address.path)
+            for file in (database, log, index):
+                file.unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.release()
 
@@ -227,7 +229,7 @@ def missing_database(path: Path) -> str:
 
     Its log remains, and may hold all that relay accepted: a new database there would overwrite it.
     """
-    log = path.with_name(f"{path.name}-wal")
+    log = DatabaseFiles.at(path).log
     if path.exists() or not log.exists() or not log.stat().st_size:
         return ""
     return (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from relay.model.errors import StoreInUse, StoreUnusable
+from relay.store.open_files import DatabaseFiles
 
 
 class FileLock:
@@ -23,8 +24,7 @@ class FileLock:
             StoreUnusable: the file cannot be created.
         """
         # Beside the real file, as SQLite's log is: a second relay finds the lock even if it opens the file by a link.
-        file = database.resolve()
-        path = file.with_name(file.name + ".lock")
+        path = DatabaseFiles.at(database).lock
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:

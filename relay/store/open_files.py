@@ -6,8 +6,9 @@ open. What is committed then is lost at the next start, or damages what was put 
 a file is open, no other file gets the same inode.
 """
 
+import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 import structlog
 
@@ -23,14 +24,27 @@ _ROLLBACK_JOURNAL: Final = b"\x01\x01"
 _Identity = tuple[int, int] | None
 
 
+class DatabaseFiles(NamedTuple):
+    """The real file of an SQLite database, and what SQLite and relay put beside it, also if its path is a link."""
+
+    database: Path
+    log: Path
+    log_index: Path
+    lock: Path
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Return the files of the database at a path, whether they exist or not."""
+        real = Path(os.path.realpath(path))  # `Path.resolve` fails where links form a loop
+        return cls(real, *(real.with_name(f"{real.name}{end}") for end in ("-wal", "-shm", ".lock")))
+
+
 class OpenFiles:
     """The files of one SQLite database as relay has opened them. `database` must exist, and not be open yet."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        beside = database.resolve()  # SQLite puts the log beside the real file
-        self._log = beside.with_name(beside.name + "-wal")
-        self._index = beside.with_name(beside.name + "-shm")
+        _, self._log, self._index, _ = DatabaseFiles.at(database)
         self._opened = {database: _identity(database)}
 
     def remember_log(self) -> None:
@@ -77,15 +91,14 @@ def set_foreign_log_aside(database: Path) -> None:
 
     A backup says in its header that it has no log. A log beside it belongs to the database that was there before.
     """
-    beside = database.resolve()
-    log_file = beside.with_name(beside.name + "-wal")
+    files = DatabaseFiles.at(database)
     try:
-        with beside.open("rb") as file:
+        with files.database.open("rb") as file:
             has_no_log = file.read(_HEADER_FORMAT.stop)[_HEADER_FORMAT] == _ROLLBACK_JOURNAL
     except OSError:  # SQLite says what is wrong with it
         return
-    if has_no_log and _identity(log_file) is not None:
-        _set_aside(log_file)
+    if has_no_log and _identity(files.log) is not None:
+        _set_aside(files.log)
 
 
 def _set_aside(path: Path) -> None:

@@ -106,6 +106,28 @@ async def test_only_the_owner_can_read_a_new_file_and_its_log_and_an_existing_fi
     assert (tmp_path / "relay.db").stat().st_mode & 0o777 == 0o640
 
 
+async def test_a_link_to_a_file_that_does_not_exist_yet_becomes_a_link_to_the_new_database(tmp_path):
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "volume" / "relay.db")
+    store = await Store.open(f"sqlite:///{tmp_path}/link.db")
+    await store.accept([a_share()], one_entry)
+    await store.close()
+    assert (tmp_path / "volume" / "relay.db").stat().st_mode & 0o777 == 0o600
+    again = await Store.open(f"sqlite:///{tmp_path}/link.db")
+    assert await again.incident_history("i1") is not None
+    await again.close()
+
+
+async def test_a_relay_that_cannot_start_deletes_the_database_that_it_created_and_no_link(tmp_path):
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "link.db").symlink_to(tmp_path / "volume" / "relay.db")
+    store = await Store.open(f"sqlite:///{tmp_path}/link.db")
+    store.discard_if_new()
+    await store.close()
+    assert not (tmp_path / "volume" / "relay.db").exists()
+    assert (tmp_path / "link.db").is_symlink()
+
+
 async def test_the_lock_ends_with_its_process(sqlite_url):
     program = (
         "import asyncio, os, sys\n"
@@ -167,14 +189,25 @@ async def test_a_missing_folder_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("exclusive", [True, False])
-async def test_a_database_that_was_deleted_beside_its_log_is_missed_and_the_log_is_left_alone(tmp_path, exclusive):
+@pytest.mark.parametrize("name", ["relay.db", "link/to relay.db"])
+async def test_a_database_that_was_deleted_beside_its_log_is_missed_and_the_log_is_left_alone(
+    tmp_path, exclusive, name
+):
     log = tmp_path / "relay.db-wal"
     log.write_bytes(b"pages of the database")
-    message = await rejection(f"sqlite:///{tmp_path / 'relay.db'}", exclusive=exclusive)
+    if name != "relay.db":
+        (tmp_path / "link").mkdir()
+        (tmp_path / name).symlink_to(tmp_path / "relay.db")
+    message = await rejection(f"sqlite:///{tmp_path / name}", exclusive=exclusive)
     assert "relay.db is missing" in message
     assert f"move {log} away" in message
     assert log.read_bytes() == b"pages of the database"
     assert not (tmp_path / "relay.db").exists()
+
+
+async def test_links_that_form_a_loop_are_no_database(tmp_path):
+    (tmp_path / "relay.db").symlink_to("relay.db")
+    assert "cannot be opened" in await rejection(f"sqlite:///{tmp_path}/relay.db")
 
 
 async def test_a_folder_is_not_a_database(tmp_path):
