@@ -345,6 +345,17 @@ class Channel:
     reason: str = ""
     retry_at: float | None = None
 
+    @property
+    def slack_name(self) -> str:
+        """Its name in Slack (`#db`), as relay last saw it; empty if relay has not looked it up."""
+        name = self.facts.get("name")
+        return f"#{name}" if name else ""
+
+    @property
+    def references(self) -> frozenset[str]:
+        """What routes and people may write for it: `ref`, its id and its name in Slack."""
+        return frozenset(filter(None, (self.ref, self.slack_id, self.slack_name)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardContext:

@@ -32,8 +32,8 @@ def fallback_cards(
     home = rules.canonical_refs.get(rules.fallback.ref, rules.fallback.ref)
     if context.card.channel == home:
         return ()
-    name, ref = context.channel.facts.get("name"), context.card.channel
-    notice = Notice(kind=kind, channel=ref, name=f"#{name}" if name else ref, reason=letter.reason)
+    ref = context.card.channel
+    notice = Notice(kind=kind, channel=ref, name=context.channel.slack_name or ref, reason=letter.reason)
     return (_stand_in(context, home, notice, letter.since),)
 
 

@@ -1,6 +1,5 @@
 """`relay incidents`: the incidents in the database."""
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,4 +64,4 @@ async def _load(
     rulebook = await stored_rulebook(store)
     page = await find_incidents(store, query, rulebook, most_scanned=float("inf"))
     workspace = await workspace_url(read_settings()) if with_links and page.incidents else ""
-    return page, rulebook.tag_labels, partial(permalink, workspace), time.time() + await store.clock_offset()
+    return page, rulebook.tag_labels, partial(permalink, workspace), await store.now()

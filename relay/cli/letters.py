@@ -1,6 +1,5 @@
 """`relay letters`: dead letters and quarantined bodies."""
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -149,7 +148,7 @@ def discard(
         raise typer.BadParameter("It is empty; say why nobody needs the letter.", param_hint="--reason")
 
     async def discard_selected(store: "Store") -> "tuple[list[RetryResult], ChannelNames]":
-        now = time.time() + await store.clock_offset()
+        now = await store.now()
         return await tool.discard(store, ids, why, now), await slack_channel_names(store)
 
     _print_results(*run_on_live_store(discard_selected), as_json=as_json)
@@ -159,7 +158,7 @@ async def _retry(store: "Store", *, ids: "Sequence[LetterId]", reason: str) -> "
     from relay.tools import letters as tool
     from relay.tools.live_store import slack_channel_names, stored_rulebook
 
-    now, dead = time.time() + await store.clock_offset(), tool.select(await store.dead_letters(), reason=reason)
+    now, dead = await store.now(), tool.select(await store.dead_letters(), reason=reason)
     if not (dead or ids):
         fail(f"There is no open dead letter{f' with the reason {reason}' if reason else ''}.")
     by_id = {tool.dead_letter_id(letter): letter for letter in dead}

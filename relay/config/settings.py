@@ -23,6 +23,7 @@ from relay.config.database_url import check_database_url, secrets_in
 from relay.config.regular_file import read_regular_file
 from relay.model.buttons import Clicks
 from relay.model.errors import SettingsError
+from relay.runtime.secrets import SETTING_PREFIXES
 
 ReadFile = Callable[[Path], str]
 
@@ -309,9 +310,6 @@ def _variables(environ: Mapping[str, str], read_file: ReadFile) -> tuple[dict[st
     return values, faults
 
 
-PREFIXES: Final = ("RELAY_", "SLACK_", "BIGPANDA_")
-"""What the names of settings begin with."""
-
 _SERVICE_LINK = re.compile(
     r"[A-Z0-9_]+_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -334,10 +332,10 @@ def mistyped(environ: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name in environ:
         upper = name.upper()
-        if not upper.startswith(PREFIXES) or name in known or _SERVICE_LINK.fullmatch(upper):
+        if not upper.startswith(SETTING_PREFIXES) or name in known or _SERVICE_LINK.fullmatch(upper):
             continue
         near = _nearest(upper, known)
-        if near or upper.startswith(PREFIXES[0]):
+        if near or upper.startswith(SETTING_PREFIXES[0]):
             found[name] = near
     return found
 

@@ -216,5 +216,4 @@ def _log_closed(letter: OpenDeadLetter, reason: str) -> None:
 def _references(ref: str, channels: Mapping[str, Channel]) -> set[str]:
     """All references under which a route may name a channel, with its name in Slack."""
     same = [each for each in channels.values() if ref in (each.ref, each.canonical_ref)]
-    names = {f"#{each.facts['name']}" for each in same if each.facts.get("name")}
-    return {ref, *names, *(each.ref for each in same), *(each.slack_id for each in same if each.slack_id)}
+    return {ref}.union(*(each.references for each in same))

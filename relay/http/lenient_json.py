@@ -50,9 +50,7 @@ def parse_json(body: bytes, charset: str = "") -> JSON:
     """
     try:
         tree = orjson.loads(body)
-        # Single bytes first: to search for them costs next to nothing, and most bodies have neither.
-        may_need_cleaning = any(byte in body for byte in _FIRST_BYTES) and _MAY_NEED_CLEANING.search(body)
-        return _clean(tree) if may_need_cleaning else tree
+        return _clean(tree) if _may_need_cleaning(body) else tree
     except orjson.JSONDecodeError:
         return _parse_leniently(body, charset)
     except RecursionError as error:
@@ -71,7 +69,7 @@ def parse_strict_json(body: bytes) -> JSON:
     """
     try:
         tree = orjson.loads(body)
-        return _clean(tree, _marked_text) if _MAY_NEED_CLEANING.search(body) else tree
+        return _clean(tree, _marked_text) if _may_need_cleaning(body) else tree
     except orjson.JSONDecodeError:
         pass
     except RecursionError as error:
@@ -92,6 +90,11 @@ def to_json(tree: JSON) -> bytes:
         return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
         raise NotJson(_TOO_DEEP) from error
+
+
+def _may_need_cleaning(body: bytes) -> bool:
+    # Single bytes first: to search for them costs next to nothing, and most bodies have none of them.
+    return any(byte in body for byte in _FIRST_BYTES) and _MAY_NEED_CLEANING.search(body) is not None
 
 
 def _marked_text(text: str) -> str:
@@ -149,9 +152,9 @@ def _float(digits: str) -> Any:
     return number if math.isfinite(number) else _NOT_A_NUMBER
 
 
-_STRICT = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=lambda _: _NOT_A_NUMBER)
-_LENIENT = json.JSONDecoder(
-    strict=False, parse_int=_integer, parse_float=_float, parse_constant=lambda _: _NOT_A_NUMBER
+_STRICT, _LENIENT = (
+    json.JSONDecoder(strict=strict, parse_int=_integer, parse_float=_float, parse_constant=lambda _: _NOT_A_NUMBER)
+    for strict in (True, False)
 )
 
 

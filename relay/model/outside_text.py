@@ -56,35 +56,14 @@ _ESCAPE: Final = re.compile(r"&#(?:0*27|[xX]0*1[bB]);")
 _GAPS: Final = re.compile(r"\n{3,}")
 _CELL: Final = " · "
 
-_NOTHING: Final = frozenset(
-    (
-        *("null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "(nil)", "<nil>", "%!s(<nil>)"),
-        *(
-            "undefined",
-            "(undefined)",
-            "<undefined>",
-            "<no value>",
-            "unset",
-            "(unset)",
-            "<unset>",
-            "not set",
-            "(not set)",
-        ),
-        *(
-            "n/a",
-            "#n/a",
-            "n.a.",
-            "(n/a)",
-            "<n/a>",
-            "not available",
-            "not applicable",
-            "(empty)",
-            "<empty>",
-            "*unknown*",
-        ),
-        *("-", "--", "---", "\u2013", "\u2014", '""', "''"),
-    )
-)
+# fmt: off
+_NOTHING: Final = frozenset({
+    "null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "(nil)", "<nil>", "%!s(<nil>)",
+    "undefined", "(undefined)", "<undefined>", "<no value>", "unset", "(unset)", "<unset>", "not set", "(not set)",
+    "n/a", "#n/a", "n.a.", "(n/a)", "<n/a>", "not available", "not applicable", "(empty)", "<empty>", "*unknown*",
+    "-", "--", "---", "\u2013", "\u2014", '""', "''",
+})
+# fmt: on
 """What senders write for "no value", in lower case."""
 
 _UNFILLED: Final = re.compile(

@@ -22,7 +22,7 @@ _FIXED = "✅ The configuration is valid again: relay uses the routes and templa
 def faults_message(faults: Sequence[Fault]) -> Message:
     """Say what is wrong with the edit, and what follows."""
     headline = f"⚠️ Invalid configuration change, not applied ({counted(len(faults), 'fault')})."
-    lines = [_shortened(fault) for fault in faults[:MAX_LISTED]]
+    lines = [_cut(str(fault)) for fault in faults[:MAX_LISTED]]
     if len(faults) > MAX_LISTED:
         lines.append(f"… and {len(faults) - MAX_LISTED} more")
     listed = {"type": "plain_text", "text": "\n".join(lines)[:SECTION_TEXT], "emoji": False}  # operators' words
@@ -55,10 +55,6 @@ def database_message(problem: str) -> Message:
     effect = "It answers BigPanda with 503 until somebody acts."
     text = {"type": "plain_text", "text": problem[:SECTION_TEXT], "emoji": False}
     return Message(text=headline, blocks=(_section(_mrkdwn(f"*{headline}* {effect}")), _section(text)))
-
-
-def _shortened(fault: Fault) -> str:
-    return _cut(str(fault))
 
 
 def _cut(line: str) -> str:

@@ -6,6 +6,7 @@ They print text with relay's marks, as a template does, so that composing and fi
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from relay.model.counting import plural
 from relay.model.entry_kinds import EntryKind
 from relay.rendering.blocks.marks import BOLD, part
 from relay.rendering.blocks.tags import NodeKind
@@ -149,7 +150,7 @@ def _tags(values: Values) -> str:
 def _others(values: Values, noun: str) -> list[str]:
     """One line that counts the items that the entry does not name, if there are any."""
     number = values.get("more")
-    return [f"and {number} more {noun}{'' if number == 1 else 's'}"] if number else []
+    return [f"and {number} more {noun}{plural(number)}"] if number else []
 
 
 def _alert_counts(values: Values) -> str:

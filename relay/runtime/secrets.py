@@ -16,6 +16,9 @@ from urllib.parse import quote, quote_plus
 REDACTED: Final = "[hidden]"
 """What is shown instead of a secret."""
 
+SETTING_PREFIXES: Final = ("RELAY_", "SLACK_", "BIGPANDA_")
+"""What the names of relay's settings begin with: environment variables, of which some are secrets."""
+
 Hide = Callable[[str], str]
 """Return a text without the secrets."""
 

@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
+from relay.runtime.secrets import SETTING_PREFIXES
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -29,7 +31,6 @@ MAX_MEMORY: Final = 1024**3
 GROWN: Final = 192 * 1024**2
 """Bytes of memory after which a worker is replaced once it has answered: Python returns little of it."""
 
-_SECRETS: Final = ("RELAY_", "SLACK_", "BIGPANDA_")
 _LENGTH_BYTES: Final = 4
 _CHUNK: Final = 1024**2
 _FIRST_TO_BE_KILLED: Final = "1000"  # https://man7.org/linux/man-pages/man5/proc_pid_oom_score_adj.5.html
@@ -104,7 +105,7 @@ class WorkerProcess:
 
 
 async def _start() -> Process:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(SETTING_PREFIXES)}
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", f"from {__name__} import serve; serve()"),
         stdin=PIPE,

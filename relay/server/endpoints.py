@@ -235,9 +235,8 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
         log.warning("request_rejected", method=request.method, path=request.path, **rejection)
     except web.HTTPClientError as error:
         problem = from_aiohttp(error)
-        if request.method in _SENDING and request.app[_WEBHOOK_KEYS](
-            request
-        ):  # the address of a webhook or a proxy is wrong
+        # With a valid key, the address of a webhook or a proxy is wrong.
+        if request.method in _SENDING and request.app[_WEBHOOK_KEYS](request):
             problem = at_wrong_address(problem)
             log.warning("share_at_wrong_address", method=request.method, path=request.path, status=problem.status.value)
     except (Exception, asyncio.CancelledError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, or_, select
 
-from relay.cards.model import Card
+from relay.cards.model import Card, CardState
 from relay.store import schema
 from relay.store.mappers import dumps, to_incident_state
 from relay.store.rows import load_current_cards
@@ -56,7 +56,7 @@ def _wanted(wanted: IncidentFilter, window: Select[Any]) -> Select[Any]:
     query = select(_incident).where(_incident.c.id.in_(select(window.subquery().c.id))).order_by(*_NEWEST_FIRST)
     if wanted.open_only:
         query = query.where(_incident.c.ended_at.is_(None))
-    cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != "superseded")
+    cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != CardState.SUPERSEDED)
     if wanted.channels is not None:
         query = query.where(cards.where(_card.c.channel.in_(wanted.channels)).exists())
     if wanted.route:

@@ -77,9 +77,6 @@ class NotificationListener:
         while True:
             try:
                 await _wait_for(asyncio.create_task(self._listen(on_notify), name="listen for notifications"))
-            except psycopg.Error as error:
-                self._report(str(to_store_error(DBAPIError(None, None, error), self._database.address)))
-                await asyncio.sleep(RECONNECT_PAUSE)
             except StoreError as error:
                 self._report(str(error))
                 await asyncio.sleep(RECONNECT_PAUSE)
@@ -90,11 +87,8 @@ class NotificationListener:
         Raises:
             StoreError: the database failed.
         """
-        try:
-            async with self._listening() as connection:
-                return "" if await self._arrives(connection, lambda _anything: None) else NOT_RECEIVED
-        except psycopg.Error as error:
-            raise to_store_error(DBAPIError(None, None, error), self._database.address) from error
+        async with self._listening() as connection:
+            return "" if await self._arrives(connection, lambda _anything: None) else NOT_RECEIVED
 
     async def _listen(self, on_notify: OnNotify) -> None:
         """Listen for as long as notifications arrive, and then try again after a pause."""
@@ -109,10 +103,15 @@ class NotificationListener:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[psycopg.AsyncConnection]:
-        parameters = connection_parameters(self._database.address)
-        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
-            await connection.execute(_LISTEN)
-            yield connection
+        address = self._database.address
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                **connection_parameters(address), autocommit=True
+            ) as connection:
+                await connection.execute(_LISTEN)
+                yield connection
+        except psycopg.Error as error:
+            raise to_store_error(DBAPIError(None, None, error), address) from error
 
     async def _arrives(self, connection: psycopg.AsyncConnection, on_notify: OnNotify) -> bool:
         """Send a notification from another connection, and return whether it arrives on this one."""

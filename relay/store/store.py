@@ -8,6 +8,7 @@ transaction; PostgreSQL may undo the transaction, and then the function runs aga
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial, wraps
 from math import inf
@@ -290,6 +291,10 @@ class Store:
         That is PostgreSQL's. A relay on SQLite is alone, and its machine's clock counts.
         """
         return await self._clock_offset() if self.shared else 0.0
+
+    async def now(self) -> float:
+        """Return the time by the clock that all relays share (Unix seconds), for a command beside them."""
+        return time.time() + await self.clock_offset()
 
     _check_writable = _write(health.check_writable)
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from relay.cards.draw import PermalinkBuilder
-from relay.cards.model import Card, Channel
+from relay.cards.model import Card, CardState, Channel
 from relay.model.errors import QueryError
 from relay.model.incident import Incident
 from relay.model.outside_text import clean_text
@@ -20,7 +20,7 @@ from relay.routes.yaml_reader.context import suggestion
 from relay.store.incident_list import BATCH_SIZE
 from relay.store.store import Store
 from relay.store.types import IncidentFilter, ListedIncident, ListPosition
-from relay.tools.message_text import ChannelNames, channel_label
+from relay.tools.message_text import ChannelNames, channel_label, slack_names
 
 PAGE_SIZE, MAX_PAGE_SIZE = 100, 500
 """How many incidents a page has, unless the query says otherwise, and at most."""
@@ -116,8 +116,7 @@ async def find_incidents(
         routes = [route.name for route in rulebook.routes.flatten()]
         raise QueryError(f"There is no route {query.route!r}{suggestion(query.route, routes)}.")
     text = "" if after is None else f"{after.last_share_at!r}:{after.incident}"
-    names = {each.ref: f"#{each.facts['name']}" for each in known if each.facts.get("name")}
-    return IncidentPage(incidents=tuple(found), after=text, names=names)
+    return IncidentPage(incidents=tuple(found), after=text, names=slack_names(known))
 
 
 def _position(text: str) -> ListPosition | None:
@@ -137,11 +136,10 @@ def _channels(text: str, known: Sequence[Channel], rulebook: Rulebook) -> frozen
     """The references of a channel under which cards may be stored. Raises QueryError if nobody knows the channel."""
     alias = rulebook.channels.get(text)
     wanted = alias.ref if alias else text
-    labels = {each.ref: {each.ref, each.slack_id, f"#{each.facts.get('name')}"} for each in known}
-    found = {ref for ref, names in labels.items() if names & {wanted, f"#{wanted.lower()}", wanted.lower()}}
+    found = {each.ref for each in known if each.references & {wanted, f"#{wanted.lower()}", wanted.lower()}}
     if not found and alias is None:
-        names = {*rulebook.channels, *(str(name) for each in labels.values() for name in each if name != "#None")}
-        raise QueryError(f"There is no channel {text!r}{suggestion(text, sorted(names - {'None'}))}.")
+        names = set(rulebook.channels).union(*(each.references for each in known))
+        raise QueryError(f"There is no channel {text!r}{suggestion(text, sorted(names))}.")
     canonical = {each.canonical_ref for each in known if each.ref in found and each.canonical_ref}
     return frozenset({wanted, *found, *canonical})
 
@@ -245,7 +243,7 @@ def tables(page: IncidentPage, labels: TagLabels, now: float) -> Iterator[Table]
 
 def _card_label(card: Card, names: ChannelNames) -> str:
     label = names.get(card.channel) or channel_label(card.channel, names)
-    return label if card.state == "posted" else f"{label} ({card.state.replace('_', ' ')})"
+    return label if card.state is CardState.POSTED else f"{label} ({card.state.replace('_', ' ')})"
 
 
 def format_age(seconds: float) -> str:

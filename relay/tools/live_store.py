@@ -12,7 +12,7 @@ from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook
 from relay.store.store import Store
 from relay.store.types import StoredConfiguration
-from relay.tools.message_text import ChannelNames
+from relay.tools.message_text import ChannelNames, slack_names
 
 
 @asynccontextmanager
@@ -67,4 +67,4 @@ def build_stored(stored: StoredConfiguration) -> Configuration:
 
 async def slack_channel_names(store: Store) -> ChannelNames:
     """The names of channels in Slack, by reference, as far as relay knows them."""
-    return {each.ref: f"#{each.facts['name']}" for each in await store.channels() if each.facts.get("name")}
+    return slack_names(await store.channels())

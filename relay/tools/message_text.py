@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from relay.cards.model import Channel
 from relay.routes.rulebook import Rulebook
 from relay.sandbox.slack import plain_text
 from relay.sandbox.slack.errors import MethodError
@@ -27,6 +28,11 @@ _EMPTY_WORKSPACE = Workspace(clock=float)
 def channel_names(rulebook: Rulebook) -> dict[str, str]:
     """The aliases of channels in routes.yaml, by reference."""
     return {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
+
+
+def slack_names(channels: Iterable[Channel]) -> ChannelNames:
+    """The names that channels have in Slack, as far as relay knows them."""
+    return {each.ref: each.slack_name for each in channels if each.slack_name}
 
 
 def channel_label(ref: str, names: ChannelNames) -> str:

@@ -52,7 +52,10 @@ def shares_of_files(paths: Sequence[Path], changes: ShareChanges) -> list[Share]
 
 def newest_share(bodies: Sequence[ShareBody], changes: ShareChanges) -> Share:
     """The newest of an incident's stored shares, with the changes. Raises ShareFileError as `shares_of_files`."""
-    return (all_shares if changes == ShareChanges() else _changed)(bodies[-1:], changes)[-1]
+    newest = bodies[-1]
+    if changes == ShareChanges():
+        return _parsed(newest)
+    return _build([_stored(newest)], changes)[-1]
 
 
 def all_shares(bodies: Sequence[ShareBody], changes: ShareChanges) -> list[Share]:
@@ -61,12 +64,12 @@ def all_shares(bodies: Sequence[ShareBody], changes: ShareChanges) -> list[Share
     Raises ShareFileError as `shares_of_files`.
     """
     if changes == ShareChanges():
-        return [parse_share(each.body, each.headers, each.received) for each in bodies]
+        return [_parsed(each) for each in bodies]
     return _build([*map(_stored, bodies), ShareSpec(position=_NOWHERE)], changes)
 
 
-def _changed(bodies: Sequence[ShareBody], changes: ShareChanges) -> list[Share]:
-    return _build([_stored(each) for each in bodies], changes)
+def _parsed(share: ShareBody) -> Share:
+    return parse_share(share.body, share.headers, share.received)
 
 
 def _stored(share: ShareBody) -> ShareSpec:

@@ -157,6 +157,13 @@ async def test_an_unknown_channel_exits_with_1_and_a_full_list_says_that_there_i
     assert (result.exit_code, result.stdout) == (0, "No incidents.\n")
 
 
+@pytest.mark.parametrize("name", ["None", "#None", "none"])
+async def test_a_channel_without_a_known_name_has_no_name(relay, name):
+    await relay.store.add_channels(["C0NEW00001"])
+    with pytest.raises(QueryError, match=f"There is no channel '{name}'"):
+        await found(relay, channel=name)
+
+
 async def test_an_incident_is_found_by_the_link_to_its_card_or_to_a_reply(relay):
     [root] = [each for each in relay.slack.channel("db").messages if each.thread_ts in (None, each.ts)]
     link = f"https://acme.slack.com/archives/C0DB000001/p{root.ts.replace('.', '')}"

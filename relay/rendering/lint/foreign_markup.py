@@ -7,6 +7,7 @@ from typing import Final
 from jinja2 import nodes
 
 from relay.rendering.blocks.tags import NodeKind
+from relay.rendering.lint.syntax_errors import blank
 from relay.rendering.lint.walk import places
 
 _PRINT: Final = "\ue000"
@@ -85,7 +86,7 @@ def foreign_markup(tree: nodes.Template, source: str) -> Iterator[tuple[int, str
     for place in places(tree):
         if isinstance(place.node, nodes.Output) and NodeKind.PRE not in place.around:
             text, lines = _text(place.node)
-            hidden = _CODE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), text)
+            hidden = _CODE.sub(lambda code: blank(code[0]), text)
             plain = next((_PLAIN[kind] for kind in reversed(place.around) if kind in _PLAIN), "")
             yield from _found(text, hidden, lines, plain)
     for blocks in _RAW_BLOCKS.finditer(source):

@@ -11,7 +11,7 @@ from relay.model.errors import Fault
 from relay.model.nearest import nearest
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.lint.foreign_syntax import foreign_advice
-from relay.rendering.lint.syntax_errors import HIDDEN, INNERMOST, PAIRS, TAGS, UNKNOWN_TAG, syntax_fault
+from relay.rendering.lint.syntax_errors import INNERMOST, PAIRS, TAGS, UNKNOWN_TAG, blank, syntax_fault, visible
 
 _MOST_ERRORS: Final = 30
 _MOST_CHARACTERS: Final = 300_000
@@ -23,6 +23,7 @@ _TAG: Final = re.compile(
     re.DOTALL,
 )
 _GO_ACTION: Final = re.compile(r"\{\{-?\s*(?:range|with|if|template|define|block)\s+[.$\"]")
+_NEVER_CLOSED: Final = "this tag is never closed; write }} or %} where it ends"
 _NESTED_WRONGLY: Final = "Jinja is expecting this tag"
 _BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)\{%-?\s*endblocks", re.DOTALL)
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
@@ -62,14 +63,10 @@ def recovered(environment: Environment, name: str, source: str) -> Recovered:
         except TemplateSyntaxError as error:
             repair = _repair(environment, left, error)
             fault = syntax_fault(name, left, error)
-            if repair.unclosed:
-                fault = replace(
-                    fault, line=_line(left, repair.fault_at or 0), column=_column(left, repair.fault_at or 0)
-                )
-                fault = replace(fault, message="this tag is never closed; write }} or %} where it ends")
-            if repair.fault_at is not None and (advice := foreign_advice(repair.removed)):
-                fault = replace(fault, line=_line(left, repair.fault_at), column=_column(left, repair.fault_at))
-                fault = replace(fault, message=advice)
+            advice = foreign_advice(repair.removed) or (_NEVER_CLOSED if repair.unclosed else "")
+            if advice and repair.fault_at is not None:
+                line, column = _line(left, repair.fault_at), _column(left, repair.fault_at)
+                fault = replace(fault, line=line, column=column, message=advice)
             faults.append(fault)
             names |= set(_WORD.findall(repair.removed))
             left = None if repair.source == left else repair.source
@@ -127,7 +124,7 @@ def _without_raw_blocks(source: str, line: int) -> _Repair:
     for blocks in _BLOCKS.finditer(source):
         if _line(source, blocks.start()) <= line <= _line(source, blocks.end()):
             start, end = blocks.span("yaml")
-            return _Repair(source=source[:start] + _blank(source[start:end]) + source[end:])
+            return _Repair(source=source[:start] + blank(source[start:end]) + source[end:])
     return _Repair(source=source)
 
 
@@ -136,7 +133,7 @@ def _unclosed(source: str, line: int) -> _Repair | None:
     tag = next((tag for tag in _tags(source) if not tag["close"]), None)
     if tag is None or _line(source, tag.start()) >= line:
         return None
-    left = _with(source, tag, _blank(tag[0]))
+    left = _with(source, tag, blank(tag[0]))
     return _Repair(source=left, removed=tag[0], fault_at=tag.start(), unclosed=True)
 
 
@@ -153,9 +150,9 @@ def _without_unknown_tag(source: str, tag: re.Match[str], innermost: str, messag
             if each:
                 source = source[: each.start("name")] + word + source[each.end("name") :]
         return _Repair(source=source)
-    repaired = _with(source, tag, _blank(tag[0]))
+    repaired = _with(source, tag, blank(tag[0]))
     closing = next((each for each in _tags(repaired) if each["name"] == f"end{name}"), None)
-    repaired = _with(repaired, closing, _blank(closing[0])) if closing else repaired
+    repaired = _with(repaired, closing, blank(closing[0])) if closing else repaired
     return _Repair(source=repaired, removed=tag[0], fault_at=tag.start())
 
 
@@ -165,12 +162,11 @@ def _with_end(source: str, tag: re.Match[str], innermost: str, message: str) -> 
     if innermost and _NESTED_WRONGLY in message:
         return source[: tag.start()] + wanted + source[tag.start() :]
     comes_later = any(each["name"] == f"end{innermost}" and each.start() > tag.start() for each in _tags(source))
-    return _with(source, tag, wanted if innermost and not comes_later else _blank(tag[0]))
+    return _with(source, tag, wanted if innermost and not comes_later else blank(tag[0]))
 
 
 def _tags(source: str) -> Iterator[re.Match[str]]:
-    visible = HIDDEN.sub(lambda hidden: _blank(hidden[0]), source)
-    return _TAG.finditer(visible)
+    return _TAG.finditer(visible(source))
 
 
 def _parses_alone(environment: Environment, tag: re.Match[str]) -> bool:
@@ -194,17 +190,13 @@ def _parses_alone(environment: Environment, tag: re.Match[str]) -> bool:
 def _neutral(tag: re.Match[str]) -> str:
     inside = _NEUTRAL.get(tag["name"] or "") if tag[0].startswith("{%") else None
     if inside is None:
-        return _blank(tag[0])
+        return blank(tag[0])
     room = max(0, len(tag[0]) - len(inside) - len("{%  %}")) - tag[0].count("\n")
     return f"{{% {inside}{' ' * room}{chr(10) * tag[0].count(chr(10))} %}}"
 
 
 def _with(source: str, tag: re.Match[str], text: str) -> str:
     return source[: tag.start()] + text + source[tag.end() :]
-
-
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
 
 
 def _line(source: str, at: int) -> int:

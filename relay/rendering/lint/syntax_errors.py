@@ -15,7 +15,7 @@ _JINJA_PAIRS: Final = frozenset({"block", "call", "filter", "for", "if", "macro"
 PAIRS: Final = (_JINJA_PAIRS - {"raw"}) | {name for name, kind in BLOCK_TAGS.items() if kind.value.has_end}
 TAGS: Final = _JINJA_PAIRS | {"elif", "else", "extends", "from", "import", "include"} | BLOCK_TAGS.keys()
 
-HIDDEN: Final = re.compile(r"(?<!\{)\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\s*-?%\}|\Z)", re.DOTALL)
+_HIDDEN: Final = re.compile(r"(?<!\{)\{#.*?(?:#\}|\Z)|\{%-?\s*raw\s*-?%\}.*?(?:\{%-?\s*endraw\s*-?%\}|\Z)", re.DOTALL)
 _TAG: Final = re.compile(r"\{%[-+]?\s*(?P<name>\w+)(?P<rest>.*?)(?:%\}|\Z)", re.DOTALL)
 INNERMOST: Final = re.compile(r"The innermost block that needs to be closed is '(\w+)'")
 UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
@@ -98,11 +98,21 @@ def _unknown_tag(name: str, opened: _Opened | None) -> str:
     return f'unknown tag "{name}"' + (f'; did you mean "{near}"?' if near else "")
 
 
+def blank(text: str) -> str:
+    """Return blanks in place of the text, so that nothing after it moves to another line or column."""
+    return re.sub(r"[^\n]", " ", text)
+
+
+def visible(source: str) -> str:
+    """Return the source with blanks in place of comments and `raw` blocks, in which Jinja reads no tags."""
+    return _HIDDEN.sub(lambda hidden: blank(hidden[0]), source)
+
+
 def _last_open(source: str, name: str) -> _Opened | None:
     """The last tag of this name that is open where the tags cease to match."""
-    visible = HIDDEN.sub(lambda hidden: re.sub(r"[^\n]", " ", hidden[0]), source)
+    text = visible(source)
     stack: list[re.Match[str]] = []
-    for tag in _TAG.finditer(visible):
+    for tag in _TAG.finditer(text):
         if tag["name"].startswith("end"):
             if not stack or tag["name"] != f"end{stack[-1]['name']}":
                 break
@@ -111,6 +121,6 @@ def _last_open(source: str, name: str) -> _Opened | None:
             stack.append(tag)
     for tag in reversed(stack):
         if tag["name"] == name:
-            before = visible[: tag.start()]
+            before = text[: tag.start()]
             return _Opened(name=name, line=before.count("\n") + 1, column=tag.start() - before.rfind("\n"))
     return None

@@ -151,11 +151,11 @@ class SlackChecks:
         found = await self._look_up(ref)
         if not isinstance(found, ChannelInfo):
             return [_not_found(uses, found)]
-        before = str(self._known[ref].facts.get("name") or "") if ref in self._known else ""
+        before = self._known[ref].slack_name if ref in self._known else ""
         findings = self._check_posting(found, uses)
-        if before in ("", found.name):
+        if before in ("", f"#{found.name}"):
             return findings
-        return [note(_subject(uses), f"it was renamed from #{before} to #{found.name}; the id is the same."), *findings]
+        return [note(_subject(uses), f"it was renamed from {before} to #{found.name}; the id is the same."), *findings]
 
     async def _check_name(self, ref: str, uses: Sequence[ChannelUse]) -> list[Finding]:
         """Check a channel by its name. Relay keeps using the id that the name had when relay first found it."""
