@@ -37,9 +37,14 @@ class FakeApi(Generic[_Call]):
         return [call for call in self.calls if call.method == method]
 
 
+async def _name_server(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "relay-sandbox"  # without the versions of aiohttp and Python
+
+
 @asynccontextmanager
 async def serve_app(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Serve an application, and give its address, `http://HOST:PORT`. Port 0 means any free one."""
+    app.on_response_prepare.append(_name_server)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:

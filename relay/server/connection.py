@@ -183,9 +183,10 @@ class _Connection(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send a response; convert one that aiohttp made without calling the application."""
+        """Send a response that names no versions; convert one that aiohttp made without calling the application."""
         if isinstance(resp, web.HTTPClientError):
             resp = self._observed_response(from_aiohttp(resp))
+        resp.headers["Server"] = "relay"  # else aiohttp names itself
         self._connections.responding(self)
         return await super().finish_response(request, resp, start_time)
 

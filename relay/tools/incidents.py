@@ -15,6 +15,7 @@ from relay.model.incident import Incident
 from relay.model.outside_text import clean_text
 from relay.model.reading import read_episode
 from relay.model.tag_labels import TagLabels
+from relay.rendering.wording import duration
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import suggestion
 from relay.store.incident_list import BATCH_SIZE
@@ -236,7 +237,7 @@ def tables(page: IncidentPage, labels: TagLabels, now: float) -> Iterator[Table]
         cards = ", ".join(map(partial(_card_label, names=page.names), listed.cards)) or "none"
         owner = incident.assignee.display_name if incident.assignee else "nobody"
         state = f"{incident.state}, snoozed" if incident.snooze.snoozed else str(incident.state)
-        age = format_age(_age(listed, incident, now))
+        age = duration(_age(listed, incident, now))
         table.add_row(incident.id, state, age, owner, " ".join(incident.title.split()), cards)
     yield table
 
@@ -244,12 +245,3 @@ def tables(page: IncidentPage, labels: TagLabels, now: float) -> Iterator[Table]
 def _card_label(card: Card, names: ChannelNames) -> str:
     label = names.get(card.channel) or channel_label(card.channel, names)
     return label if card.state is CardState.POSTED else f"{label} ({card.state.replace('_', ' ')})"
-
-
-def format_age(seconds: float) -> str:
-    """Format an age with its two largest units: `3 d 4 h`, `12 min`, `40 s`."""
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60)):
-        if seconds >= size:
-            rest = int(seconds % size // part)
-            return f"{int(seconds // size)} {unit}" + (f" {rest} {smaller}" if rest else "")
-    return f"{int(seconds // 60)} min" if seconds >= 60 else f"{int(seconds)} s"  # noqa: PLR2004  a minute

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import orjson
 import pytest
 import structlog.testing
@@ -513,6 +514,14 @@ async def test_malformed_http_is_a_problem_that_echoes_nothing_and_is_logged_in_
     }
     assert not caplog.records
     assert SECRET not in answer
+    assert "aiohttp" not in answer
+
+
+async def test_no_response_names_the_versions_of_aiohttp_and_python(backend):
+    async with running(backend) as server, aiohttp.ClientSession("http://{}:{}".format(*server.address)) as session:
+        for path in ("/healthz", "/readyz", "/metrics", "/shares", "/nothing"):
+            async with session.get(path) as answer:
+                assert answer.headers["Server"] == "relay"
 
 
 @pytest.mark.parametrize("key", ["", f"X-Relay-Key: {KEY}\r\n"])

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.model.errors import QueryError
-from relay.tools.incidents import IncidentQuery, as_json, find_incidents, format_age
+from relay.tools.incidents import IncidentQuery, as_json, find_incidents
 from tests.support.relay_in_process import START, run_relay
 
 ROUTES = """
@@ -182,11 +182,3 @@ async def test_an_incident_is_found_by_the_link_to_its_card_or_to_a_reply(relay)
         result = await run("incident", text)
         assert (result.exit_code, result.stdout) == (1, "")
         assert said in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3600, "1 h"), (3660, "1 h 1 min"), (90000, "1 d 1 h")],
-)
-def test_an_age_has_its_two_largest_units(seconds, text):
-    assert format_age(seconds) == text

@@ -37,6 +37,7 @@ async def test_every_answer_carries_the_strict_policy(address, web, path):
     async with web.get(address + path) as answer:
         assert answer.status == 200
         assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["Server"] == "relay-sandbox"
         assert "unsafe" not in POLICY
 
 
