@@ -14,7 +14,7 @@ from relay.ratelimit.budgets import Urgency, earliest_edit
 from relay.routes.evaluate import Posting, RoutingDecision
 from relay.routes.mention import NO_MENTION
 from relay.routes.options import Options
-from relay.routes.rulebook import Rulebook
+from relay.routes.rulebook import Fallback, Rulebook
 
 _SETTLED = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED})
 """States in which a late reopening supersedes a card. In any other it is still to be posted, and shows the newest."""
@@ -56,6 +56,10 @@ class ShareContext:
         fallback = self.rulebook.fallback
         return None if fallback is None else self.canonical(fallback.ref)
 
+    def fallback_of(self, card: Card) -> Fallback | None:
+        """The fallback, if the card is in its channel: the file may name another one since."""
+        return self.rulebook.fallback if card.channel == self.fallback_channel else None
+
 
 def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card], int]:
     """The cards that are new or changed, and the number of the newest episode."""
@@ -91,7 +95,9 @@ def _postings_by_channel(share: ShareContext) -> dict[str, Posting]:
     postings: dict[str, Posting] = {}
     fallback = share.rulebook.fallback
     rerouted = [
-        Posting(route=each.route, ref=fallback.ref, options=each.options, mention=each.mention, routes=(each.route,))
+        Posting(
+            route=each.route, ref=fallback.ref, options=each.options, mention=fallback.mention, routes=(each.route,)
+        )
         for each in share.decision.failures
         if fallback is not None
     ]
@@ -144,21 +150,27 @@ def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *,
     if STAND_IN in card.notices:
         return _govern_stand_in(share, card, postings)
     if not card.route:
-        fallback = share.rulebook.fallback  # the channel may be the fallback's no more
-        options = fallback.options if fallback and card.channel == share.fallback_channel else share.rulebook.defaults
-        return replace(card, options=options, matched=not share.decision.matched and not routed)
+        fallback, matched = share.fallback_of(card), not share.decision.matched and not routed
+        options = fallback.options if fallback else share.rulebook.defaults
+        mention = fallback.mention if fallback and matched else NO_MENTION
+        return replace(card, options=options, mention=mention, matched=matched)
     options = share.rulebook.options_for(card.route, card.channel)
     return replace(card, options=options, mention=NO_MENTION, matched=False)
 
 
 def _govern_stand_in(share: ShareContext, card: Card, postings: Mapping[str, Posting]) -> Card:
-    """The first of the cards for which it stands in decides its options and whom it pings."""
+    """The first of the cards for which it stands in decides its options. It pings the fallback's own people.
+
+    It pings nobody once other routes match: their cards do.
+    """
+    fallback = share.fallback_of(card)
+    mention = fallback.mention if fallback else NO_MENTION
     for ref in stands_for(card):
         if (posting := postings.get(ref)) is not None:
             options = replace(posting.options, wait=0.0)
-            return replace(card, route=posting.route, options=options, mention=posting.mention, matched=True)
+            return replace(card, route=posting.route, options=options, mention=mention, matched=True)
     options = replace(share.rulebook.options_for(card.route, card.channel), wait=0.0)
-    return replace(card, options=options, mention=NO_MENTION, matched=True)
+    return replace(card, options=options, mention=NO_MENTION if share.decision.matched else mention, matched=True)
 
 
 def _may_begin(share: ShareContext, options: Options) -> bool:
@@ -206,9 +218,10 @@ def _fall_back(share: ShareContext, followed: list[Card]) -> tuple[list[Card], l
         return followed, []
     there = next((card for card in followed if card.channel == channel), None)
     if there is not None:
-        card = replace(there, route="", matched=True, notices=remove_notices(there.notices, NoticeKind.UNNAMED))
+        notices = remove_notices(there.notices, NoticeKind.UNNAMED)
+        card = replace(there, route="", matched=True, mention=fallback.mention, notices=notices)
         return [card if each is there else each for each in followed], []
-    unrouted = Posting(route="", ref=channel, options=fallback.options, mention=NO_MENTION, routes=())
+    unrouted = Posting(route="", ref=channel, options=fallback.options, mention=fallback.mention, routes=())
     return followed, [_new_card(share, channel, unrouted)]
 
 

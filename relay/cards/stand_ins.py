@@ -10,7 +10,7 @@ from relay.cards.model import Card, CardContext, CardState, DeadLetter, Delivery
 from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import reply_due
 from relay.ratelimit.budgets import Urgency
-from relay.routes.mention import NO_MENTION
+from relay.routes.mention import NO_MENTION, Mention
 
 _STANDS_FOR = (NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
 
@@ -27,14 +27,15 @@ def fallback_cards(
 
     It is a new card, or the one that is there with a notice more. None without a fallback, or in its own channel.
     """
-    if rules.fallback is None:
+    fallback = rules.fallback
+    if fallback is None:
         return ()
-    home = rules.canonical_refs.get(rules.fallback.ref, rules.fallback.ref)
+    home = rules.canonical_refs.get(fallback.ref, fallback.ref)
     if context.card.channel == home:
         return ()
     ref = context.card.channel
     notice = Notice(kind=kind, channel=ref, name=context.channel.slack_name or ref, reason=letter.reason)
-    return (_stand_in(context, home, notice, letter.since),)
+    return (_stand_in(context, home, fallback.mention, notice, letter.since),)
 
 
 def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind) -> list[Card]:
@@ -61,12 +62,12 @@ def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind
     return changed
 
 
-def _stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
+def _stand_in(context: CardContext, home: str, mention: Mention, notice: Notice, now: float) -> Card:
     there = next((card for card in context.cards if card.channel == home), None)
     if there is None:
-        return _new_stand_in(context, home, notice, now)
+        return _new_stand_in(context, home, mention, notice, now)
     if there.state is CardState.CANCELLED:
-        fresh = _new_stand_in(context, home, notice, now)
+        fresh = _new_stand_in(context, home, mention, notice, now)
         notices = add_notices(there.notices, notice, STAND_IN)
         return replace(fresh, id=there.id, episode=there.episode, notices=notices)
     extra = (notice,) if there.route else (notice, STAND_IN)
@@ -81,8 +82,8 @@ def _stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Ca
     return replace(card, edit=Due.on(Urgency.EDIT, now)) if there.state is CardState.POSTED else card
 
 
-def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -> Card:
-    """It pings, unless the other card certainly did: where nobody knows, two pings are better than none.
+def _new_stand_in(context: CardContext, home: str, mention: Mention, notice: Notice, now: float) -> Card:
+    """It pings the fallback's `mention`, unless the other card certainly pinged: two pings are better than none.
 
     In place of a thread it pings if the reply would have.
     """
@@ -94,7 +95,7 @@ def _new_stand_in(context: CardContext, home: str, notice: Notice, now: float) -
         channel=home,
         episode=card.episode,
         options=replace(card.options, wait=0.0),
-        mention=card.mention if never_posted or reply_pings else NO_MENTION,
+        mention=mention if never_posted or reply_pings else NO_MENTION,
         route=card.route,
         first_matched_at=now,
         reported_seq=card.reported_seq,

@@ -31,6 +31,7 @@ class Place(StrEnum):
     DEFAULTS = "defaults"
     ROUTE = "route"
     POST = "post item"
+    FALLBACK = "fallback"
 
 
 CARD_PLACES: Final = (Place.DEFAULTS, Place.ROUTE, Place.POST)

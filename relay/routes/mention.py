@@ -32,6 +32,11 @@ class Mention:
         """Whether it can ping anybody."""
         return any(targets for part in self.parts for targets in part.values())
 
+    @property
+    def all_targets(self) -> tuple[str, ...]:
+        """Everybody whom it may ping."""
+        return tuple(dict.fromkeys(target for part in self.parts for each in part.values() for target in each))
+
     def targets(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
         """The targets of a ping in a state, each once: those of the state (or of the reopening), and of `any`."""
         targets: dict[str, None] = {}

@@ -80,6 +80,7 @@ class Options:
         DURATION,
         "post only if the incident is still open, and the route still matches, this long after its first share; "
         "a reopening starts the wait again if there is no card yet",
+        (*CARD_PLACES, Place.FALLBACK),
     )
     reopen_within: float = option(
         24 * _HOUR, DURATION, "an incident that reopens later than this gets a new card, with a link to the old one"
@@ -147,11 +148,11 @@ def option_keys(options: type[Options]) -> dict[str, Key[Any]]:
 OPTION_KEYS: Final = option_keys(Options)
 
 
-def read_options(mapping: MappingNode, context: ParseContext) -> OptionValues:
-    """Read the options that a mapping sets, without the faulty ones."""
+def read_options(mapping: MappingNode, context: ParseContext, place: Place) -> OptionValues:
+    """Read the options that a part of the file sets and may set, without the faulty ones."""
     values = {
         key.text: OPTION_KEYS[key.text].type.read(node, context)
         for key, node in mapping.entries
-        if key.text in OPTION_KEYS
+        if key.text in OPTION_KEYS and place in OPTION_KEYS[key.text].places
     }
     return {name: value for name, value in values.items() if value is not None}

@@ -7,16 +7,21 @@ from typing import Self
 
 from relay.model.tag_labels import TagDefinition, TagLabels, TagValueLabels
 from relay.routes.channel_template import FixedChannel
+from relay.routes.mention import NO_MENTION, Mention
 from relay.routes.options import Options
 from relay.routes.route import Route, RouteList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """The channel for incidents that no route matches and for messages that another channel rejects."""
+    """The channel for incidents that no route matches and for messages that another channel rejects.
+
+    Cards there ping its own `mention`, never those of routes to other channels.
+    """
 
     channel: FixedChannel
     options: Options
+    mention: Mention = NO_MENTION
 
     @property
     def ref(self) -> str:

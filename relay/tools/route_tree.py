@@ -8,8 +8,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from relay.routes.match import Comparison, Match
+from relay.routes.mention import Mention
 from relay.routes.options import OPTION_KEYS, Options
-from relay.routes.route import Post, Route
+from relay.routes.route import Route
 from relay.routes.rulebook import Rulebook
 
 # --- as JSON ---
@@ -24,6 +25,7 @@ def as_json(rulebook: Rulebook) -> dict[str, Any]:
         and {
             "channel": fallback.ref,
             "source": fallback.channel.source,
+            "mention": _mention(fallback.mention),
             "options": differing(fallback.options, rulebook.defaults),
         },
         "routes": [_route_as_json(route, rulebook) for route in rulebook.routes],
@@ -43,7 +45,7 @@ def _route_as_json(route: Route, rulebook: Rulebook) -> dict[str, Any]:
             {
                 "channel": post.channel.source,
                 "ref": getattr(post.channel, "ref", None),
-                "mention": {key: list(targets) for key, targets in _mention(post).items()},
+                "mention": _mention(post.mention),
                 "options": differing(post.options, rulebook.defaults),
             }
             for post in route.posts
@@ -68,8 +70,12 @@ def conditions(match: Match) -> Iterator[str]:
             yield f"{condition.key}: " + "; ".join(f"({part})" for part in parts)
 
 
-def _mention(post: Post) -> dict[str, tuple[str, ...]]:
-    return {key: targets for part in post.mention.parts for key, targets in part.items() if targets}
+def _mention(mention: Mention) -> dict[str, list[str]]:
+    return {key: list(targets) for part in mention.parts for key, targets in part.items() if targets}
+
+
+def _pings(mention: Mention) -> str:
+    return "; ".join(f"{key} pings {', '.join(targets)}" for key, targets in _mention(mention).items()) or "pings nobody"
 
 
 def _drops(route: Route) -> bool:
@@ -83,7 +89,8 @@ def on_terminal(rulebook: Rulebook) -> Iterator[Text | Tree]:
     """The fallback and the defaults, then one tree for each route at the top."""
     if fallback := rulebook.fallback:
         own = _options(differing(fallback.options, rulebook.defaults))
-        yield Text.assemble(("fallback", "bold"), f": {_channel(fallback.channel.source, fallback.ref)}{own}")
+        channel = _channel(fallback.channel.source, fallback.ref)
+        yield Text.assemble(("fallback", "bold"), f": {channel}: {_pings(fallback.mention)}{own}")
     else:
         yield Text("no fallback: incidents that no route matches are not posted", "yellow")
     if defaults := differing(rulebook.defaults, Options()):
@@ -104,10 +111,9 @@ def _tree(route: Route, rulebook: Rulebook) -> Tree:
     if _drops(route):
         tree.add(Text("→ drops the incident"))
     for post in route.posts:
-        mention = "; ".join(f"{key} pings {', '.join(targets)}" for key, targets in _mention(post).items())
         options = _options(differing(post.options, rulebook.defaults))
         channel = _channel(post.channel.source, getattr(post.channel, "ref", ""))
-        tree.add(Text.assemble("→ ", (channel, "bold"), f": {mention or 'pings nobody'}{options}"))
+        tree.add(Text.assemble("→ ", (channel, "bold"), f": {_pings(post.mention)}{options}"))
     for child in route.routes:
         tree.children.append(_tree(child, rulebook))
     return tree

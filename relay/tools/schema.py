@@ -39,6 +39,7 @@ def schema() -> Schema:
         "$defs": {
             "channel": _CHANNEL,
             "target": _TARGET,
+            "fallback": _part(Place.FALLBACK, "channel"),
             "defaults": _part(Place.DEFAULTS),
             "route": {**_part(Place.ROUTE, "name"), "anyOf": [{"required": ["post"]}, _HAS_CHILDREN]},
             "post": {"anyOf": [ref("channel"), _part(Place.POST, "channel")]},

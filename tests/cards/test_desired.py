@@ -464,6 +464,36 @@ def test_the_fallbacks_card_has_the_fallbacks_options():
     assert (where(sequence), sequence.cards[NOC, 1].options.gather) == ({NOC: "pending"}, 480)
 
 
+PINGING = """
+version: 1
+fallback: {channel: C0NOC00001, mention: {critical: [S0NOC]}}
+routes:
+  - {name: db, match: {tags: {team: database}}, post: [{channel: C0DB000001, mention: {any: [S0DB]}}]}
+  - name: named
+    match: {tags: {service: {exists: true}}}
+    post: [{channel: "#inc-{{ tags.team }}", mention: {any: [S0TEAM]}}]
+"""
+
+
+@pytest.mark.parametrize("tags", [[], [{"id": "service", "value": "web"}]])
+def test_a_card_that_the_fallback_gets_in_place_of_another_channel_pings_its_own_people_alone(tags):
+    sequence = ShareSequence(rulebook=parse_rulebook(PINGING))
+    sequence.add(share(0, status="critical", incidentTags=tags))
+    assert sequence.cards[NOC, 1].mention.all_targets == ("S0NOC",)
+
+
+def test_the_fallbacks_card_follows_an_edit_of_its_mention_and_pings_nobody_once_a_route_matches():
+    sequence = ShareSequence(rulebook=parse_rulebook(PINGING))
+    sequence.add(share(0, status="warning"))
+    sequence.post_card(NOC)
+    sequence.rulebook = parse_rulebook(PINGING.replace("S0NOC", "S0OTHERS"))
+    sequence.add(share(60, status="critical"))
+    assert sequence.cards[NOC, 1].mention.targets(State.CRITICAL) == ("S0OTHERS",)
+    sequence.add(share(120, incidentTags=DATABASE))
+    assert not sequence.cards[NOC, 1].mention
+    assert sequence.cards[DB, 1].mention.all_targets == ("S0DB",)
+
+
 def test_a_pending_card_is_due_after_its_wait_and_a_share_does_not_postpone_it():
     sequence = ShareSequence(rulebook=parse_rulebook("version: 1\nroutes: [{name: a, post: [C0NOC00001], wait: 3m}]\n"))
     sequence.add(share(0, status="warning"))

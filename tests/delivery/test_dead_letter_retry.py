@@ -12,7 +12,7 @@ from tests.support.relay_in_process import run_relay
 POST, HISTORY, REPLIES = "chat.postMessage", "conversations.history", "conversations.replies"
 ROUTES = """
 version: 1
-fallback: C0NOC00001
+fallback: {channel: C0NOC00001, mention: {critical: [S0NOC]}}
 routes:
   - {name: hold, match: {tags: {team: db}}, post: [{channel: C0DB000001, in_doubt: hold, mention: {critical: [S0DB]}}]}
 """
@@ -58,7 +58,7 @@ def thread_replies(relay, channel="db"):
 
 
 @pytest.mark.parametrize("does", [LOCKED, ErrorCode("invalid_blocks")])
-async def test_the_fallback_reports_a_rejected_reply_and_pings_the_same_people(relay, does):
+async def test_the_fallback_reports_a_rejected_reply_and_pings_its_own_people(relay, does):
     reject_replies(relay, does)
     await relay.share("one", status="critical", **SAID)
     await relay.advance(600)  # the card itself is edited meanwhile, which is no reason to forget what its thread owes
@@ -66,7 +66,7 @@ async def test_the_fallback_reports_a_rejected_reply_and_pings_the_same_people(r
     assert letter.remedy
     assert "🔴" in relay.slack.text_of(cards(relay, "one", "db")[0])
     [stand_in] = cards(relay, "one", "noc")
-    assert pings(stand_in) == ("S0DB",)
+    assert pings(stand_in) == ("S0NOC",)
     assert "meant for the thread in #db, which rejected it" in relay.slack.text_of(stand_in)
     assert "looking at it" in thread_replies(relay, "noc")
     assert thread_replies(relay) == ""

@@ -12,12 +12,12 @@ from tests.support.relay_in_process import run_relay
 POST, EDIT = "chat.postMessage", "chat.update"
 ROUTES = """
 version: 1
-fallback: C0NOC00001
+fallback: {channel: C0NOC00001, mention: {any: [S0NOC], critical: [S0NOCCRIT]}}
 routes:
   - {name: db, match: {tags: {team: db}}, post: [{channel: C0DB000001, mention: {any: [S0DB], critical: [S0DBCRIT]}}]}
 """
 WAITING = ROUTES.replace("post: [{channel", "wait: 1m, post: [{channel")
-PATIENT = ROUTES.replace("fallback: C0NOC00001", "fallback: {channel: C0NOC00001, wait: 5m}")
+PATIENT = ROUTES.replace("{channel: C0NOC00001,", "{channel: C0NOC00001, wait: 5m,")
 BESIDE = """
 version: 1
 fallback: FALLBACK
@@ -45,7 +45,7 @@ def comment(text):
     return {"comment": {"comment": text}}
 
 
-async def test_a_stand_in_pings_as_its_card_would_even_if_more_shares_come_before_it_is_posted(relay):
+async def test_a_stand_in_pings_the_fallbacks_people_even_if_more_shares_come_before_it_is_posted(relay):
     relay.slack.channel("db").archive()
     await relay.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(10)
@@ -55,10 +55,10 @@ async def test_a_stand_in_pings_as_its_card_would_even_if_more_shares_come_befor
     await relay.share("one", metadata=comment("hm"))
     await relay.advance(300)
     [stand_in] = cards(relay, "one", "noc")
-    assert pings(stand_in) == ("S0DBCRIT", "S0DB")
+    assert pings(stand_in) == ("S0NOCCRIT", "S0NOC")
 
 
-async def test_a_fallback_card_that_becomes_a_stand_in_pings_for_the_other_card_from_then_on(relay):
+async def test_a_fallback_card_that_becomes_a_stand_in_goes_on_pinging_the_fallbacks_people(relay):
     relay.slack.channel("db").archive()
     await relay.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.share("one", status="warning", alerts=[ALERT])
@@ -69,19 +69,19 @@ async def test_a_fallback_card_that_becomes_a_stand_in_pings_for_the_other_card_
     await relay.advance(60)
     [stand_in] = cards(relay, "one", "noc")
     replies = relay.slack.channel("noc").thread(stand_in.ts)
-    assert [pings(reply) for reply in replies if pings(reply)] == [("S0DBCRIT", "S0DB")]
+    assert [pings(reply) for reply in replies if pings(reply)] == [("S0NOCCRIT", "S0NOC")]
 
 
-async def test_a_rise_that_a_stand_in_reports_pings_as_the_card_would(relay):
+async def test_a_rise_that_a_stand_in_reports_pings_the_fallbacks_people(relay):
     relay.slack.channel("db").archive()
     await relay.share("one", status="warning", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
     await relay.share("one", status="critical")
     await relay.advance(60)
     [stand_in] = cards(relay, "one", "noc")
-    assert pings(stand_in) == ("S0DB",)
+    assert pings(stand_in) == ("S0NOC",)
     [rise] = relay.slack.channel("noc").thread(stand_in.ts)
-    assert pings(rise) == ("S0DBCRIT", "S0DB")
+    assert pings(rise) == ("S0NOCCRIT", "S0NOC")
 
 
 async def test_a_stand_in_ignores_the_wait_of_its_route(tmp_path):

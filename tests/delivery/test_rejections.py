@@ -15,7 +15,7 @@ from tests.support.relay_in_process import fake_workspace, run_relay
 POST, EDIT, DELETE = "chat.postMessage", "chat.update", "chat.delete"
 ROUTES = """
 version: 1
-fallback: C0NOC00001
+fallback: {channel: C0NOC00001, mention: {any: [S0NOC]}}
 routes:
   - {name: db, match: {tags: {team: db}}, post: [{channel: C0DB000001, mention: {any: [S0DB]}}]}
   - {name: all, post: [C0ALL00001]}
@@ -43,7 +43,7 @@ async def test_a_rejecting_channel_is_called_once_and_its_cards_go_to_the_fallba
     for incident in ("one", "two", "three"):
         [card] = cards(relay, incident, "noc")
         assert "for #db, which accepts no messages" in relay.slack.text_of(card)
-        assert pings(card) == ("S0DB",)
+        assert pings(card) == ("S0NOC",)
     assert [channel for channel, _ in await reasons(relay)] == ["C0DB000001"] * 3
     assert all(letter.remedy for letter in await relay.store.dead_letters())
 
@@ -333,7 +333,7 @@ async def test_a_stand_in_pings_although_the_lost_card_may_have_pinged_and_a_ret
     await relay.settle()
     relay.slack.channel("db").archive()
     await relay.advance(120)
-    assert pings(cards(relay, "one", "noc")[0]) == ("S0DB",)
+    assert pings(cards(relay, "one", "noc")[0]) == ("S0NOC",)
     relay.slack.channel("db").unarchive()
     await relay.advance(900)
     [card] = cards(relay, "one", "db")

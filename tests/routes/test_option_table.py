@@ -41,7 +41,7 @@ def test_a_new_option_is_parsed_where_its_row_allows_it():
     context = ParseContext(file="routes.yaml")
     node = mapping("linger: 5m", context)
     known_keys(node, Place.ROUTE, context)
-    assert read_options(node, context) == {"linger": 300.0}
+    assert read_options(node, context, Place.DEFAULTS) == {"linger": 300.0}
     assert context.faults == []
     known_keys(node, Place.POST, context)
     assert [fault.message for fault in context.faults] == [

@@ -10,7 +10,7 @@ from relay.cli import app
 ROUTES = """\
 version: 1
 channels: {noc: C0123456789}
-fallback: {channel: noc, wait: 3m}
+fallback: {channel: noc, wait: 3m, mention: {critical: [S0NOC]}}
 defaults: {gather: 5m}
 routes:
   - name: production
@@ -37,7 +37,7 @@ def test_the_tree_has_conditions_channels_mentions_and_differing_options(file):
     result = CliRunner().invoke(app, ["routes", "--routes", str(file)])
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        "fallback: noc (C0123456789); wait: 3m",
+        "fallback: noc (C0123456789): critical pings S0NOC; wait: 3m",
         "defaults: gather: 5m",
         "production (line 6), continues with the next route",
         "├── environment: Production",
@@ -54,7 +54,12 @@ def test_the_tree_has_conditions_channels_mentions_and_differing_options(file):
 
 def test_as_json_it_has_the_same(file):
     document = json.loads(CliRunner().invoke(app, ["routes", "--routes", str(file), "--json"]).stdout)
-    assert document["fallback"] == {"channel": "C0123456789", "source": "noc", "options": {"wait": "3m"}}
+    assert document["fallback"] == {
+        "channel": "C0123456789",
+        "source": "noc",
+        "mention": {"critical": ["S0NOC"]},
+        "options": {"wait": "3m"},
+    }
     assert document["defaults"] == {"gather": "5m"}
     [production, noise] = document["routes"]
     assert (noise["enabled"], noise["drops"], production["drops"]) == (False, True, False)

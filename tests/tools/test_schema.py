@@ -82,7 +82,7 @@ EVERYTHING = """\
 version: 1
 x-anchors: &loud {gather: 30s, x-why: they asked}
 channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI}
-fallback: {channel: "#noc", wait: 3m}
+fallback: {channel: "#noc", wait: 3m, mention: {critical: [S0NOC], any: [here]}, x-why: they watch}
 tag_values: {itd_priority_1: {1000: P1, 012: no}, other: {no: 2026-01-01}}
 users: {ann@example.org: 012}
 defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
@@ -173,6 +173,7 @@ def test_every_key_is_in_its_place_with_a_description(place):
         Place.DEFAULTS: made["$defs"]["defaults"]["properties"],
         Place.ROUTE: made["$defs"]["route"]["properties"],
         Place.POST: made["$defs"]["post"]["anyOf"][1]["properties"],
+        Place.FALLBACK: made["$defs"]["fallback"]["properties"],
     }[place]
     assert set(properties) == set(keys_in(place))
     assert all(each["description"] for each in properties.values())

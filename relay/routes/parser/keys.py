@@ -10,7 +10,7 @@ from typing import Any, Final
 from relay.model.nearest import nearest
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema, closed_object, ref
-from relay.routes.key_types import DURATION, FLAG, WORD, Key, KeyType, Place
+from relay.routes.key_types import FLAG, WORD, Key, KeyType, Place
 from relay.routes.match import MATCH_ALL
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS, NO_MENTION
@@ -40,24 +40,14 @@ class StructureKey:
 
 def _read_defaults(node: Node, context: ParseContext) -> OptionValues | None:
     mapping = read_mapping(node, context, "options, such as gather: 2m")
-    return read_options(known_keys(mapping, Place.DEFAULTS, context), context) if mapping else None
+    if mapping is None:
+        return None
+    return read_options(known_keys(mapping, Place.DEFAULTS, context), context, Place.DEFAULTS)
 
 
 _ALIAS: Final[Schema] = {
     **json_schema.pattern(r"^((?=.*[0-9]|.{9})[CG][A-Z0-9]+|#\S+)$"),
     "description": "a channel's id (C... or G..., it survives a rename), or its #name",
-}
-_FALLBACK: Final[Schema] = {
-    "anyOf": [
-        ref("channel"),
-        closed_object(
-            {
-                "channel": {**ref("channel"), "description": "a channel that does not depend on the incident"},
-                "wait": {**DURATION.schema, "description": "post only what is still open after this time"},
-            },
-            required=["channel"],
-        ),
-    ]
 }
 _MENTION: Final = closed_object(
     {key: {**json_schema.array(ref("target")), "description": when} for key, when in MENTION_KEYS.items()}
@@ -112,7 +102,11 @@ CONTINUE: Final = Key(
 )
 NOTE: Final = Key("note", _ROUTE, WORD, "", "a note for people")
 MENTION: Final = Key(
-    "mention", _POST, KeyType("mention", read_mention, _MENTION), NO_MENTION, "who is pinged, by state"
+    "mention",
+    (Place.POST, Place.FALLBACK),
+    KeyType("mention", read_mention, _MENTION),
+    NO_MENTION,
+    "who is pinged, by state",
 )
 
 KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
@@ -123,9 +117,9 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
         StructureKey(
             "fallback",
             _TOP,
-            _FALLBACK,
+            {"anyOf": [ref("channel"), ref("fallback")]},
             "the channel for incidents that no route matches and for messages that other channels reject; "
-            "or `{channel: noc, wait: 3m}`",
+            "or `{channel: noc, wait: 3m, mention: {any: [S0NOC]}}`",
         ),
         TAG_VALUES,
         USERS,
@@ -147,7 +141,12 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
             json_schema.array(ref("post")),
             "the channels; `[]` drops the incident; without it, the route only groups its children",
         ),
-        StructureKey("channel", _POST, ref("channel"), "an alias, an id, `#name`, or Jinja with a fixed beginning"),
+        StructureKey(
+            "channel",
+            (Place.POST, Place.FALLBACK),
+            ref("channel"),
+            "an alias, an id or `#name`; in a post item also Jinja with a fixed beginning",
+        ),
         MENTION,
     )
 }

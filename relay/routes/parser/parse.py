@@ -16,13 +16,12 @@ from relay.routes.parser import keys
 from relay.routes.parser.targets import Aliases, read_channel, read_fixed_channel
 from relay.routes.route import Post, Route, RouteList
 from relay.routes.rulebook import Fallback, Rulebook
-from relay.routes.yaml_reader.context import ParseContext, suggestion
+from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.parse import parse_yaml
-from relay.routes.yaml_reader.scalars import describe, read_duration, read_items, read_key, read_mapping, read_word
+from relay.routes.yaml_reader.scalars import describe, read_items, read_mapping, read_word
 
 VERSION = "1"
-_FALLBACK_KEYS = ("channel", "wait")
 
 
 def parse_rulebook(text: str, *, file: str = "routes.yaml", templates: Collection[str] | None = None) -> Rulebook:
@@ -65,20 +64,19 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
 
 
 def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseContext) -> Fallback | None:
-    """Read a channel, or `{channel, wait}`. Every incident must be able to go there: it must be a fixed channel."""
-    wait = options.wait
+    """Read a channel, or a mapping with one. Every incident must be able to go there: it must be a fixed channel."""
+    mention = NO_MENTION
     channel: Node | None = node
     if isinstance(node, MappingNode):
-        for key, _ in node.entries:
-            if key.text not in _FALLBACK_KEYS:
-                context.add_fault(key, f"unknown key '{key.text}' in fallback{suggestion(key.text, _FALLBACK_KEYS)}")
-        wait = read_key(node, "wait", read_duration, context, wait)
+        node = keys.known_keys(node, Place.FALLBACK, context)
+        options = replace(options, **read_options(node, context, Place.FALLBACK))
+        mention = keys.MENTION.read(node, context)
         channel = node.get("channel")
     if channel is None:
         context.add_fault(node, "missing key 'channel' in fallback; write {channel: noc, wait: 3m}")
         return None
     fixed = read_fixed_channel(channel, aliases, context)
-    return Fallback(channel=fixed, options=replace(options, wait=wait)) if fixed else None
+    return Fallback(channel=fixed, options=options, mention=mention) if fixed else None
 
 
 class _RouteParser:
@@ -101,7 +99,7 @@ class _RouteParser:
         if mapping is None:
             return None
         mapping = keys.known_keys(mapping, Place.ROUTE, self._context)
-        options = {**inherited, **read_options(mapping, self._context)}
+        options = {**inherited, **read_options(mapping, self._context, Place.ROUTE)}
         post = mapping.get("post")
         what = "a list of channels (post: [] drops incidents)"
         items = read_items(post, self._context, what) if post is not None else ()
@@ -143,7 +141,7 @@ class _RouteParser:
         where: Node | None = node
         if isinstance(node, MappingNode):
             node = keys.known_keys(node, Place.POST, self._context)
-            options = {**inherited, **read_options(node, self._context)}
+            options = {**inherited, **read_options(node, self._context, Place.POST)}
             mention = keys.MENTION.read(node, self._context)
             where = node.get("channel")
         if where is None:

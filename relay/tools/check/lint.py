@@ -78,6 +78,12 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
             "but nobody sees them"
         )
         yield finding(_TOP, message)
+    elif not _sets_mention(top.get("fallback")):
+        message = (
+            "the fallback pings nobody, also for incidents whose own channel rejects messages; write fallback: "
+            f"{{channel: {rulebook.fallback.channel.source}, mention: {{critical: [S0123456789]}}}}, or mention: {{}}"
+        )
+        yield finding(top.key("fallback") or _TOP, message)
     if not any(route.enabled for route in rulebook.routes):
         message = "no route is enabled: every incident goes to the fallback"
         yield finding(top.key("routes") or _TOP, message)
@@ -87,6 +93,11 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     for alias, at in sources.entries(top, "channels").items():
         if alias not in used:
             yield finding(at, f"unused alias '{alias}': no route posts to it")
+
+
+def _sets_mention(fallback: Node | None) -> bool:
+    """Whether the file says whom the fallback pings, if only that it pings nobody."""
+    return isinstance(fallback, MappingNode) and fallback.get("mention") is not None
 
 
 def _unused_channels(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relay.routes.channel_template import FixedChannel
+from relay.routes.mention import Mention
 from relay.routes.route import Post, Route
 from relay.routes.rulebook import Rulebook
 
@@ -41,17 +42,23 @@ def channel_templates(rulebook: Rulebook) -> dict[str, list[str]]:
 
 
 def people(rulebook: Rulebook) -> dict[str, list[str]]:
-    """The ids of user groups (`S...`) and users (`U...`, `W...`) that routes mention or allow to press buttons.
+    """The ids of user groups (`S...`) and users (`U...`, `W...`) that may be pinged or may press buttons.
 
-    Each comes with the names of these routes.
+    Each comes with its uses: names of routes, and `fallback`.
     """
     found: dict[str, list[str]] = {}
-    for route, post in _posts(rulebook):
-        mentioned = (target for part in post.mention.parts for targets in part.values() for target in targets)
-        for target in (*mentioned, *post.options.actors):
+    for used_by, mention, actors in _uses_of_people(rulebook):
+        for target in (*mention.all_targets, *actors):
             if target[:1] in "SUW":
-                found.setdefault(target, []).append(route.name)
+                found.setdefault(target, []).append(used_by)
     return found
+
+
+def _uses_of_people(rulebook: Rulebook) -> Iterator[tuple[str, Mention, tuple[str, ...]]]:
+    if (fallback := rulebook.fallback) is not None:
+        yield "fallback", fallback.mention, fallback.options.actors
+    for route, post in _posts(rulebook):
+        yield route.name, post.mention, post.options.actors
 
 
 def accepts_actions(rulebook: Rulebook) -> bool:

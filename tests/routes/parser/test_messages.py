@@ -132,7 +132,7 @@ def posting(item: str) -> str:
         ),
         (
             "version: 1\nfallback: {channel: noc, gather: 2m}\nchannels: {noc: C0111}",
-            "unknown key 'gather' in fallback; expected one of: channel, wait",
+            "key 'gather' is not allowed in fallback, only in defaults or route or post item",
         ),
         ("version: 1\nroutes: [{post: []}]", "missing key 'name' in route"),
         (in_route("post: [{template: incident}]"), "missing key 'channel' in post item"),

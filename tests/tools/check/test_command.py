@@ -11,7 +11,7 @@ from relay.cli import app
 FINE = """\
 version: 1
 channels: {noc: C0123456789}
-fallback: noc
+fallback: {channel: noc, mention: {any: [here]}}
 routes:
   - {name: open, match: {active: true}, post: [noc]}
 """

@@ -37,7 +37,7 @@ ENTRIES: list[dict[str, Any]] = [
 ROUTES = """\
 version: 1
 channels: {noc: C0123456789}
-fallback: noc
+fallback: {channel: noc, mention: {any: [here]}}
 routes:
   - {name: open, match: {active: true}, post: [noc]}
 """
@@ -109,7 +109,7 @@ def test_a_failure_only_with_few_details_is_a_warning():
 def test_a_card_without_a_place_for_its_buttons_is_a_warning(tmp_path):
     routes = tmp_path / "routes.yaml"
     routes.write_text(
-        'version: 1\nfallback: "#noc"\nroutes:\n'
+        'version: 1\nfallback: {channel: "#noc", mention: {any: [here]}}\nroutes:\n'
         '  - {name: a, match: {status: critical}, post: ["#a"], template: plain, actions: [assign]}\n'
         '  - {name: b, match: {status: warning}, post: ["#a"], template: pressed, actions: [assign]}\n'
         '  - {name: c, match: {status: unknown}, post: ["#a"], template: quiet}\n'
@@ -128,7 +128,7 @@ BROKEN_EVERYWHERE = """\
 version: 1
 channels:
   noc: #noc
-fallback: noc
+fallback: {channel: noc, mention: {any: [here]}}
 routes:
   - name: a
     enabld: true
@@ -182,7 +182,7 @@ def test_each_yaml_problem_is_reported_at_its_place(traps, data):
 UNREACHED = """\
 version: 1
 channels: {noc: C0123456789, old: C0999999999, off: C0888888888, both: C0777777777}
-fallback: noc
+fallback: {channel: noc, mention: {any: [here]}}
 routes:
   - {name: critical, match: {status: critical}, post: [noc, both]}
   - {name: late, match: {status: critical, alerts: 2}, post: [old, "#late", both]}

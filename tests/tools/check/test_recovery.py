@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from relay.tools.check.command import check_routes
 
-HEAD = "version: 1\nchannels: {noc: C0123456789}\nfallback: noc\nroutes:\n"
+HEAD = "version: 1\nchannels: {noc: C0123456789}\nfallback: {channel: noc, mention: {any: [here]}}\nroutes:\n"
 ROUTE = """\
   - name: r{0}
     match:
