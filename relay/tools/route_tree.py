@@ -75,7 +75,9 @@ def _mention(mention: Mention) -> dict[str, list[str]]:
 
 
 def _pings(mention: Mention) -> str:
-    return "; ".join(f"{key} pings {', '.join(targets)}" for key, targets in _mention(mention).items()) or "pings nobody"
+    return (
+        "; ".join(f"{key} pings {', '.join(targets)}" for key, targets in _mention(mention).items()) or "pings nobody"
+    )
 
 
 def _drops(route: Route) -> bool:
