@@ -155,6 +155,8 @@ def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *,
         mention = fallback.mention if fallback and matched else NO_MENTION
         return replace(card, options=options, mention=mention, matched=matched)
     options = share.rulebook.options_for(card.route, card.channel)
+    if card.route in share.decision.unread:  # nobody knows, so what was decided before stays
+        return replace(card, options=options)
     return replace(card, options=options, mention=NO_MENTION, matched=False)
 
 

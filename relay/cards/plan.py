@@ -18,7 +18,7 @@ from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.rendering.context import template_variables
 from relay.routes.evaluate import RoutingDecision, evaluate_routes
-from relay.routes.operators import ProcessorTime, untimed
+from relay.routes.match_budget import ProcessorTime, untimed
 from relay.routes.rulebook import Rulebook
 
 
@@ -36,7 +36,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
 
     `incident_state` is None for an incident's first share; `cards` are its current cards. `canonical_refs` maps the
     other references of a channel to the one that is used. `has_callback` says whether BigPanda waits for a callback
-    about the cards of an integration. `processor_time` limits how long patterns of routes read.
+    about the cards of an integration. `processor_time` limits how long routes read the incident.
     """
     before = incident_state.record if incident_state else None
     record = merge_share(before, share)
@@ -128,8 +128,8 @@ def _as_json(
         state = str(card.state)
         return {"channel": card.channel, "route": card.route, "state": state, "new": new, "reason": reason}
 
-    slow: dict[str, JSON] = {"patterns_unread": True} if context.decision.patterns_unread else {}
-    return slow | {
+    unread: dict[str, JSON] = {"unread": list(context.decision.unread)} if context.decision.unread else {}
+    return unread | {
         "outcome": str(outcome),
         "state": str(context.new.state),
         "entries": [str(entry.kind) for entry in context.entries],

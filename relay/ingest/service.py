@@ -31,6 +31,9 @@ log = structlog.get_logger("relay.ingest")
 MAX_GROUP = 200
 """The most shares of one commit."""
 
+MAX_LOGGED = 20
+"""The most routes that one line of the log names."""
+
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """The most bytes of bodies in one commit; its first share may have more."""
 
@@ -205,8 +208,8 @@ def _log_accepted(accepted: AcceptedShare) -> None:
     decision, fields = accepted.decision, {"incident": accepted.incident, "share": accepted.share_id}
     decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
     log.info("share_stored", **fields, outcome=str(accepted.outcome), routes=list(accepted.routes), **decided)
-    if decision.get("patterns_unread"):
-        log.warning("patterns_too_slow", **fields)
+    if unread := decision.get("unread"):
+        log.warning("routes_unread", **fields, routes=list(unread)[:MAX_LOGGED])
     for unnamed in decision.get("unnamed", ()):
         log.warning("channel_unnamed", **fields, route=unnamed["route"], detail=unnamed["detail"])
     for card in decision.get("cards", ()):

@@ -103,10 +103,11 @@ class Alert:
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of the tag of that name (any case); empty where the alert has no such tag."""
-        return self._values_by_name.get(name.casefold(), ())
+        return self.tags_by_name.get(name.casefold(), ())
 
     @cached_property
-    def _values_by_name(self) -> dict[str, tuple[str, ...]]:
+    def tags_by_name(self) -> dict[str, tuple[str, ...]]:
+        """The values of each tag by its casefolded name."""
         return {name.casefold(): values for name, values in self.tags.items()}
 
     @cached_property

@@ -9,9 +9,9 @@ from typing import Any
 from relay.model.incident import Incident, State
 from relay.routes.channel_template import Unresolved, Variables
 from relay.routes.match import ConditionResult
+from relay.routes.match_budget import ProcessorTime, Unread, untimed
 from relay.routes.match_keys import IncidentFacts
 from relay.routes.mention import Mention
-from relay.routes.operators import ProcessorTime, untimed
 from relay.routes.options import Options
 from relay.routes.route import Post, Route, RouteList
 from relay.routes.rulebook import Rulebook
@@ -30,6 +30,8 @@ class RouteOutcome(StrEnum):
     """Its match holds, but it only groups its children, and none of them matched."""
     NO_MATCH = "no_match"
     """Its match does not hold."""
+    UNREAD = "unread"
+    """Whether its match holds is unknown: it would take too long to read the incident."""
     DISABLED = "disabled"
     """`enabled: false`."""
     NOT_REACHED = "not_reached"
@@ -38,7 +40,9 @@ class RouteOutcome(StrEnum):
     """It is inside a route whose match does not hold, or which is disabled."""
 
 
-_CHILDREN_SKIPPED = frozenset({RouteOutcome.NO_MATCH, RouteOutcome.DISABLED, RouteOutcome.PARENT_NOT_MATCHED})
+_CHILDREN_SKIPPED = frozenset(
+    {RouteOutcome.NO_MATCH, RouteOutcome.UNREAD, RouteOutcome.DISABLED, RouteOutcome.PARENT_NOT_MATCHED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +87,15 @@ class ChannelFailure:
 class RoutingDecision:
     """Where an incident goes.
 
-    `routes` are the names of the matching routes, `dropped` of those among them without a channel.
+    `routes` are the names of the matching routes, `dropped` of those among them without a channel. `unread` are those
+    of which nobody knows whether they match. As long as there are any, no route drops the incident.
     """
 
     postings: tuple[Posting, ...]
     failures: tuple[ChannelFailure, ...]
     routes: tuple[str, ...]
     dropped: tuple[str, ...]
+    unread: tuple[str, ...]
     _evaluated: tuple[RouteList, IncidentFacts] = field(repr=False, compare=False)
 
     @property
@@ -97,18 +103,13 @@ class RoutingDecision:
         """Whether any route matched, also one that drops the incident."""
         return bool(self.routes)
 
-    @property
-    def patterns_unread(self) -> bool:
-        """Whether patterns of `match` did not read all values, since that took too long."""
-        return self._evaluated[1].pattern_time.is_spent
-
     @cached_property
     def trace(self) -> tuple[RouteTrace, ...]:
         """Every route in the order of the file, with every condition; made on demand by a second evaluation."""
         routes, evaluated = self._evaluated
         facts = IncidentFacts(evaluated.incident, evaluated.status)
         outcomes: dict[str, RouteOutcome] = {}
-        _matching(routes, facts, outcomes)
+        _Evaluation(facts, outcomes).matching(routes)
         return tuple(_traces(routes, facts, outcomes))
 
 
@@ -123,7 +124,7 @@ def evaluate_routes(
     """Find the routes that match an incident, and their channels.
 
     `status` replaces the incident's state for the key `status` of `match`. `variables` is called at most once, and only
-    if a channel is made from the incident. `processor_time` limits the time of patterns.
+    if a channel is made from the incident. `processor_time` limits the time of comparisons.
     """
     made: Mapping[str, Any] | None = None
 
@@ -134,7 +135,10 @@ def evaluate_routes(
         return made
 
     facts = IncidentFacts(incident, status, processor_time)
-    matching = _matching(rulebook.routes, facts, None)
+    evaluation = _Evaluation(facts)
+    matching = evaluation.matching(rulebook.routes)
+    if evaluation.unread:
+        matching = [route for route in matching if route.posts]
     postings: dict[str, Posting] = {}
     failures: list[ChannelFailure] = []
     for route in matching:
@@ -157,39 +161,49 @@ def evaluate_routes(
         failures=tuple(failures),
         routes=tuple(route.name for route in matching),
         dropped=tuple(route.name for route in matching if not route.posts),
+        unread=tuple(evaluation.unread),
         _evaluated=(rulebook.routes, facts),
     )
 
 
-def _matching(routes: RouteList, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None) -> list[Route]:
-    """The matching routes among siblings, or inside them.
+class _Evaluation:
+    """One pass over the routes; `unread` names those that could not be compared.
 
     With `outcomes`, every sibling that is reached is evaluated and recorded; without, only those that may match.
     """
-    matching: list[Route] = []
-    candidates: Sequence[Route] = routes.candidates(facts) if outcomes is None else routes
-    for route in candidates:
-        outcome, matched = _evaluate(route, facts, outcomes)
-        if outcomes is not None:
-            outcomes[route.name] = outcome
-        matching += matched
-        if matched and not route.continue_:
-            break
-    return matching
 
+    def __init__(self, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None = None) -> None:
+        self._facts = facts
+        self._outcomes = outcomes
+        self.unread: list[str] = []
 
-def _evaluate(
-    route: Route, facts: IncidentFacts, outcomes: dict[str, RouteOutcome] | None
-) -> tuple[RouteOutcome, list[Route]]:
-    if not route.enabled:
-        return RouteOutcome.DISABLED, []
-    if not route.match.matches(facts):
-        return RouteOutcome.NO_MATCH, []
-    if children := _matching(route.routes, facts, outcomes):
-        return RouteOutcome.CHILD_MATCHED, children
-    if route.groups_only:
-        return RouteOutcome.NO_CHILD_MATCHED, []
-    return RouteOutcome.MATCHED if route.posts else RouteOutcome.DROPPED, [route]
+    def matching(self, routes: RouteList) -> list[Route]:
+        """The matching routes among siblings, or inside them."""
+        matching: list[Route] = []
+        candidates: Sequence[Route] = routes.candidates(self._facts) if self._outcomes is None else routes
+        for route in candidates:
+            outcome, matched = self._evaluate(route)
+            if self._outcomes is not None:
+                self._outcomes[route.name] = outcome
+            matching += matched
+            if matched and not route.continue_:
+                break
+        return matching
+
+    def _evaluate(self, route: Route) -> tuple[RouteOutcome, list[Route]]:
+        if not route.enabled:
+            return RouteOutcome.DISABLED, []
+        try:
+            if not route.match.matches(self._facts):
+                return RouteOutcome.NO_MATCH, []
+        except Unread:
+            self.unread.append(route.name)
+            return RouteOutcome.UNREAD, []
+        if children := self.matching(route.routes):
+            return RouteOutcome.CHILD_MATCHED, children
+        if route.groups_only:
+            return RouteOutcome.NO_CHILD_MATCHED, []
+        return RouteOutcome.MATCHED if route.posts else RouteOutcome.DROPPED, [route]
 
 
 def _traces(

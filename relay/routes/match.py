@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from relay.routes.match_budget import Unread, combined
 from relay.routes.match_keys import IncidentFacts, Subject
 from relay.routes.operators import Wanted, required_words
 
@@ -15,11 +16,13 @@ class ConditionResult:
     """One condition on one incident.
 
     `key` is the key in the file, `expected` the value there, and `actual` are the incident's values (none if absent).
-    `any`, `all` and `not` over whole matches have `parts` instead of values.
+    `any`, `all` and `not` over whole matches have `parts` instead of values. `unread`: the values are too long to be
+    compared, so nobody knows whether it is met.
     """
 
     key: str
     matched: bool
+    unread: bool = False
     expected: str = ""
     actual: tuple[str, ...] = ()
     parts: "tuple[ConditionResult, ...]" = ()
@@ -39,9 +42,9 @@ class Comparison:
 
     def explain(self, facts: IncidentFacts) -> ConditionResult:
         """Evaluate and explain."""
-        actual = facts.values(self.subject).values
+        actual, (matched, unread) = facts.values(self.subject).values, _result(self, facts)
         return ConditionResult(
-            key=self.subject.label, matched=self.matches(facts), expected=self.expected, actual=actual
+            key=self.subject.label, matched=matched, unread=unread, expected=self.expected, actual=actual
         )
 
 
@@ -53,15 +56,13 @@ class Match:
 
     def matches(self, facts: IncidentFacts) -> bool:
         """Whether all conditions match."""
-        for condition in self.conditions:  # noqa: SIM110  a generator costs more than the comparison
-            if not condition.matches(facts):
-                return False
-        return True
+        return combined("all", self.conditions, facts)
 
     def explain(self, facts: IncidentFacts) -> ConditionResult:
         """Evaluate and explain."""
         parts = tuple(condition.explain(facts) for condition in self.conditions)
-        return ConditionResult(key="match", matched=self.matches(facts), parts=parts)
+        matched, unread = _result(self, facts)
+        return ConditionResult(key="match", matched=matched, unread=unread, parts=parts)
 
     def required_words(self) -> list[tuple[Subject, frozenset[str]]]:
         """Subjects with the casefolded values of which each must have one, if this is to match."""
@@ -78,14 +79,22 @@ class Combination:
 
     def matches(self, facts: IncidentFacts) -> bool:
         """Whether the parts match as the key says."""
-        results = (match.matches(facts) for match in self.parts)
-        return all(results) if self.key == "all" else any(results) is (self.key == "any")
+        return combined(self.key, self.parts, facts)
 
     def explain(self, facts: IncidentFacts) -> ConditionResult:
         """Evaluate and explain."""
         parts = tuple(match.explain(facts) for match in self.parts)
         parts = parts[0].parts if self.key == "not" else parts
-        return ConditionResult(key=self.key, matched=self.matches(facts), parts=parts)
+        matched, unread = _result(self, facts)
+        return ConditionResult(key=self.key, matched=matched, unread=unread, parts=parts)
+
+
+def _result(condition: "Condition | Match", facts: IncidentFacts) -> tuple[bool, bool]:
+    """Whether it matches, and whether that is unknown."""
+    try:
+        return condition.matches(facts), False
+    except Unread:
+        return False, True
 
 
 MATCH_ALL = Match()

@@ -9,7 +9,8 @@ from enum import Enum, auto
 from typing import Final
 
 from relay.model.incident import Alert, Incident, State
-from relay.routes.operators import PatternTime, ProcessorTime, SubjectValues, untimed
+from relay.routes.match_budget import MatchBudget, ProcessorTime, untimed
+from relay.routes.operators import SubjectValues
 
 
 class ValueType(Enum):
@@ -24,28 +25,38 @@ class ValueType(Enum):
 class IncidentFacts:
     """One incident as routes see it. Each subject is read once, however many routes compare it."""
 
-    __slots__ = ("_values", "incident", "pattern_time", "status")
+    __slots__ = ("_alert_tags", "_values", "budget", "incident", "status")
 
     def __init__(
         self, incident: Incident, status: State | None = None, processor_time: ProcessorTime = untimed
     ) -> None:
-        """`status` replaces the incident's state for the key `status`; `processor_time` limits patterns."""
+        """`status` replaces the incident's state for the key `status`; `processor_time` limits the comparisons."""
         self.incident = incident
         self.status = incident.state if status is None else status
-        self.pattern_time = PatternTime(processor_time)
+        self.budget = MatchBudget(processor_time)
+        self._alert_tags: dict[str, dict[str, None]] | None = None
         self._values: dict[str, SubjectValues] = {}
 
     def values(self, subject: "Subject") -> SubjectValues:
         """The values of a subject; none if it is absent."""
         values = self._values.get(subject.id)
         if values is None:
-            values = self._values[subject.id] = SubjectValues(tuple(subject.read(self)), self.pattern_time)
+            values = self._values[subject.id] = SubjectValues(tuple(subject.read(self)), self.budget)
         return values
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """The active alerts, or all of them if none is active."""
         return self.incident.active_alerts or self.incident.alerts
+
+    def alert_values(self, name: str) -> Iterable[str]:
+        """The distinct values of a tag of alerts; all tags are read once, however many routes name."""
+        if self._alert_tags is None:
+            self._alert_tags = {}
+            for alert in self.alerts:
+                for tag, values in alert.tags_by_name.items():
+                    self._alert_tags.setdefault(tag, {}).update(dict.fromkeys(values))
+        return self._alert_tags.get(name.casefold(), ())
 
 
 ValueReader = Callable[[IncidentFacts], Iterable[str]]
@@ -141,7 +152,7 @@ MATCH_KEYS: Final[Mapping[str, MatchKey]] = {
         _names("tags", _tag, "tags of the incident, by readable name or id"),
         _names(
             "alert_tags",
-            lambda name: lambda facts: dict.fromkeys(value for alert in facts.alerts for value in alert.values(name)),
+            lambda name: lambda facts: facts.alert_values(name),
             "tags of alerts; one alert with the value is enough",
         ),
         _names("header", _header, "custom headers of BigPanda's webhook"),

@@ -14,6 +14,7 @@ from typing import Any, Literal, assert_never
 import re2
 
 from relay.model.incident import State
+from relay.routes.match_budget import MOST_AT_ONCE, MatchBudget, Unread, combined
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 
@@ -21,59 +22,41 @@ _CACHE_SIZE, _CACHED_LENGTH = 32, 256
 """How many results a pattern caches, and the longest value that it caches: a thousand caches stay small."""
 
 MAX_PATTERN_SIZE = 5_000
-"""RE2's instructions of one pattern. Its time grows with them and with the text: RE2 is linear in both, so the two
-together decide (https://github.com/google/re2/wiki/WhyRE2). `.{0,500}` has about 4,000."""
+"""RE2's instructions of one pattern (https://github.com/google/re2/wiki/WhyRE2). `.{0,500}` has about 4,000."""
 
 PATTERN_MEMORY = 1024**2
 """Bytes that RE2 may use for one pattern, most of them to remember what it has seen
 (https://github.com/google/re2/blob/main/re2/re2.h, `max_mem`)."""
 
-PATTERN_SECONDS = 0.5
-"""Processor time in which patterns read the values of one incident. What they have not read then does not match.
+_NS_PER_STEP = 7
+"""Nanoseconds that a pattern takes for one byte and one of its positions, where the text was written to slow it down.
+RE2 is linear in both. Most texts take a hundredth."""
 
-The largest record has some 600,000 characters; `.*error.{0,200}timeout.*` reads them in 10 ms, and in 0.3 s where the
-text was written to slow it down.
-"""
-
-_CHEAP = 200_000
-"""Instructions times characters that are read in less than a millisecond, and are not timed."""
-
-
-ProcessorTime = Callable[[], float]
-"""Returns the processor time of this thread in seconds (`time.thread_time`)."""
-
-
-def untimed() -> float:
-    """A processor time that never passes: patterns read everything."""
-    return 0.0
-
-
-class PatternTime:
-    """The processor time that is left for patterns on one incident."""
-
-    __slots__ = ("now", "seconds")
-
-    def __init__(self, now: ProcessorTime = untimed, seconds: float = PATTERN_SECONDS) -> None:
-        self.now = now
-        self.seconds = seconds
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether patterns read nothing more."""
-        return self.seconds <= 0
+_NS_PER_CHARACTER, _NS_PER_VALUE = 1, 400
+"""Nanoseconds that a glob or a range takes for a character and for a value, at the most."""
 
 
 @dataclass(frozen=True)
 class SubjectValues:
-    """The values of one subject of an incident, and the time in which patterns may read them."""
+    """The values of one subject of an incident, and what comparing them may cost."""
 
     values: tuple[str, ...]
-    pattern_time: PatternTime = field(default_factory=PatternTime, compare=False, repr=False)
+    budget: MatchBudget = field(default_factory=MatchBudget, compare=False, repr=False)
 
     @cached_property
     def folded(self) -> tuple[str, ...]:
         """The values, casefolded for comparisons."""
         return tuple(value.casefold() for value in self.values)
+
+    @cached_property
+    def folded_set(self) -> frozenset[str]:
+        """The same without order: looking up one of ten thousand costs as much as one of ten."""
+        return frozenset(self.folded)
+
+    @cached_property
+    def price(self) -> int:
+        """Nanoseconds that it takes at the most to read all values once, without a pattern."""
+        return _NS_PER_VALUE * len(self.values) + _NS_PER_CHARACTER * sum(map(len, self.values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +67,7 @@ class Exactly:
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether one value is this text."""
-        return self.text in subject.folded
+        return self.text in subject.folded_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +85,10 @@ class Glob:
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether it matches one whole value."""
-        if isinstance(self.compiled, _Pattern):
-            return self.compiled.matches(subject.folded, subject.pattern_time)
-        return any(map(self.compiled, subject.folded))
+        compiled = self.compiled
+        if isinstance(compiled, _Pattern):
+            return compiled.matches(subject.folded, subject.budget)
+        return subject.budget.read(subject.price, lambda folded: any(map(compiled, folded)), subject.folded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +106,7 @@ class Regex:
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether it matches one whole value."""
-        return self.compiled.matches(subject.values, subject.pattern_time)
+        return self.compiled.matches(subject.values, subject.budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +119,10 @@ class Between:
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether one value lies in the range."""
-        measured = map(self.measure, subject.folded)
-        return any(each is not None and self.least <= each <= self.most for each in measured)
+        return subject.budget.read(subject.price, self._matches_any, subject.folded)
+
+    def _matches_any(self, folded: Sequence[str]) -> bool:
+        return any(each is not None and self.least <= each <= self.most for each in map(self.measure, folded))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +148,13 @@ class Combined:
 
     def matches(self, subject: SubjectValues) -> bool:
         """Whether the operators match as the key says."""
-        results = (each.matches(subject) for each in self.these)
-        return all(results) if self.key == "all" else any(results) is (self.key == "any")
+        return combined(self.key, self.these, subject)
+
+
+def longest_read(wanted: Glob | Regex) -> int | None:
+    """The most bytes of a value that relay compares with a pattern; None where there is no such limit."""
+    pattern = wanted.compiled
+    return pattern.longest if isinstance(pattern, _Pattern) else None
 
 
 Wanted = Exactly | Glob | Regex | Between | Exists | Combined
@@ -236,23 +227,33 @@ class _Pattern:
             raise ValueError(_TOO_LARGE if reason.startswith("pattern too large") else reason) from error
         if compiled.programsize > MAX_PATTERN_SIZE:
             raise ValueError(_TOO_LARGE)
-        self._size: int = compiled.programsize
+        options.encoding = re2.Options.Encoding.LATIN1
+        positions = re2.compile(pattern.encode("latin-1", "replace"), options).programsize
+        self.price_per_byte: int = positions * _NS_PER_STEP
         self._fullmatch = compiled.fullmatch
         self._cached = lru_cache(maxsize=_CACHE_SIZE)(self._matches)
 
-    def matches(self, values: Sequence[str], left: PatternTime) -> bool:
-        """Whether it matches one whole value that it can read in the time that is left, which gets shorter."""
-        if len(values) == 1 and len(values[0]) * self._size <= _CHEAP:
-            return self._matches_value(values[0])
-        return any(self._matches_in_time(value, left) for value in values)
+    def matches(self, values: Sequence[str], budget: MatchBudget) -> bool:
+        """Whether it matches one whole value. Raises Unread: it could not read all, and what it read does not match."""
+        unread = False
+        for value in values:
+            try:
+                if budget.read(self._price(value), self._matches_value, value):
+                    return True
+            except Unread:
+                unread = True
+        if unread:
+            raise Unread
+        return False
 
-    def _matches_in_time(self, value: str, left: PatternTime) -> bool:
-        if left.is_spent:
-            return False
-        began = left.now()
-        matched = self._matches_value(value)
-        left.seconds -= left.now() - began
-        return matched
+    @property
+    def longest(self) -> int:
+        """The most bytes of a value that it reads."""
+        return MOST_AT_ONCE // self.price_per_byte
+
+    def _price(self, value: str) -> int:
+        length = len(value) if value.isascii() else len(value.encode(errors="replace"))
+        return length * self.price_per_byte
 
     def _matches_value(self, value: str) -> bool:
         return self._cached(value) if len(value) <= _CACHED_LENGTH else self._matches(value)

@@ -129,7 +129,9 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
 
 
 def _condition(condition: ConditionResult) -> Mapping[str, Any]:
-    document = {"key": condition.key, "matched": condition.matched}
+    document: dict[str, Any] = {"key": condition.key, "matched": condition.matched}
+    if condition.unread:
+        document["unread"] = True
     if condition.parts:
         return {**document, "parts": [_condition(part) for part in condition.parts]}
     return {**document, "expected": condition.expected, "actual": list(condition.actual)}
@@ -178,6 +180,8 @@ def _trees(trace: tuple[RouteTrace, ...]) -> Iterator[Tree]:
 def _condition_lines(condition: ConditionResult, depth: int = 0) -> Iterator[Text]:
     """A condition as lines. The parts of `any`, `all` and `not` are indented."""
     result, style = ("matches", "green") if condition.matched else ("does not match", "dim")
+    if condition.unread:
+        result, style = "is unknown, because this would take too long to read", "yellow"
     indent = "  " * depth
     if condition.parts or (not condition.expected and condition.key in ("any", "all", "not", "match")):
         yield Text(f"{indent}{condition.key} {result}", style)

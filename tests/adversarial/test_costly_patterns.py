@@ -1,14 +1,17 @@
 """Patterns of `match`: neither a pattern nor the text of an alert decides how long relay reads."""
 
 import time
+from itertools import pairwise
 
 import orjson
 import pytest
 
 from relay.bigpanda.webhook.parsing import parse_share
+from relay.cards.model import CardState
 from relay.cards.plan import plan
 from relay.model.errors import ConfigurationError
-from relay.routes.operators import PATTERN_SECONDS, PatternTime, Regex, SubjectValues
+from relay.routes.match_budget import MatchBudget, Unread
+from relay.routes.operators import Glob, Regex, SubjectValues
 from relay.routes.parser.parse import parse_rulebook
 
 ROUTES = """
@@ -32,13 +35,40 @@ USUAL = [
     r".*error.{0,500}timeout.*",
     r"\pL+-\d+",
     "(db|cache)-[0-9]+",
+    ".*(" + "|".join(f"payments-{number}" for number in range(60)) + ").*",
 ]
-SLOW = [r".*error.{0,500}timeout.*", r".*a.{500}b", r"(?:a?){1000}b", r"(?:[ab]*a[ab]{900})+c"]
+SLOW = {
+    r".*error.{0,500}timeout.*": "errortimeou x",
+    r".*a.{0,500}b": "aacacaacca",
+    r"(?:a?){1000}b": "a",
+    r"(?:[ab]*a[ab]{900})+c": "abaabbabaa",
+    r"(?:.*a.{90}){6}b": "aacacaacca",
+    "*a?????????????????????????????????????????????b*": "aacacaacca",
+}
+"""Patterns, each with a text that makes it slow."""
+HUGE = "(?:" + "[ab]*a[ab]{900}" * 5 + ")+c"
+"""Small enough for RE2, too large for values of 3,000 characters."""
+SLOW_TEXT = "abaabbabaa"
 
 
-def share_with(text, alerts):
-    tags = [{"id": f"a{each}", "status": "critical", "tags": {"msg": f"{each}{text}"}} for each in range(alerts)]
-    return parse_share(orjson.dumps({"incident": {"id": "i1", "status": "critical", "alerts": tags}}), {}, 1.0)
+def share_with(text, alerts=180, **more):
+    tags = [
+        {"id": f"a{each}", "status": "critical", "tags": {"msg": f"{each}{text}", "team": "db"}}
+        for each in range(alerts)
+    ]
+    return parse_share(orjson.dumps({"incident": {"id": "i1", "status": "critical", "alerts": tags, **more}}), {}, 1.0)
+
+
+HEADING = "version: 1\nchannels: {noc: C0123456789, db: C0123456780}\nfallback: noc\nroutes:"
+
+
+def rulebook_of(routes):
+    items = "".join(f"\n  - {orjson.dumps(route).decode()}" for route in routes)
+    return parse_rulebook(HEADING + (items or " []"))
+
+
+def routed(routes, share, incident_state=None, cards=()):
+    return plan(rulebook_of(routes), incident_state, cards, share, {}, processor_time=time.thread_time)
 
 
 @pytest.mark.parametrize("pattern", TOO_LARGE)
@@ -52,32 +82,110 @@ def test_a_pattern_that_is_too_large_is_a_fault_that_says_what_to_write(pattern)
 
 
 @pytest.mark.parametrize("pattern", USUAL)
-def test_usual_patterns_read_all_of_the_largest_record(pattern):
+def test_usual_patterns_read_all_of_a_large_record(pattern):
     line = "worker 17 finished disk job 4 of payments in 233 ms with error 5; "
-    values = SubjectValues(
-        tuple(f"{number} {line * 45}"[:3000] for number in range(200)), PatternTime(time.thread_time)
-    )
+    values = SubjectValues(tuple(f"{number} {line * 45}"[:3000] for number in range(50)), MatchBudget(time.thread_time))
     assert not Regex(pattern=pattern).matches(values)
-    assert values.pattern_time.seconds > PATTERN_SECONDS / 2
 
 
-@pytest.mark.parametrize("pattern", SLOW)
-def test_a_text_that_slows_a_pattern_down_costs_no_more_than_the_limit(pattern):
-    text = {".*error.{0,500}timeout.*": "errortimeou x" * 230}.get(pattern, "aacacaacca" * 299)
-    rulebook = parse_rulebook(ROUTES.format(pattern=f"'/{pattern}/'"))
-    share = share_with(text, 180)
-    began = time.process_time()
-    plan(rulebook, None, [], share, {}, processor_time=time.thread_time)
-    assert time.process_time() - began < 4 * PATTERN_SECONDS
+@pytest.mark.parametrize(("pattern", "text"), SLOW.items())
+def test_no_text_makes_a_pattern_cost_more_than_its_price(pattern, text):
+    """The best of three, against twice the price, since the machine may be busy."""
+    compiled = (Glob(text=pattern) if pattern.startswith("*") else Regex(pattern=pattern)).compiled
+    value, costs = (text * 3000)[: min(3000, compiled.longest)], []
+    for _ in range(3):
+        began = time.thread_time()
+        compiled.matches([value], MatchBudget())
+        costs.append(time.thread_time() - began)
+    assert min(costs) < 2e-9 * len(value) * compiled.price_per_byte
 
 
-def test_what_is_not_read_does_not_match_and_the_decision_says_so():
-    values = SubjectValues(("a" * 3000, "b"), PatternTime(time.thread_time, 1e-6))
-    assert not Regex(pattern="a{0,500}b").matches(values)
-    assert values.pattern_time.is_spent
+@pytest.mark.parametrize(("pattern", "text"), SLOW.items())
+def test_the_worst_record_costs_a_share_no_more_than_50_ms(pattern, text):
+    """Processor time of the evaluation alone: the best of three."""
+    wanted = pattern if pattern.startswith("*") else f"/{pattern}/"
+    routes = [
+        {"name": f"slow{number}", "match": {"alert_tags": {"msg": {"not": wanted}}}, "post": ["db"]}
+        for number in range(20)
+    ]
+    assert cost_of_routes(routes, share_with((text * 3000)[:2990])) < 0.05
 
-    rulebook = parse_rulebook(ROUTES.format(pattern="'/.*a.{500}b/'"))
-    decided = plan(rulebook, None, [], share_with("aacacaacca" * 299, 180), {}, processor_time=time.thread_time)
-    assert decided.routes == ()
+
+def cost_of_routes(routes, share):
+    """The best of three: the processor time of a plan with these routes, less that without any."""
+    spent = []
+    for rulebook in (rulebook_of(routes), rulebook_of([])):
+        times = [time.thread_time()]
+        for _ in range(3):
+            plan(rulebook, None, [], share, {}, processor_time=time.thread_time)
+            times.append(time.thread_time())
+        spent.append(min(after - before for before, after in pairwise(times)))
+    return spent[0] - spent[1]
+
+
+def test_many_conditions_on_the_worst_record_cost_a_share_no_more_than_50_ms():
+    """Every kind of comparison, on as many tags and values as a record may have; 2,000 routes."""
+    alerts = [
+        {"id": f"a{each}", "status": "critical", "tags": {f"t{tag}": f"{each} {tag}" for tag in range(20)}}
+        for each in range(500)
+    ]
+    body = {"incident": {"id": "i1", "status": "critical", "alerts": alerts}}
+    share = parse_share(orjson.dumps(body), {}, 1.0)
+    kinds = ["nowhere", "*7 7*", "*7?7*", "/[0-9]+ x/", {"min": 7}, {"not": "nowhere"}, {"exists": False}]
+    routes = [
+        {"name": f"r{n}", "match": {"alert_tags": {f"t{n % 20}": kinds[n % len(kinds)]}}, "post": ["db"]}
+        for n in range(2000)
+    ]
+    assert cost_of_routes(routes, share) < 0.05
+
+
+def test_what_is_not_read_matches_neither_a_condition_nor_its_opposite():
+    values = SubjectValues(("a" * 3000, "c"), MatchBudget(seconds=0))
+    with pytest.raises(Unread):
+        Regex(pattern="a{0,500}b").matches(values)
+    share = share_with((SLOW_TEXT * 3000)[:2990])
+    for wanted in (f"/{HUGE}/", {"not": f"/{HUGE}/"}, {"any": [f"/{HUGE}/", "x"]}, [f"/{HUGE}/", "x"]):
+        decided = routed([{"name": "slow", "match": {"alert_tags": {"msg": wanted}}, "post": ["db"]}], share)
+        assert decided.routes == ()
+        assert [card.channel for card in decided.cards] == ["C0123456789"]
+        assert decided.decision["unread"] == ["slow"]
+
+
+@pytest.mark.parametrize(
+    ("match", "matches"),
+    [
+        ({"alert_tags": {"msg": f"/{HUGE}/", "team": "cache"}}, False),
+        ({"alert_tags": {"msg": {"not": f"/{HUGE}/"}, "team": "cache"}}, False),
+        ({"any": [{"alert_tags": {"msg": f"/{HUGE}/"}}, {"alert_tags": {"team": "db"}}]}, True),
+        ({"all": [{"alert_tags": {"msg": f"/{HUGE}/"}}, {"alert_tags": {"team": "cache"}}]}, False),
+        ({"not": {"any": [{"alert_tags": {"msg": f"/{HUGE}/"}}, {"alert_tags": {"team": "db"}}]}}, False),
+        ({"alert_tags": {"team": "db"}}, True),
+        ({"alert_tags": {"team": "/d./"}}, True),
+    ],
+)
+def test_what_was_read_decides_where_it_can(match, matches):
+    decided = routed([{"name": "slow", "match": match, "post": ["db"]}], share_with((SLOW_TEXT * 3000)[:2990]))
+    assert decided.routes == (("slow",) if matches else ())
+    assert "unread" not in decided.decision
+
+
+def test_an_incident_of_which_a_route_could_not_be_read_is_never_dropped():
+    routes = [
+        {"name": "slow", "match": {"alert_tags": {"msg": f"/{HUGE}/"}}, "post": ["db"]},
+        {"name": "rest", "post": []},
+    ]
+    decided = routed(routes, share_with((SLOW_TEXT * 3000)[:2990]))
+    assert decided.decision["dropped"] == []
     assert [card.channel for card in decided.cards] == ["C0123456789"]
-    assert decided.decision["patterns_unread"]
+    assert routed(routes, share_with("short")).decision["dropped"] == ["rest"]
+
+
+def test_a_card_that_waits_stays_due_while_nobody_knows_whether_its_route_matches():
+    routes = [{"name": "slow", "match": {"alert_tags": {"msg": {"not": f"/{HUGE}/"}}}, "post": ["db"], "wait": "5m"}]
+    first = routed(routes, share_with("short"))
+    [card] = first.cards
+    after = routed(routes, share_with((SLOW_TEXT * 3000)[:2990]), first.incident_state, first.cards)
+    assert after.decision["unread"] == ["slow"]
+    [now] = [*after.cards, card][:1]
+    assert now.matched
+    assert now.state is CardState.PENDING

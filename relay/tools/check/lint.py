@@ -64,6 +64,7 @@ def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -
     for condition in source.conditions:
         for one in (condition, *chain.from_iterable(sources.inner_matches(condition))):
             yield from _raw_values(one, labels)
+            yield from reachability.costly_patterns(one)
             if isinstance(one.condition, Comparison) and one.condition.subject.type is ValueType.TEXT:
                 yield from lookalikes(one.value)
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 from typing import Final
 
+from relay.model.bounds import LONGEST_VALUE
 from relay.model.errors import Fault
 from relay.model.incident import State
 from relay.routes.match import Comparison
 from relay.routes.match_keys import MATCH_KEYS, ValueType
-from relay.routes.operators import Combined, Exactly, Exists, Glob, Regex, Wanted
+from relay.routes.operators import Combined, Exactly, Exists, Glob, Regex, Wanted, longest_read
 from relay.routes.yaml_reader.nodes import MappingNode
 from relay.tools.check.prover import Claim, Every, Formula, Some, always, formula_of, implies, possible, route_formula
 from relay.tools.check.shadowing import Blocker, Blockers
@@ -38,6 +39,19 @@ def comparisons(conditions: Iterable[ConditionSource]) -> Iterator[Fault]:
             yield finding(source.at, message, warning=False)
         elif always(formula):
             yield finding(source.at, f"'{source.text}' matches every incident; remove it")
+
+
+def costly_patterns(source: ConditionSource) -> Iterator[Fault]:
+    """Find patterns that are too large to be compared with every value."""
+    parts = _parts(source.condition.wanted) if isinstance(source.condition, Comparison) else ()
+    limits = [longest_read(part) for part in parts if isinstance(part, Glob | Regex)]
+    longest = min((limit for limit in limits if limit is not None), default=LONGEST_VALUE)
+    if longest < LONGEST_VALUE:
+        message = (
+            f"'{source.text}' has a large pattern: relay cannot compare it with values of more than {longest:,} bytes, "
+            "and then the route does not match; write .* for long gaps, or fewer and shorter repeats"
+        )
+        yield finding(source.at, message)
 
 
 def _never_hint(comparison: Comparison) -> str:
