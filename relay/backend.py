@@ -27,6 +27,7 @@ from relay.store.monitor import StoreMonitor
 from relay.store.store import Store
 from relay.store.types import Backlog
 from relay.tools import incidents
+from relay.tools.explain import explained_shares
 from relay.tools.incident import as_json
 from relay.tools.incidents import IncidentQuery, find_incidents
 
@@ -79,6 +80,12 @@ class RelayBackend:
         if history is None:
             return None
         return await asyncio.to_thread(lambda: orjson.dumps(as_json(history, self.delivery.message_link)))
+
+    async def shares(self, incident: str) -> bytes | None:
+        """Return the newest shares of an incident with their explanations, as JSON."""
+        shares = await self.store.newest_shares(incident)
+        rulebook = self.reloader.live.rulebook
+        return await asyncio.to_thread(lambda: orjson.dumps(explained_shares(rulebook, shares))) if shares else None
 
     async def incidents(self, parameters: Iterable[tuple[str, str]]) -> bytes:
         """Return a page of incidents, as JSON."""

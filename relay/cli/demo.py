@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.loop import run
-from relay.cli.options import DEFAULT_LISTEN, ListenAddress, parse_address
+from relay.cli.options import ListenAddress, parse_address, taken_port
 from relay.cli.output import say
 from relay.runtime import logging
 
 if TYPE_CHECKING:
     from relay.demo.environment import DemoEnvironment
 
+DEFAULT_DEMO = "127.0.0.1:8090"
+
 
 def demo(
     *,
-    listen: ListenAddress = DEFAULT_LISTEN,
+    listen: ListenAddress = DEFAULT_DEMO,
     once: Annotated[bool, typer.Option("--once", help="Play the story at once, print the channels, and exit.")] = False,
     pace: Annotated[float, typer.Option(min=0.1, max=100, help="Speed of the story; 2 is twice as fast.")] = 1.0,
 ) -> None:
@@ -30,12 +32,15 @@ def demo(
 
     logging.configure(log_format="console", level="error", secrets=())
 
+    address = parse_address(listen)
+
     def introduce(environment: "DemoEnvironment") -> None:
+        if (message := taken_port(address, environment.address)) is not None:
+            say(message, err=True)
         say(f"Open {environment.address}")
         say(f"Routes and templates, which you can edit while it runs: {environment.folder}\n")
 
     if once:
         say(run(play_once(narrate=lambda caption: say(f"· {caption}", err=True))))
     else:
-        address = parse_address(listen)
         run(play_live(address.host, address.port, introduce, lambda caption: say(f"· {caption}"), pace=pace))

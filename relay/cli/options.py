@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -17,9 +18,13 @@ Headers = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ListenAddress = Annotated[
-    str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 means any free port.")
+    str,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="Where to listen; the next free port if this one is taken, and any free one for 0.",
+    ),
 ]
-DEFAULT_LISTEN = "127.0.0.1:8090"
 
 
 def parse_headers(values: list[str] | None) -> dict[str, str]:
@@ -40,3 +45,9 @@ def parse_address(text: str) -> Listen:
         return parse_listen(text)
     except ValueError as error:
         raise typer.BadParameter(f"It {error}.", param_hint="--listen") from error
+
+
+def taken_port(asked: Listen, url: str) -> str | None:
+    """Say that the requested port is taken and another one used; None if that is not so."""
+    used = urlsplit(url).port
+    return None if asked.port in (0, used) else f"Port {asked.port} is taken; using port {used} instead."

@@ -4,114 +4,186 @@ import asyncio
 import os
 import re
 import signal
-from typing import Annotated
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from relay.cli.loop import run
-from relay.cli.options import DEFAULT_LISTEN, ListenAddress, parse_address
+from relay.cli.options import ListenAddress, RoutesFile, parse_address, taken_port
 from relay.cli.output import say
 from relay.config.settings import Listen, Settings
 from relay.samples import read_sample
 from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
+from relay.sandbox.guide import ADMIN_KEY, WEBHOOK_KEY, SandboxGuide
 from relay.sandbox.page.page import Page
 from relay.sandbox.page.relay_client import RelayClient
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 
-_USERS = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
+DEFAULT_SANDBOX = "127.0.0.1:8100"
+DEFAULT_BIGPANDA_PORT = 8110
+DEFAULT_RELAY = "http://127.0.0.1:8080"
+
+_USERS: Final = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
 _CHANNEL = re.compile(r"#?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>[CG][A-Z0-9]{2,20}))?")
+_GROUP = re.compile(r"@?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>S[A-Z0-9]{2,20}))?")
 
 
-def sandbox(
+def sandbox(  # noqa: PLR0913  each is an option of its own
     *,
-    listen: ListenAddress = DEFAULT_LISTEN,
+    listen: ListenAddress = DEFAULT_SANDBOX,
+    bigpanda_port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="The port of the simulated BigPanda.")
+    ] = DEFAULT_BIGPANDA_PORT,
+    routes: RoutesFile = Path("routes.yaml"),
     channel: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME[=ID]",
-            help="A public channel to create, optionally with its id. Repeatable; without it, only #alerts.",
-        ),
+        typer.Option(metavar="NAME[=ID]", help="A public channel to create, optionally with its id. Repeatable."),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=ID]", help="A user group to create, with ann as its member. Repeatable."),
     ] = None,
     rate_limits: Annotated[bool, typer.Option("--rate-limits", help="Apply Slack's rate limits.")] = False,
-    relay: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="The address of relay. The page then shows what relay knows (with RELAY_ADMIN_KEY), and can send it "
-            "shares (with RELAY_WEBHOOK_KEYS).",
-        ),
-    ] = None,
+    relay: Annotated[str, typer.Option(metavar="URL", help="The address of relay.")] = DEFAULT_RELAY,
 ) -> None:
     """Run a simulated Slack and BigPanda on this machine, to try a configuration.
 
-    Example: `relay sandbox --channel noc --channel payments`.
+    Examples: `relay sandbox`, `relay sandbox --channel noc --group dba=S0123456789`.
 
-    They keep everything in memory and send nothing anywhere. Give relay the settings that the command prints, name the
-    channels in routes.yaml, and watch them on the page. Clicks and replies on the page reach relay over Socket Mode
-    (SLACK_APP_TOKEN), or over HTTP with --relay and SLACK_SIGNING_SECRET. With --relay, the simulated BigPanda knows
-    the incidents of the shares that you paste into the page, and sends updates of them. Ctrl-C or SIGTERM ends it.
+    They keep everything in memory and send nothing anywhere but to relay. The command prints the settings for relay and
+    a curl command that sends a first share. The channels, user groups and users that routes.yaml names exist, and those
+    that the options name; without any, there are #alerts and @oncall. Start the sandbox again after you name others. A
+    port that is taken is replaced by the next free one.
+
+    Clicks and replies on the page reach relay over Socket Mode, or over HTTP if SLACK_SIGNING_SECRET is set. The keys
+    for relay are those of RELAY_WEBHOOK_KEYS and RELAY_ADMIN_KEY, if they are set. Ctrl-C or SIGTERM ends it.
     """
     slack = FakeSlack()
     slack.limits.enabled = rate_limits
-    for number, text in enumerate(channel or ["alerts"], start=1):
-        _add_channel(slack, text, f"C0SANDBOX{number}")
     bigpanda = FakeBigPanda()
-    for user, name in _USERS:
-        slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
-        bigpanda.add_user(FakeBigPandaUser(id=user, name=name, email=f"{name}@example.com"))
+    _fill(slack, bigpanda, channel or (), group or (), routes)
+    settings = Settings.from_env(os.environ)  # not `read_settings`: the sandbox's own tokens may be here
     # Clicks and replies reach relay over HTTP if the environment has a signing secret, else over Socket Mode.
-    secret = Settings.from_env(os.environ).slack_signing_secret if relay else None
-    slack.interactivity = RequestUrl(relay, secret.get_secret_value()) if relay and secret else slack.socket_mode
-    address = parse_address(listen)
-    page = Page(slack, _relay_client(relay, bigpanda) if relay else None, host=address.host)
-    run(_serve(slack, bigpanda, page, address))
+    secret = settings.slack_signing_secret
+    slack.interactivity = RequestUrl(relay, secret.get_secret_value()) if secret else slack.socket_mode
+    client = _relay_client(relay, settings)
+    bigpanda.add_integration(f"{relay.rstrip('/')}/shares", {"Authorization": f"Bearer {client.webhook_key}"})
+    bigpanda.find_share = client.newest_share
+    run(_serve(slack, bigpanda, client, parse_address(listen), bigpanda_port))
 
 
-def _relay_client(url: str, bigpanda: FakeBigPanda) -> RelayClient:
-    settings = Settings.from_env(
-        os.environ
-    )  # not `read_settings`: the sandbox prints its own tokens, which may be here
-    key = settings.webhook_keys[0].get_secret_value() if settings.webhook_keys else ""
-    bigpanda.add_integration(f"{url.rstrip('/')}/shares", {"Authorization": f"Bearer {key}"})
+def _relay_client(url: str, settings: Settings) -> RelayClient:
     return RelayClient(
         url=url,
-        on_accepted=bigpanda.learn_incident,
-        webhook_key=key,
-        admin_key=settings.admin_key.get_secret_value() if settings.admin_key else "",
+        webhook_key=settings.webhook_keys[0].get_secret_value() if settings.webhook_keys else WEBHOOK_KEY,
+        admin_key=settings.admin_key.get_secret_value() if settings.admin_key else ADMIN_KEY,
         sample=read_sample("documented").decode(),
     )
 
 
-def _add_channel(slack: FakeSlack, text: str, default_id: str) -> None:
+# --- what exists ---
+
+
+def _fill(
+    slack: FakeSlack, bigpanda: FakeBigPanda, channels: Iterable[str], groups: Iterable[str], routes: Path
+) -> None:
+    """Make the channels, user groups and users: those of the options, and those that the routes name.
+
+    Raises RelayError: the routes cannot be read. typer.BadParameter: an option is invalid.
+    """
+    named, people = _named_in(routes) if routes.exists() else ([], [])
+    for text in channels:
+        _add_channel(slack, text)
+    for text in named or ([] if slack.channels else ["alerts"]):
+        _add_named_channel(slack, text)
+    users = [*_USERS, *((each, each.lower()) for each in people if each[0] in "UW")]
+    for user, name in users:
+        slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
+        bigpanda.add_user(FakeBigPandaUser(id=user, name=name, email=f"{name}@example.com"))
+    for text in groups:
+        _add_group(slack, text)
+    unknown = [f"{each.lower()}={each}" for each in people if each[0] == "S" and each not in slack.usergroups]
+    for text in unknown or ([] if slack.usergroups else ["oncall"]):
+        _add_group(slack, text)
+
+
+def _named_in(routes: Path) -> tuple[list[str], list[str]]:
+    """The channels that a routes file names, as for `--channel`, and the ids of user groups and users."""
+    from relay.tools.check.command import read_rulebook
+    from relay.tools.doctor import references
+    from relay.tools.message_text import channel_names
+
+    rulebook = read_rulebook(routes)
+    aliases = channel_names(rulebook)
+    refs = dict.fromkeys(each.ref for each in references.channels(rulebook))
+    channels = [ref if ref.startswith("#") else f"{aliases.get(ref, ref).lower()}={ref}" for ref in refs]
+    return channels, list(references.people(rulebook))
+
+
+def _add_channel(slack: FakeSlack, text: str) -> None:
     parts = _CHANNEL.fullmatch(text)
     if parts is None:
         expected = "a name of lower-case letters, digits, '-' and '_', or name=ID with an id such as C0123456789"
         raise typer.BadParameter(f"{text!r} is not a channel; expected {expected}.", param_hint="--channel")
-    channel_id = parts["id"] or default_id
+    channel_id = parts["id"] or f"C0SANDBOX{len(slack.channels) + 1}"
     if channel_id in slack.channels or slack.find_channel(parts["name"]):
         raise typer.BadParameter(f"{text!r} exists already.", param_hint="--channel")
     slack.add_channel(channel_id, parts["name"])
 
 
-async def _serve(slack: FakeSlack, bigpanda: FakeBigPanda, page: Page, address: Listen) -> None:
+def _add_named_channel(slack: FakeSlack, text: str) -> None:
+    """Make a channel of the routes, unless an option made it. Where two have one name, the second has its id."""
+    name, _, id_ = text.partition("=")
+    if slack.find_channel(id_ or name) is None:
+        _add_channel(slack, f"{id_.lower()}={id_}" if slack.find_channel(name) else text)
+
+
+def _add_group(slack: FakeSlack, text: str) -> None:
+    parts = _GROUP.fullmatch(text)
+    if parts is None:
+        expected = "a name of lower-case letters, digits, '-' and '_', or name=ID with an id such as S0123456789"
+        raise typer.BadParameter(f"{text!r} is not a user group; expected {expected}.", param_hint="--group")
+    group_id = parts["id"] or f"S0SANDBOX{len(slack.usergroups) + 1}"
+    if group_id in slack.usergroups or parts["name"] in {each.handle for each in slack.usergroups.values()}:
+        raise typer.BadParameter(f"{text!r} exists already.", param_hint="--group")
+    slack.add_usergroup(group_id, parts["name"], users=[_USERS[0][0]])
+
+
+# --- serving ---
+
+
+async def _serve(
+    slack: FakeSlack, bigpanda: FakeBigPanda, client: RelayClient, address: Listen, bigpanda_port: int
+) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):  # a process that a script starts in the background ignores SIGINT
         loop.add_signal_handler(number, stop.set)
+    page = Page(slack, client, host=address.host)
+    at_bigpanda = Listen(host=address.host, port=bigpanda_port)
     try:
-        async with (
-            serve_slack(slack, address.host, address.port, add_routes=page.add_routes) as slack_url,
-            serve_bigpanda(bigpanda, address.host) as bigpanda_url,
-        ):
-            say(f"SLACK_API_URL={slack_url}")
-            say(f"SLACK_BOT_TOKEN={slack.token}")
-            say(f"SLACK_APP_TOKEN={slack.app_token}")
-            say(f"BIGPANDA_API_URL={bigpanda_url}")
-            say(f"BIGPANDA_API_KEY={bigpanda.key}")
-            for channel in slack.channels.values():
-                say(f"#{channel.name} {channel.id}")
-            say(f"Page: {slack_url.removesuffix('api/')}")
+        async with AsyncExitStack() as stack:
+            serving = serve_slack(slack, address.host, address.port, next_free=True, add_routes=page.add_routes)
+            slack_url = await stack.enter_async_context(serving)
+            serving_bigpanda = serve_bigpanda(bigpanda, at_bigpanda.host, at_bigpanda.port, next_free=True)
+            bigpanda_url = await stack.enter_async_context(serving_bigpanda)
+            for asked, url in ((address, slack_url), (at_bigpanda, bigpanda_url)):
+                if (message := taken_port(asked, url)) is not None:
+                    say(message, err=True)
+            guide = SandboxGuide(
+                slack=slack,
+                slack_url=slack_url,
+                bigpanda=bigpanda,
+                bigpanda_url=bigpanda_url,
+                relay_url=client.url,
+                webhook_key=client.webhook_key if client.webhook_key == WEBHOOK_KEY else "",
+                admin_key=client.admin_key if client.admin_key == ADMIN_KEY else "",
+            )
+            say("\n".join(guide.lines()))
             await stop.wait()
     except OSError as error:
         raise typer.BadParameter(f"Cannot listen on {address}: {error.strerror}.", param_hint="--listen") from error

@@ -111,7 +111,7 @@ class DemoEnvironment:
 
 @asynccontextmanager
 async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[DemoEnvironment]:
-    """Start everything; the page listens on `host` and `port` (0 takes any free one).
+    """Start everything; the page listens on `host` and `port`, or the next free one (0 takes any free one).
 
     Raises:
         CannotListen: the page cannot listen there.
@@ -127,7 +127,9 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
         (folder / "routes.yaml").write_bytes((files("relay.demo") / "routes.yaml").read_bytes())
         shutil.copytree(packaged_folder(), folder / "templates")
         try:
-            slack_url = await stack.enter_async_context(serve_slack(slack, host, port, add_routes=page.add_routes))
+            slack_url = await stack.enter_async_context(
+                serve_slack(slack, host, port, next_free=True, add_routes=page.add_routes)
+            )
         except OSError as error:
             raise CannotListen(f"the page cannot listen on {host} port {port}: {error.strerror or error}") from error
         bigpanda_url = await stack.enter_async_context(serve_bigpanda(bigpanda))
@@ -145,8 +147,8 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
             webhook_key=WEBHOOK_KEY,
             admin_key=ADMIN_KEY,
             sample=_own_sample(int(clock.now())),
-            on_accepted=bigpanda.learn_incident,
         )
+        bigpanda.find_share = page.relay.newest_share
         try:
             yield DemoEnvironment(
                 slack=slack,

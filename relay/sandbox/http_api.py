@@ -1,9 +1,10 @@
 """What the fakes' HTTP servers share: the log of calls, rate limits and faults, and how they listen and answer."""
 
+import errno
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from aiohttp import web
 
@@ -13,6 +14,11 @@ from relay.sandbox.rate_limits import RateLimiter
 
 SHUTDOWN_TIMEOUT = 1.0
 """Seconds for open requests when a server stops; an open page or half a request never ends by itself."""
+
+PORTS_TO_TRY: Final = 20
+"""How many ports `next_free` tries, the requested one first."""
+
+_LAST_PORT: Final = 65_535
 
 _Call = TypeVar("_Call", bound=ReceivedCall)
 
@@ -42,16 +48,34 @@ async def _name_server(_request: web.Request, response: web.StreamResponse) -> N
 
 
 @asynccontextmanager
-async def serve_app(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
-    """Serve an application, and give its address, `http://HOST:PORT`. Port 0 means any free one."""
+async def serve_app(app: web.Application, host: str, port: int, *, next_free: bool = False) -> AsyncIterator[str]:
+    """Serve an application, and give its address, `http://HOST:PORT`. Port 0 means any free one.
+
+    With `next_free`, a port that is taken is replaced by the next free one, of at most `PORTS_TO_TRY`.
+    Raises OSError: it cannot listen there.
+    """
     app.on_response_prepare.append(_name_server)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        await _listen(runner, host, port, PORTS_TO_TRY if next_free else 1)
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, tries: int) -> None:
+    last = min(port + tries - 1, _LAST_PORT)
+    for candidate in range(port, last + 1):
+        site = web.TCPSite(runner, host, candidate)
+        try:
+            await site.start()
+        except OSError as error:
+            await site.stop()
+            if error.errno != errno.EADDRINUSE or candidate == last:
+                raise
+        else:
+            return
 
 
 def bearer_token(request: web.Request) -> str | None:

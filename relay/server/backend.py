@@ -38,6 +38,9 @@ class Backend(Protocol):
     async def incident(self, incident: str) -> bytes | None:
         """Return what relay knows about an incident, as a JSON document; None if it was never shared."""
 
+    async def shares(self, incident: str) -> bytes | None:
+        """Return an incident's newest shares as they were sent, and which routes match each; None without shares."""
+
     async def incidents(self, parameters: Iterable[tuple[str, str]]) -> bytes:
         """Return a page of the incidents that these query parameters ask for, as a JSON document.
 

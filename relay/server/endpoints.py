@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -99,6 +99,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     app.router.add_get("/metrics", endpoints.metrics)
     if admin_key is not None:
         app.router.add_get("/incidents", endpoints.incidents)
+        app.router.add_get("/incidents/{id:[^/]+}/shares", endpoints.shares_of_incident)
         app.router.add_get("/incidents/{id:(?s:.+)}", endpoints.incident)  # an id may have any character
     if signing_secret:
         signature = SignatureVerifier(signing_secret)
@@ -154,8 +155,17 @@ class _Endpoints:
 
     async def incident(self, request: web.Request) -> web.Response:
         """Return what relay knows about one incident."""
+        return await self._about_incident(request, self.backend.incident)
+
+    async def shares_of_incident(self, request: web.Request) -> web.Response:
+        """Return the newest shares of one incident, each with the routes that match it."""
+        return await self._about_incident(request, self.backend.shares)
+
+    async def _about_incident(
+        self, request: web.Request, read: Callable[[str], Awaitable[bytes | None]]
+    ) -> web.Response:
         _authenticate(request, self.admin_keys, None)
-        document = await self.backend.incident(request.match_info["id"])
+        document = await read(request.match_info["id"])
         if document is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "relay has no share of this incident.")
         return web.Response(body=document, content_type="application/json")

@@ -1,4 +1,4 @@
-"""All incidents with their stored shares, for `relay backtest`.
+"""Incidents with their stored shares, for `relay backtest`, `relay explain` and the page of the sandbox.
 
 Each batch is a transaction of its own, in the order of the primary key. A transaction that lasted for minutes would
 keep SQLite from checkpointing its write-ahead log while relay continues to write.
@@ -24,6 +24,9 @@ BATCH_SIZE = 200
 
 MAX_BATCH_BYTES = 64 * 1024**2
 """Bytes of bodies that are read at a time. Of an incident that has more, the newest shares are read."""
+
+MAX_NEWEST, MAX_NEWEST_BYTES = 20, 1024**2
+"""How many shares `newest_shares` returns, and of how many bytes."""
 
 _incident, _share = schema.incident, schema.share
 _SINCE: Any = bindparam("since")
@@ -70,6 +73,19 @@ def recorded_incident(connection: Connection, incident: str) -> tuple[ShareBody,
     _, chosen, oldest, _ = _fitting(connection, [incident])
     rows = connection.execute(_SHARES, {"ids": chosen, "oldest": oldest}).mappings()
     return tuple(map(to_share_body, rows))
+
+
+def newest_shares(connection: Connection, incident: str) -> tuple[ShareBody, ...]:
+    """Return the newest stored shares of one incident that are at most `MAX_NEWEST` and fit, the oldest first."""
+    if clean_text(incident) != incident:  # the same
+        return ()
+    rows = connection.execute(_SIZES.limit(MAX_NEWEST), {"ids": [incident]}).all()
+    total = accumulate(row.size for row in rows)
+    fitting = [row.id for row, size in zip(rows, total, strict=True) if size <= MAX_NEWEST_BYTES]
+    if not fitting:
+        return ()
+    shares = connection.execute(_SHARES, {"ids": [incident], "oldest": fitting[-1]}).mappings()
+    return tuple(map(to_share_body, shares))
 
 
 def _fitting(connection: Connection, ids: Sequence[str]) -> tuple[str, list[str], int, int]:

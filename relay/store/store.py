@@ -47,7 +47,13 @@ from relay.store.quarantine import (
     quarantined_bodies,
     quarantined_body,
 )
-from relay.store.recorded_incidents import RecordedIncidents, count_recorded_incidents, next_batch, recorded_incident
+from relay.store.recorded_incidents import (
+    RecordedIncidents,
+    count_recorded_incidents,
+    newest_shares,
+    next_batch,
+    recorded_incident,
+)
 from relay.store.restore import restore_window
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
 from relay.store.types import AcceptedShare, PlanContext, RetentionResult
@@ -169,6 +175,7 @@ class Store:
     incident_at = _read(incident_at)
     incident_batch = _read(incident_batch)
     recorded_incident = _read(recorded_incident)
+    newest_shares = _read(newest_shares)
     count_recorded_incidents = _read(count_recorded_incidents)
 
     async def recorded_incidents(self, since: float) -> AsyncIterator[RecordedIncidents]:

@@ -1,21 +1,24 @@
 """`relay explain`: which routes match a share, and why. It uses the same decision as live work on a first share."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.text import Text
 from rich.tree import Tree
 
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Card, CardContext, Channel, Plan
+from relay.cards.model import Card, CardContext, Channel, IncidentState, Plan
 from relay.cards.plan import decide_routes, plan
 from relay.cards.send import NothingToSend, PostRoot, begin_post
 from relay.model.incident import Incident
+from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
+from relay.store.types import ShareBody
 from relay.tools.message_text import ChannelNames, channel_label
 
 MAX_VALUES = 5
@@ -76,6 +79,24 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
     )
 
 
+def explained_shares(rulebook: Rulebook, shares: Sequence[ShareBody]) -> dict[str, Any]:
+    """Convert an incident's stored shares for `GET /incidents/{id}/shares`, the oldest first.
+
+    Each has its `body` as it was sent, and the `tree` of routes of `as_json` for the incident as the shares up to it
+    describe it. The routes are those of the rulebook, even if others were active when the share arrived.
+    """
+    documents: list[dict[str, JSON]] = []
+    state: IncidentState | None = None
+    for stored in shares:
+        share = parse_share(stored.body, stored.headers, stored.received)
+        first = state is None
+        state = plan(rulebook, state, (), share, {}).incident_state
+        decision = decide_routes(rulebook, read_incident(state.record, rulebook.tag_labels), first=first)
+        body = stored.body.decode(errors="replace")
+        documents.append({"id": stored.id, "received": stored.received, "body": body, "tree": _tree(decision)})
+    return {"shares": documents}
+
+
 def _destination(card: Card, planned: Plan, decision: RoutingDecision, now: float) -> Destination:
     """The card's first step, as delivery takes it when the card is due."""
     context = CardContext(
@@ -115,17 +136,21 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "failures": [
             {"route": each.route, "channel": each.source, "reason": each.reason} for each in decision.failures
         ],
-        "tree": [
-            {
-                "route": each.route,
-                "line": each.line,
-                "depth": each.depth,
-                "outcome": each.outcome,
-                "conditions": [_condition(condition) for condition in each.conditions],
-            }
-            for each in decision.trace
-        ],
+        "tree": _tree(decision),
     }
+
+
+def _tree(decision: RoutingDecision) -> list[dict[str, Any]]:
+    return [
+        {
+            "route": each.route,
+            "line": each.line,
+            "depth": each.depth,
+            "outcome": each.outcome,
+            "conditions": [_condition(condition) for condition in each.conditions],
+        }
+        for each in decision.trace
+    ]
 
 
 def _condition(condition: ConditionResult) -> Mapping[str, Any]:

@@ -5,16 +5,11 @@ import json
 import logging
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import types
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -182,71 +177,6 @@ def test_run_raises_the_error_of_the_coroutine():
 
     with pytest.raises(ZeroDivisionError):
         loop.run(fail())
-
-
-# --- the sandbox ---
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--listen", "8090"), "--listen: It is '8090'; expected host:port"),
-        (("--listen", "192.0.2.1:8090"), "--listen: Cannot listen on 192.0.2.1:8090"),
-        (("--channel", "No Name"), "--channel: 'No Name' is not a channel; expected"),
-        (("--channel", "noc=no-id"), "--channel: 'noc=no-id' is not a channel; expected"),
-        (("--channel", "noc", "--channel", "noc=C012345"), "--channel: 'noc=C012345' exists already."),
-        (("--channel", "a=C012345", "--channel", "b=C012345"), "--channel: 'b=C012345' exists already."),
-    ],
-)
-def test_the_sandbox_reports_an_invalid_option(arguments, message):
-    result = run("sandbox", *arguments)
-    assert result.exit_code == 2
-    assert message in " ".join(re.sub(r"[│\n]", " ", result.stderr).split())
-
-
-def call_slack(base: str, token: str, method: str, **arguments: str) -> dict:
-    request = urllib.request.Request(f"{base}{method}", data=json.dumps(arguments).encode(), method="POST")
-    request.add_header("Authorization", f"Bearer {token}")
-    request.add_header("Content-Type", "application/json; charset=utf-8")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_sandbox_prints_relays_settings_and_serves_until_it_is_stopped(end):
-    command = [sys.executable, "-m", "relay", "sandbox", "--listen", "127.0.0.1:0", "--rate-limits"]
-    command += ["--channel", "noc=C0123456789", "--channel", "#payments"]
-    with ExitStack() as stack:
-        process = stack.enter_context(
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-        try:
-            settings = dict(process.stdout.readline().strip().split("=", 1) for _ in range(5))
-            channels = [process.stdout.readline().split() for _ in range(2)]
-            base, token = settings["SLACK_API_URL"], settings["SLACK_BOT_TOKEN"]
-            page = process.stdout.readline().strip().removeprefix("Page: ")
-            with urllib.request.urlopen(page, timeout=10) as shown:
-                assert b"relay sandbox" in shown.read()
-            assert channels == [["#noc", "C0123456789"], ["#payments", "C0SANDBOX2"]]
-            assert call_slack(base, token, "auth.test")["ok"] is True
-            assert call_slack(base, settings["SLACK_APP_TOKEN"], "apps.connections.open")["ok"] is True
-            assert call_slack(base, token, "users.info", user="U0SANDBOX1")["user"]["name"] == "ann"
-            assert call_slack(base, token, "conversations.join", channel="C0123456789")["ok"] is True
-            posted = call_slack(base, token, "chat.postMessage", channel="C0123456789", text="hello")
-            assert posted["ok"] is True
-            asked = urllib.request.Request(
-                settings["BIGPANDA_API_URL"] + "/resources/v2.0/incidents/tags/definitions",
-                headers={"Authorization": f"Bearer {settings['BIGPANDA_API_KEY']}"},
-            )
-            with urllib.request.urlopen(asked, timeout=10) as defined:
-                assert b"Priority" in defined.read()
-            where = urlsplit(base)
-            half = stack.enter_context(socket.create_connection((where.hostname, where.port)))
-            half.sendall(b"POST /api/auth.test HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf a requ")
-        finally:
-            process.send_signal(end)
-        assert process.wait(timeout=8) == 0
-        assert process.stderr.read() == ""
 
 
 HANGING = """

@@ -19,6 +19,8 @@ from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
+from relay.cli.options import taken_port
+from relay.config.settings import Listen
 from relay.demo import environment as demo_environment
 from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.demo.environment import OWN_INCIDENT, documented_sample, start_demo
@@ -36,6 +38,7 @@ from relay.demo.story import (
     prologue,
     story,
 )
+from relay.sandbox.http_api import PORTS_TO_TRY
 
 APPROVED = Path(__file__).parent / "approved-night.txt"
 
@@ -255,8 +258,18 @@ def test_the_demo_prints_its_address_serves_its_page_and_stops_on_an_interrupt(t
 
 
 def test_a_page_that_cannot_listen_is_an_error():
+    result = CliRunner().invoke(app, ["demo", "--listen", "192.0.2.1:8090"])
+    assert result.exit_code == 2
+    assert "relay: the page cannot listen on 192.0.2.1 port 8090" in result.stderr
+
+
+async def test_the_demo_takes_the_next_free_port_if_its_port_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        result = CliRunner().invoke(app, ["demo", "--listen", f"127.0.0.1:{port}"])
-    assert result.exit_code == 2
-    assert f"relay: the page cannot listen on 127.0.0.1 port {port}" in result.stderr
+        async with start_demo(SimulatedClock(STORY_START), port=port) as demo:
+            used = int(demo.address.rstrip("/").rpartition(":")[2])
+            assert port < used <= port + PORTS_TO_TRY
+            message = taken_port(Listen(host="127.0.0.1", port=port), demo.address)
+            assert message == f"Port {port} is taken; using port {used} instead."
+            assert taken_port(Listen(host="127.0.0.1", port=used), demo.address) is None
+            assert taken_port(Listen(host="127.0.0.1", port=0), demo.address) is None

@@ -617,6 +617,17 @@ async def test_incidents_need_the_admin_key_as_a_bearer_token(backend):
         await problem(await client.post("/shares", headers={"X-Relay-Key": "admin"}), 401, "unauthorized")
 
 
+async def test_the_shares_of_an_incident_need_the_admin_key(backend):
+    admin = {"Authorization": "Bearer admin"}
+    async with client_for(backend, admin_key="admin") as client:
+        for incident, path in (("i/1", "i%2F1"), ("x/shares", "x%2Fshares")):
+            response = await client.get(f"/incidents/{path}/shares", headers=admin)
+            assert await response.json() == {"of": incident}
+        await problem(await client.get("/incidents/i2/shares", headers=admin), 404, "unknown_incident")
+        await problem(await client.get("/incidents/x%2Fshares", headers=admin), 404, "unknown_incident")
+        await problem(await client.get("/incidents/i%2F1/shares", headers=WITH_KEY), 401, "unauthorized")
+
+
 async def test_the_list_of_incidents_gets_the_query_and_needs_the_admin_key(backend):
     async with client_for(backend, admin_key="admin") as client:
         admin = {"Authorization": "Bearer admin"}

@@ -63,6 +63,9 @@ class FakeBackend:
     async def incident(self, incident: str) -> bytes | None:
         return json.dumps({"id": incident, "shares": []}).encode() if incident in {"i/1", "{i}\n1"} else None
 
+    async def shares(self, incident: str) -> bytes | None:
+        return json.dumps({"of": incident}).encode() if incident in {"i/1", "x/shares"} else None
+
     async def on_interaction(self, payload: Mapping[str, Any]) -> None:
         raise AssertionError(payload)
 

@@ -8,6 +8,9 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.routes.evaluate import RouteOutcome
+from relay.routes.parser.parse import parse_rulebook
+from relay.store.types import ShareBody
+from relay.tools.explain import explained_shares
 
 ROUTES = """\
 version: 1
@@ -212,3 +215,20 @@ def test_invalid_routes_exit_with_2(here):
     result = run("share.json")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "routes.yaml:7:15: unknown state 'critcal'; did you mean 'critical'?" in result.stderr
+
+
+def test_stored_shares_are_explained_as_the_shares_up_to_each_describe_the_incident():
+    rulebook = parse_rulebook(ROUTES)
+    second = {"incident": {"id": "i1", "status": "warning", "severity": "critical"}}
+    bodies = [json.dumps(each).encode() for each in (SHARE, second)]
+    shares = [
+        ShareBody(id=number, received=1_700_000_000 + number, headers={"X-Team": "sre"}, body=body)
+        for number, body in enumerate(bodies, 7)
+    ]
+    first, then = explained_shares(rulebook, shares)["shares"]
+    assert (first["id"], first["received"], first["body"]) == (7, 1_700_000_007, bodies[0].decode())
+    assert outcomes(first)["payments-critical"] == RouteOutcome.MATCHED
+    assert outcomes(then)["payments-critical"] == RouteOutcome.NO_MATCH
+    assert outcomes(then)["also-payments"] == RouteOutcome.MATCHED  # the second share does not repeat the tags
+    [status] = [each for each in then["tree"][0]["conditions"] if each["key"] == "status"]
+    assert status == {"key": "status", "expected": "critical", "actual": ["warning"], "matched": False}

@@ -28,12 +28,21 @@ from relay.sandbox.rate_limits import RateLimiter
 RELAY_USER: Final = FakeBigPandaUser(id="5506e4fbe7e0e40000000002", name="relay", email="relay@bigpanda.example")
 """The service account of the first key."""
 
+FindShare = Callable[[str], Awaitable[bytes | None]]
+"""Finds the body of the newest share of an incident, by its id."""
+
+_INCIDENT_ARGUMENTS: Final = ("incident", "incident_id")
+"""The names by which calls name an incident."""
+
 
 class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
     """A fake BigPanda: an organisation with rate limits (`limits`), faults (`faults`) and a log of `calls`.
 
     Everything that happens to an incident, by a call or by a method of this class, is shared to every integration after
     `share_delay` seconds.
+
+    `find_share` finds the newest share of an incident that somebody else sent, for example with curl; None if there is
+    none. With it, calls also know those incidents, as they are now.
     """
 
     def __init__(
@@ -48,6 +57,7 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
         Organisation.__init__(self, clock=clock, sleep=sleep, key=key, user=user)
         limits = RateLimiter(allowed={each.name: each.per_second for each in ENDPOINTS}, seconds=1.0)
         FakeApi.__init__(self, limits, sleep)
+        self.find_share: FindShare | None = None
 
     def add_integration(self, url: str, headers: Mapping[str, str] | None = None, **options: Any) -> Integration:
         """Share to this address from now on; the options are the fields of `Integration`."""
@@ -133,9 +143,19 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
             call.arguments |= parse_body(await request.read(), request.content_type, known)
             if known.permission is not None:
                 caller.require(known.permission)
+            await self._learn_from_elsewhere(call)
         except ApiError as error:
             return _json_response(error.status, error.body)
         return await self.faults.run(call, lambda: self._perform(known, caller, call))
+
+    async def _learn_from_elsewhere(self, call: ReceivedBigPandaCall) -> None:
+        """Learn the newest share of the incident that the call names, unless it is one that this organisation sent."""
+        incident = next((call.arguments[name] for name in _INCIDENT_ARGUMENTS if name in call.arguments), None)
+        if self.find_share is None or not isinstance(incident, str):
+            return
+        body = await self.find_share(incident)
+        if body is not None and not self.has_sent(incident, body):
+            self.learn_incident(body)
 
     def _admit(self, call: ReceivedBigPandaCall, endpoint: Endpoint | None) -> Endpoint:
         if endpoint is None:
@@ -153,9 +173,14 @@ class FakeBigPanda(Organisation, FakeApi[ReceivedBigPandaCall]):
         return _json_response(status, answer)
 
 
-def serve_bigpanda(bigpanda: FakeBigPanda, host: str = "127.0.0.1", port: int = 0) -> AbstractAsyncContextManager[str]:
-    """Serve an organisation, and give the base URL for a client, `http://HOST:PORT`. Port 0 means any free one."""
-    return serve_app(bigpanda.app(), host, port)
+def serve_bigpanda(
+    bigpanda: FakeBigPanda, host: str = "127.0.0.1", port: int = 0, *, next_free: bool = False
+) -> AbstractAsyncContextManager[str]:
+    """Serve an organisation, and give the base URL for a client, `http://HOST:PORT`. Port 0 means any free one.
+
+    `next_free`: as in `serve_app`.
+    """
+    return serve_app(bigpanda.app(), host, port, next_free=next_free)
 
 
 def _json_response(status: HTTPStatus, answer: Any) -> RawResponse:

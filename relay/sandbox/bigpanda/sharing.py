@@ -114,6 +114,14 @@ class ShareSender:
             self._release((integration, incident))
         return bool(called)
 
+    def has_sent(self, incident: str, body: bytes) -> bool:
+        """Whether this body is one of the shares of an incident that were sent."""
+        try:
+            share = json.loads(body)
+        except ValueError:
+            return False
+        return any(share == sent.body for sent in self.sent_shares if sent.incident == incident)
+
     def call_later(self, seconds: float, action: Callable[[], None]) -> None:
         """Run something after so many seconds; `wait_until_idle` does not wait for it."""
         self._run(self._waiting, self._after(seconds, action))

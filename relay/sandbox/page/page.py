@@ -72,6 +72,7 @@ class Page:
         app.router.add_get("/events", self._guarded(self._events))
         app.router.add_get("/sample", self._guarded(self._sample))
         app.router.add_get("/incidents/{id}", self._guarded(self._incident))
+        app.router.add_get("/incidents/{id}/shares", self._guarded(self._shares_of_incident))
         app.router.add_post("/shares", self._guarded(self._share))
         app.router.add_post("/actions/{action}", self._guarded(self._action))
         app.cleanup_ctx.append(_session)
@@ -145,6 +146,11 @@ class Page:
         if self.relay is None:
             return _json_response(HTTPStatus.NOT_FOUND, _NO_RELAY)
         return _json_response(*await self.relay.incident(request.app[_SESSION], request.match_info["id"]))
+
+    async def _shares_of_incident(self, request: web.Request) -> web.Response:
+        if self.relay is None:
+            return _json_response(HTTPStatus.NOT_FOUND, _NO_RELAY)
+        return _json_response(*await self.relay.shares(request.app[_SESSION], request.match_info["id"]))
 
     async def _share(self, request: web.Request) -> web.Response:
         if self.relay is None:

@@ -115,14 +115,15 @@ async def serve_slack(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
+    next_free: bool = False,
     add_routes: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[str]:
     """Serve a workspace, and give the base URL for a client, `http://HOST:PORT/api/`. Port 0 means any free one.
 
-    `add_routes` may add to the application, for example a page (`relay.sandbox.page`).
+    `next_free`: as in `serve_app`. `add_routes` may add to the application, for example a page (`relay.sandbox.page`).
     """
     app = slack.app()
     if add_routes is not None:
         add_routes(app)
-    async with serve_app(app, host, port) as address:
+    async with serve_app(app, host, port, next_free=next_free) as address:
         yield f"{address}/api/"

@@ -696,3 +696,55 @@ async def test_stopping_cancels_waiting_shares(bigpanda, receiver):
         bigpanda.queue_share(bigpanda.incident("i1"), "manual")
 
     assert receiver.events == ["incident#new"]
+
+
+# --- shares that somebody else sent ---
+
+
+@pytest.fixture
+def elsewhere(bigpanda):
+    """The newest share of each incident, as a relay knows it; the caller changes it."""
+    newest: dict[str, bytes] = {}
+
+    async def find(incident):
+        return newest.get(incident)
+
+    bigpanda.find_share = find
+    return newest
+
+
+def path_of(incident, last):
+    return f"/resources/v2.0/environments/{ENVIRONMENT}/incidents/{incident}/{last}"
+
+
+async def test_a_call_knows_an_incident_that_somebody_else_shared(bigpanda, send, elsewhere):
+    elsewhere["i9"] = json.dumps(share("i9", metadata={"environment_id": ENVIRONMENT})).encode()
+    status, _ = await send("POST", path_of("i9", "comments"), {"comment": "mine"})
+    assert status == HTTPStatus.NO_CONTENT
+    assert bigpanda.incident("i9").fields["alerts"][0]["description"] == "CPU is 98 %"
+    status, _ = await send("POST", path_of("i10", "comments"), {"comment": "of nothing"})
+    assert status == HTTPStatus.NOT_FOUND
+
+
+async def test_a_change_by_a_call_keeps_the_newest_share_of_somebody_else(bigpanda, send, elsewhere, receiver):
+    bigpanda.add_integration(receiver.url)
+    elsewhere["i9"] = json.dumps(share("i9")).encode()
+    await send("PUT", path_of("i9", "assignment"), {"assignee": ANN.id})
+    worse = share("i9")
+    worse["incident"] |= {"status": "Warning", "changedOn": NOW + 5}
+    elsewhere["i9"] = json.dumps(worse).encode()
+    await send("POST", path_of("i9", "comments"), {"comment": "calmer"})
+    await bigpanda.wait_until_idle()
+    assert [body["incident"]["status"] for body in receiver.bodies] == ["Critical", "Warning"]
+    assert receiver.bodies[-1]["metadata"]["assignee"]["userId"] == ANN.id
+
+
+async def test_a_share_of_its_own_that_comes_back_changes_nothing(bigpanda, send, elsewhere, receiver):
+    bigpanda.add_integration(receiver.url)
+    elsewhere["i9"] = json.dumps(share("i9")).encode()
+    await send("PUT", path_of("i9", "assignment"), {"assignee": ANN.id})
+    await bigpanda.wait_until_idle()
+    elsewhere["i9"] = json.dumps(receiver.bodies[-1]).encode()
+    await bigpanda.resolve_incident("i9")
+    await send("POST", path_of("i9", "comments"), {"comment": "after"})
+    assert bigpanda.incident("i9").resolved
