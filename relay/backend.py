@@ -141,7 +141,12 @@ class RelayBackend:
         if self.socket is not None:
             self.recorder.record_socket_mode(connected=self.socket.connected)
         store_problem, backlog = await asyncio.gather(self._probe.problem(), self._backlog())
-        return self.recorder.exposition(backlog, writable=not store_problem, delivering=self.delivery.delivering)
+        return self.recorder.exposition(
+            backlog,
+            writable=not store_problem,
+            delivering=self.delivery.delivering,
+            slack_paused=self.breaker.is_open,
+        )
 
     def _pauses(self) -> dict[str, float]:
         """Return the methods of Slack and BigPanda that a rate limit error has paused, and for how many seconds."""

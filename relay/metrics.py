@@ -26,6 +26,9 @@ from relay import __version__
 from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.outcomes import RejectionCause, TaskDone, TaskOutcome, TaskRejected
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
+from relay.cards.eligibility import HeldReason
+from relay.cards.milestones import Milestone
+from relay.model.incident import State
 from relay.slack.methods import Method
 from relay.slack.outcomes import Delivered, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.store.types import Backlog
@@ -38,10 +41,14 @@ OTHERS: Final = "(others)"
 MAX_INTEGRATIONS: Final = 50
 MAX_CHANNELS: Final = 100
 MAX_TEMPLATES: Final = 200
+MAX_ROUTES: Final = 200
+FALLBACK: Final = "(fallback)"
+"""The label value for cards that no route asked for."""
 
 _ACCEPT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DELIVERY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+_HUMAN_SECONDS = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 259200.0, 604800.0)
 
 _ALERTED_PROBLEMS = (
     (400, "not_json"),
@@ -92,6 +99,15 @@ METRICS: Mapping[str, Metric] = {
     "relay_delivery_delay_seconds": Metric(
         "histogram", ("message",), "Time from a share to its message in Slack, without `wait`", _DELIVERY_SECONDS
     ),
+    "relay_open_incidents": Metric("gauge", ("state",), "Open incidents, as `relay incidents --open` lists them"),
+    "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
+    "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
+    "relay_time_to_assign_seconds": Metric(
+        "histogram", ("severity",), "Time from the first share of an episode to its first assignment", _HUMAN_SECONDS
+    ),
+    "relay_time_to_resolve_seconds": Metric(
+        "histogram", ("severity",), "Time from the first share of an episode to its first resolution", _HUMAN_SECONDS
+    ),
     "relay_build_info": Metric("gauge", ("version",), "Always 1; the label is relay's version"),
     "relay_last_share_timestamp_seconds": Metric("gauge", (), "When the last share was saved; 0: never"),
     "relay_due_work": Metric("gauge", ("channel", "work"), "Cards with a due post or edit"),
@@ -119,6 +135,13 @@ METRICS: Mapping[str, Metric] = {
     "relay_config_last_reload_success_timestamp_seconds": Metric("gauge", (), "When a valid edit was loaded last"),
 }
 
+_TIMES: Mapping[Milestone, str] = {
+    Milestone.ASSIGNED: "relay_time_to_assign_seconds",
+    Milestone.RESOLVED: "relay_time_to_resolve_seconds",
+}
+OPEN_STATES: Final = tuple(state for state in State if state is not State.RESOLVED)
+"""The states of open incidents."""
+
 
 class Metrics:
     """The metrics of one relay, in a registry of their own."""
@@ -140,6 +163,7 @@ class Metrics:
                     self._histograms[name] = Histogram(name, text, labels, registry=self.registry, buckets=buckets)
         self._integrations = _LabelValues(MAX_INTEGRATIONS)
         self._templates = _LabelValues(MAX_TEMPLATES)
+        self._routes = _LabelValues(MAX_ROUTES)
         self._last_share_at = 0.0
         self._set("relay_build_info", 1, __version__)
         # The counters of alert rules are shown before anything happens: for Prometheus, none to 1 is no increase.
@@ -161,6 +185,11 @@ class Metrics:
         self._count("relay_shares_total", outcome, label)
         if saved_at is not None:
             self._last_share_at = max(self._last_share_at, saved_at)
+
+    def record_times_taken(self, taken: Mapping[Milestone, float], severity: State) -> None:
+        """Time what an incident of that severity reached for the first time in its episode."""
+        for milestone, seconds in taken.items():
+            self._time(_TIMES[milestone], seconds, severity.value)
 
     @contextmanager
     def time_accept(self) -> Iterator[None]:
@@ -197,6 +226,10 @@ class Metrics:
             self._count("relay_cards_total", message, answer.outcome)
         if isinstance(answer, Delivered):
             self._time("relay_delivery_delay_seconds", max(0.0, delay), message)
+
+    def record_ping(self, route: str) -> None:
+        """Count a message that is in Slack and pinged somebody, by the route of its card; empty: the fallback."""
+        self._count("relay_pings_total", self._routes.limit(route or FALLBACK))
 
     def record_skipped(self, message: MessageKind, reason: str) -> None:
         """Count a message that was not needed: Slack shows it already (`unchanged`), or it was cancelled."""
@@ -260,15 +293,23 @@ class Metrics:
         """Set how far the machine's clock is ahead of the database's."""
         self._set("relay_clock_skew_seconds", seconds)
 
-    def exposition(self, backlog: Backlog | None, *, writable: bool, delivering: bool) -> tuple[bytes, str]:
+    def exposition(
+        self, backlog: Backlog | None, *, writable: bool, delivering: bool, slack_paused: bool = False
+    ) -> tuple[bytes, str]:
         """Return all metrics in Prometheus' format, and its content type; no backlog if the database cannot be read.
 
         `writable` says whether the database took a write: with a full disk, or a lock, it can still be read.
+        `slack_paused` says that relay makes no calls to Slack, so that cards that are due are held.
         """
         self._set("relay_delivering", delivering)
         self._set("relay_database_up", writable)
         if backlog is not None:
             self._set_channels(backlog)
+            paused = {HeldReason.SLACK_PAUSED: backlog.due_cards if slack_paused else 0}
+            for reason in HeldReason:
+                self._set("relay_held_cards", {**backlog.held_cards, **paused}.get(reason, 0), reason.value)
+            for state in OPEN_STATES:
+                self._set("relay_open_incidents", backlog.open_incidents.get(state, 0), state.value)
             self._set("relay_attempts_in_doubt", backlog.in_doubt)
             self._set("relay_dead_letters", backlog.dead_letters)
             self._set("relay_due_bigpanda_tasks", backlog.due_tasks)

@@ -1,11 +1,31 @@
 """Decide whether it is a card's turn: which states have which work, and what must be out of the way first."""
 
+from enum import StrEnum
 from typing import Literal
 
 from relay.cards.model import AttemptState, Card, CardContext, CardState, ChannelState, Due
 
 WorkKind = Literal["post", "edit"]
 """The two kinds of work, which have two budgets."""
+
+
+class HeldReason(StrEnum):
+    """What holds a card that is not posted yet.
+
+    reason            it ends
+    wait              when the route's `wait` is over
+    retry             when relay tries again, after Slack failed
+    channel_rejected  when the channel accepts messages again
+    in_doubt          when relay knows whether Slack has the card
+    slack_paused      when Slack accepts relay's calls again
+    """
+
+    WAIT = "wait"
+    RETRY = "retry"
+    CHANNEL_REJECTED = "channel_rejected"
+    IN_DOUBT = "in_doubt"
+    SLACK_PAUSED = "slack_paused"
+
 
 STATES_WITH_WORK: dict[WorkKind, tuple[CardState, ...]] = {
     "post": (CardState.PENDING, CardState.POSTED),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from relay.cards.milestones import NO_MILESTONES, Milestone, Milestones
 from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
@@ -172,16 +173,18 @@ class IncidentState:
 
     `version` grows whenever the record changes. `ended_at` is when the incident ended (Unix seconds), None while it is
     open. `next_seq` is the number of the next entry. `last_share_at` is when its newest share came; `stale_at` is when
-    it will have been silent for too long, None where relay does not watch for that.
+    it will have been silent for too long, None where relay does not watch for that. `state` is what the record says.
     """
 
     record: Record
+    state: State = State.UNKNOWN
     version: int = 0
     episode: int = 1
     ended_at: float | None = None
     next_seq: int = 1
     last_share_at: float = 0.0
     stale_at: float | None = None
+    milestones: Milestones = NO_MILESTONES
 
     @property
     def as_of(self) -> float:
@@ -266,7 +269,8 @@ class Plan:
     """What a share turns into: the new incident state, its entries, the cards that are new or changed, and why.
 
     `routes` names the routes that matched. `decision` is the same as plain JSON, to be stored. `tasks` are what
-    BigPanda is to do because of it.
+    BigPanda is to do because of it. `times_taken` is what the share reached first in its episode, and after how many
+    seconds.
     """
 
     incident_state: IncidentState
@@ -276,6 +280,7 @@ class Plan:
     routes: tuple[str, ...] = ()
     decision: Mapping[str, JSON] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
+    times_taken: Mapping[Milestone, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

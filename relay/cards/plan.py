@@ -10,6 +10,7 @@ from relay.cards.attribution import attribute_entries
 from relay.cards.desired import ShareContext, desired_cards
 from relay.cards.diff import new_entries
 from relay.cards.merge import begin_episode, merge_share
+from relay.cards.milestones import advance, times_taken
 from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome
 from relay.cards.staleness import stale_at
 from relay.cards.tasks import callback_task
@@ -62,6 +63,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     changed, episode = desired_cards(context, cards)
     if episode > known.episode:
         record = begin_episode(record, episode, share.as_of)
+    milestones = advance(known.milestones, new, share.as_of, begins_episode=episode > known.episode)
     outcome = _outcome(context, [*cards, *changed], changed)
     after = {(card.channel, card.episode): card for card in (*cards, *changed)}
     current = [card for card in after.values() if card.is_current]
@@ -70,12 +72,14 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     return Plan(
         incident_state=IncidentState(
             record=record,
+            state=new.state,
             version=known.version + context.record_changed,
             episode=episode,
             ended_at=float(new.ended or share.as_of) if new.state is State.RESOLVED else None,
             next_seq=known.next_seq + len(entries),
             last_share_at=share.received,
             stale_at=stale_at(new, current, share.received),
+            milestones=milestones,
         ),
         outcome=outcome,
         entries=tuple(entries),
@@ -83,6 +87,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
         routes=decision.routes,
         decision=_as_json(outcome, context, cards, changed),
         tasks=(callback_task(share.incident, share.integration, current, share.received),) if awaited else (),
+        times_taken=times_taken(known.milestones, milestones),
     )
 
 

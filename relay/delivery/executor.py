@@ -61,6 +61,17 @@ class PreparedCall:
         return not isinstance(self.step, Edit) and self.step.attempt.is_repeat
 
     @property
+    def pings(self) -> bool:
+        """Whether it pings somebody."""
+        match self.step:
+            case PostRoot():
+                return bool(self.step.attempt.targets) and self.context.incident.active
+            case PostReply():
+                return bool(self.step.reply.targets)
+            case _:
+                return False  # Slack notifies nobody of an edit
+
+    @property
     def entry_count(self) -> int:
         """How many thread entries it reports."""
         return len(self.step.reply.entries) if isinstance(self.step, PostReply) else 0
@@ -141,6 +152,8 @@ class Executor:
         now, rules = self._shared.clock.now(), self._shared.rules()
         _log_answer(call, answer)
         self._shared.metrics.record_sent(call.kind, answer, entries=call.entry_count, delay=call.delay(now))
+        if call.pings and isinstance(answer, Delivered):
+            self._shared.metrics.record_ping(call.context.card.route)
 
         def decide(current: CardContext) -> CardUpdate:
             return apply_answer(current, call.step, answer, call.shown, rules=rules, now=now)

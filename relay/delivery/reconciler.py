@@ -175,6 +175,8 @@ class Reconciler:
             kept, duplicates = pick_duplicates(found)
             if await self._delete_all(card, channel, duplicates):
                 await self._update(target, lambda context: recovery.adopt_message(context, kept, channel, now))
+                if target.attempt.targets:
+                    self._shared.metrics.record_ping(card.route)
             else:
                 await self._search_again(target)
 

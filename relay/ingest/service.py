@@ -175,6 +175,7 @@ class IngestService:
         for waiting, each in zip(group, accepted, strict=False):
             _log_accepted(each)
             self._metrics.record_share(str(each.outcome), waiting.share.headers, waiting.share.received)
+            self._metrics.record_times_taken(each.times_taken, each.severity)
             with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
                 waiting.answer.set_result(each)
         if any(each.due for each in accepted):

@@ -159,6 +159,8 @@ class _Group:
             outcome=plan.outcome if share is first else ShareOutcome.REPEAT,
             due=share is first and (bool(plan.tasks) or any(map(_has_work, plan.cards))),
             decision=plan.decision if share is first else {},
+            times_taken=plan.times_taken if share is first else {},
+            severity=plan.incident_state.record.worst,
         )
 
 

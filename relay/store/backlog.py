@@ -4,10 +4,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, text
 
-from relay.cards.model import AttemptState
+from relay.cards.eligibility import HeldReason
+from relay.cards.model import AttemptState, CardState, ChannelState
 from relay.cards.notices import NoticeKind
+from relay.cards.send import ROOT
+from relay.model.incident import State
 from relay.store import schema
-from relay.store.channels import canonical_refs
+from relay.store.channels import CANONICAL_REF, canonical, canonical_refs, reference
 from relay.store.tasks import count_waiting
 from relay.store.types import Backlog, ChannelBacklog
 
@@ -33,6 +36,26 @@ _DEAD_LETTERS = (
     .where(schema.dead_letter.c.closed_at.is_(None), _card.c.notices.not_like(f'%"{NoticeKind.STAND_IN}"%'))
 )
 """Without those of stand-ins, as `OpenDeadLetter.of_stand_in` says."""
+OPEN_INCIDENTS = (
+    select(schema.incident.c.state, func.count())
+    .where(schema.incident.c.ended_at.is_(None))
+    .group_by(schema.incident.c.state)
+)
+_UNPOSTED = (_card.c.state == CardState.PENDING, _card.c.post_due.is_not(None))
+HELD_LATER = select(func.count().filter(_card.c.tries == 0), func.count().filter(_card.c.tries > 0)).where(
+    *_UNPOSTED, _card.c.post_due > _NOW
+)
+"""The cards whose first try is later, since the route waits, and those whose next try is."""
+DUE_BY_STATE = (
+    select(canonical.c.state, func.count())
+    .select_from(
+        _card.join(reference, reference.c.ref == _card.c.channel).join(canonical, canonical.c.ref == CANONICAL_REF)
+    )
+    .where(*_UNPOSTED, _card.c.post_due <= _NOW)
+    .group_by(canonical.c.state)
+)
+"""The cards that are due by the state of their channel."""
+CARDS_IN_DOUBT = IN_DOUBT.where(schema.attempt.c.kind == ROOT)
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
 _SIZE_BYTES = {
     "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
@@ -44,6 +67,7 @@ _SIZE_BYTES = {
 def backlog(connection: Connection, now: float) -> Backlog:
     """Return what waits at this moment, and for how long."""
     due_tasks, oldest_task_age = count_waiting(connection, now)
+    held, due_cards = _held(connection, now)
     return Backlog(
         channels=_channels(connection, now),
         in_doubt=connection.execute(IN_DOUBT).scalar_one(),
@@ -53,16 +77,32 @@ def backlog(connection: Connection, now: float) -> Backlog:
         last_share_at=connection.execute(LAST_SHARE).scalar() or 0.0,
         due_tasks=due_tasks,
         oldest_task_age=oldest_task_age,
+        open_incidents={State(state): count for state, count in connection.execute(OPEN_INCIDENTS)},
+        held_cards=held,
+        due_cards=due_cards,
     )
+
+
+def _held(connection: Connection, now: float) -> tuple[dict[HeldReason, int], int]:
+    """Count the cards that are not posted yet by what holds them, and those that are due."""
+    waiting, retried = connection.execute(HELD_LATER, {"now": now}).one()
+    due = {ChannelState(state): cards for state, cards in connection.execute(DUE_BY_STATE, {"now": now})}
+    held = {
+        HeldReason.WAIT: waiting,
+        HeldReason.RETRY: retried,
+        HeldReason.CHANNEL_REJECTED: due.pop(ChannelState.REJECTED, 0),
+        HeldReason.IN_DOUBT: connection.execute(CARDS_IN_DOUBT).scalar_one(),
+    }
+    return {reason: cards for reason, cards in held.items() if cards}, sum(due.values())
 
 
 def _channels(connection: Connection, now: float) -> tuple[ChannelBacklog, ...]:
     """One for each channel and kind of work; all references of a channel count together."""
-    canonical = canonical_refs(connection)
+    refs = canonical_refs(connection)
     channels: dict[tuple[str, str], ChannelBacklog] = {}
     for work, statement in DUE.items():
         for ref, cards, since in connection.execute(statement, {"now": now}):
-            key = canonical.get(ref, ref), work
+            key = refs.get(ref, ref), work
             before = channels.get(key)
             channels[key] = ChannelBacklog(
                 channel=key[0],

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from relay.bigpanda.webhook.share import Share
+from relay.cards.milestones import Milestones
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -100,18 +101,24 @@ def to_record(text: str) -> Record:
     )
 
 
-_INCIDENT = _plain(IncidentState, "record")
+_INCIDENT = _plain(IncidentState, "record", "state", "milestones")
+_MILESTONES = _plain(Milestones)
 
 
 def incident_row(state: IncidentState) -> dict[str, Any]:
     """The row of an incident."""
-    record = {"id": state.record.incident, "record": record_text(state.record)}
-    return {**_fields(state, _INCIDENT), **record, "stub": False}
+    record = {"id": state.record.incident, "state": state.state, "record": record_text(state.record)}
+    return {**_fields(state, _INCIDENT), **_fields(state.milestones, _MILESTONES), **record, "stub": False}
 
 
 def to_incident_state(row: Row) -> IncidentState:
     """Undo `incident_row`."""
-    return IncidentState(**_columns(row, _INCIDENT), record=to_record(row["record"]))
+    return IncidentState(
+        **_columns(row, _INCIDENT),
+        state=State(row["state"]),
+        milestones=Milestones(**_columns(row, _MILESTONES)),
+        record=to_record(row["record"]),
+    )
 
 
 _SHARE = ("incident", "hash", "as_of", "received")

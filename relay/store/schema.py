@@ -120,6 +120,11 @@ incident = Table(
     Column("stub", Boolean, nullable=False),
     Column("record", Text, nullable=False),
     Column("stale_at", Double),
+    Column("state", Text, nullable=False),
+    Column("shared_at", Double),
+    Column("assigned_at", Double),
+    Column("resolved_at", Double),
+    _one_of("state", State),
     *_at_least(0, "version"),
     *_at_least(1, "episode", "next_seq"),
 )
@@ -127,6 +132,7 @@ _ENDED = "ended_at IS NOT NULL AND NOT stub"
 IS_ENDED = text(_ENDED)
 """Ended, and not yet reduced to a stub by retention."""
 _partial_index("ix_incident_ended_at", _ENDED, incident.c.ended_at)
+_partial_index("ix_incident_open", "ended_at IS NULL", incident.c.state)
 _partial_index("ix_incident_stale_at", "stale_at IS NOT NULL", incident.c.stale_at)
 
 share = Table(

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.bigpanda.webhook.share import Share
+from relay.cards.eligibility import HeldReason
+from relay.cards.milestones import Milestone
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
 from relay.cards.notices import STAND_IN
+from relay.model.incident import State
 from relay.model.json_types import JSON
 
 
@@ -36,7 +39,8 @@ class AcceptedShare:
     """What happened to a stored share: its id, and the routes that match.
 
     `due` says whether a card of its incident has work, now or later; `decision` is what was decided, as stored with the
-    share. A repeat has the id and the routes of the share that it repeats, and no decision.
+    share. A repeat has the id and the routes of the share that it repeats, and no decision. `times_taken` is what the
+    share reached first in its episode, and after how many seconds; `severity` is the worst state the incident ever had.
     """
 
     share_id: int
@@ -45,6 +49,8 @@ class AcceptedShare:
     outcome: ShareOutcome
     due: bool = False
     decision: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log; not part of the answer
+    times_taken: Mapping[Milestone, float] = field(default_factory=dict, compare=False)  # for the metrics
+    severity: State = field(default=State.UNKNOWN, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +125,9 @@ class Backlog:
     """What waits: due work, messages in doubt, open dead letters, bodies in quarantine; and the size of the database.
 
     `last_share_at` is when the last new share was saved (Unix seconds, 0: never). `due_tasks` counts the due tasks for
-    BigPanda, and `oldest_task_age` is the age of the oldest open one in seconds.
+    BigPanda, and `oldest_task_age` is the age of the oldest open one in seconds. `open_incidents` counts the open
+    incidents by state, `held_cards` the cards that are not posted yet by what holds them; `due_cards` counts those that
+    nothing holds but Slack itself.
     """
 
     channels: tuple[ChannelBacklog, ...] = ()
@@ -130,6 +138,9 @@ class Backlog:
     last_share_at: float = 0.0
     due_tasks: int = 0
     oldest_task_age: float = 0.0
+    open_incidents: Mapping[State, int] = field(default_factory=dict)
+    held_cards: Mapping[HeldReason, int] = field(default_factory=dict)
+    due_cards: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

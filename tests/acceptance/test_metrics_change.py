@@ -11,19 +11,26 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.metrics import METRICS
-from relay.sandbox.faults import SERVER_ERROR, InjectedFault
+from relay.sandbox.faults import SERVER_ERROR, InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.relay_process import KEY, running
 
 POST = "chat.postMessage"
 CHANNELS = {"all": "C0ALL00001", "gone": "C0GONE0001", "lost": "C0LOST0001", "noc": "C0NOC00001"}
 ROUTES = "version: 1\nfallback: C0NOC00001\nroutes:\n" + "".join(
-    f"  - {{name: {name}, match: {{tags: {{lane: {name}}}}}, post: [{channel}], template: broken}}\n"
+    f"  - {{name: {name}, match: {{tags: {{lane: {name}}}}}, template: broken,"
+    f" post: [{{channel: {channel}, mention: {{critical: [here]}}}}]}}\n"
     for name, channel in CHANNELS.items()
 )
 BROKEN = "{% header %}{{ incident.state }}{% endheader %}{% section %}{{ incident.title / 0 }}{% endsection %}"
 CONSTANT = {"relay_build_info", "relay_delivering", "relay_clock_skew_seconds", "relay_pg_notify_working"}
 """The metrics that do not change with one relay on SQLite: its version, that it delivers, and what PostgreSQL has."""
+
+
+def series_of_times(series):
+    """How often something was assigned, and resolved."""
+    names = ("relay_time_to_assign_seconds_count", "relay_time_to_resolve_seconds_count")
+    return tuple(sum(value for key, value in series.items() if key.startswith(name)) for name in names)
 
 
 @pytest.fixture
@@ -85,6 +92,9 @@ class Prometheus:
         return {self._names[key] for key, values in self._values.items() if len(values) > 1}
 
 
+OWNER = {"metadata": {"assignee": {"name": "Ann"}}}
+
+
 async def share(relay, lane, incident, status="critical", **more):
     body = {"incident": {"id": incident, "status": status}, "incidentTags": [{"id": "lane", "value": lane}], **more}
     async with relay.session.post(f"{relay.url}/shares", json=body, headers={"X-Relay-Key": KEY}) as answer:
@@ -97,7 +107,7 @@ async def test_every_metric_changes_with_its_events(folder, slack):
         await scraper.until(lambda series: series["relay_slack_credentials_valid"] == 1)
 
         # An incident, with a template that fails and a rate limit of Slack.
-        slack.pause(POST, 1)
+        slack.faults.add(InjectedFault(behaviour=rate_limited(1), method=POST, times=1))
         assert await share(relay, "all", "i1") == 202
         await scraper.until(lambda series: series.get("relay_cards_total message=root outcome=delivered", 0) > 0)
         assert await share(relay, "all", "i1", "warning", padding=secrets.token_hex(150_000)) == 202
@@ -109,6 +119,11 @@ async def test_every_metric_changes_with_its_events(folder, slack):
                 and series["relay_template_failures_total template=broken/card.j2"] > 0
             )
         )
+        assert series_of_times(await scraper.scrape()) == (0, 0)
+        assert await share(relay, "all", "i1", "warning", **OWNER) == 202
+        assert await share(relay, "all", "i1", "ok", **OWNER) == 202
+        await scraper.until(lambda series: series["relay_open_incidents state=warning"] == 0)
+        assert series_of_times(await scraper.scrape()) == (1, 1)
         # An unknown sender, and an invalid body.
         assert (await relay.share(b"{}", **{"X-Relay-Key": "wrong"})).status == 401
         assert (await relay.share(b"{nonsense")).status == 400

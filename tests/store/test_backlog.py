@@ -2,8 +2,18 @@
 
 import pytest
 
-from relay.cards.model import AttemptState, Channel, ChannelState
-from relay.store.backlog import DUE, IN_DOUBT, LAST_SHARE
+from relay.cards.eligibility import HeldReason
+from relay.cards.model import AttemptState, CardState, Channel, ChannelState
+from relay.model.incident import State
+from relay.store.backlog import (
+    CARDS_IN_DOUBT,
+    DUE,
+    DUE_BY_STATE,
+    HELD_LATER,
+    IN_DOUBT,
+    LAST_SHARE,
+    OPEN_INCIDENTS,
+)
 from relay.store.store import Store
 from relay.store.types import Backlog, ChannelBacklog
 from tests.support.store_samples import (
@@ -68,7 +78,39 @@ async def test_it_says_when_the_last_share_was_saved(store):
     assert (await store.backlog(NOW + 60)).last_share_at == NOW + 7
 
 
-@pytest.mark.parametrize("statement", [*DUE.values(), IN_DOUBT, LAST_SHARE])
+async def test_open_incidents_count_by_their_state(store):
+    states = (State.CRITICAL, State.CRITICAL, State.ACKNOWLEDGED)
+    for number, state in enumerate(states):
+        await save(store, incident=f"i{number}", digest=f"h{number}", state=state)
+    await save(store, incident="over", digest="h9", state=State.RESOLVED, ended_at=NOW)
+    assert (await store.backlog(NOW)).open_incidents == {State.CRITICAL: 2, State.ACKNOWLEDGED: 1}
+
+
+async def test_cards_that_are_not_posted_yet_count_once_by_what_holds_them(store):
+    """A reply that is due, or a card in Slack, is not held."""
+    await save(store, a_card("waits", post=due(NOW + 60)), incident="waits", digest="h1")
+    await save(store, a_card("failed", post=due(NOW + 60), tries=2), incident="failed", digest="h2")
+    await save(store, a_card("goes", "C1", post=due(NOW)), incident="goes", digest="h3")
+    await save(store, a_card("full", "#full", post=due(NOW)), incident="full", digest="h4")
+    await save(store, posted(a_card("there", post=due(NOW)), ts="2"), incident="there", digest="h5")
+    [lost] = await save(store, a_card("lost", state=CardState.IN_DOUBT), incident="lost", digest="h6")
+    await save_attempt(store, lost, an_attempt(state=AttemptState.IN_DOUBT))
+    await store.update_channel(Channel(ref="C1", slack_id="C1", state=ChannelState.OPEN))
+    await store.update_channel(Channel(ref="#full", state=ChannelState.REJECTED, reason="channel_archived"))
+    backlog = await store.backlog(NOW + 1)
+    assert backlog.held_cards == {
+        HeldReason.WAIT: 1,
+        HeldReason.RETRY: 1,
+        HeldReason.CHANNEL_REJECTED: 1,
+        HeldReason.IN_DOUBT: 1,
+    }
+    assert backlog.due_cards == 1
+
+
+SCRAPED = [*DUE.values(), IN_DOUBT, CARDS_IN_DOUBT, LAST_SHARE, OPEN_INCIDENTS, HELD_LATER, DUE_BY_STATE]
+
+
+@pytest.mark.parametrize("statement", SCRAPED)
 async def test_every_scrape_is_answered_from_an_index(sqlite_url, statement):
     store = await Store.open(sqlite_url)
     steps = await query_plan(store, statement, **({"now": 1.0} if "now" in str(statement) else {}))

@@ -192,6 +192,7 @@ def test_a_body_comes_back_as_it_was(body):
 _STORED_AS = {
     "post": {"post_due", "post_deadline", "post_urgent"},
     "edit": {"edit_due", "edit_deadline", "edit_urgent"},
+    "milestones": {"shared_at", "assigned_at", "resolved_at"},
 }
 
 

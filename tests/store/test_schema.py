@@ -31,6 +31,7 @@ VIOLATIONS = {
     "ck_share_times_seen": "UPDATE share SET times_seen = 0",
     "ck_share_outcome": "UPDATE share SET outcome = 'unknown'",
     "fk_share_incident": "UPDATE share SET incident = 'nobody'",
+    "ck_incident_state": "UPDATE incident SET state = 'purple'",
     "ck_incident_version": "UPDATE incident SET version = -1",
     "ck_incident_episode": "UPDATE incident SET episode = 0",
     "ck_incident_next_seq": "UPDATE incident SET next_seq = 0",

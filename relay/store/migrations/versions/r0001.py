@@ -45,7 +45,8 @@ CREATE TABLE installation (
 CREATE TABLE incident (
     id TEXT NOT NULL, version BIGINT NOT NULL, episode INTEGER NOT NULL, ended_at {double},
     next_seq INTEGER NOT NULL, last_share_at {double} NOT NULL, stub BOOLEAN NOT NULL, record TEXT NOT NULL,
-    stale_at {double},
+    stale_at {double}, state TEXT NOT NULL, shared_at {double}, assigned_at {double}, resolved_at {double},
+    CONSTRAINT ck_incident_state CHECK (state IN ('resolved', 'unknown', 'acknowledged', 'warning', 'critical')),
     CONSTRAINT pk_incident PRIMARY KEY (id),
     CONSTRAINT ck_incident_version CHECK (version >= 0),
     CONSTRAINT ck_incident_episode CHECK (episode >= 1),
@@ -53,6 +54,7 @@ CREATE TABLE incident (
 );
 CREATE INDEX ix_incident_ended_at ON incident (ended_at) WHERE ended_at IS NOT NULL AND NOT stub;
 CREATE INDEX ix_incident_last_share_at ON incident (last_share_at);
+CREATE INDEX ix_incident_open ON incident (state) WHERE ended_at IS NULL;
 CREATE INDEX ix_incident_stale_at ON incident (stale_at) WHERE stale_at IS NOT NULL;
 
 CREATE TABLE lease (
