@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from relay.cards.merge import comment_hash
 from relay.cards.model import Entry, TaskKind
+from relay.model.bounds import LONGEST_TEXT, bound_text
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
@@ -27,17 +28,23 @@ _ECHO = "echo"
 def attribute_entries(
     entries: Sequence[Entry], record: Record, new: Incident, now: float
 ) -> tuple[Sequence[Entry], Record]:
-    """The entries with the names of those who did it, and the record without the actions that they confirm."""
+    """The entries with the names of those who did it, and the record without the actions that they confirm.
+
+    The record keeps the note of a resolution until the incident is open again.
+    """
     waiting = [action for action in record.pending_actions if now - action.at <= ACTION_EXPIRES_AFTER]
     named: list[Entry] = []
+    note = "" if new.active else record.note
     for entry in entries:
         confirmed = [action for action in waiting if _confirms(entry, action, new)]
         waiting = [rest for action in waiting for rest in (_rest(entry, action) if action in confirmed else [action])]
         if not any(_is_echo(entry, action) for action in confirmed):
             named.append(_name_actor(entry, confirmed[-1]) if confirmed else entry)
-    if tuple(waiting) == record.pending_actions:
+        if entry.kind is EntryKind.RESOLVED:
+            note = bound_text(confirmed[-1].text, LONGEST_TEXT) if confirmed else ""
+    if tuple(waiting) == record.pending_actions and note == record.note:
         return entries, record
-    return named, replace(record, pending_actions=tuple(waiting))
+    return named, replace(record, pending_actions=tuple(waiting), note=note)
 
 
 def _is_echo(entry: Entry, action: PendingAction) -> bool:
@@ -68,7 +75,7 @@ def _rest(entry: Entry, action: PendingAction) -> list[PendingAction]:
         case EntryKind.RESOLVED, TaskKind.RESOLVE if action.sent_hash:
             return [replace(action, kind=_ECHO)]
         case EntryKind.COMMENT, TaskKind.RESOLVE:
-            return [replace(action, text="", sent_hash="")]
+            return [replace(action, sent_hash="")]
         case _:
             return []
 
@@ -81,6 +88,8 @@ def _name_actor(entry: Entry, action: PendingAction) -> Entry:
         case EntryKind.ASSIGNMENT:
             to_themselves = str(entry.data.get("new", "")).casefold() == action.actor.casefold()
             values = {"actor": "" if to_themselves else action.actor}
+        case EntryKind.RESOLVED if not action.sent_hash:
+            values = {"actor": action.actor, "text": None}  # the comment has reported the note
         case _:
             values = {"actor": action.actor, "text": action.text or None}
     return replace(entry, data={**entry.data, **values})

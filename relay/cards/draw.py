@@ -20,9 +20,10 @@ from relay.model.json_types import JSON
 from relay.model.reading import read_episode
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables, without_marks
-from relay.rendering.engine.filters import color, emoji, slack_time
+from relay.rendering.engine.filters import slack_time
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderedMessage, RenderRequest
+from relay.rendering.wording import OUTDATED_COLOR, OUTDATED_EMOJI
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.interactions import ACTION_PREFIX
 
@@ -139,7 +140,7 @@ def omission_lines(incident: Incident) -> Iterator[str]:
 def stale_style(card: Card) -> dict[str, str]:
     """Bar and headline are grey, whatever the template says, where the news of the card is old."""
     grey = any(notice.kind in {NoticeKind.STALE, NoticeKind.GONE} for notice in card.notices)
-    return {"color": color("unknown"), "emoji": emoji("unknown")} if grey else {}
+    return {"color": OUTDATED_COLOR, "emoji": OUTDATED_EMOJI} if grey else {}
 
 
 def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:

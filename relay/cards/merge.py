@@ -23,7 +23,7 @@ from relay.model.bounds import (
     alert_state,
     bound_text,
 )
-from relay.model.incident import Environment, State, parse_state, worst_of
+from relay.model.incident import SEVERITY_WORDS, Environment, State, parse_state, worst_of
 from relay.model.reading import derive_title, placeholder_title, read_incident
 from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
 
@@ -182,11 +182,16 @@ def _merge_headers(known: Mapping[str, tuple[str, ...]], reported: Mapping[str, 
 
 
 def _worst_reported(share: Share) -> State:
-    """The worst state that a share reports of the incident; without a severity, also of any of its alerts."""
+    """The worst state that a share reports of the incident.
+
+    Where it reports no severity, its alerts say it too. Active ones do not if BigPanda says what the worst of those is
+    that count.
+    """
     blocks = share.blocks
-    severity = blocks.get("severity")
-    statuses = [severity, (blocks.get("state") or {}).get("status")]
+    severity, status = blocks.get("severity"), (blocks.get("state") or {}).get("status")
+    statuses = [severity, status]
     if severity is None:
+        counted = (status or "").strip().casefold() not in SEVERITY_WORDS
         alerts = [*(blocks.get("alerts") or ()), *(blocks[name] for name in blocks if name.startswith(ALERT_PREFIX))]
-        statuses += [alert["status"] for alert in alerts]
+        statuses += [alert["status"] for alert in alerts if counted or alert["active"] is False]
     return worst_of(State.RESOLVED, *(parse_state(status) for status in statuses if status))

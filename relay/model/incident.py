@@ -34,6 +34,10 @@ _STATUSES = {
 }
 
 
+SEVERITY_WORDS: Final = frozenset({"critical", "warning", "unknown"})
+"""The status of an incident that is that of its worst alert."""
+
+
 @lru_cache(maxsize=256)
 def parse_state(status: str | None) -> State:
     """The state that BigPanda's status word stands for, in any case. Any other word is `unknown`."""
@@ -178,6 +182,7 @@ class Change:
 class Incident:
     """An incident as routes and templates read it; times are Unix seconds.
 
+    `note` is what the person wrote who resolved it from Slack.
     `omitted_alerts` counts the alerts that relay leaves out, `omitted` the parts of other kinds (`relay.model.bounds`).
     """
 
@@ -201,6 +206,7 @@ class Incident:
     title: str = ""
     environment: Environment | None = None
     sender: Person | None = None
+    note: str = ""
     environments: tuple[Environment, ...] = ()
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     omitted_alerts: Mapping[State, int] = field(default_factory=dict)
@@ -213,14 +219,32 @@ class Incident:
 
     @cached_property
     def worst_alerts(self) -> tuple[Alert, ...]:
-        """The active alerts (all of them if none is active), worst first, then oldest first."""
+        """The active alerts (all of them if none is active), worst first, then oldest first.
+
+        Those that the incident's state does not count come last.
+        """
         # One whose start is unknown does not count as the oldest.
         return tuple(
             sorted(
                 self.active_alerts or self.alerts,
-                key=lambda alert: (-alert.state.rank, inf if alert.started is None else alert.started, alert.id),
+                key=lambda alert: (
+                    self.is_uncounted(alert.state),
+                    -alert.state.rank,
+                    inf if alert.started is None else alert.started,
+                    alert.id,
+                ),
             )
         )
+
+    def is_uncounted(self, state: State) -> bool:
+        """Whether alerts in that state are worse than BigPanda says that the incident is: probably in maintenance.
+
+        Maintenance is per alert, and the status of an incident ignores such alerts
+        (https://docs.bigpanda.io/docs/maintenance-plans-v2). A share does not say which alerts are. Where BigPanda says
+        that the incident is acknowledged, or uses a word that relay does not know, its alerts may be worse.
+        """
+        worse = state.rank > max(self.state.rank, State.ACKNOWLEDGED.rank)
+        return worse and self.reported_status.strip().casefold() in SEVERITY_WORDS
 
     @property
     def primary_alert(self) -> Alert | None:
@@ -229,7 +253,10 @@ class Incident:
 
     @cached_property
     def counts(self) -> str:
-        """BigPanda's summary line in relay's words: `3 alerts: 2 critical, 1 resolved`; empty without alerts."""
+        """BigPanda's summary line in relay's words: `3 alerts: 2 critical, 1 resolved`; empty without alerts.
+
+        Alerts that the incident's state does not count come last and say why: `1 critical (in maintenance?)`.
+        """
         tally = {state: self.omitted_alerts.get(state, 0) for state in reversed(State)}
         for alert in self.alerts:
             tally[alert.state] += 1
@@ -237,8 +264,12 @@ class Incident:
         if not total:
             return ""
         if total == 1:
-            return f"1 alert: {self.alerts[0].state}"
-        return f"{total} alerts: " + ", ".join(f"{number} {state}" for state, number in tally.items() if number)
+            return f"1 alert: {self._in_words(self.alerts[0].state)}"
+        states = sorted((state for state, number in tally.items() if number), key=self.is_uncounted)
+        return f"{total} alerts: " + ", ".join(f"{tally[state]} {self._in_words(state)}" for state in states)
+
+    def _in_words(self, state: State) -> str:
+        return f"{state} (in maintenance?)" if self.is_uncounted(state) else str(state)
 
     @property
     def alert_count(self) -> int:

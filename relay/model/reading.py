@@ -79,6 +79,7 @@ def _read(record: Record, tag_labels: TagLabels) -> Incident:
         title=record.title,
         environment=record.environment,
         sender=record.sender,
+        note="" if state is not State.RESOLVED else record.note,
         environments=record.environments,
         headers=record.headers,
         omitted_alerts={state: omitted.pop(state) for state in State if state in omitted},

@@ -77,6 +77,7 @@ class Record:
     `environments`, `headers`, `integrations` and `worst` (the worst state or severity) add up over all shares.
     `environment_id` is the newest environment id; BigPanda's API finds the incident by it.
     `comments` holds reported comments as (hash of the text, Unix seconds).
+    `note` is what the person wrote who resolved it from Slack; empty while it is open.
     `episodes` holds the episodes after the first as (number, Unix seconds of the share that began it).
     """
 
@@ -94,6 +95,7 @@ class Record:
     integrations: tuple[str, ...] = ()
     environment_id: str = ""
     pending_actions: tuple[PendingAction, ...] = ()
+    note: str = ""
     episodes: tuple[tuple[int, float], ...] = ()
 
     def value(self, block: str) -> JSON:

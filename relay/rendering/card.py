@@ -26,7 +26,9 @@ def render_card(library: TemplateLibrary, template: str, request: RenderRequest)
     name = f"{template}/{CARD}.j2"
     try:
         output = library.run(name, request.variables)
-        message = _message(draft_of(output, request, name), request)
+        draft = draft_of(output, request, name)
+        draft.summary = draft.summary or [Atom(str(request.variables.get("lock_screen", "")))]
+        message = _message(draft, request)
         return RenderedMessage(message=message, failures=output.failures)
     except TemplateFailed as failed:
         request = replace(request, notices=(*request.notices, built_in_notice("card", failed.failures[-1])))

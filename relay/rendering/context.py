@@ -16,6 +16,7 @@ from typing import Any, Final, Self, overload
 from relay.model.bounds import LONGEST_TEXT, bound_text
 from relay.model.incident import Alert, Environment, Incident, Person, State, Tag
 from relay.model.outside_text import clean_text, readable_text
+from relay.rendering.headline import headline, lock_screen, signs
 
 SHOWN_TAGS: Final = 6
 """How many tags a card shows, unless a route names more; the others are counted."""
@@ -71,7 +72,7 @@ class Item(dict[str, Any]):
 class Tags(Mapping[str, AnnotatedText]):
     """The incident's tags by name, in BigPanda's order. A card shows the tags in `shown`; `rest` has the others.
 
-    `show` names tags that are all shown, first and in its own order.
+    `show` names tags that are all shown, first and in its own order: these are `named`.
     """
 
     def __init__(self, tags: Sequence[Tag], show: Sequence[str]) -> None:
@@ -79,10 +80,11 @@ class Tags(Mapping[str, AnnotatedText]):
         self._by_name = {text.name.casefold(): text for text in reversed(texts)}
         self._by_id = {text.id.casefold(): text for text in reversed(texts)}
         self._order = tuple(dict.fromkeys(text.name.casefold() for text in texts))
-        named = [text for name in show if (text := self._find(name)) is not None]
+        named = list({text.id: text for name in show if (text := self._find(name)) is not None}.values())
         others = [text for text in texts if text.name.casefold() != _TITLE_TAG]
         listed = list({text.id: text for text in [*named, *others]}.values())
-        shown = max(SHOWN_TAGS, len({text.id for text in named}))
+        shown = max(SHOWN_TAGS, len(named))
+        self.named: list[AnnotatedText] = named
         self.shown: list[AnnotatedText] = listed[:shown]
         self.rest: list[AnnotatedText] = listed[shown:]
 
@@ -167,6 +169,11 @@ class AlertList(Sequence[Item]):
         """The hosts of these alerts, each once."""
         return list(dict.fromkeys(template_text(host) for alert in self._alerts for host in alert.values("host")))
 
+    @property
+    def all_hosts(self) -> list[str]:
+        """The hosts of these alerts; none if relay left alerts out, since nobody knows theirs."""
+        return [] if self._omitted else self.hosts
+
 
 class Alerts(AlertList):
     """All alerts of an incident."""
@@ -202,9 +209,11 @@ def template_variables(
 
     `previous` is the card of the episode before: `at` (Unix seconds) and `link` (its address). Times are Unix seconds.
     """
-    alerts = Alerts(incident, _alert_reader(incident.alerts, runbook_tags))
-    return {
-        "incident": Item("incident", {**{name: read(incident) for name, read in _INCIDENT.items()}, "alerts": alerts}),
+    alerts = Alerts(incident, _alert_reader(incident, runbook_tags))
+    values = {name: read(incident) for name, read in _INCIDENT.items()}
+    values |= {"headline": headline(values["title"], alerts.active.all_hosts), "alerts": alerts}
+    variables = {
+        "incident": Item("incident", values),
         "tags": Tags(incident.tags, show_tags),
         "environment": _environment(incident.environment),
         "environments": [_environment(each) for each in incident.environments],
@@ -213,6 +222,7 @@ def template_variables(
         "route": template_text(route),
         "previous": template_values(previous or {}),
     }
+    return {**variables, "lock_screen": lock_screen(variables)}
 
 
 def tag_label(name: str) -> str:
@@ -253,11 +263,11 @@ def _joint(line_break: re.Match[str]) -> str:
     return " " if line_break["next"].islower() else " · "
 
 
-def _alert_reader(alerts: Sequence[Alert], runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
+def _alert_reader(incident: Incident, runbook_tags: Sequence[str]) -> Callable[[Alert], Item]:
     """A function that makes each alert's record once, however often a template uses it."""
     records: dict[str, Item] = {}
 
-    unique = _unique_names(alerts)
+    unique = _unique_names(incident.alerts)
 
     def read(alert: Alert) -> Item:
         if alert.id not in records:
@@ -265,6 +275,7 @@ def _alert_reader(alerts: Sequence[Alert], runbook_tags: Sequence[str]) -> Calla
             values = {name: read_value(alert) for name, read_value in _ALERT.items()}
             values["name"] = on_one_line(template_text(_name(alert, unique)))
             values["runbook"] = template_text(next(addresses, "")).strip()
+            values["uncounted"] = incident.is_uncounted(alert.state)
             records[alert.id] = Item(_ALERT_NOUN, values)
         return records[alert.id]
 
@@ -327,6 +338,7 @@ CHANGE_NAMES: Final = frozenset(
 _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
     **_plain("id"),
     "title": lambda incident: on_one_line(template_text(incident.title)),
+    "signs": signs,
     "state": lambda incident: incident.state.value,
     **_plain("reported_status"),
     "severity": lambda incident: incident.severity.value,
@@ -334,6 +346,7 @@ _INCIDENT: Final[Mapping[str, Callable[[Incident], Any]]] = {
     "snooze": _snooze,
     "assignee": lambda incident: _person(incident.assignee),
     "assigner": lambda incident: _person(incident.assigner),
+    **_plain("note"),
     "changes": lambda incident: [
         Item("change", {name: template_values(getattr(change, name)) for name in CHANGE_NAMES})
         for change in incident.changes
@@ -352,7 +365,7 @@ _ALERT: Final[Mapping[str, Callable[[Alert], Any]]] = {
 }
 
 VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
-    "incident": frozenset({*_INCIDENT, "alerts"}),
+    "incident": frozenset({*_INCIDENT, "headline", "alerts"}),
     "tags": frozenset(),
     "environment": frozenset({"name", "id"}),
     "environments": frozenset(),
@@ -360,10 +373,11 @@ VARIABLE_NAMES: Final[Mapping[str, frozenset[str]]] = {
     "sender": frozenset({"name", "email", "id"}),
     "route": frozenset(),
     "previous": frozenset({"at", "link"}),
+    "lock_screen": frozenset(),
 }
 """Every variable and the names that it has; empty for a plain value, or if the names come from BigPanda."""
 
-ALERT_NAMES: Final = frozenset({*_ALERT, "name", "runbook"})
+ALERT_NAMES: Final = frozenset({*_ALERT, "name", "runbook", "uncounted"})
 """The names that an alert has."""
 
 ENTRY_NAMES: Final = frozenset(

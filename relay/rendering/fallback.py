@@ -25,14 +25,14 @@ _FENCE: Final = "```"
 def card(variables: Values) -> str:
     """Print the whole card, open or resolved."""
     incident = variables.get("incident", {})
-    title, state = _line(incident.get("title") or incident.get("id")), str(incident.get("state", ""))
+    title, state = _line(incident.get("headline") or incident.get("id")), str(incident.get("state", ""))
     if incident.get("active"):
-        counts, status = incident.get("counts", ""), _status(variables, state)
+        status = _status(variables, state)
         worst = getattr(incident.get("alerts"), "worst", ())
         lines = [f"• {_line(alert.get('title'))}" for alert in worst[:_MOST_ALERTS]]
         alerts = "\n".join([*lines, more(worst[_MOST_ALERTS:])])
     else:
-        counts, status, alerts = "", _resolved_status(variables, state), ""
+        status, alerts = _resolved_status(variables, state), ""
     page = variables.get("links", {}).get("landing_page", "")
     button = part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + "Open in BigPanda") if page else ""
     body = [
@@ -42,8 +42,8 @@ def card(variables: Values) -> str:
         part(NodeKind.ACTIONS, button + part(NodeKind.RELAY_ACTIONS, "")),
     ]
     message = [
-        part(NodeKind.SUMMARY, f"{state.capitalize()}: {title}" + _in_brackets(counts)),
-        part(NodeKind.HEADER, f"{emoji(state)} {title}"),
+        part(NodeKind.SUMMARY, variables.get("lock_screen") or f"{state.capitalize()}: {title}"),
+        part(NodeKind.HEADER, f"{incident.get('signs') or emoji(state)} {title}"),
         part(NodeKind.MENTIONS, ""),
         part(NodeKind.BAR, "".join(body)),
     ]
@@ -87,7 +87,7 @@ def _resolved_status(variables: Values, state: str) -> str:
     words = [
         f"{_bold(state.capitalize())}" + (f" after {lasted}" if lasted else ""),
         _line(variables.get("environment")),
-        f"was assigned to {_bold(assignee)}" if assignee else "",
+        f"{_bold(assignee)} had it" if assignee else "",
         _previous(variables, "last time"),
     ]
     return " · ".join(filter(None, words))

@@ -14,6 +14,7 @@ from relay.rendering.blocks.rich_text import Atom, length, one_line, shortened, 
 from relay.rendering.blocks.tree import parse
 from relay.rendering.card import built_in_notice, draft_of, title_of
 from relay.rendering.context import Item, template_values
+from relay.rendering.headline import reply_subject
 from relay.rendering.library import TemplateFailed, TemplateLibrary
 from relay.rendering.request import RenderedMessage, RenderRequest, TemplateFailure
 from relay.slack import limits
@@ -54,7 +55,8 @@ def render_reply(
         request = replace(request, notices=(*request.notices, built_in_notice("wording", failures[-1])))
     title = title_of(request)
     summary = "; ".join(dict.fromkeys(paragraph.summary for paragraph in paragraphs if paragraph.summary))
-    draft = Draft(top=_joined(_shortened(paragraphs)), summary=[Atom(f"{title}: {summary}" if summary else title)])
+    subject = reply_subject(request.variables)
+    draft = Draft(top=_joined(_shortened(paragraphs)), summary=[Atom(f"{subject}: {summary}" if summary else subject)])
     return RenderedMessage(message=fitted(completed(draft, request), title), failures=failures, builtin=built_in)
 
 

@@ -13,12 +13,16 @@ _WITHOUT_SECONDS: Final = 600
 _LOOKS: Final = {
     State.CRITICAL: ("🔴", "#d72638"),
     State.WARNING: ("🟠", "#f0a202"),
-    State.UNKNOWN: ("⚪", "#8d99ae"),
+    State.UNKNOWN: ("🟣", "#7a5cad"),
     State.ACKNOWLEDGED: ("🔵", "#2d7dd2"),
     State.RESOLVED: ("✅", "#2eb67d"),
 }
 EMOJI: Final = {state.value: sign for state, (sign, _) in _LOOKS.items()}
 COLORS: Final = {state.value: color for state, (_, color) in _LOOKS.items()}
+
+OUTDATED_EMOJI: Final = "⚪"
+OUTDATED_COLOR: Final = "#8d99ae"
+"""Grey means that the card may be outdated, and nothing else: no state is grey."""
 
 LINK_TOO_LONG: Final = "(link too long)"
 """Follows the text of a link whose address does not fit."""

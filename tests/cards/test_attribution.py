@@ -89,7 +89,10 @@ def test_a_resolution_is_reported_once_with_its_note_and_its_person(comes):
     assert [entry.data["actor"] for entry in reported] == ["Ann Lee"] * len(reported)
     assert [entry.data.get("text") for entry in reported].count(note) == 1
     assert [entry.kind for entry in reported].count("resolved") == 1
-    assert sequence.incident_state.record.pending_actions == ()
+    record = sequence.incident_state.record
+    assert (record.pending_actions, read_incident(record).note) == ((), note)
+    sequence.add(share(700, resolved=False, status="critical"))
+    assert read_incident(sequence.incident_state.record).note == ""
 
 
 @pytest.mark.parametrize("first", ["comment", "resolution"])

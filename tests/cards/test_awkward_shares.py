@@ -170,7 +170,7 @@ def test_values_that_stand_for_nothing_are_left_out():
     sender = {"name": "null", "email": "null"}
     document = body(alert(description="null"), tags=nothing, metadata={"environment": "null", "sender": sender})
     assert lines_of(document) == [
-        "Critical: db-1 · lag (1 alert)",
+        "Critical · db-1 · lag (1 alert)",
         "🔴 db-1 · lag",
         "*Critical* · 1 alert",
         *(line for line in lines_of(document) if line.startswith("since")),

@@ -78,7 +78,7 @@ def test_the_lines_for_the_python_prompt_run(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     (lines,) = re.findall(r"^```python\n(.*?)^```$", ARCHITECTURE, re.MULTILINE | re.DOTALL)
     exec(compile(lines, "architecture.md", "exec"), {})
-    assert capsys.readouterr().out == "Critical: Incident 1\n"
+    assert capsys.readouterr().out == "Critical · database · Incident 1\n"
 
 
 def test_one_public_class_name_stands_in_one_module():

@@ -174,6 +174,10 @@ def cards() -> Iterator[Case]:
         incident=replace(DB, state=State.ACKNOWLEDGED, assignee=Person(name="Ann Lee")),
     )
     yield Case(name="resolved", incident=ENDED)
+    yield Case(
+        name="resolved-with-a-note",
+        incident=replace(ENDED, note="Failed over to db-118,\nsee https://wiki.example.com/db"),
+    )
     yield Case(name="resolved-without-links", incident=replace(ENDED, links={}, assignee=None))
     yield Case(name="reopened", incident=replace(DB, ended=NOW - 20 * MINUTE, started=NOW - HOUR))
     yield Case(name="resolved-bare", incident=replace(BARE, state=State.RESOLVED, active=False))
@@ -195,6 +199,11 @@ def cards() -> Iterator[Case]:
         yield Case(
             name=f"built-in-{name}", incident=incident, previous=_PREVIOUS, template="broken", folders=("incident",)
         )
+    yield Case(
+        name="a-critical-alert-in-maintenance",
+        incident=replace(DB, state=State.WARNING, reported_status="Warning", alerts=DB.alerts[1:]),
+    )
+    yield Case(name="42-hosts", incident=replace(DB, alerts=(*DB.alerts, *_hosts(39))))
     yield Case(name="every-alert-resolved", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(MAY_REPEAT,))
     yield Case(name="from-another-channel", incident=DB, notices=(_rejected("#payments", "channel_archived"),))

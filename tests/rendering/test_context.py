@@ -17,6 +17,7 @@ from relay.rendering.context import (
 from tests.support.rendering_samples import alert, incident, incidents
 
 FULL = incident(
+    note="n",
     changed=1,
     updated=2,
     ended=3,

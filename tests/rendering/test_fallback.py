@@ -49,7 +49,7 @@ def test_a_failure_outside_of_tags_gives_the_built_in_card_with_a_notice():
     check_message(rendered, ("S0A",))
     assert rendered.builtin
     text = shown_text(rendered)
-    assert "🔴 db-117 · lag" in text
+    assert "🔴 👤 db-117 · lag" in text
     assert "*Critical* · 3 alerts: 2 critical, 1 warning · Production" in text
     assert "assigned to *Ann Lee*" in text
     assert "• db-117 · lag" in text
@@ -109,7 +109,7 @@ def test_the_built_in_text_says_when_if_it_is_late(entry, line):
 def test_the_built_in_card_of_a_resolved_incident_has_one_line():
     over = incident(state=State.RESOLVED, active=False, started=1_000, ended=1_000 + 4_320)
     text = shown_text(render_card(library(card="{% broken"), "incident", render_request(over)))
-    assert "*Resolved* after 1 h 12 min · Production · was assigned to *Ann Lee*\nOpen in BigPanda" in text
+    assert "*Resolved* after 1 h 12 min · Production · *Ann Lee* had it\nOpen in BigPanda" in text
 
 
 def test_the_built_in_card_says_that_the_incident_is_snoozed():

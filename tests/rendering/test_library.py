@@ -59,7 +59,7 @@ def test_the_packaged_card_can_be_extended():
         "{% block footer %}{% context %}mine{% endcontext %}{% endblock %}"
     }
     text = shown_text(render_card(TemplateLibrary(own, load_packaged()), "incident", render_request()))
-    assert text.startswith("🔴 db-117 · lag")
+    assert text.startswith("🔴 👤 db-117 · lag")
     assert text.endswith("mine")
     assert "shared by" not in text
 

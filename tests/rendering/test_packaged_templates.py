@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import relay
-from relay.model.incident import Change, Environment, Person, Snooze, State, Tag
+from relay.model.incident import Change, Environment, Person, Snooze, State, Tag, parse_state
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
@@ -57,7 +57,7 @@ def test_the_card_says_what_how_bad_where_since_when_and_who():
     whole = incident(changes=(change,))
     assert (
         card_text(whole, mentions=("S0DBA",))
-        == """🔴 db-117 · lag
+        == """🔴 👤 db-117 · lag
 <!subteam^S0DBA>
 *Critical* · 3 alerts: 2 critical, 1 warning · Production
 since [{date_short_pretty} at {time}] ([{ago}]) · assigned to *Ann Lee*
@@ -73,7 +73,7 @@ shared by AutoShare"""
 
 def test_the_notification_is_one_line():
     message = render_card(packaged(), "incident", render_request()).message
-    assert message.text == "Critical: db-117 · lag (3 alerts, Production)"
+    assert message.text == "P1 Critical · db-117 · lag (3 alerts, Production)"
 
 
 def test_the_documented_sample_reads_well():
@@ -96,10 +96,10 @@ def test_a_resolved_card_is_short_and_keeps_its_link():
     assert (
         card_text(over)
         == """✅ db-117 · lag
-*Resolved* after 1 h 12 min · worst state: critical · Production · was assigned to *Ann Lee*
-Open in BigPanda"""
+*Resolved* after 1 h 12 min · was critical · *Ann Lee* had it
+P1 · checkout · Production · <https://a.example/5555|Open in BigPanda>"""
     )
-    assert render_card(packaged(), "incident", render_request(over)).message.text == "Resolved: db-117 · lag"
+    assert render_card(packaged(), "incident", render_request(over)).message.text == "Resolved · db-117 · lag"
     assert render_card(packaged(), "incident", render_request(over)).message.attachments[0]["color"] == "#2eb67d"
 
 
@@ -108,7 +108,7 @@ def test_the_card_of_a_bare_incident_has_only_title_and_state():
         state=State.UNKNOWN, reported_status="", alerts=(), tags=(), links={}, assignee=None, environment=None,
         sender=None, started=None, title="Incident 5555",
     )  # fmt: skip
-    assert card_text(bare) == "⚪ Incident 5555\n*Unknown*"
+    assert card_text(bare) == "🟣 Incident 5555\n*Unknown*"
 
 
 def test_the_first_five_alerts_are_named_and_the_others_counted():
@@ -118,7 +118,8 @@ def test_the_first_five_alerts_are_named_and_the_others_counted():
     text = card_text(crowd)
     assert text.count("•") == 5
     assert "and 17 more alerts, 3 critical" in text
-    assert "14 warning · 22 hosts · " in text
+    assert text.startswith("🔴 👤 db-117 · lag · 22 hosts\n")
+    assert "14 warning · Production" in text
 
 
 def test_the_first_line_says_unknown_flapping_and_snoozed():
@@ -274,7 +275,7 @@ def test_a_reply_is_one_paragraph_for_each_entry_in_one_block():
     assert notice["elements"][0]["text"] == "maybe a repeat"
     assert rendered.message.attachments == ()
     assert rendered.message.text == (
-        "db-117 · lag: Warning → Critical; 2 alerts joined (5 now); 💬 Dana: on it; ✅ Resolved after 1 min"
+        "P1 · db-117 · lag: Warning → Critical; 2 alerts joined (5 now); 💬 Dana: on it; ✅ Resolved after 1 min"
     )
 
 
@@ -301,3 +302,24 @@ def test_no_text_has_blanks_at_its_ends_or_before_a_line(folder):
             prose = re.sub(r"```.*?```", "```", text, flags=re.DOTALL)  # code keeps its indentation
             assert prose == prose.strip(), (case.name, text)
             assert not re.search(r"^[ \t]", prose, flags=re.MULTILINE), (case.name, text)
+
+
+def test_an_alert_that_the_state_does_not_count_contradicts_nothing():
+    """Maintenance is per alert, and BigPanda leaves such alerts out of the incident's state."""
+    alerts = (alert(1), alert(2, State.WARNING), alert(3, State.WARNING), alert(4, State.RESOLVED))
+    partly = incident(state=State.WARNING, reported_status="Warning", alerts=alerts)
+    lines = card_text(partly).split("\n")
+    assert lines[1] == "*Warning* · 4 alerts: 2 warning, 1 resolved, 1 critical (in maintenance?) · Production"
+    named = [line.partition(":")[0] for line in lines if line.startswith("•")]
+    assert named == ["• db-2", "• db-3", "• db-1 (critical, in maintenance?)"]
+
+
+@pytest.mark.parametrize("word", ["acknowledged", "degraded", ""])
+def test_alerts_may_be_worse_than_a_state_that_is_not_that_of_the_worst(word):
+    odd = incident(state=parse_state(word), reported_status=word, alerts=(alert(1), alert(2)))
+    assert "maintenance" not in card_text(odd)
+
+
+def test_a_resolved_card_has_the_note_of_whoever_resolved_it():
+    over = incident(state=State.RESOLVED, active=False, note="Failed over,\nsee https://wiki.example/db")
+    assert card_text(over).endswith("> Failed over,\n> see <https://wiki.example/db|https://wiki.example/db>")

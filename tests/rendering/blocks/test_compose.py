@@ -34,9 +34,10 @@ def test_the_summary_appears_only_in_the_notification():
     assert shown_text(rendered) == "x"
 
 
-def test_without_a_summary_the_notification_is_the_headline():
-    assert card("{% header %}Down{% endheader %}").message.text == "Down"
-    assert card("{% section %}x{% endsection %}").message.text == "db-117 · lag"
+def test_without_a_summary_the_notification_says_how_bad_it_is_and_what_it_is_about():
+    line = "P1 Critical · db-117 · lag (3 alerts, Production)"
+    assert card("{% header %}Down{% endheader %}").message.text == line
+    assert card("{% section %}x{% endsection %}").message.text == line
 
 
 def test_a_bar_is_beside_its_content_and_all_that_follows():

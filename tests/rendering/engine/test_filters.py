@@ -31,7 +31,7 @@ from tests.support.rendering_samples import alert, incident, section_text
         ("x{{ 1649576282 | slack_time('{date}^https://evil.example') }}", "x"),
         ("x{{ 1649576282000 | slack_time }}{{ 'soon' | slack_time }}{{ none | slack_time }}", "x"),
         ("{{ 'critical' | emoji }}{{ 'resolved' | emoji }}{{ 'odd' | emoji }}", "🔴✅"),
-        ("{{ 'warning' | color }} {{ 'odd' | color }} {{ '#ABCDEF' | color }}", "#f0a202 #8d99ae #abcdef"),
+        ("{{ 'warning' | color }} {{ 'odd' | color }} {{ '#ABCDEF' | color }}", "#f0a202 #7a5cad #abcdef"),
         (
             "{{ 4320 | duration }}, {{ 42 | duration }}, {{ 0 | duration }}, {{ 266400 | duration }}",
             "1 h 12 min, 42 s, 0 s, 3 d 2 h",
