@@ -37,7 +37,7 @@ def explain(  # noqa: PLR0913  each is an option of its own
     """
     from relay.tools import explain as tool
     from relay.tools.check.command import read_rulebook
-    from relay.tools.message_text import channel_names
+    from relay.tools.message_text import alias_names
 
     rulebook = read_rulebook(routes)
     options = ShareOptions(
@@ -51,5 +51,5 @@ def explain(  # noqa: PLR0913  each is an option of its own
         headers=header,
     )
     explanation = tool.explain(rulebook, options.newest())
-    text = tool.on_terminal(explanation, channel_names(rulebook))
+    text = tool.on_terminal(explanation, alias_names(rulebook))
     print_report(lambda: tool.as_json(explanation), text, as_json=as_json)

@@ -45,7 +45,7 @@ def render(  # noqa: PLR0913  each is an option of its own
     """
     from relay.config.files import load_configuration
     from relay.tools import render as tool
-    from relay.tools.message_text import channel_names
+    from relay.tools.message_text import alias_names
     from relay.tools.simulate import simulate
 
     configuration = load_configuration(routes, templates)
@@ -60,7 +60,7 @@ def render(  # noqa: PLR0913  each is an option of its own
         headers=header,
     )
     incidents = simulate(configuration, options.shares())
-    names = channel_names(configuration.rulebook)
+    names = alias_names(configuration.rulebook)
     if html is not None:
         write_file(html, tool.as_page(incidents, names), option="--html")
     if as_json:

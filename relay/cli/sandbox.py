@@ -116,10 +116,10 @@ def _named_in(routes: Path) -> tuple[list[str], list[str]]:
     """The channels that a routes file names, as for `--channel`, and the ids of user groups and users."""
     from relay.tools.check.command import read_rulebook
     from relay.tools.doctor import references
-    from relay.tools.message_text import channel_names
+    from relay.tools.message_text import alias_names
 
     rulebook = read_rulebook(routes)
-    aliases = channel_names(rulebook)
+    aliases = alias_names(rulebook)
     refs = dict.fromkeys(each.ref for each in references.channels(rulebook))
     channels = [ref if ref.startswith("#") else f"{aliases.get(ref, ref).lower()}={ref}" for ref in refs]
     return channels, list(references.people(rulebook))

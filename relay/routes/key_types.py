@@ -117,14 +117,6 @@ def _read_silence(node: Node, context: ParseContext) -> float | None:
     return seconds
 
 
-def _read_user_group(node: Node, context: ParseContext) -> str | None:
-    group = read_word(node, context)
-    if group is None or (group.startswith("S") and SLACK_ID.fullmatch(group)):
-        return group
-    context.add_fault(node, f"expected the id of a user group (S...), found {describe(node)}")
-    return None
-
-
 def _duration(seconds: float) -> str:
     unit, length = next((each for each in (("h", 3600), ("m", 60)) if seconds and not seconds % each[1]), ("s", 1))
     return f"{seconds / length:g}{unit}"
@@ -147,4 +139,3 @@ SILENCE: Final = KeyType(
 TEMPLATE: Final = KeyType(
     "folder", _read_template, {"type": ["string", "number", "boolean"], "pattern": f"^{_FOLDER.pattern}$"}
 )
-USER_GROUP: Final = KeyType("user groups", _read_user_group, json_schema.pattern("^S[A-Z0-9]+$"))

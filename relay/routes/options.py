@@ -18,7 +18,6 @@ from relay.routes.key_types import (
     FLAG,
     SILENCE,
     TEMPLATE,
-    USER_GROUP,
     WORD,
     Key,
     KeyType,
@@ -27,6 +26,7 @@ from relay.routes.key_types import (
     list_of,
     member_of,
 )
+from relay.routes.people import USER_GROUP
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode
 

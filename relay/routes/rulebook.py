@@ -33,15 +33,16 @@ class Fallback:
 class Rulebook:
     """A routes.yaml without a fault.
 
-    `channels` are the aliases; `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256
-    of `text`, in hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by tag id
-    (casefolded), if relay has fetched them.
+    `channels` and `people` are the aliases of channels and of people (alias to Slack's id). `users` maps e-mail
+    addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256 of `text`, in hexadecimal digits.
+    `tag_definitions` are not part of the file: they are BigPanda's, by tag id (casefolded), if relay has fetched them.
     """
 
     text: str
     hash: str
     channels: Mapping[str, FixedChannel] = field(default_factory=dict)
     fallback: Fallback | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
     tag_values: TagValueLabels = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     defaults: Options = field(default_factory=Options)

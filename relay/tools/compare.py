@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import zip_longest
 
 from relay.config.configuration import Configuration
-from relay.tools.message_text import channel_label, channel_names, message_text
+from relay.tools.message_text import alias_names, channel_label, message_text
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
 
 MAX_LINES = 12
@@ -48,7 +48,7 @@ class ConfigurationComparison:
     def __init__(self, live: Configuration, candidate: Configuration) -> None:
         self.live = live
         self.candidate = candidate
-        self._names = {**channel_names(live.rulebook), **channel_names(candidate.rulebook)}
+        self._names = {**alias_names(live.rulebook), **alias_names(candidate.rulebook)}
         self.renders_same = (
             live.templates == candidate.templates and live.rulebook.tag_labels == candidate.rulebook.tag_labels
         )
@@ -79,7 +79,7 @@ class ConfigurationComparison:
             yield (
                 DifferenceKind.PINGED,
                 [
-                    f"{sign} pings {target}" + (f", {number} times" if number > 1 else "")
+                    f"{sign} pings {channel_label(target, self._names)}" + (f", {number} times" if number > 1 else "")
                     for sign, counts in changes
                     for target, number in sorted(counts.items())
                 ],

@@ -19,7 +19,7 @@ from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
 from relay.store.types import ShareBody
-from relay.tools.message_text import ChannelNames, channel_label
+from relay.tools.message_text import ChannelNames, channel_label, people_label
 
 MAX_VALUES = 5
 """How many of a tag's values are shown; the others are counted."""
@@ -179,7 +179,7 @@ def on_terminal(explanation: Explanation, names: ChannelNames) -> Iterator[Text 
         yield Text(f"dropped by {name}, which has post: []")
     for destination in explanation.destinations:
         channel = channel_label(destination.channel, names)
-        yield Text.assemble("→ ", (channel, "bold"), f": {_first_post(destination)}")
+        yield Text.assemble("→ ", (channel, "bold"), f": {_first_post(destination, names)}")
     if not explanation.destinations:
         yield Text("nothing is posted")
 
@@ -225,8 +225,9 @@ def _actual(condition: ConditionResult) -> str:
     return "it is " + ", ".join(f"'{line}'" for line in shortened) + (f" and {more} more" if more > 0 else "")
 
 
-def _first_post(destination: Destination) -> str:
-    parts = [destination.why, f"template {destination.template}", f"pings {', '.join(destination.pings) or 'nobody'}"]
+def _first_post(destination: Destination, names: ChannelNames) -> str:
+    pings = people_label(destination.pings, names)
+    parts = [destination.why, f"template {destination.template}", f"pings {pings}"]
     if destination.wait:
         parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
     if destination.unless:

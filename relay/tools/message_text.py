@@ -15,7 +15,7 @@ from relay.slack.message import Message
 from relay.tools.mrkdwn import to_rich_text
 
 ChannelNames = Mapping[str, str]
-"""The names of channels, by reference."""
+"""The names of channels, by reference; perhaps also the aliases of people, by id."""
 
 Block = Mapping[str, Any]
 
@@ -25,9 +25,10 @@ _EMPTY_WORKSPACE = Workspace(clock=float)
 """An empty workspace, so that ids stay ids."""
 
 
-def channel_names(rulebook: Rulebook) -> dict[str, str]:
-    """The aliases of channels in routes.yaml, by reference."""
-    return {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
+def alias_names(rulebook: Rulebook) -> dict[str, str]:
+    """The aliases in routes.yaml, by the channel's reference or the person's id."""
+    channels = {channel.ref: alias for alias, channel in reversed(list(rulebook.channels.items()))}
+    return channels | {person: alias for alias, person in reversed(list(rulebook.people.items()))}
 
 
 def slack_names(channels: Iterable[Channel]) -> ChannelNames:
@@ -38,6 +39,11 @@ def slack_names(channels: Iterable[Channel]) -> ChannelNames:
 def channel_label(ref: str, names: ChannelNames) -> str:
     """A channel for people: its name, if it has one, and the reference."""
     return f"{names[ref]} ({ref})" if ref in names and names[ref] != ref else ref
+
+
+def people_label(targets: Iterable[str], names: ChannelNames) -> str:
+    """Whom a ping reaches, for people: each by the alias, if it has one, and the id; `nobody` for nobody."""
+    return ", ".join(channel_label(target, names) for target in targets) or "nobody"
 
 
 def format_time(moment: float) -> str:

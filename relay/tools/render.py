@@ -140,7 +140,7 @@ def _card_and_thread(simulated: SimulatedCard, names: ChannelNames) -> Iterator[
 
 
 def _message(sent: SentMessage, names: ChannelNames, title: str, pings: Sequence[str]) -> Iterator[RenderableType]:
-    pinging = f" · pings {', '.join(pings)}" if pings else ""
+    pinging = f" · pings {message_text.people_label(pings, names)}" if pings else ""
     yield Text(f"  relay · {title}{pinging}", _QUIET)
     yield Padding(render_message(sent.message, names, sent.at), (0, 0, 0, 2))
     for failure in sent.rendered.failures:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from relay.routes.mention import Mention
 from relay.routes.options import OPTION_KEYS, Options
 from relay.routes.route import Route
 from relay.routes.rulebook import Rulebook
+from relay.tools.message_text import ChannelNames, alias_names, people_label
 
 # --- as JSON ---
 
@@ -28,6 +30,7 @@ def as_json(rulebook: Rulebook) -> dict[str, Any]:
             "mention": _mention(fallback.mention),
             "options": differing(fallback.options, rulebook.defaults),
         },
+        "people": dict(rulebook.people),
         "routes": [_route_as_json(route, rulebook) for route in rulebook.routes],
     }
 
@@ -54,10 +57,15 @@ def _route_as_json(route: Route, rulebook: Rulebook) -> dict[str, Any]:
     }
 
 
-def differing(options: Options, default: Options) -> dict[str, str]:
-    """The options that differ from the default, each as routes.yaml writes it."""
+def differing(options: Options, default: Options, names: ChannelNames = MappingProxyType({})) -> dict[str, str]:
+    """The options that differ from the default, each as routes.yaml writes it; people by these names."""
     values = ((each.name, getattr(options, each.name), getattr(default, each.name)) for each in fields(Options))
-    return {name: OPTION_KEYS[name].type.as_yaml(value) for name, value, usual in values if value != usual}
+    return {name: _as_yaml(name, value, names) for name, value, usual in values if value != usual}
+
+
+def _as_yaml(name: str, value: Any, names: ChannelNames) -> str:
+    named = tuple(names.get(each, each) for each in value) if name == "actors" else value
+    return OPTION_KEYS[name].type.as_yaml(named)
 
 
 def conditions(match: Match) -> Iterator[str]:
@@ -74,10 +82,9 @@ def _mention(mention: Mention) -> dict[str, list[str]]:
     return {key: list(targets) for part in mention.parts for key, targets in part.items() if targets}
 
 
-def _pings(mention: Mention) -> str:
-    return (
-        "; ".join(f"{key} pings {', '.join(targets)}" for key, targets in _mention(mention).items()) or "pings nobody"
-    )
+def _pings(mention: Mention, names: ChannelNames) -> str:
+    pings = (f"{key} pings {people_label(targets, names)}" for key, targets in _mention(mention).items())
+    return "; ".join(pings) or "pings nobody"
 
 
 def _drops(route: Route) -> bool:
@@ -89,19 +96,20 @@ def _drops(route: Route) -> bool:
 
 def on_terminal(rulebook: Rulebook) -> Iterator[Text | Tree]:
     """The fallback and the defaults, then one tree for each route at the top."""
+    names = alias_names(rulebook)
     if fallback := rulebook.fallback:
-        own = _options(differing(fallback.options, rulebook.defaults))
+        own = _options(differing(fallback.options, rulebook.defaults, names))
         channel = _channel(fallback.channel.source, fallback.ref)
-        yield Text.assemble(("fallback", "bold"), f": {channel}: {_pings(fallback.mention)}{own}")
+        yield Text.assemble(("fallback", "bold"), f": {channel}: {_pings(fallback.mention, names)}{own}")
     else:
         yield Text("no fallback: incidents that no route matches are not posted", "yellow")
-    if defaults := differing(rulebook.defaults, Options()):
+    if defaults := differing(rulebook.defaults, Options(), names):
         yield Text.assemble(("defaults", "bold"), f": {_listed(defaults)}")
     for route in rulebook.routes:
-        yield _tree(route, rulebook)
+        yield _tree(route, rulebook, names)
 
 
-def _tree(route: Route, rulebook: Rulebook) -> Tree:
+def _tree(route: Route, rulebook: Rulebook, names: ChannelNames) -> Tree:
     title = Text.assemble((route.name, "bold"), f" (line {route.line})")
     if not route.enabled:
         title.append(", disabled", "yellow")
@@ -113,11 +121,11 @@ def _tree(route: Route, rulebook: Rulebook) -> Tree:
     if _drops(route):
         tree.add(Text("→ drops the incident"))
     for post in route.posts:
-        options = _options(differing(post.options, rulebook.defaults))
+        options = _options(differing(post.options, rulebook.defaults, names))
         channel = _channel(post.channel.source, getattr(post.channel, "ref", ""))
-        tree.add(Text.assemble("→ ", (channel, "bold"), f": {_pings(post.mention)}{options}"))
+        tree.add(Text.assemble("→ ", (channel, "bold"), f": {_pings(post.mention, names)}{options}"))
     for child in route.routes:
-        tree.children.append(_tree(child, rulebook))
+        tree.children.append(_tree(child, rulebook, names))
     return tree
 
 

@@ -14,6 +14,7 @@ from relay.routes.options import OPTION_KEYS
 from relay.routes.parser.keys import keys_in
 from relay.routes.parser.match_values import value_name, value_schema
 from relay.routes.parser.matches import match_schema
+from relay.routes.people import TARGET_SCHEMA
 from relay.tools.testing.keys import FilePart, part_schema
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -21,10 +22,6 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _CHANNEL: Final[Schema] = {
     **json_schema.WORD,
     "description": 'an alias, an id (C... or G...), #name, or Jinja: "#inc-{{ tags.team }}"',
-}
-_TARGET: Final[Schema] = {
-    **json_schema.pattern(r"^[<>@!]*(subteam\^)?(here|channel|[SUW][A-Z0-9]+)(\|.*)?[<>@!]*$"),
-    "description": "a user group (S...), a user (U... or W...), here, or channel",
 }
 _HAS_CHILDREN: Final[Schema] = {"required": ["routes"], "properties": {"routes": {"minItems": 1}}}
 
@@ -38,7 +35,7 @@ def schema() -> Schema:
         **_part(Place.TOP, "version"),
         "$defs": {
             "channel": _CHANNEL,
-            "target": _TARGET,
+            "target": TARGET_SCHEMA,
             "fallback": _part(Place.FALLBACK, "channel"),
             "defaults": _part(Place.DEFAULTS),
             "route": {**_part(Place.ROUTE, "name"), "anyOf": [{"required": ["post"]}, _HAS_CHILDREN]},
@@ -57,7 +54,7 @@ def tests_schema() -> Schema:
         "description": "Tests of routes.yaml and its templates, which `relay test` runs.",
         **part_schema(FilePart.FILE),
         "$defs": {
-            "target": _TARGET,
+            "target": TARGET_SCHEMA,
             **{part.name.lower(): part_schema(part) for part in FilePart if part is not FilePart.FILE},
         },
     }

@@ -10,7 +10,8 @@ from relay.cli import app
 ROUTES = """\
 version: 1
 channels: {noc: C0123456789}
-fallback: {channel: noc, wait: 3m, mention: {critical: [S0NOC]}}
+people: {noc-oncall: S0NOC}
+fallback: {channel: noc, wait: 3m, mention: {critical: [noc-oncall]}}
 defaults: {gather: 5m}
 routes:
   - name: production
@@ -37,16 +38,16 @@ def test_the_tree_has_conditions_channels_mentions_and_differing_options(file):
     result = CliRunner().invoke(app, ["routes", "--routes", str(file)])
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        "fallback: noc (C0123456789): critical pings S0NOC; wait: 3m",
+        "fallback: noc (C0123456789): critical pings noc-oncall (S0NOC); wait: 3m",
         "defaults: gather: 5m",
-        "production (line 6), continues with the next route",
+        "production (line 7), continues with the next route",
         "├── environment: Production",
         "├── any: (status: critical); (tags.priority: P1, flapping: true)",
-        "└── databases (line 10)",
+        "└── databases (line 11)",
         "    ├── tags.team: database",
         "    ├── → #db: pings nobody",
         "    └── → #inc-{{ tags.team }}: critical pings S0DB; any pings here; gather: 2m",
-        "noise (line 15), disabled",
+        "noise (line 16), disabled",
         "├── source: synthetic*",
         "└── → drops the incident",
     ]

@@ -82,7 +82,8 @@ EVERYTHING = """\
 version: 1
 x-anchors: &loud {gather: 30s, x-why: they asked}
 channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI}
-fallback: {channel: "#noc", wait: 3m, mention: {critical: [S0NOC], any: [here]}, x-why: they watch}
+people: {ops: S0OPS, ann: "<@U0ANN|ann>", 7: "<!subteam^S0AAA|@oncall>"}
+fallback: {channel: "#noc", wait: 3m, mention: {critical: [ann]}, x-why: they watch}
 tag_values: {itd_priority_1: {1000: P1, 012: no}, other: {no: 2026-01-01}}
 users: {ann@example.org: 012}
 defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
@@ -114,7 +115,7 @@ routes:
       - 7
       - channel: noc
         x-why: it is loud
-        mention: {critical: [S0AAA, U0AAA, here, "<!subteam^S0AAA|@oncall>"], any: ["@channel"], reopened: []}
+        mention: {critical: [S0AAA, U0AAA, here, "<!subteam^S0AAA|@oncall>"], any: ["@channel", ops, 7], reopened: []}
         template: payments
         thread: [status, comment]
         broadcast: [rise, resolved, reopened, comment]
@@ -125,7 +126,7 @@ routes:
         in_doubt: hold
         allow_external: true
         actions: [assign, comment, snooze, resolve]
-        actors: [S0AAAA]
+        actors: [S0AAAA, ops, 7, "<!subteam^S0BBB|@b>"]
         sync_replies: true
         stale_after: 24h
     routes:

@@ -18,6 +18,7 @@ from relay.routes.options import OPTION_KEYS, OptionValues, read_options
 from relay.routes.parser.foreign_words import FOREIGN_KEYS
 from relay.routes.parser.matches import read_match
 from relay.routes.parser.targets import read_aliases, read_mention, read_tag_values, read_users
+from relay.routes.people import PERSON_SCHEMA, read_people
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node
 from relay.routes.yaml_reader.scalars import read_mapping
@@ -61,6 +62,13 @@ CHANNELS: Final = Key(
     KeyType("mapping", read_aliases, json_schema.mapping(_ALIAS)),
     {},
     "aliases for channels: alias to id, or to `#name`. An id survives a rename",
+)
+PEOPLE: Final = Key(
+    "people",
+    _TOP,
+    KeyType("mapping", read_people, json_schema.mapping(PERSON_SCHEMA, json_schema.pattern("^[^@<>{}|^]+$"))),
+    {},
+    "aliases for `mention` and `actors`: alias to the id of a user group or of a user",
 )
 TAG_VALUES: Final = Key(
     "tag_values",
@@ -121,6 +129,7 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
             "the channel for incidents that no route matches and for messages that other channels reject; "
             "or `{channel: noc, wait: 3m, mention: {any: [S0NOC]}}`",
         ),
+        PEOPLE,
         TAG_VALUES,
         USERS,
         DEFAULTS,

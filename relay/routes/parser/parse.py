@@ -48,6 +48,7 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     elif not isinstance(version, ScalarNode) or version.text != VERSION:
         context.add_fault(version, f"expected version {VERSION}, found {describe(version)}")
     aliases = keys.CHANNELS.read(top, context)
+    people = context.people = keys.PEOPLE.read(top, context)
     defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)
     fallback = top.get("fallback")
@@ -56,6 +57,7 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
         hash=hashlib.sha256(text.encode()).hexdigest(),
         channels=aliases,
         fallback=_fallback(fallback, aliases, options, context) if fallback is not None else None,
+        people=people,
         tag_values=keys.TAG_VALUES.read(top, context),
         users=keys.USERS.read(top, context),
         defaults=options,

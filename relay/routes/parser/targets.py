@@ -1,4 +1,4 @@
-"""Channels and people in routes.yaml: aliases, ids, `#name`, expressions, and targets of mentions."""
+"""Channels in routes.yaml (aliases, ids, `#name`, expressions), and mentions."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from relay.model.incident import State
 from relay.routes.channel_template import NAME_LENGTH, FixedChannel, RouteChannel, is_name_character, parse_expression
 from relay.routes.key_types import SLACK_ID
 from relay.routes.mention import MENTION_KEYS, Mention
+from relay.routes.people import read_target
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import Node, ScalarNode
 from relay.routes.yaml_reader.scalars import describe, list_of, read_entries, read_word
@@ -112,23 +113,6 @@ def read_mention(node: Node, context: ParseContext) -> Mention:
         elif targets is not None:
             part[key.text] = targets
     return Mention(parts=(part,) if part else ())
-
-
-def read_target(node: Node, context: ParseContext) -> str | None:
-    """Read a target of a mention: a user group, a user, `here` or `channel`, also as Slack writes them."""
-    source = read_word(node, context)
-    if source is None:
-        return None
-    target = source.strip("<>@!").removeprefix("subteam^").partition("|")[0]
-    if target in ("here", "channel") or (target[:1] in "SUW" and SLACK_ID.fullmatch(target)):
-        return target
-    hint = "expected the id of a user group (S...) or of a user (U... or W...), here, or channel"
-    if target.casefold() in ("everyone", "all"):
-        hint = "write channel to ping everyone in the channel"
-    elif "@" in target:
-        hint = "write the user's id (U...) from their Slack profile instead of an address"
-    context.add_fault(node, f"invalid target {describe(node)}; {hint}")
-    return None
 
 
 def read_tag_values(node: Node, context: ParseContext) -> dict[str, dict[str, str]]:

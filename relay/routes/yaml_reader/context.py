@@ -1,6 +1,6 @@
 """The state of parsing one file: what the parser already knows, and every fault it finds."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from relay.model.errors import Fault
@@ -22,11 +22,13 @@ class Position:
 class ParseContext:
     """The state of parsing one file.
 
-    `templates` are the known template folders, or None if they are unknown. A part that cannot be read gets one fault.
+    `templates` are the known template folders, or None if they are unknown; `people` are the aliases for people (alias
+    to id). A part that cannot be read gets one fault.
     """
 
     file: str
     templates: Collection[str] | None = None
+    people: Mapping[str, str] = field(default_factory=dict)
     _faults: set[Fault] = field(default_factory=set)
     _causes: set[Fault] = field(default_factory=set)
     _unreadable: set[tuple[int, int]] = field(default_factory=set)

@@ -94,6 +94,10 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     for alias, at in sources.entries(top, "channels").items():
         if alias not in used:
             yield finding(at, f"unused alias '{alias}': no route posts to it")
+    people = frozenset(sources.words_under(top, "mention", "actors"))
+    for alias, at in sources.entries(top, "people").items():
+        if alias not in people:
+            yield finding(at, f"unused alias '{alias}': no mention and no actors name it")
 
 
 def _sets_mention(fallback: Node | None) -> bool:

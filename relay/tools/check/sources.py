@@ -10,7 +10,7 @@ from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.parser.matches import read_match
 from relay.routes.route import Route
 from relay.routes.yaml_reader.context import ParseContext, Position
-from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
+from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, children
 
 _EMPTY = MappingNode(entries=(), line=0, column=0)
 
@@ -137,3 +137,20 @@ def entries(top: MappingNode, key: str) -> Mapping[str, ScalarNode]:
     """The keys of a mapping at the top level, with their nodes."""
     node = top.get(key)
     return {each.text: each for each, _ in node.entries} if isinstance(node, MappingNode) else {}
+
+
+def words_under(node: Node, *keys: str) -> Iterator[str]:
+    """Every word below one of these keys, wherever the key stands."""
+    if isinstance(node, MappingNode):
+        for key, value in node.entries:
+            yield from _words(value) if key.text in keys else words_under(value, *keys)
+    elif isinstance(node, ListNode):
+        for item in node.items:
+            yield from words_under(item, *keys)
+
+
+def _words(node: Node) -> Iterator[str]:
+    if isinstance(node, ScalarNode):
+        yield node.text
+    for child in children(node):
+        yield from _words(child)

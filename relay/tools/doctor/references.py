@@ -42,15 +42,17 @@ def channel_templates(rulebook: Rulebook) -> dict[str, list[str]]:
 
 
 def people(rulebook: Rulebook) -> dict[str, list[str]]:
-    """The ids of user groups (`S...`) and users (`U...`, `W...`) that may be pinged or may press buttons.
+    """The ids of user groups (`S...`) and users (`U...`, `W...`) in `mention`, `actors` and `people`.
 
-    Each comes with its uses: names of routes, and `fallback`.
+    Each comes with its uses: names of routes, `fallback`, and aliases.
     """
     found: dict[str, list[str]] = {}
     for used_by, mention, actors in _uses_of_people(rulebook):
         for target in (*mention.all_targets, *actors):
             if target[:1] in "SUW":
                 found.setdefault(target, []).append(used_by)
+    for alias, person in rulebook.people.items():
+        found.setdefault(person, []).append(f"the alias {alias}")
     return found
 
 

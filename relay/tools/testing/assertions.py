@@ -58,7 +58,7 @@ def _check_card(simulated: SimulatedCard, expected: CardExpected, names: Channel
         return
     subject = f"the card in {expected.source}"
     yield from _check_list(expected.route, (simulated.card.route,), f"the route of {subject}")
-    yield from _check_list(expected.pings, first.pings, f"the pings of {subject}")
+    yield from _check_list(expected.pings, first.pings, f"the pings of {subject}", names)
     yield from _check_wording(expected.wording, message_text(root.message, names), subject)
     yield from _check_wording(expected.notification, root.message.text, f"the notification of {subject}")
     kinds = [str(entry.kind) for reply in simulated.replies for entry in reply.entries]
@@ -85,7 +85,7 @@ def _check_thread(
         subject = f"reply {number} in {card.source}"
         yield from _check_wording(each.wording, message_text(reply.message, names), subject)
         yield from _check_list(each.tells, [str(entry.kind) for entry in reply.entries], f"the entries of {subject}")
-        yield from _check_list(each.pings, reply.pings, f"the pings of {subject}")
+        yield from _check_list(each.pings, reply.pings, f"the pings of {subject}", names)
         if each.broadcast is not None and each.broadcast is not reply.broadcast:
             found = f"expected broadcast: {str(each.broadcast).lower()}, found {str(reply.broadcast).lower()}"
             yield _failure(each.position, f"{subject}: {found}")

@@ -11,7 +11,8 @@ from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
 from relay.model.json_types import JSON
 from relay.routes.operators import re2_reason
-from relay.routes.parser.targets import read_fixed_channel, read_target
+from relay.routes.parser.targets import read_fixed_channel
+from relay.routes.people import read_target
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import ParseContext, Position, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
@@ -49,7 +50,7 @@ def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
     tests: list[OperatorTest] = []
     faults: list[Fault] = []
     for path in paths:
-        context = ParseContext(file=str(path))
+        context = ParseContext(file=str(path), people=rulebook.people)
         tests += _TestFileParser(path, rulebook, context).parse()
         faults += context.faults
     if faults:

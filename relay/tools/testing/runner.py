@@ -8,7 +8,7 @@ from time import perf_counter
 
 from relay.config.configuration import Configuration
 from relay.routes.route import Route
-from relay.tools.message_text import ChannelNames, channel_names
+from relay.tools.message_text import ChannelNames, alias_names
 from relay.tools.simulate import Simulation
 from relay.tools.testing.assertions import check_expectations, check_messages
 from relay.tools.testing.model import ExpectationFailure, OperatorTest, OperatorTestResult
@@ -57,7 +57,7 @@ def run(
 def _run_test(configuration: Configuration, test: OperatorTest) -> OperatorTestResult:
     started = perf_counter()
     simulations: defaultdict[str, Simulation] = defaultdict(lambda: Simulation(configuration))
-    failures = list(_failures(test, simulations, channel_names(configuration.rulebook)))
+    failures = list(_failures(test, simulations, alias_names(configuration.rulebook)))
     shares = [share for simulation in simulations.values() for share in simulation.shares]
     return OperatorTestResult(
         test=test,

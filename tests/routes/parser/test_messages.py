@@ -156,7 +156,10 @@ def posting(item: str) -> str:
         (in_route("post: []\n    broadcast: [rises]"), "did you mean 'rise'?"),
         (in_route("post: []\n    in_doubt: retry"), "unknown value 'retry'; expected one of: repost, hold"),
         (in_route("post: []\n    actions: [close]"), "expected one of: assign, comment, snooze, resolve"),
-        (in_route("post: []\n    actors: [U0AAA]"), "expected the id of a user group (S...), found 'U0AAA'"),
+        (
+            in_route("post: []\n    actors: [U0AAA]"),
+            "expected an alias from people, or the id of a user group (S...), found 'U0AAA'",
+        ),
         (in_route("post: []\n    template: ../etc"), "expected the name of a folder under templates/, found '../etc'"),
         # channels
         (posting("nok"), "unknown channel 'nok'; did you mean 'noc'?"),
@@ -187,7 +190,7 @@ def posting(item: str) -> str:
         (posting("{channel: noc, mention: {resolved: []}}"), "relay never pings for a resolved incident"),
         (
             posting("{channel: noc, mention: {any: [oncall]}}"),
-            "invalid target 'oncall'; expected the id of a user group",
+            "invalid target 'oncall'; expected an alias from people, the id of a user group",
         ),
         (posting("{channel: noc, mention: {any: [SRE]}}"), "invalid target 'SRE'"),
         (posting("{channel: noc, mention: {any: [ann@x.org]}}"), "instead of an address"),
