@@ -4,7 +4,7 @@ A card depends on the record and on what relay notes on the card, and on nothing
 false by waiting.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,12 @@ from relay.rendering.request import Button, RenderedMessage, RenderRequest
 from relay.rendering.wording import OUTDATED_COLOR, OUTDATED_EMOJI
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.interactions import ACTION_PREFIX
+
+DIVERSIONS = frozenset({NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD, NoticeKind.UNNAMED})
+"""The notices that a card begins with: why it is not in the channel for which it is meant."""
+
+SMALL_PRINT = frozenset(NoticeKind) - DIVERSIONS
+"""The notices that it ends with."""
 
 LATE_AFTER = 60.0
 """Seconds after which an entry says when it happened."""
@@ -109,7 +115,8 @@ def _draw_card(
     request = RenderRequest(
         variables=variables,
         mentions=card.pinged if incident.active else (),
-        notices=(*notice_lines(card), *omission_lines(incident)),
+        diversions=tuple(notice_lines(card, DIVERSIONS)),
+        notices=(*notice_lines(card, SMALL_PRINT), *omission_lines(incident)),
         buttons=buttons(incident, card) if configuration.clicks is Clicks.CARRIED_OUT else (),
         clickable=configuration.clicks is not Clicks.UNSEEN,
         **stale_style(card),
@@ -124,9 +131,11 @@ def permalink(workspace: str, channel: str, ts: str) -> str:
     return f"{workspace.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
 
 
-def notice_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
-    """The notices that a reader sees, each in a line of words; `moment` writes Unix seconds."""
-    return filter(None, (_notice_line(notice, moment) for notice in card.notices))
+def notice_lines(
+    card: Card, kinds: Collection[NoticeKind] = frozenset(NoticeKind), moment: Callable[[int], str] = slack_time
+) -> Iterator[str]:
+    """The notices of these kinds that a reader sees, each in a line of words; `moment` writes Unix seconds."""
+    return filter(None, (_notice_line(notice, moment) for notice in card.notices if notice.kind in kinds))
 
 
 def omission_lines(incident: Incident) -> Iterator[str]:

@@ -23,6 +23,7 @@ class RenderRequest:
 
     `variables` come from `rendering.context.template_variables`.
     `mentions` are ids of user groups (`S...`) and users (`U...`, `W...`), `here` or `channel`; only these are pinged.
+    `diversions` are relay's own first lines: why the card is not in the channel for which it is meant.
     `notices` are relay's own lines of small print. They come last in every message and may hold the mark of a date.
     `buttons` appear where the template writes `{% relay_actions %}`.
     Without `clickable`, a button that opens an address is a link in the text, since nobody acknowledges a click.
@@ -31,6 +32,7 @@ class RenderRequest:
 
     variables: Mapping[str, Any]
     mentions: tuple[str, ...] = ()
+    diversions: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
     clickable: bool = True

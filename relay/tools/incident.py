@@ -167,7 +167,7 @@ def _incident(incident: Incident, episode: int) -> Iterator[str]:
 def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[str]:
     reason = f" ({card.reason})" if card.reason else ""
     yield f"card in {channel_label(card.channel, names)}: {CARD_STATES[card.state]}{reason}"
-    notices = [*notice_lines(card, format_time), *(_NOTICES[each] for each in card.notices if each in _NOTICES)]
+    notices = [*notice_lines(card, moment=format_time), *(_NOTICES[each] for each in card.notices if each in _NOTICES)]
     yield from _fields(
         {
             "route": card.route or "none matched, so it goes to the fallback channel",

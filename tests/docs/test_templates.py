@@ -192,7 +192,7 @@ def test_the_table_of_notices_lists_every_notice():
         Notice(kind=NoticeKind.GONE),
     )
     card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())
-    assert [row[0] for row in table] == list(notice_lines(card, lambda _moment: "…"))
+    assert [row[0] for row in table] == list(notice_lines(card, moment=lambda _moment: "…"))
 
 
 def test_relays_buttons_appear_only_where_the_template_has_its_tag(packaged, request_for_sample):

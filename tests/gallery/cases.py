@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain, combinations, product
 from typing import Any
 
-from relay.cards.draw import buttons, notice_lines, stale_style
+from relay.cards.draw import DIVERSIONS, SMALL_PRINT, buttons, notice_lines, stale_style
 from relay.cards.model import Card
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKind, Notices
 from relay.config.template_files import load_packaged
@@ -58,7 +58,8 @@ class Case:
         request = RenderRequest(
             variables=template_variables(self.incident, show_tags=self.show_tags, previous=self.previous),
             mentions=self.mentions,
-            notices=tuple(notice_lines(card)),
+            diversions=tuple(notice_lines(card, DIVERSIONS)),
+            notices=tuple(notice_lines(card, SMALL_PRINT)),
             buttons=buttons(self.incident, card),
             **stale_style(card),
         )

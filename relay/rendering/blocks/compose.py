@@ -34,8 +34,9 @@ _LINK_ACTION: Final = "open_link"
 _INLINE: Final = frozenset({NodeKind.QUOTE, NodeKind.PRE, NodeKind.ARGUMENT, NodeKind.ACCESSORY, NodeKind.SLOT})
 _BUTTONS: Final = frozenset({NodeKind.BUTTON, NodeKind.RELAY_ACTIONS})
 _ACCESSORIES: Final = _BUTTONS | {NodeKind.IMAGE}
+_DIVERTED: Final = "↪️"
 _LONGEST_NOTICES: Final = 600
-"""Characters of all notices together. They are never cut to make room, so they must be short."""
+"""Characters of all first lines, or of all notices. They are never cut to make room, so they must be short."""
 
 _LONGEST_LABEL: Final = 150
 """Characters of a field's label, so that its value has room."""
@@ -63,17 +64,24 @@ def compose(children: Sequence[Child], request: RenderRequest) -> Draft:
 
 
 def completed(draft: Draft, request: RenderRequest) -> Draft:
-    """Add what relay itself decides: colour, the headline's sign, mentions and notices."""
+    """Add what relay itself decides: colour, the headline's sign, mentions, and its own first and last lines."""
     draft.color = request.color or draft.color
     if request.emoji:
         draft.top = [_with_sign(part, request.emoji) if isinstance(part, Header) else part for part in draft.top]
     if flow := mention_flow(request.mentions):
         headers = [index for index, part in enumerate(draft.top) if isinstance(part, Header)]
         draft.top.insert(headers[0] + 1 if headers else 0, Section(flow=flow, lasting=True, firm=True))
+    if request.diversions:
+        diversions = _in_one_line(request.diversions)
+        draft.top.insert(0, Section(flow=[Atom(f"{_DIVERTED} "), *diversions], lasting=True, firm=True))
+        draft.summary = [*draft.summary, Atom(" · "), *diversions] if draft.summary else draft.summary
     if request.notices:
-        notices = shortened(flow_of(parse(" · ".join(request.notices))), _LONGEST_NOTICES)
-        (draft.bar or draft.top).append(Context(elements=[notices], lasting=True, firm=True))
+        (draft.bar or draft.top).append(Context(elements=[_in_one_line(request.notices)], lasting=True, firm=True))
     return draft
+
+
+def _in_one_line(lines: Sequence[str]) -> Flow:
+    return shortened(flow_of(parse(" · ".join(lines))), _LONGEST_NOTICES)
 
 
 def _is_headline(part: Part) -> bool:

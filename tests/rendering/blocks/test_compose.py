@@ -342,3 +342,22 @@ def test_the_built_in_card_has_a_link_where_nobody_acknowledges_a_click():
     rendered = render_card(library(card="{% broken"), "incident", render_request(clickable=False))
     assert "<https://a.example/5555|Open in BigPanda>" in shown_text(rendered)
     assert "button" not in str(rendered.message)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% header %}h{% endheader %}{% mentions %}{% bar '' %}{% section %}x{% endsection %}{% endbar %}",
+        "{% section %}x{% endsection %}{% header %}h{% endheader %}",
+        "{% section %}x{% endsection %}" * 60,
+        "{% broken",
+    ],
+)
+def test_a_card_meant_for_another_channel_says_so_in_its_first_line(source):
+    rendered = card(source, mentions=("S0A",), diversions=("meant for #payments, which accepts no messages",))
+    check_message(rendered, ("S0A",))
+    first = rendered.message.blocks[0]
+    assert first["type"] == "section"
+    assert first["text"]["text"] == "↪️ meant for #payments, which accepts no messages"
+    assert "meant for #payments" in rendered.message.text
+    assert str(rendered.message.payload()).count("which accepts no messages") == 2
