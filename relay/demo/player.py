@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Final
 
 from relay.demo.clock import SimulatedClock, wait_until_idle
@@ -32,7 +33,7 @@ SHARE_DELAY: Final = 1.5
 STOP_SECONDS: Final = 15.0
 """How long relay may take to stop."""
 
-END_CAPTION: Final = "That was the story. Now click the remaining buttons, or paste a share of your own."
+END_CAPTION: Final = "That was the story. Press the remaining buttons, paste a share of your own, or replay it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +88,22 @@ async def _until_stopped(running: asyncio.Task[None], playing: asyncio.Task[None
 
 
 async def _play_live(player: StoryPlayer, pace: float) -> None:
-    for step in prologue():
-        await _play_when_idle(player, step)
-        await asyncio.sleep(1.0 / pace)
-    for step in story(documented_sample()):
-        await asyncio.sleep(min(MAX_PAUSE, max(MIN_PAUSE, step.pause / SPEED)) / pace)
-        await _play_when_idle(player, step)
-    await asyncio.sleep(MAX_PAUSE / pace)
-    player.demo.page.show_caption(END_CAPTION)
+    """Play the story, and again whenever a reader asks for it."""
+    for number in count(1):
+        for step in prologue():
+            await _play_when_idle(player, nth_time(step, number))
+            await asyncio.sleep(1.0 / pace)
+        for step in story(documented_sample()):
+            await asyncio.sleep(min(MAX_PAUSE, max(MIN_PAUSE, step.pause / SPEED)) / pace)
+            await _play_when_idle(player, nth_time(step, number))
+        await asyncio.sleep(MAX_PAUSE / pace)
+        player.demo.page.show_caption(END_CAPTION)
+        await player.demo.page.wait_for_replay()
+
+
+def nth_time(step: IncidentStep | UserStep, number: int) -> IncidentStep | UserStep:
+    """The step in the story's nth run: from the second on, it is about an incident of its own."""
+    return step if number == 1 else replace(step, incident=f"{step.incident}-{number}")
 
 
 async def _play_when_idle(player: StoryPlayer, step: IncidentStep | UserStep) -> None:
@@ -126,4 +135,6 @@ async def play_steps(player: StoryPlayer, clock: SimulatedClock, steps: Iterable
 def transcript(demo: DemoEnvironment) -> str:
     """All channels and their threads, as a reader sees them."""
     channels = demo.slack.channels.values()
-    return "\n\n\n".join(f"#{channel.name}\n\n{demo.slack.transcript(channel.id)}" for channel in channels)
+    return "\n\n\n".join(
+        f"#{channel.name}\n\n{demo.slack.transcript(channel.id, for_people=True)}" for channel in channels
+    )

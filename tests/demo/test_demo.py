@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from relay.config.settings import Listen
 from relay.demo import environment as demo_environment
 from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.demo.environment import OWN_INCIDENT, documented_sample, start_demo
-from relay.demo.player import STORY_START, StoryPlayer, play_steps
+from relay.demo.player import STORY_START, StoryPlayer, nth_time, play_steps
 from relay.demo.story import (
     ANN,
     BILLING_CHANNEL,
@@ -67,11 +68,15 @@ def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
         "also in the channel",
         "Resolved after",
         "[Assign to me]",
-        "Assigned to *Ann Lee*",
+        "Assigned to Ann Lee",
         "Ann Lee: Failing over to db-118.",
-        "*Dana Levi*: Rolling Mando-001 back",
+        "Dana Levi: Rolling Mando-001 back",
     ):
         assert word in result.stdout
+    assert "*" not in result.stdout
+    signed = re.findall(r"^(.*?)(?:↳ )?(?:relay|Ann Lee)(?: \(also in the channel\))?: ", result.stdout, re.MULTILINE)
+    assert signed
+    assert all(re.fullmatch(r" {0,4}0[234]:\d\d ", before) for before in signed)
 
 
 def test_every_incident_step_is_a_share_with_a_change():
@@ -174,6 +179,17 @@ async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch
         assert "✅ Evyatar-11 · CPU" in transcripts
         assert "Assign to me" not in transcripts
         assert demo.bigpanda.calls_to("assign") == []
+
+
+async def test_a_replayed_story_has_incidents_of_its_own():
+    clock = SimulatedClock(STORY_START)
+    async with start_demo(clock) as demo:
+        player = StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample()))
+        for number in (1, 2):
+            await play_steps(player, clock, [nth_time(step, number) for step in prologue()])
+        assert {"db-replica", "db-replica-2"} <= set(demo.bigpanda.incidents)
+        assert demo.slack.transcript(DATABASE_CHANNEL).count("✅ db-117") == 2
+        assert demo.bigpanda.incident("db-replica-2").comments == ["Ann Lee (Slack): Failing over to db-118."]
 
 
 async def test_a_pasted_share_becomes_an_incident_in_bigpanda_with_working_buttons():

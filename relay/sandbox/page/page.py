@@ -4,8 +4,9 @@ The page is for one machine. It answers only to this machine's own host names, s
 through a name that points here. It takes shares and user actions only from its own origin.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, Final
@@ -59,11 +60,18 @@ class Page:
         self._host = host
         self._caption = ""
         self._closing = False
+        self._replay: asyncio.Event | None = None
 
     def show_caption(self, caption: str) -> None:
         """Show on the page what is happening."""
         self._caption = caption
         self._slack.changes.notify()
+
+    async def wait_for_replay(self) -> None:
+        """Offer a replay on the page, and wait until a reader asks for it."""
+        self._replay = replay = asyncio.Event()
+        self._slack.changes.notify()
+        await replay.wait()
 
     def add_routes(self, app: web.Application) -> None:
         """Put the page at the root of an application."""
@@ -75,6 +83,7 @@ class Page:
         app.router.add_get("/incidents/{id}/shares", self._guarded(self._shares_of_incident))
         app.router.add_post("/shares", self._guarded(self._share))
         app.router.add_post("/actions/{action}", self._guarded(self._action))
+        app.router.add_post("/replay", self._guarded(self._start_replay))
         app.cleanup_ctx.append(_session)
         app.on_shutdown.append(self._close)
 
@@ -119,7 +128,7 @@ class Page:
         try:
             while not self._closing:
                 count = self._slack.changes.count
-                for event in stream.events(self._caption, relay=self.relay is not None):
+                for event in stream.events(self._surroundings):
                     await response.write(event)
                 if not await self._slack.changes.wait_for_change(count, _KEEP_ALIVE):
                     await response.write(b": still here\n\n")
@@ -127,13 +136,25 @@ class Page:
             pass  # the reader left
         return response
 
+    @property
+    def _surroundings(self) -> dict[str, Any]:
+        """What the page shows around the workspace."""
+        return {"caption": self._caption, "relay": self.relay is not None, "replay": self._replay is not None}
+
+    async def _start_replay(self, request: web.Request) -> web.Response:
+        _require_json(request)
+        if self._replay is None:
+            raise web.HTTPConflict(text="There is nothing to replay now.\n")
+        self._replay.set()
+        self._replay = None
+        self._slack.changes.notify()
+        return _json_response(HTTPStatus.OK, b"{}")
+
     async def _action(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]
         if action not in ACTIONS:
             raise web.HTTPNotFound(text="There is no such action.\n")
-        # A form of another web site cannot send this type without a preflight request.
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="The body must be JSON.\n")
+        _require_json(request)
         status, answer = await self._actions.perform(action, await request.read())
         return _json_response(status, json.dumps(answer).encode())
 
@@ -164,12 +185,15 @@ class _Stream:
     def __init__(self, slack: FakeSlack) -> None:
         self._slack = slack
         self._frame: Any = None
-        self._views: list[Any] = []
+        self._views: list[Any] | None = None
         self._sent: dict[tuple[str, str], Any] = {}
 
-    def events(self, caption: str, *, relay: bool) -> Iterator[bytes]:
-        """The changes since the last time: the frame (channels, names, caption), messages, and open modals."""
-        frame = {**state.frame(self._slack), "caption": caption, "relay": relay}
+    def events(self, surroundings: Mapping[str, Any]) -> Iterator[bytes]:
+        """The changes since the last time: the frame (channels, names, surroundings), messages, and open modals.
+
+        The first time, the modals are sent even if there are none: the page shows none that were open before it.
+        """
+        frame = {**state.frame(self._slack), **surroundings}
         if frame != self._frame:
             self._frame = frame
             yield _event("frame", frame)
@@ -186,6 +210,12 @@ class _Stream:
         if (views := state.views(self._slack)) != self._views:
             self._views = views
             yield _event("views", views)
+
+
+def _require_json(request: web.Request) -> None:
+    """A form of another web site cannot send this type without a preflight request."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="The body must be JSON.\n")
 
 
 def _version(message: FakeMessage) -> tuple[Any, ...]:

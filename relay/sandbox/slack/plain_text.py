@@ -1,8 +1,8 @@
 """Messages as plain text, as Slack's window shows them.
 
 Links read as their labels, dates as their fallbacks (`{ago}` as the workspace's clock has it), mentions as names.
-Styling (`*bold*`) is kept. A channel (`transcript`) reads as its reader sees it: root messages in order, with their
-threads indented.
+Styling (`*bold*`) is kept, unless the text is for people. A channel (`transcript`) reads as its reader sees it: root
+messages in order, with their threads indented.
 
 relay: 🔴 db-117 · replication lag
        @db-oncall
@@ -15,6 +15,7 @@ relay: 🔴 db-117 · replication lag
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from relay.sandbox.slack.channel import FakeChannel, FakeMessage
@@ -26,6 +27,11 @@ Piece = Mapping[str, Any]
 _Reader = Callable[[Workspace, Piece], Iterable[str]]
 
 _ANGLED: Final = re.compile(r"<([^<>\n]+)>")
+_STYLED: Final = re.compile(
+    r"(?<![\w*_~\u034f])(?P<mark>[*_~])(?P<text>[^\s*_~](?:(?:\u034f[*_~]|(?!(?P=mark))[^\n])*[^\s\u034f])?)(?P=mark)(?!\w)"
+)
+"""Bold, italic or struck text."""
+
 _SPANS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 _ENTITIES: Final = (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
 _JOINER: Final = "\u034f"
@@ -34,37 +40,55 @@ _JOINER: Final = "\u034f"
 _QUOTE_MARKS: Final = {"rich_text_quote": "> ", "rich_text_list": "• "}
 
 
-def transcript(workspace: Workspace, channel: FakeChannel) -> str:
-    """The whole channel."""
+def transcript(workspace: Workspace, channel: FakeChannel, *, for_people: bool = False) -> str:
+    """The whole channel. For people, without the marks of styling, and with the time (UTC) of each message."""
     lines: list[str] = []
     for root in reversed(list(channel.visible_messages())):
         if root.thread_ts is not None:
             continue  # a broadcast reply, which its thread shows
-        lines += _signed_lines(workspace, root)
+        lines += _signed_lines(workspace, root, for_people=for_people)
         for reply in channel.thread(root.ts):
-            lines += [f"    {line}" for line in _signed_lines(workspace, reply)]
+            lines += [f"    {line}" for line in _signed_lines(workspace, reply, for_people=for_people)]
     return "\n".join(lines)
 
 
-def _signed_lines(workspace: Workspace, message: FakeMessage) -> Iterator[str]:
+def _signed_lines(workspace: Workspace, message: FakeMessage, *, for_people: bool) -> Iterator[str]:
+    time = f"{datetime.fromtimestamp(message.posted_at, UTC):%H:%M} " if for_people else ""
     arrow = "↳ " if message.thread_ts is not None else ""
     author = "(deleted)" if message.deleted else workspace.author_name(message)
-    prefix = f"{arrow}{author}{' (also in the channel)' if message.broadcast else ''}: "
-    for index, line in enumerate(message_lines(workspace, message)):
+    prefix = f"{time}{arrow}{author}{' (also in the channel)' if message.broadcast else ''}: "
+    for index, line in enumerate(message_lines(workspace, message, styled=not for_people)):
         yield (prefix if index == 0 else " " * len(prefix)) + line
 
 
-def message_lines(workspace: Workspace, message: FakeMessage) -> list[str]:
+def message_lines(workspace: Workspace, message: FakeMessage, *, styled: bool = True) -> list[str]:
     """One message. With top-level blocks, its text is only the notification, and not shown."""
     if message.deleted:
         return ["This message was deleted."]
-    if message.blocks:
-        lines = list(block_lines(workspace, message.blocks))
-    else:
-        lines = mrkdwn(workspace, message.text).splitlines()
-    for attachment in message.attachments:
+    text, blocks, attachments = message.text, message.blocks, message.attachments
+    if not styled:
+        text, blocks, attachments = _unstyled_text(text), _unstyled(blocks), _unstyled(attachments)
+    lines = list(block_lines(workspace, blocks)) if blocks else mrkdwn(workspace, text).splitlines()
+    for attachment in attachments:
         lines += [f"▌ {line}" for line in attachment_lines(workspace, attachment)]
     return lines
+
+
+def _unstyled(value: Any) -> Any:
+    """A copy of blocks in which no mrkdwn text has marks of styling."""
+    match value:
+        case {"type": "mrkdwn", "text": str(text)}:
+            return {**value, "text": _unstyled_text(text)}
+        case Mapping():
+            return {key: _unstyled(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_unstyled(part) for part in value]
+        case _:
+            return value
+
+
+def _unstyled_text(text: str) -> str:
+    return _STYLED.sub(lambda match: match["text"], text)
 
 
 def mrkdwn(workspace: Workspace, text: str) -> str:

@@ -50,9 +50,9 @@ class FakeSlack(InteractiveWorkspace, FakeApi[ReceivedCall]):
         self.app_token = "xapp-sandbox"  # noqa: S105  the same
         self.install(self.app_token, scopes=["connections:write"], app_level=True)
 
-    def transcript(self, channel: str) -> str:
+    def transcript(self, channel: str, *, for_people: bool = False) -> str:
         """What a reader of the channel (id or name) sees."""
-        return transcript(self, self.channel(channel))
+        return transcript(self, self.channel(channel), for_people=for_people)
 
     def text_of(self, message: FakeMessage) -> str:
         """What one message shows to its reader."""

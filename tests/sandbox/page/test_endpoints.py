@@ -131,6 +131,7 @@ async def test_the_event_stream_sends_only_changes(web):
         web.get(base.removesuffix("api/") + "events") as answer,
     ):
         assert (await next_event(answer))[0] == "frame"
+        assert await next_event(answer) == ("views", [])  # always, so that the page knows what was open before it
         one = channel.add_message(MessageContent(text="one"), slack.bot)
         assert [message["text"] for message in (await next_event(answer))[1]] == ["one"]
         channel.add_message(MessageContent(text="two"), slack.bot, one.ts)
@@ -138,6 +139,22 @@ async def test_the_event_stream_sends_only_changes(web):
         assert (message["text"], message["thread"]) == ("two", one.ts)
         channel.delete(message["ts"])
         assert await next_event(answer) == ("gone", [["C0NOC00001", message["ts"]]])
+
+
+async def test_a_replay_starts_once_when_it_is_offered(web):
+    slack = FakeSlack()
+    page = Page(slack)
+    async with serve_slack(slack, add_routes=page.add_routes) as base:
+        url = base.removesuffix("api/") + "replay"
+        assert (await web.post(url, json={})).status == 409
+        waiting = asyncio.create_task(page.wait_for_replay())
+        await asyncio.sleep(0)
+        assert (await web.post(url, data=b"x")).status == 415
+        assert (await web.post(url, json={}, headers={"Sec-Fetch-Site": "cross-site"})).status == 403
+        assert not waiting.done()
+        assert (await web.post(url, json={})).status == 200
+        await waiting
+        assert (await web.post(url, json={})).status == 409
 
 
 async def test_open_event_streams_end_when_the_server_stops(web):

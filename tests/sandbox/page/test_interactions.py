@@ -217,6 +217,34 @@ async def test_a_modal_can_be_dismissed(reader: PageReader, how: str):
     assert reader.shown.slack.open_views(ANN) == []
 
 
+async def test_an_abandoned_modal_does_not_come_back_in_a_new_tab(reader: PageReader):
+    await reader.press("Comment")
+    await expect(reader.tab.get_by_role("dialog", name="Comment")).to_be_visible()
+    second = await reader.tab.context.new_page()
+    await second.goto(reader.shown.address)
+    await expect(second.locator("#link")).to_have_class("live")
+    await expect(second.get_by_role("button", name="Assign to me")).to_be_visible()
+    await expect(second.get_by_role("dialog", name="Comment")).to_be_hidden()
+    await reader.tab.goto("about:blank")  # the reader leaves
+    async with asyncio.timeout(20):
+        while reader.shown.slack.open_views(ANN):  # noqa: ASYNC110  the browser gives no signal to wait for
+            await asyncio.sleep(0.02)
+    await second.get_by_role("button", name="Comment").click()
+    await expect(second.get_by_role("dialog", name="Comment")).to_be_visible()
+
+
+async def test_a_modal_stays_when_the_connection_is_made_again(reader: PageReader):
+    await reader.press("Comment")
+    dialog = reader.tab.get_by_role("dialog", name="Comment")
+    await dialog.get_by_role("textbox").fill("half a sentence")
+    await reader.tab.evaluate("interactions.reconnected(); interactions.setViews([])")
+    await expect(dialog).to_be_hidden()  # a workspace that was started again has none
+    [view] = reader.shown.slack.open_views(ANN)
+    state = {"id": view.id, "user": ANN, "view": view.definition, "errors": {}}
+    await reader.tab.evaluate("state => { interactions.reconnected(); interactions.setViews([state]) }", state)
+    await expect(dialog).to_be_visible()
+
+
 async def test_a_modal_is_shown_only_to_the_user_who_opened_it(reader: PageReader):
     await reader.press("Comment")
     dialog = reader.tab.get_by_role("dialog", name="Comment")

@@ -1,5 +1,6 @@
 """What a reader sees on the page of the sandbox, in a real browser."""
 
+import asyncio
 import re
 from itertools import islice
 from typing import Any
@@ -175,10 +176,29 @@ async def test_a_pasted_share_becomes_a_card_and_its_history_is_shown(tab):
         await wait_until_idle(lambda: demo.idle)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
         details = tab.locator("#details")
-        await expect(details).to_contain_text("share 1: first, critical")
-        await expect(details).to_contain_text("matched everything")
+        await expect(details).to_contain_text("Share 1: first, critical")
+        await expect(details.locator(".routes")).to_have_attribute("open", "")
+        await expect(details.locator(".routes > summary")).to_have_text("Matched by everything")
+        await expect(details.locator(".route > div")).to_have_text(
+            [
+                "✗billing: no match",
+                "✗tags.team: billing does not match (it is absent)",
+                "✗databases: no match",
+                "✗tags.team: database does not match (it is absent)",
+                "✗staging: no match",
+                re.compile(r"^✗environment: Staging\* does not match \(it is 'All'"),
+                "✓everything: matched, since it has no conditions",
+            ]
+        )
         await expect(details).to_contain_text("new card in #noc by route everything")
-        await expect(details).to_contain_text("chat.postMessage in #noc → ok · the card")
+        await expect(details).to_contain_text("Posted the card in #noc")
+        following = details.locator("section.share li")
+        await expect(following.first).to_contain_text("Posted the card in #noc")
+        await expect(details.locator("section.share")).to_contain_text("Report to BigPanda that the card exists: done")
+        coming = details.locator("li.coming")
+        await expect(coming).to_have_count(1)
+        await expect(coming).to_contain_text("Ask BigPanda for the state, if no update arrives")
+        assert await coming.evaluate("each => !each.closest('.share') && each.parentElement.nextSibling === null")
         await tab.goto("about:blank")
 
 
@@ -192,16 +212,21 @@ async def test_the_incident_panel_shows_texts_and_links_to_messages(tab):
         await tab.goto(demo.address)
         await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
         details = tab.locator("#details")
-        share = details.locator("li.share", has_text="share 10")
+        share = details.locator("section.share", has_text="Share 10")
         await expect(share.locator(".entry")).to_have_text(
             "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
         )
-        await expect(details.locator("li.share", has_text="share 11").locator(".entry")).to_have_text(
+        await expect(details.locator("section.share", has_text="Share 11").locator(".entry")).to_have_text(
             "Warning → Critical"
         )
         await expect(details).to_contain_text(
-            "chat.postMessage in #billing-oncall → ok · a reply, pinging @billing-oncall since it rose to critical"
+            "Replied in the thread in #billing-oncall, pinging @billing-oncall since it rose to critical"
         )
+        folded = share.locator(".routes")
+        await expect(folded.locator(".route").first).to_be_hidden()  # only those of the newest share are unfolded
+        await folded.locator("summary").click()
+        await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
+        await expect(folded.locator(".route").first).to_be_visible()
         await details.get_by_role("button", name="show it").last.click()
         await expect(tab.locator("#name")).to_have_text("# billing-oncall")
         await expect(tab.locator("#messages > .message.chosen .header")).to_be_in_viewport()
@@ -218,3 +243,13 @@ async def test_a_phone_keeps_the_open_channel_and_the_paste_button_in_view(tab):
         await last.click()
         await expect(last).to_be_in_viewport(ratio=1)
         await tab.goto("about:blank")
+
+
+async def test_a_reader_replays_the_story_when_it_is_over(shown: Shown):
+    replay = shown.tab.get_by_role("button", name="Replay")
+    await expect(shown.tab.locator("#link")).to_have_class("live")
+    await expect(replay).to_be_hidden()
+    waiting = asyncio.create_task(shown.page.wait_for_replay())
+    await replay.click()
+    await waiting
+    await expect(replay).to_be_hidden()

@@ -5,6 +5,7 @@ import pytest
 from relay.sandbox.slack.apps import Bot
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.message_content import MessageContent
+from relay.sandbox.slack.server import FakeSlack
 
 BOT = Bot()
 
@@ -212,3 +213,25 @@ def test_relative_dates_use_the_workspaces_clock(slack, noc, clock, since, shown
     at = int(clock.now) - since
     noc.add_message(MessageContent(text=f"<!date^{at}^{{time}}|03:12> (<!date^{at}^{{ago}}|03:12>)"), BOT)
     assert slack.transcript("noc") == f"relay: 03:12 ({shown})"
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ("*Critical* · _two_ ~gone~", "Critical · two gone"),
+        ("was *a_b_c* and *x*", "was a_b_c and x"),
+        ("2 * 3 * 4, snake_case_name, ~/x ~ y", "2 * 3 * 4, snake_case_name, ~/x ~ y"),
+        ("\u034f*not bold\u034f*", "*not bold*"),
+        ("*a \u034f* b*", "a * b"),
+        ("<https://example.com|*label*>", "label"),
+    ],
+)
+def test_a_transcript_for_people_has_times_and_no_marks_of_styling(sent, shown):
+    slack = FakeSlack(clock=lambda: 1_700_000_000.0)
+    channel = slack.add_channel("C0NOC00001", "noc", member=True)
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": sent}}
+    channel.add_message(MessageContent(text="x", attachments=({"blocks": [section]},)), slack.bot)
+    channel.add_message(MessageContent(text=sent), slack.bot)
+    lines = slack.transcript("noc", for_people=True).splitlines()
+    assert lines[-1] == f"22:13 relay: {shown}"
+    assert lines[-2].removeprefix("             ▌ ") == shown

@@ -1,5 +1,6 @@
-// The history of one incident, from relay's GET /incidents/{id}: its cards, and newest first its shares, what was decided
-// and why, and Slack's answers. All of it is shown as text.
+// One incident as relay knows it: its cards; then each share, newest first, with the routes that matched it and why (from
+// relay's GET /incidents/{id}/shares), and what followed from it (from GET /incidents/{id}); last, what is still to come.
+// All of it is shown as text.
 
 "use strict";
 
@@ -9,17 +10,37 @@ const incidents = (() => {
   const list = (value) => (Array.isArray(value) ? value : []);
   const joined = (value) => list(value).join(", ");
   const spaced = (value) => String(value ?? "").replaceAll("_", " ");
+  const time = (at) => date(Math.floor(at), "{time_secs}", "");
 
-  /** The contents of the panel. `names` are channel names by id. */
-  function draw(incident, names) {
-    const moments = [...shares(incident, names), ...calls(incident, names), ...attempts(incident, names), ...tasks(incident)];
-    moments.sort((one, other) => other.at - one.at || other.rank - one.rank);
+  /**
+   * The contents of the panel. `explained` are the shares with their routes, `names` channel names by id, and `unfolded`
+   * the numbers of the shares whose routes the reader has folded (false) or unfolded (true).
+   */
+  function draw(incident, explained, names, unfolded) {
+    const trees = new Map(list(explained?.shares).map((share) => [share.id, list(share.tree)]));
+    const groups = grouped(list(incident.shares), [...calls(incident, names), ...attempts(incident, names), ...tasks(incident)]);
+    const coming = plans(incident, names).sort((one, other) => one.at - other.at);
+    const newest = groups.at(-1)?.share.id;
+    const isOpen = (share) => unfolded.get(share.id) ?? share.id === newest;
     return [
       ...cards(incident, names),
-      make("h3", "", "What happened, and what relay decided (newest first)"),
-      make("ol", "timeline", ...moments.map(({ at, className, parts }) => make("li", className, date(Math.floor(at), "{time_secs}", ""), ...parts))),
+      make("h3", "", "What happened, newest first"),
+      ...groups.reverse().map(({ share, following }) => group(incident, share, trees.get(share.id), isOpen(share), following, names)),
+      ...(coming.length ? [make("h3", "", "Still to come"), make("ol", "timeline", ...coming.map(item))] : []),
     ];
   }
+
+  /** Each share with what followed from it: everything until the next share, in the order in which it happened. */
+  function grouped(all, events) {
+    const sorted = [...events].sort((one, other) => one.at - other.at || one.rank - other.rank);
+    const end = (number) => all[number + 1]?.received ?? Infinity;
+    return all.map((share, number) => ({
+      share,
+      following: sorted.filter(({ at }) => (number === 0 || at >= share.received) && at < end(number)),
+    }));
+  }
+
+  const item = ({ at, className, parts }) => make("li", className, time(at), ...parts);
 
   const channelOf = (card, names) => {
     const name = names[card?.slack_channel] ?? names[card?.channel];
@@ -35,7 +56,7 @@ const incidents = (() => {
   function cards(incident, names) {
     return list(incident.cards).flatMap((card) => {
       const facts = {
-        route: card.route || "no route matched: the fallback",
+        route: card.route || "none matched: the fallback",
         episode: card.episode > 1 ? card.episode : null,
         template: card.options?.template,
         pinged: list(card.pinged).map(mentionOf).join(" "),
@@ -67,6 +88,22 @@ const incidents = (() => {
     return button;
   }
 
+  // --- a share: what it says, which routes match it, what follows ---
+
+  function group(incident, share, tree, open, following, names) {
+    const decision = share.decision ?? {};
+    const times = share.times_seen > 1 ? `, received ${share.times_seen} times` : "";
+    return make(
+      "section",
+      "share",
+      make("h4", "", time(share.received), make("b", "", `Share ${share.id}`), `: ${[spaced(share.outcome ?? decision.outcome), decision.state].filter(Boolean).join(", ")}${times}`),
+      ...entriesOf(share, incident),
+      routes(share, tree, open),
+      ...newCards(decision, names).map((text) => make("div", "why", text)),
+      following.length ? make("ol", "timeline", ...following.map(item)) : null,
+    );
+  }
+
   /** The texts of the entries that came with a share (`relay.cards.diff`). */
   function entriesOf(share, incident) {
     const own = list(incident.entries).filter((entry) => String(entry.key).includes(`:${share.hash}:`));
@@ -74,64 +111,75 @@ const incidents = (() => {
   }
 
   function newCards(decision, names) {
-    return list(decision.cards)
+    const dropped = list(decision.dropped).length ? [`dropped by ${joined(decision.dropped)}`] : [];
+    const made = list(decision.cards)
       .filter((card) => card.new)
       .map((card) => `new card in ${channelOf(card, names)} by ${card.route ? `route ${card.route}` : "the fallback"}`);
+    return [...dropped, ...made];
   }
 
-  function shares(incident, names) {
-    return list(incident.shares).map((share) => {
-      const decision = share.decision ?? {};
-      const routes = joined(share.routes?.length ? share.routes : decision.routes);
-      const why = [
-        routes ? `matched ${routes}` : "no route matched",
-        ...newCards(decision, names),
-        list(decision.dropped).length ? `dropped by ${joined(decision.dropped)}` : null,
-        share.times_seen > 1 ? `received ${share.times_seen} times` : null,
-      ].filter(Boolean);
-      return {
-        at: share.received,
-        rank: 0,
-        className: "share",
-        parts: [
-          make("b", "", `share ${share.id}: ${spaced(share.outcome ?? decision.outcome)}`),
-          decision.state ? `, ${decision.state}` : "",
-          ...entriesOf(share, incident),
-          make("div", "why", why.join(" · ")),
-        ],
-      };
-    });
+  /** Which routes match, and as its details every route with its conditions and the values that they saw. */
+  function routes(share, tree, open) {
+    const matched = list(share.routes?.length ? share.routes : share.decision?.routes);
+    const summary = matched.length ? `Matched by ${joined(matched)}` : "No route matched";
+    if (!tree) return make("div", "why", summary);
+    const drawn = make("details", "routes", make("summary", "", summary), ...tree.map(route));
+    drawn.open = open;
+    drawn.dataset.share = String(share.id);
+    return drawn;
   }
+
+  const MATCHED = new Set(["matched", "dropped", "child_matched"]);
+  const MARKS = { no_match: "✗", no_child_matched: "✗" };
+
+  function route({ route: name, outcome, depth, conditions }) {
+    const matches = MATCHED.has(outcome);
+    const title = make("div", matches ? "matches" : "", mark(matches ? "✓" : (MARKS[outcome] ?? "–")), make("b", "", name), `: ${spaced(outcome)}${matches && !conditions.length ? ", since it has no conditions" : ''}`);
+    const drawn = make("div", "route", title, ...conditions.flatMap((each) => condition(each, 1)));
+    drawn.style.setProperty("--depth", String(depth));
+    return drawn;
+  }
+
+  const mark = (text) => make("span", "mark", text);
+
+  /** A condition as a line; the parts of `any`, `all` and `not` are indented. */
+  function condition({ key, matched, expected, actual, parts }, depth) {
+    const says = parts ? key : `${key}: ${expected}`;
+    const found = parts ? "" : list(actual).length ? ` (it is ${actual.slice(0, 5).map((each) => `'${each}'`).join(", ")}${actual.length > 5 ? ` and ${actual.length - 5} more` : ""})` : " (it is absent)";
+    const line = make("div", `condition${matched ? " matches" : ""}`, mark(matched ? "✓" : "✗"), `${says} ${matched ? "matches" : "does not match"}${found}`);
+    line.style.setProperty("--depth", String(depth));
+    return [line, ...list(parts).flatMap((part) => condition(part, depth + 1))];
+  }
+
+  // --- what followed ---
+
+  const POST = "chat.postMessage";
+  const DONE = { "chat.update": "Edited the card in", "chat.delete": "Deleted a message in", "conversations.join": "Joined" };
 
   /** What a post was, and whom it pinged: a card has one open attempt at a time, so it is the newest one before the call. */
-  function postText(incident, card, call) {
-    if (call.method !== "chat.postMessage") return "";
+  function postOf(incident, card, call) {
     const started = list(incident.attempts?.[card?.id]).filter((attempt) => attempt.started_at <= call.at);
     const last = started.sort((one, other) => one.started_at - other.started_at).at(-1);
-    if (!last) return "";
-    const root = last.kind === "root";
-    const targets = list(last.targets).map(mentionOf).join(" ");
-    const why = root ? "" : last.data?.reopening ? " since it reopened" : ` since it rose to ${last.data?.worst}`;
-    return ` · ${root ? "the card" : "a reply"}${targets ? `, pinging ${targets}${why}` : ""}`;
+    const root = (last?.kind ?? "root") === "root";
+    const targets = list(last?.targets).map(mentionOf).join(" ");
+    const why = root ? "" : last.data?.pings_for_reopening ? " since it reopened" : ` since it rose to ${last.data?.worst}`;
+    return { what: root ? "Posted the card in" : "Replied in the thread in", pings: targets ? `, pinging ${targets}${why}` : "" };
   }
 
   function calls(incident, names) {
     return byCard(incident, incident.calls).map(([card, call]) => {
       const answer = call.answer ?? {};
       const good = answer.answer === "Delivered" || answer.ok === true;
+      const { what, pings } = call.method === POST ? postOf(incident, card, call) : { what: DONE[call.method] ?? `${call.method} in`, pings: "" };
       const detail = ["code", "reason", "remedy", "needed", "retry_after", "detail"]
         .filter((name) => answer[name] !== undefined && answer[name] !== null && !(good && name === "reason"))
         .map((name) => `${spaced(name)}: ${answer[name]}`);
+      const result = good ? pings : `: ${String(answer.answer ?? answer.error ?? "no answer").toLowerCase()}`;
       return {
         at: call.at,
         rank: 1,
         className: good ? "good" : "bad",
-        parts: [
-          make("span", "mono", String(call.method)),
-          ` in ${channelOf(card, names)} → ${good ? "ok" : String(answer.answer ?? answer.error ?? "no answer").toLowerCase()}`,
-          make("span", "why", postText(incident, card, call)),
-          detail.length ? make("div", "why", detail.join(" · ")) : null,
-        ].filter(Boolean),
+        parts: [`${what} ${channelOf(card, names)}${result}`, detail.length ? make("div", "why", detail.join(" · ")) : null].filter(Boolean),
       };
     });
   }
@@ -147,23 +195,37 @@ const incidents = (() => {
     }));
   }
 
-  const TASKS = { callback: "report the card to BigPanda", reply: "add a reply as a comment", check: "ask BigPanda for the state" };
+  const CHECK = "Ask BigPanda for the state, if no update arrives before";
+  const TASKS = { callback: "Report to BigPanda that the card exists", reply: "Copy a reply to BigPanda as a comment", check: "Ask BigPanda for the state" };
+  const GOOD = new Set(["done", "waiting", "in_flight"]);
+
+  const isPlanned = (task) => task.kind === "check" && task.state === "waiting" && !task.tries;
 
   /** The tasks for BigPanda: for whom, and with which result. */
   function tasks(incident) {
-    return list(incident.bigpanda_tasks).map((task) => {
+    return list(incident.bigpanda_tasks).filter((task) => !isPlanned(task)).map((task) => {
       const who = task.payload?.name || task.payload?.user;
       return {
         at: task.created,
-        rank: 0,
-        className: ["done", "waiting", "in_flight"].includes(task.state) ? "good" : "bad",
-        parts: [
-          make("span", "mono", TASKS[task.kind] ?? String(task.kind)),
-          ` → ${spaced(task.state)}`,
-          make("span", "why", `${who ? ` · by ${who}` : ""}${task.reason ? ` · ${spaced(task.reason)}` : ""}`),
-        ],
+        rank: 2,
+        className: GOOD.has(task.state) ? "good" : "bad",
+        parts: [`${TASKS[task.kind] ?? `BigPanda: ${spaced(task.kind)}`}${who ? ` by ${who}` : ""}: ${spaced(task.state)}`, task.reason ? make("div", "why", spaced(task.reason)) : null].filter(Boolean),
       };
     });
+  }
+
+  // --- what is still to come ---
+
+  /** Cards whose route waits, and the next look at BigPanda. */
+  function plans(incident, names) {
+    const plan = (at, text) => ({ at, className: "coming", parts: [text] });
+    const posts = list(incident.cards).filter((card) => card.state === "pending" && card.post);
+    const checks = list(incident.bigpanda_tasks).filter(isPlanned).map((task) => task.due_at ?? task.created);
+    const stale = incident.state?.stale_at;
+    return [
+      ...posts.map((card) => plan(card.post.at, `Post the card in ${channelOf(card, names)}, if the incident is still open`)),
+      ...[...checks, ...(stale ? [stale] : [])].map((at) => plan(at, CHECK)),
+    ];
   }
 
   return { draw };

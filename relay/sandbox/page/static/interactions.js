@@ -11,7 +11,10 @@ const interactions = (() => {
   const TOAST_TIME = 8_000; // ms
 
   let open = null; // the modal that is shown: {id, view, errors}
-  let openViews = []; // all open modals of the workspace
+  let openViews = []; // the open modals of the workspace that were opened while this page was open
+  let connecting = true; // no modals have come since the page connected
+  const ownViews = new Set(); // ids of the modals that were opened while this page was open
+  const strangeViews = new Set(); // ids of those that were open before, in another tab
   let userChanged = () => {}; // called when the reader acts as another user
   const composers = new Map(); // channel + ts of a root -> its reply form, with what is typed there
   let toastTimer = 0;
@@ -101,8 +104,16 @@ const interactions = (() => {
 
   // --- modals ---
 
+  /** The next views that come may include some that were opened before this page, which it does not show. */
+  function reconnected() {
+    connecting = true;
+  }
+
   function setViews(views) {
-    openViews = views;
+    const isOwn = ({ id }) => ownViews.has(id) || (!connecting && !strangeViews.has(id));
+    for (const view of views) (isOwn(view) ? ownViews : strangeViews).add(view.id);
+    connecting = false;
+    openViews = views.filter(({ id }) => ownViews.has(id));
     showView();
   }
 
@@ -196,5 +207,11 @@ const interactions = (() => {
     dismiss();
   });
 
-  return { me, setPeople, onUserChange: (listener) => (userChanged = listener), click, composer, keepCursor, setViews };
+  // A modal is gone with its page, as in Slack.
+  window.addEventListener("pagehide", () => {
+    const body = JSON.stringify({ user: me(), view: open?.id });
+    if (open) navigator.sendBeacon("/actions/dismiss", new Blob([body], { type: "application/json" }));
+  });
+
+  return { me, setPeople, reconnected, onUserChange: (listener) => (userChanged = listener), click, composer, keepCursor, setViews };
 })();

@@ -13,6 +13,8 @@
   let here = null; // the open channel
   let chosen = null; // the incident that the panel shows
   let known = null; // the last answer of relay about it
+  let explained = null; // its shares with their routes, from relay
+  let unfolded = new Map(); // number of a share -> whether the reader has unfolded its routes
   let first = true; // messages that are there when the page opens are not new
 
   const key = (message) => `${message.channel}/${message.ts}`;
@@ -23,7 +25,7 @@
   const events = new EventSource("/events");
   events.addEventListener("open", () => {
     channels.clear();
-    interactions.setViews([]);
+    interactions.reconnected();
     first = true;
     find("link").className = "live";
   });
@@ -33,6 +35,7 @@
     Object.assign(world, { channels: frame.channels, users: frame.users, groups: frame.groups });
     here ??= location.hash.slice(1) in frame.channels ? location.hash.slice(1) : (frame.list[0]?.id ?? null);
     find("paste").hidden = !frame.relay;
+    find("replay").hidden = !frame.replay;
     interactions.setPeople(frame.people);
     show();
   });
@@ -125,8 +128,11 @@
   // --- the incident panel ---
 
   function choose(incident) {
-    chosen = incident;
-    known = null;
+    if (incident !== chosen) {
+      chosen = incident;
+      known = explained = null;
+      unfolded = new Map();
+    }
     find("details").classList.add("open");
     showKnown();
     showMessages(new Set());
@@ -140,19 +146,25 @@
       known = { detail: "This page has no relay behind it. Start it with one to see the history of incidents." };
       return showKnown();
     }
-    const answer = await fetch(`/incidents/${encodeURIComponent(requested)}`).catch(() => null);
-    const incident = await answer?.json().catch(() => null);
+    const path = `/incidents/${encodeURIComponent(requested)}`;
+    const [[answer, incident], [, shares]] = await Promise.all([read(path), read(`${path}/shares`)]);
     if (requested !== chosen) return;
     known = answer?.ok && incident ? incident : { detail: incident?.detail ?? "relay does not answer." };
+    explained = shares;
     showKnown();
+  }
+
+  async function read(path) {
+    const answer = await fetch(path).catch(() => null);
+    return [answer, await answer?.json().catch(() => null)];
   }
 
   function showKnown() {
     const history = find("history");
     if (chosen === null) {
-      history.replaceChildren(make("p", "empty", "Select a message to see what relay knows of its incident, and why it acted as it did."));
+      history.replaceChildren(make("p", "empty", "Select a message: here you see why relay posted it."));
     } else {
-      const body = known === null ? [make("p", "empty", "…")] : known.detail && !known.shares ? [make("p", "empty", known.detail)] : incidents.draw(known, frame.channels);
+      const body = known === null ? [make("p", "empty", "…")] : known.detail && !known.shares ? [make("p", "empty", known.detail)] : incidents.draw(known, explained, frame.channels, unfolded);
       history.replaceChildren(make("div", "id mono", `incident ${chosen}`), ...body);
     }
   }
@@ -165,7 +177,12 @@
     find("messages").querySelector(`:scope > [data-ts="${CSS.escape(button.dataset.ts)}"]`)?.scrollIntoView({ block: "start" });
   });
 
+  // `toggle` does not bubble, but it can be captured.
+  find("history").addEventListener("toggle", ({ target }) => unfolded.set(Number(target.dataset.share), target.open), true);
+
   find("close").addEventListener("click", () => find("details").classList.remove("open"));
+
+  find("replay").addEventListener("click", () => fetch("/replay", { method: "POST", headers: { "Content-Type": "application/json" } }));
 
   // --- pasting a share ---
 
