@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from relay.cli.options import AsJson, Headers, RoutesFile, TemplatesFolder
-from relay.cli.output import print_all, print_json, write_file
+from relay.cli.output import print_all, print_json, say, write_file
 from relay.cli.share_options import At, EnvironmentOption, IncidentId, Sample, ShareOptions, StateOption, Tags
 
 PAGE_WIDTH = 80
@@ -63,6 +63,7 @@ def render(  # noqa: PLR0913  each is an option of its own
     names = alias_names(configuration.rulebook)
     if html is not None:
         write_file(html, tool.as_page(incidents, names), option="--html")
+        say(f"Wrote {html}; open it in a browser.", err=as_json)
     if as_json:
         print_json(tool.as_json(incidents))
     elif html is None:

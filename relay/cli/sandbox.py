@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final
@@ -96,24 +96,27 @@ def _fill(
 
     Raises RelayError: the routes cannot be read. typer.BadParameter: an option is invalid.
     """
-    named, people = _named_in(routes) if routes.exists() else ([], [])
+    named, people = _named_in(routes) if routes.exists() else ([], {})
     for text in channels:
         _add_channel(slack, text)
     for text in named or ([] if slack.channels else ["alerts"]):
         _add_named_channel(slack, text)
-    users = [*_USERS, *((each, each.lower()) for each in people if each[0] in "UW")]
+    users = [*_USERS, *((id_, name) for id_, name in people.items() if id_[0] in "UW")]
     for user, name in users:
         slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
         bigpanda.add_user(FakeBigPandaUser(id=user, name=name, email=f"{name}@example.com"))
     for text in groups:
         _add_group(slack, text)
-    unknown = [f"{each.lower()}={each}" for each in people if each[0] == "S" and each not in slack.usergroups]
+    unknown = [f"{name}={id_}" for id_, name in people.items() if id_[0] == "S" and id_ not in slack.usergroups]
     for text in unknown or ([] if slack.usergroups else ["oncall"]):
         _add_group(slack, text)
 
 
-def _named_in(routes: Path) -> tuple[list[str], list[str]]:
-    """The channels that a routes file names, as for `--channel`, and the ids of user groups and users."""
+def _named_in(routes: Path) -> tuple[list[str], dict[str, str]]:
+    """What a routes file names: the channels, as for `--channel`, and user groups and users by id.
+
+    Each has its alias in the file as its name, or else its id.
+    """
     from relay.tools.check.command import read_rulebook
     from relay.tools.doctor import references
     from relay.tools.message_text import alias_names
@@ -121,8 +124,14 @@ def _named_in(routes: Path) -> tuple[list[str], list[str]]:
     rulebook = read_rulebook(routes)
     aliases = alias_names(rulebook)
     refs = dict.fromkeys(each.ref for each in references.channels(rulebook))
-    channels = [ref if ref.startswith("#") else f"{aliases.get(ref, ref).lower()}={ref}" for ref in refs]
-    return channels, list(references.people(rulebook))
+    channels = [ref if ref.startswith("#") else f"{_name(ref, aliases)}={ref}" for ref in refs]
+    return channels, {id_: _name(id_, aliases) for id_ in references.people(rulebook)}
+
+
+def _name(id_: str, aliases: Mapping[str, str]) -> str:
+    """A name as Slack allows it."""
+    alias = aliases.get(id_, id_).lower()
+    return alias if _CHANNEL.fullmatch(alias) else id_.lower()
 
 
 def _add_channel(slack: FakeSlack, text: str) -> None:

@@ -101,12 +101,13 @@ def test_the_sandbox_prints_relays_settings_and_serves_until_it_is_stopped(end):
 NAMING_ROUTES = """\
 version: 1
 channels: {noc: C0123456789, payments: "#payments-oncall", Odd: C0ODD00001}
+people: {payments-oncall: S0123456789, "Dana Levi": U0123456789}
 fallback: noc
 routes:
   - name: payments
     match: {tags: {team: payments}}
     post:
-      - {channel: payments, mention: {critical: [S0123456789, U0123456789]}}
+      - {channel: payments, mention: {critical: [payments-oncall, "Dana Levi"]}}
       - {channel: Odd}
       - {channel: "#inc-{{ tags.team }}"}
     actors: [S0ACTORS01]
@@ -141,7 +142,8 @@ def test_everything_that_the_routes_name_exists_in_the_sandbox(filled, tmp_path)
         ("C0ODD00001", "odd"),
     }
     groups = {each.id: (each.handle, each.users) for each in slack.usergroups.values()}
-    assert groups == {"S0ACTORS01": ("dba", ["U0SANDBOX1"]), "S0123456789": ("s0123456789", ["U0SANDBOX1"])}
+    assert groups == {"S0ACTORS01": ("dba", ["U0SANDBOX1"]), "S0123456789": ("payments-oncall", ["U0SANDBOX1"])}
+    assert slack.users["U0123456789"].name == "u0123456789"
     assert set(slack.users) == {"U0SANDBOX1", "U0SANDBOX2", "U0123456789"} < set(bigpanda.users)
 
 

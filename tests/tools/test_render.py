@@ -75,7 +75,7 @@ def test_the_page_contains_the_messages_and_escapes_text(tmp_path):
     hostile.write_bytes(orjson.dumps({"incident": incident}))
     page = tmp_path / "page.html"
     result = run_render(tmp_path, SAMPLE, hostile, "--html", page)
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.output) == (0, f"Wrote {page}; open it in a browser.\n")
     html = page.read_text()
     assert "Evyatar-11" in html
     assert '"now": 1697' in html  # relative dates are as of the shares

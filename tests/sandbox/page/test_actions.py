@@ -84,7 +84,7 @@ async def test_assigning_shows_an_ephemeral_message_and_then_changes_the_card(de
     await demo_page.open_channel("billing-oncall")  # the other card of the same incident changes too
     await expect(demo_page.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
     await demo_page.card.locator(".header").first.click()
-    await expect(demo_page.tab.locator("#details")).to_contain_text("assign → done · by Ben Okafor")
+    await expect(demo_page.tab.locator("#details")).to_contain_text("BigPanda: assign by Ben Okafor: done")
 
 
 async def test_a_comment_comes_back_into_every_thread_from_bigpanda(demo_page: DemoPage):
