@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from relay.cards.broadcasts import mark_over
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
 from relay.cards.notices import NO_EDITS, STAND_IN, Notice, NoticeKind, Notices, remove_notices
 from relay.cards.replies import reply_due, worst_shown
@@ -268,6 +269,7 @@ def _revive(share: ShareContext, card: Card) -> Card:
 
 
 def _schedule_posted(share: ShareContext, card: Card, *, notices_changed: bool) -> Card:
+    card = mark_over(card, share.entries)
     post = reply_due(card, share.new, share.entries, share.now)
     if post is None and share.entries and card.reported_seq == share.next_seq - 1:
         # What this thread does not report is decided now: a later reply must not ping for it after all.

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relay.cards.failures import EXTERNAL
-from relay.cards.model import IN_DOUBT, Card, CardContext, CardState, Entry
+from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.send import Edit, PostReply, ShownRoot, SlackStep, shown_root
+from relay.cards.send import AmendReply, Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
 from relay.model.buttons import BUTTONS, Clicks
 from relay.model.entry_kinds import EntryKind
@@ -86,8 +86,11 @@ def render_step(
         runbook_tags=card.options.runbook_tags,
         previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
     )
+    clickable = configuration.clicks is not Clicks.UNSEEN
+    if isinstance(step, AmendReply):
+        request = RenderRequest(variables=variables, clickable=clickable)
+        return render_reply(configuration.library, card.options.template, request, [over_variables(step.broadcast)])
     if isinstance(step, PostReply):
-        clickable = configuration.clicks is not Clicks.UNSEEN
         request = RenderRequest(variables=variables, mentions=step.reply.targets, clickable=clickable)
         entries = [entry_variables(entry, now, incident.started) for entry in step.reply.entries]
         return render_reply(configuration.library, card.options.template, request, entries)
@@ -180,6 +183,13 @@ def entry_variables(entry: Entry, now: float, started: int | None = None) -> Map
         "at": int(entry.at),
         "late": now - entry.at > LATE_AFTER,
     }
+
+
+def over_variables(broadcast: Broadcast) -> Mapping[str, JSON]:
+    """The entry of a broadcast whose state is over, as its template gets it; `over` is how many seconds it lasted."""
+    over_at = broadcast.at if broadcast.over_at is None else broadcast.over_at
+    data = {**broadcast.data, "over": max(0.0, over_at - broadcast.at), "became": str(broadcast.became or "")}
+    return entry_variables(Entry(seq=0, key="", kind=broadcast.kind, at=broadcast.at, data=data), now=broadcast.at)
 
 
 _DELETED_LINE = "posted again: the previous message was deleted"

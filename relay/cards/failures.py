@@ -153,6 +153,7 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
         ts=None,
         shown_hash="",
         shown_ended_at=None,
+        broadcasts=(),
         notices=(*rest, replace(REPOSTED, reason=reason), NO_PING),
         reposted_at=(*recent, now),
         pending_since=now,

@@ -2,12 +2,12 @@
 
 from relay.cards.model import CardContext
 from relay.cards.reported import entries_text
-from relay.cards.send import Edit, PostReply, SlackStep, message_key
+from relay.cards.send import Edit, PostReply, PostRoot, message_key
 from relay.model.incident import State
 from relay.slack.message import Marker, marker_key
 
 
-def marker(context: CardContext, step: SlackStep, *, instance: str, secret: str) -> Marker:
+def marker(context: CardContext, step: PostRoot | PostReply | Edit, *, instance: str, secret: str) -> Marker:
     """The marker of the message of a step; `instance` is relay's name, `secret` the database's.
 
     An edit renews it, so that a card says there which state it shows.

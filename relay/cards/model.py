@@ -64,6 +64,10 @@ class CardState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+NO_DEADLINE = 1e12
+"""The deadline of work that may wait for ever; a number, since both databases sort it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
     """Waiting work: not before `at`, best before `deadline` (Unix seconds); `urgent` work comes first."""
@@ -71,6 +75,11 @@ class Due:
     at: float
     deadline: float
     urgent: bool = False
+
+    @property
+    def is_least(self) -> bool:
+        """Whether it is an edit of a broadcast that is over: it comes after all other edits."""
+        return self.deadline >= NO_DEADLINE
 
     @classmethod
     def on(cls, urgency: Urgency, at: float, *, urgent: bool = False) -> "Due":
@@ -89,6 +98,22 @@ class Due:
             return self
         at, deadline = min(self.at, other.at), min(self.deadline, other.deadline)
         return Due(at=at, deadline=deadline, urgent=self.urgent or other.urgent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broadcast:
+    """A reply that the channel shows too and that calls people: a reopening or a rise; `ts` names it.
+
+    `kind`, `at` and `data` are those of the entry that it reports. `over_at` (Unix seconds) and `became` say when the
+    state that it reports ended, and with which state; None until then.
+    """
+
+    ts: str
+    kind: EntryKind
+    at: float
+    data: Mapping[str, JSON]
+    over_at: float | None = None
+    became: State | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +137,7 @@ class Card:
     Thread: it has reported the entries up to `reported_seq`. `worst` is the worst state since the first post or the
     last reopening, `episode_worst` the worst ever. `reopening_reported_at` and `reopening_pinged_at` are when it last
     reported a reopening by itself, and last pinged for one.
+    `broadcasts` are the replies that are edited once their state is over.
     `thread_unread`: the thread may hold replies that this database does not know, since it is an older copy.
     Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
@@ -148,6 +174,7 @@ class Card:
     pending_since: float | None = None
     tries: int = 0
     thread_unread: bool = False
+    broadcasts: tuple[Broadcast, ...] = ()
     post: Due | None = None
     edit: Due | None = None
 

@@ -7,6 +7,7 @@ payload, thread               a dead letter; the built-in wording was tried befo
 edit window                   its thread goes on reporting
 unknown code                  a few tries, then a dead letter
 not found                     posted again
+for a broadcast               edited later, or given up without a word
 ambiguous                     searched for before anything is posted again; an edit is simply made again
 """
 
@@ -16,7 +17,7 @@ from typing import assert_never
 from relay.cards import failures, recovery, send
 from relay.cards.model import IN_DOUBT, AttemptState, CardContext, CardState, CardUpdate, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, NoticeKind, add_notices
-from relay.cards.send import Edit, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import AmendReply, Edit, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.cards.stand_ins import fallback_cards
 from relay.ratelimit.budgets import Urgency, backoff
 from relay.routes.options import InDoubtPolicy
@@ -33,10 +34,21 @@ def apply_answer(  # noqa: PLR0913  all that an answer depends on
     context: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
 ) -> CardUpdate:
     """What follows, for the card as it is now."""
+    if isinstance(step, AmendReply):
+        return _apply_amendment(context, step, answer, now)
     settled = _with_known_answer(context, step)
-    if settled is None:
-        return CardUpdate()
-    context = settled
+    return CardUpdate() if settled is None else _apply_known_answer(settled, step, answer, shown, rules=rules, now=now)
+
+
+def _apply_known_answer(  # noqa: PLR0913  as above
+    context: CardContext,
+    step: PostRoot | PostReply | Edit,
+    answer: SlackOutcome,
+    shown: ShownRoot,
+    *,
+    rules: DeliveryRules,
+    now: float,
+) -> CardUpdate:
     match answer:
         case Delivered():
             return send.apply_delivery(context, step, answer, shown, now)
@@ -57,10 +69,23 @@ def apply_answer(  # noqa: PLR0913  all that an answer depends on
             assert_never(answer)
 
 
+def _apply_amendment(context: CardContext, step: AmendReply, answer: SlackOutcome, now: float) -> CardUpdate:
+    """What Slack rejects is left as it is: the thread says what happened, and nobody need know."""
+    match answer:
+        case Rejected(scope=RejectionScope.CHANNEL | RejectionScope.CREDENTIALS | RejectionScope.APP):
+            return send.retry_amendment(context, now)
+        case Retryable() | Ambiguous() | Read():
+            return send.retry_amendment(context, now)
+        case Delivered() | NotFound() | Rejected():
+            return send.end_amendment(context, step, now)
+        case _:
+            assert_never(answer)
+
+
 def skip_edit(context: CardContext, step: SlackStep, shown: ShownRoot, now: float) -> CardUpdate:
     """What follows where Slack need not be called, since it shows the message already."""
-    settled = _with_known_answer(context, step)
-    if not isinstance(step, Edit) or settled is None:
+    settled = _with_known_answer(context, step) if isinstance(step, Edit) else None
+    if settled is None:
         return CardUpdate()
     return send.apply_edit_delivery(settled, shown, now, called=False)
 
@@ -100,7 +125,7 @@ def give_up_search(context: CardContext, reason: str, remedy: str, rules: Delive
     return CardUpdate(cards=(card,), attempt=held, dead_letter=letter)
 
 
-def _with_known_answer(context: CardContext, step: SlackStep) -> CardContext | None:
+def _with_known_answer(context: CardContext, step: PostRoot | PostReply | Edit) -> CardContext | None:
     """The context for an answer to that step; None where the answer does not matter any more."""
     if isinstance(step, Edit):  # the card may have moved to another message since
         return send.without_edit_doubt(context, step) if context.card.ts == step.ts else None

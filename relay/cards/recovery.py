@@ -133,7 +133,7 @@ def adopt_message(context: CardContext, found: MarkedMessage, channel: str, now:
     if attempt is None:
         return CardUpdate()
     if attempt.kind != ROOT:
-        return send.apply_reply_delivery(context, now)
+        return send.apply_reply_delivery(context, found.ts, now)
     unknown = ShownRoot(fingerprint="", version=-1, ended=None)
     return send.apply_root_delivery(context, Delivered(channel=channel, ts=found.ts), unknown, now)
 

@@ -9,7 +9,18 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due
+from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_least_edit, without
+from relay.cards.model import (
+    Attempt,
+    AttemptState,
+    Broadcast,
+    Card,
+    CardContext,
+    CardState,
+    CardUpdate,
+    DeadLetter,
+    Due,
+)
 from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
 from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
 from relay.cards.reported import entries_digest
@@ -63,6 +74,15 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendReply:
+    """Edit a broadcast reply whose state is over."""
+
+    ts: str
+    broadcast: Broadcast
+    update: CardUpdate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NothingToSend:
     """Slack is not called; `reason` says why."""
 
@@ -70,8 +90,11 @@ class NothingToSend:
     update: CardUpdate
 
 
-SlackStep = PostRoot | PostReply | Edit
+SlackStep = PostRoot | PostReply | Edit | AmendReply
 """The steps that call Slack."""
+
+EDITS = (Edit, AmendReply)
+"""The steps that edit a message."""
 
 Step = SlackStep | NothingToSend
 
@@ -108,17 +131,30 @@ def begin_post(context: CardContext, now: float) -> Step:
     return _begin_root(context, now) if context.card.ts is None else _begin_reply(context, now)
 
 
-def begin_edit(context: CardContext, now: float) -> Step:
+def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> Step:
     """The card as it should be now. Whether it differs from what Slack shows is known once it is rendered.
 
     A relay that is killed while Slack answers leaves an edit in doubt. So it counts as one until the answer is known.
+    Where only a broadcast is to be edited, that is done if the rate limit `has_room`.
     """
     card = context.card
     if card.ts is None:
         return NothingToSend(reason="no_root", update=CardUpdate(cards=(replace(card, edit=None),)))
+    if card.edit is not None and card.edit.is_least:
+        return _begin_amendment(card, now, has_room=has_room)
     in_flight = replace(card, shown_hash="", edit_in_doubt_until=now + MAX_EDIT_SECONDS + EDIT_DOUBT_SECONDS)
     update = CardUpdate(cards=(in_flight,))
     return Edit(ts=card.ts, shown_hash=card.shown_hash, in_doubt_until=card.edit_in_doubt_until, update=update)
+
+
+def _begin_amendment(card: Card, now: float, *, has_room: bool) -> Step:
+    broadcast = next_over(card, now)
+    if broadcast is None:
+        return NothingToSend(reason="too_late", update=CardUpdate(cards=(replace(card, edit=None),)))
+    if not has_room:
+        later = with_least_edit(card, now + RETRY_AFTER)
+        return NothingToSend(reason="no_room", update=CardUpdate(cards=(later,)))
+    return AmendReply(ts=broadcast.ts, broadcast=broadcast, update=CardUpdate())
 
 
 def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
@@ -211,9 +247,11 @@ def apply_delivery(
         case PostRoot():
             return apply_root_delivery(context, posted, shown, now)
         case PostReply():
-            return apply_reply_delivery(context, now)
+            return apply_reply_delivery(context, posted.ts, now)
         case Edit():
             return apply_edit_delivery(context, shown, now)
+        case AmendReply():
+            return end_amendment(context, step, now)
         case _:
             assert_never(step)
 
@@ -237,8 +275,8 @@ def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoo
     return replace(done, closes_letter_at=now)
 
 
-def apply_reply_delivery(context: CardContext, now: float) -> CardUpdate:
-    """The reply is posted, so its entries are reported."""
+def apply_reply_delivery(context: CardContext, ts: str, now: float) -> CardUpdate:
+    """The reply is posted under that `ts`, so its entries are reported."""
     before, attempt = context.card, context.attempt
     if attempt is None:
         return CardUpdate()
@@ -255,6 +293,7 @@ def apply_reply_delivery(context: CardContext, now: float) -> CardUpdate:
         reason="",
         tries=0,
     )
+    card = with_least_edit(track(card, attempt, context.entries, ts), now)
     return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
 
 
@@ -276,8 +315,19 @@ def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, c
         card = replace(card, edit_in_doubt_until=None)
     if card.post is None and card.edit is None:
         card = replace(card, pending_since=None)  # nothing waits any more: what comes next waits from then on
+    card = with_least_edit(card, now)
     others = make_way(context.cards, card, now, NoticeKind.FOR_CARD)
     return CardUpdate(cards=(card, *others), closes_letter_at=now if called else None)
+
+
+def end_amendment(context: CardContext, step: AmendReply, now: float) -> CardUpdate:
+    """The broadcast is edited, or given up: perhaps another one is next."""
+    return CardUpdate(cards=(with_least_edit(without(context.card, step.ts), now),))
+
+
+def retry_amendment(context: CardContext, now: float) -> CardUpdate:
+    """It was not edited, or nobody knows: the same edit again later."""
+    return CardUpdate(cards=(with_least_edit(context.card, now + RETRY_AFTER),))
 
 
 def cancel_unposted(context: CardContext, attempt: Attempt | None, now: float) -> CardUpdate:

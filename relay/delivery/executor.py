@@ -11,7 +11,7 @@ from relay.cards.draw import PermalinkBuilder, draw_step, drawn_step, render_ste
 from relay.cards.markers import marker
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
-from relay.cards.send import Edit, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import EDITS, AmendReply, Edit, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
@@ -42,7 +42,7 @@ class PreparedCall:
     @property
     def method(self) -> Method:
         """The method that it calls."""
-        return Method.EDIT if isinstance(self.step, Edit) else Method.POST
+        return Method.EDIT if isinstance(self.step, EDITS) else Method.POST
 
     @property
     def slack_channel(self) -> str:
@@ -58,7 +58,7 @@ class PreparedCall:
     @property
     def is_repeat(self) -> bool:
         """Whether an earlier attempt was in doubt, so that Slack is searched once more afterwards."""
-        return not isinstance(self.step, Edit) and self.step.attempt.is_repeat
+        return isinstance(self.step, PostRoot | PostReply) and self.step.attempt.is_repeat
 
     @property
     def pings(self) -> bool:
@@ -81,7 +81,7 @@ class PreparedCall:
         card = self.context.card
         if isinstance(self.step, PostRoot):
             return now - card.first_matched_at - card.options.wait
-        due = card.edit if isinstance(self.step, Edit) else card.post
+        due = card.edit if isinstance(self.step, EDITS) else card.post
         asked_at = [moment for moment in (card.pending_since, due.at if due else None) if moment is not None]
         return now - min(asked_at, default=now)
 
@@ -201,6 +201,8 @@ class Executor:
 
     async def _send(self, call: PreparedCall) -> SlackOutcome:
         slack, step, shared = self._shared.slack, call.step, self._shared
+        if isinstance(step, AmendReply):
+            return await slack.edit(call.slack_channel, step.ts, call.message)  # its marker stays
         marked = marker(call.context, step, instance=shared.instance, secret=shared.marker_secret)
         match step:
             case PostRoot():
@@ -260,7 +262,12 @@ class Executor:
 
 _NOTHING_SHOWN = ShownRoot(fingerprint="", version=-1, ended=None)
 
-_KINDS: Mapping[type[SlackStep], MessageKind] = {PostRoot: "root", PostReply: "reply", Edit: "edit"}
+_KINDS: Mapping[type[SlackStep], MessageKind] = {
+    PostRoot: "root",
+    PostReply: "reply",
+    Edit: "edit",
+    AmendReply: "edit",
+}
 
 
 def _as_json(answer: SlackOutcome) -> dict[str, object]:

@@ -27,6 +27,7 @@ from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.message import DEFAULT_INSTANCE
+from relay.slack.methods import Method
 from relay.slack.outcomes import Rejected
 from relay.slack.responses import Identity
 from relay.slack.workspace import token_rejection, workspace_of
@@ -88,9 +89,7 @@ class DeliveryService:
         self._reconciler = Reconciler(self._shared)
         self._repair = Repair(self._shared)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
-        self._edits = Scheduler(
-            "edit", self._shared, executor, lambda each: begin_edit(each, clock.now()), MAX_CONCURRENT_EDITS
-        )
+        self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
         parts = (self._channels, self._reconciler, self._repair, self._posts, self._edits)
         self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
@@ -166,6 +165,10 @@ class DeliveryService:
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
+
+    def _begin_edit(self, context: CardContext) -> Step:
+        has_room = not self._slack.throttle.is_strained(Method.EDIT)
+        return begin_edit(context, self._clock.now(), has_room=has_room)
 
     async def _check_identity(self, identity: Identity) -> Rejected | None:
         """Return why relay must not use this token; None if it may. The first token binds the database."""

@@ -137,6 +137,11 @@ class Budgets:
         waits = (bucket.ready_at() for bucket in self._of(method, channel))
         return max(now, paused.until if paused else -inf, *waits)
 
+    def is_strained(self, method: str, now: float) -> bool:
+        """Whether half of the workspace's burst for this method, or more, is spent."""
+        self._follow(now)
+        return any(bucket.is_strained(now) for bucket in self._of(method, ""))
+
     def spend(self, method: str, channel: str, now: float) -> None:
         """Count a call that is made now, whatever its answer will be."""
         self._follow(now)

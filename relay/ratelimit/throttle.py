@@ -23,6 +23,10 @@ class Throttle:
         ready_at = self._budgets.ready_at(method, channel, now)
         return ready_at if ready_at > now else None
 
+    def is_strained(self, method: str) -> bool:
+        """Return whether half of the calls that may be made at once are spent, so that what can wait should wait."""
+        return self._budgets.is_strained(method, self._clock.now())
+
     def reserve(self, method: str, channel: str = "") -> None:
         """Spend the budget of a call that is made soon: its `acquire` then does not wait."""
         self._budgets.spend(method, channel, self._clock.now())

@@ -100,10 +100,20 @@ def _previous(variables: Values, words: str) -> str:
 
 
 def _state_change(values: Values) -> str:
+    old, new, became = (_line(values.get(name)).capitalize() for name in ("old", "new", "became"))
+    if became:
+        return f"{emoji(became)} {old} → {new}, {became.lower()} after {duration(values.get('over'))}"
     if text := _sentence(values.get("text")):
         now = _line(values.get("now")).capitalize()
         return text + (f", now {_bold(now)}" if now else "")
-    return _from_to(_line(values.get("old")).capitalize(), _line(values.get("new")).capitalize())
+    return _from_to(old, new)
+
+
+def _reopened(values: Values) -> str:
+    if values.get("became"):
+        return f"✅ Reopened, resolved again after {duration(values.get('over'))}"
+    new = values.get("new")
+    return f"{emoji(new)} Reopened: {_bold(_line(new).capitalize())}"
 
 
 def _comment(values: Values) -> str:
@@ -189,9 +199,7 @@ _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
     EntryKind.ALERTS: _alert_counts,
     EntryKind.CHANGES: _changes,
     EntryKind.RESOLVED: _resolved,
-    EntryKind.REOPENED: lambda values: (
-        f"{emoji(values.get('new'))} Reopened: {_bold(_line(values.get('new')).capitalize())}"
-    ),
+    EntryKind.REOPENED: _reopened,
     EntryKind.OTHER: _other,
 }
 

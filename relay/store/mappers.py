@@ -5,7 +5,7 @@ JSON columns are text here, so that both databases store the same.
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from relay.cards.milestones import Milestones
 from relay.cards.model import (
     Attempt,
     AttemptState,
+    Broadcast,
     Card,
     CardState,
     Channel,
@@ -169,7 +170,9 @@ def to_entry(row: Row) -> Entry:
     return Entry(**_columns(row, _ENTRY) | {"kind": EntryKind(row["kind"])}, data=loads(row["data"]))
 
 
-_CARD = _plain(Card, "id", "pinged", "notices", "reposted_at", "previous", "options", "mention", "post", "edit")
+_CARD = _plain(
+    Card, "id", "pinged", "notices", "reposted_at", "broadcasts", "previous", "options", "mention", "post", "edit"
+)
 
 
 def card_row(card: Card) -> dict[str, Any]:
@@ -179,6 +182,7 @@ def card_row(card: Card) -> dict[str, Any]:
         "pinged": dumps(card.pinged),
         "notices": dumps([notice.as_json() for notice in card.notices]),
         "reposted_at": dumps(card.reposted_at),
+        "broadcasts": dumps([asdict(broadcast) for broadcast in card.broadcasts]),
         "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
         "options": _options_text(card.options),
         "mention": dumps(card.mention.as_json()),
@@ -199,6 +203,7 @@ def to_card(row: Row) -> Card:
         pinged=tuple(loads(row["pinged"])),
         notices=tuple(Notice.from_json(each) for each in loads(row["notices"])),
         reposted_at=tuple(loads(row["reposted_at"])),
+        broadcasts=tuple(map(_broadcast, loads(row["broadcasts"]))),
         previous=_previous_card(row["previous"]),
         options=_options(row["options"]),
         mention=_mention(row["mention"]),
@@ -223,6 +228,11 @@ def _options(text: str) -> Options:
 @lru_cache(maxsize=4096)
 def _mention(text: str) -> Mention:
     return Mention.from_json(loads(text))
+
+
+def _broadcast(stored: Mapping[str, JSON]) -> Broadcast:
+    became = stored["became"] and State(stored["became"])
+    return Broadcast(**{**stored, "kind": EntryKind(stored["kind"]), "became": became})
 
 
 def _previous_card(text: str | None) -> PreviousCard | None:

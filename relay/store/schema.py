@@ -217,6 +217,7 @@ card = Table(
     Column("pending_since", Double),
     Column("tries", Integer, nullable=False),
     Column("thread_unread", Boolean, nullable=False),
+    Column("broadcasts", Text, nullable=False),
     Column("post_due", Double),
     Column("post_deadline", Double),
     Column("post_since", Double),

@@ -187,7 +187,10 @@ def _fields(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def _due(due: Due | None) -> str:
-    return f"from {format_time(due.at)}, at the latest {format_time(due.deadline)}" if due else ""
+    if due is None:
+        return ""
+    latest = "when no other edit waits" if due.is_least else f"at the latest {format_time(due.deadline)}"
+    return f"from {format_time(due.at)}, {latest}"
 
 
 def _card_link(card: Card, link: PermalinkBuilder) -> str:

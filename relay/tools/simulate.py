@@ -30,7 +30,7 @@ from relay.cards.model import (
     ShareOutcome,
 )
 from relay.cards.plan import plan
-from relay.cards.send import Edit, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import AmendReply, Edit, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.rendering.request import RenderedMessage
 from relay.routes.rulebook import Rulebook
@@ -229,6 +229,8 @@ class Simulation:
                     self._cards[number] = replace(card, replies=(*card.replies, sent))
                 case Edit():
                     self._cards[number] = replace(card, root=sent, edits=card.edits + 1)
+                case AmendReply():
+                    pass  # the thread of a simulation shows each reply as it was posted
 
     def _apply(self, context: CardContext, step: SlackStep, shown: ShownRoot, *, needs_call: bool) -> CardUpdate:
         if isinstance(step, Edit):
@@ -251,7 +253,7 @@ class Simulation:
 
         sent = SentMessage(
             at=moment,
-            pings=() if isinstance(step, Edit) else step.attempt.targets,
+            pings=step.attempt.targets if isinstance(step, PostRoot | PostReply) else (),
             broadcast=isinstance(step, PostReply) and step.reply.broadcast,
             entries=step.reply.entries if isinstance(step, PostReply) else (),
             _draw=lambda: draw().rendered,

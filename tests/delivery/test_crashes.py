@@ -99,6 +99,15 @@ TROUBLED = [
 """The channel rejects messages for a while, so that the fallback stands in; then somebody deletes the card."""
 
 
+REOPENED = [
+    shares({"status": "critical", "alerts": [ALERT]}),
+    shares({"status": "ok"}),
+    shares({"status": "critical", "resolved": False}),
+    shares({"status": "ok", "resolved": True}),
+]
+"""The reopening is broadcast. Once it is over, relay edits that reply."""
+
+
 async def run_lifecycle(folder, crash, life):
     """Run the lifecycle; at the crash everything stops at once, and a new relay continues from that moment.
 
@@ -173,3 +182,21 @@ async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(
     assert [len(expected[channel]) for channel in ("all", "noc")] == ([1, 0] if life == "calm" else [2, 1])
     assert sum(line == "Warning → *Critical*" for _, replies in expected["all"] for line in replies) == 1
     assert nth > (15 if life == "calm" else 25)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.soak), True], ids=["before", "after"])
+async def test_a_crash_at_any_effect_leaves_no_broadcast_that_goes_on_calling(tmp_path, after):
+    nth, crashed, found = 0, True, {}
+    while crashed:
+        nth += 1
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        crashed, found[nth] = await run_lifecycle(folder, Crash(nth, after=after), REOPENED)
+    expected = found.pop(nth)
+    assert {number: read for number, read in found.items() if read != expected} == {}
+    [(face, replies)] = expected["all"]
+    assert face.startswith("✅")
+    assert "✅ Reopened, resolved again after 5 min 30 s" in replies
+    assert not [line for line in replies if "🔴" in line]
+    assert nth > 15

@@ -433,10 +433,18 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     ended = entry("resolved", old="critical", new="resolved", lasted=2_215, worst="critical", at=NOW - 9 * MINUTE)
     yield "resolved-late", {**ended, "late": True}
     yield "resolved-was-worse", entry("resolved", old="warning", new="resolved", lasted=None, worst="critical")
+    yield "other", entry("other", text="became quiet")
+    yield from _reopened()
+    yield from _done_from_slack()
+
+
+def _reopened() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    entry = _entry
     yield "reopened", entry("reopened", old="resolved", new="critical", ended=NOW - 20 * MINUTE)
     yield "reopened-without-an-end", entry("reopened", old="resolved", new="warning")
-    yield "other", entry("other", text="became quiet")
-    yield from _done_from_slack()
+    over = entry("reopened", old="resolved", new="critical", over=12 * MINUTE, became="resolved")
+    yield "reopened-and-resolved-again", over
+    yield "a-rise-that-is-over", entry("status", old="warning", new="critical", over=12 * MINUTE, became="warning")
 
 
 def _done_from_slack() -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -229,6 +229,21 @@ def test_the_tag_that_makes_the_title_is_not_shown_again():
             {"old": "resolved", "new": "warning", "ended": 1649576282},
             "🟠 Reopened: *Warning* (was resolved [{date_short_pretty} at {time}])",
         ),
+        (
+            "reopened",
+            {"old": "resolved", "new": "critical", "ended": 1, "over": 720.0, "became": "resolved"},
+            "✅ Reopened, resolved again after 12 min",
+        ),
+        (
+            "status",
+            {"old": "warning", "new": "critical", "over": 720.0, "became": "resolved"},
+            "✅ Warning → Critical, resolved after 12 min",
+        ),
+        (
+            "status",
+            {"old": "warning", "new": "critical", "over": 45.0, "became": "warning"},
+            "🟠 Warning → Critical, warning again after 45 s",
+        ),
         ("other", {"text": "became stale"}, "Became stale"),
         ("nonsense", {"text": "something <new>"}, "Something &lt;new&gt;"),
     ],

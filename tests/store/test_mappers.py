@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from relay.cards.model import (
     Attempt,
     AttemptState,
+    Broadcast,
     Card,
     CardState,
     Channel,
@@ -62,6 +63,15 @@ options = st.builds(
 )
 mentions = st.builds(Mention, parts=st.lists(st.dictionaries(texts, several, max_size=2), max_size=2).map(tuple))
 notices = st.builds(Notice, kind=st.sampled_from(NoticeKind), channel=texts, name=texts, reason=texts, at=numbers)
+broadcasts = st.builds(
+    Broadcast,
+    ts=texts,
+    kind=st.sampled_from(EntryKind),
+    at=times,
+    data=st.dictionaries(texts, texts, max_size=2),
+    over_at=maybe_moments,
+    became=st.none() | st.sampled_from(State),
+)
 cards = st.builds(
     Card,
     incident=texts,
@@ -88,6 +98,7 @@ cards = st.builds(
     reopening_pinged_at=maybe_moments,
     previous=st.none() | st.builds(PreviousCard, at=times, channel=texts, ts=texts),
     notices=st.lists(notices, max_size=3).map(tuple),
+    broadcasts=st.lists(broadcasts, max_size=3).map(tuple),
     edited_at=maybe_moments,
     pending_since=maybe_moments,
     tries=numbers,

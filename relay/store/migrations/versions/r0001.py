@@ -107,7 +107,7 @@ CREATE TABLE card (
     shown_ended_at {double}, pinged TEXT NOT NULL, reopening_pinged_at {double}, previous TEXT,
     notices TEXT NOT NULL, reposted_at TEXT NOT NULL, root_seq INTEGER NOT NULL, edited_at {double},
     edit_in_doubt_until {double}, pending_since {double}, tries INTEGER NOT NULL,
-    thread_unread BOOLEAN NOT NULL, post_due {double},
+    thread_unread BOOLEAN NOT NULL, broadcasts TEXT NOT NULL, post_due {double},
     post_deadline {double}, post_since {double}, post_urgent BOOLEAN NOT NULL, edit_due {double},
     edit_deadline {double}, edit_since {double}, edit_urgent BOOLEAN NOT NULL, options TEXT NOT NULL,
     mention TEXT NOT NULL, reopening_reported_at {double},
