@@ -7,11 +7,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+INSTALLED := $(VENV)/.installed
 
 # The decisions, and the protocols without their HTTP clients.
 CORE := tests/bigpanda tests/cards tests/config tests/model tests/ratelimit tests/rendering tests/routes tests/slack
 WITH_SERVERS := tests/bigpanda/test_client.py tests/bigpanda/test_client_against_sandbox.py \
 	tests/slack/test_client.py tests/slack/test_socket_mode.py
+
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check format quick test demo gallery picture bench soak clean
@@ -20,9 +23,16 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
-	@echo 'installing relay and the tools of its tests into $(VENV): this takes some minutes the first time'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo 'Installing relay and the tools of its tests into $(VENV). This takes some minutes the first time.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@ $(INSTALLED)
+
+# The demo needs no tools of the tests. Where they are installed, relay is, too.
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo 'Installing relay into $(VENV). This takes about a minute the first time.'
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --editable .
 	@touch $@
 
 setup: $(READY) ## make a virtual environment with all dependencies, at pinned versions
@@ -66,7 +76,7 @@ else
 	$(BIN)/coverage report
 endif
 
-demo: $(READY) ## run the whole product on this machine, with a web page
+demo: $(INSTALLED) ## run the whole product on this machine, with a web page
 	$(BIN)/relay demo $(ARGS)
 
 gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
