@@ -26,9 +26,9 @@ $(READY): pyproject.toml constraints.txt
 	@echo 'Installing relay and the tools of its tests into $(VENV). This takes some minutes the first time.'
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --editable '.[dev]'
-	@touch $@ $(INSTALLED)
+	@touch $@
 
-# The demo needs no tools of the tests. Where they are installed, relay is, too.
+# The demo needs no tools of the tests; where they are installed, relay is, too.
 $(INSTALLED): pyproject.toml constraints.txt
 	@echo 'Installing relay into $(VENV). This takes about a minute the first time.'
 	@$(PYTHON) -m venv $(VENV)
@@ -76,7 +76,7 @@ else
 	$(BIN)/coverage report
 endif
 
-demo: $(INSTALLED) ## run the whole product on this machine, with a web page
+demo: $(or $(wildcard $(READY)),$(INSTALLED)) ## run the whole product on this machine, with a web page
 	$(BIN)/relay demo $(ARGS)
 
 gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
