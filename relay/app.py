@@ -74,7 +74,7 @@ async def serve(settings: Settings) -> None:
     finally:
         if not await store.close(relay.seconds_left(CLOSE_SECONDS) if relay is not None else CLOSE_SECONDS):
             log.warning("database_not_closed", detail=f"{store.name} does not answer", remedy=_CUT_OFF)
-    log.info("stopped")
+    log.info("stopped", detail="relay has stopped. Everything that it answered with 202 is stored.")
 
 
 class Relay:
@@ -229,10 +229,12 @@ class Relay:
     async def _listen_until_stopped(self) -> None:
         address = self._settings.listen
         async with listen(self._app, address.host, address.port, drain_seconds=DRAIN_SECONDS) as (host, port):
-            log.info("serving", version=__version__, host=host, port=port, configuration=self._reloader.live.hash)
+            detail = f"relay {__version__} accepts shares on {host} port {port}."
+            fields = {"version": __version__, "host": host, "port": port, "configuration": self._reloader.live.hash}
+            log.info("serving", **fields, detail=detail)
             self.address.set_result((host, port))
             await self._stop.wait()
-            log.info("stopping")
+            log.info("stopping", detail="relay was asked to stop, and finishes its open work.")
 
     def _live(self) -> Configuration:
         return self._reloader.live

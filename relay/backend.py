@@ -17,6 +17,7 @@ from relay.model.errors import StoreError
 from relay.ratelimit.throttle import Throttle
 from relay.reload.reloader import Reloader
 from relay.runtime.clock import Clock
+from relay.runtime.logging import LastingProblem
 from relay.runtime.shared_call import SharedCall
 from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
@@ -58,6 +59,7 @@ class RelayBackend:
 
     def __post_init__(self) -> None:
         self._probe = HealthProbe(self.store)
+        self._unknown = LastingProblem(log)
         self._readiness = SharedCall(self._check)  # these two need no key, and read the database
         self._exposition = SharedCall(self._collect)
 
@@ -171,10 +173,12 @@ class RelayBackend:
 
     async def _backlog(self) -> Backlog | None:
         try:
-            return await self._in_time(self.store.backlog(self.clock.now()))
+            known = await self._in_time(self.store.backlog(self.clock.now()))
         except StoreError as error:
-            log.warning("backlog_unknown", detail=str(error))
+            self._unknown.report("warning", "backlog_unknown", detail=str(error))
             return None
+        self._unknown.over()
+        return known
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
         """Wait for the database, for a limited time. Raises StoreError: it failed, or did not answer in time."""

@@ -22,6 +22,7 @@ from relay.metrics import Metrics
 from relay.model.buttons import BUTTONS
 from relay.model.json_types import JSON
 from relay.runtime.clock import Clock
+from relay.runtime.logging import REPORT_IT
 from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
 from relay.slack.outcomes import Read
@@ -107,7 +108,7 @@ class InteractionHandler:
             return None
         key = f"reply:{reply.channel}:{reply.ts}"
         if await self._add(key, TaskKind.REPLY, card, {**asdict(reply), "message_ts": reply.thread_ts}):
-            log.info("reply_stored", **card_fields(card), key=key)
+            log.info("reply_stored", **card_fields(card), key=key, detail="A reply becomes a comment in BigPanda.")
         return None
 
     async def _add_task(self, source: Click | Submission, unique: str, values: Mapping[str, str]) -> None:
@@ -120,7 +121,13 @@ class InteractionHandler:
         card = await self._card(source)
         if card is None:
             self._metrics.record_click(action, "unknown_card")
-            log.warning("click_rejected", reason="unknown_card", incident=source.incident, user=source.user)
+            log.warning(
+                "click_rejected",
+                reason="unknown_card",
+                incident=source.incident,
+                user=source.user,
+                detail="Somebody pressed a button on a message that is no current card of relay.",
+            )
             self._background.put_nowait(self._tell(source, messages.UNKNOWN_CARD))
             return
         person = {"user": source.user, "name": source.user_name}
@@ -130,7 +137,8 @@ class InteractionHandler:
             self._metrics.record_click(action, "repeat")
             return
         self._metrics.record_click(action, "stored")
-        log.info("click_stored", **card_fields(card), action=action, user=source.user, key=key)
+        detail = f"Somebody pressed {action}; relay asks BigPanda to do it."
+        log.info("click_stored", **card_fields(card), action=action, user=source.user, key=key, detail=detail)
         self._background.put_nowait(self._tell_started(source, card))
 
     async def _add(self, key: str, kind: TaskKind, card: Card, payload: Mapping[str, JSON]) -> bool:
@@ -165,7 +173,9 @@ class InteractionHandler:
         view = build_modal(click.action, title=state.record.title, **opened_on)
         answer = await self._slack.open_view(click.trigger_id, view)
         if not isinstance(answer, Read):
-            log.warning("modal_not_opened", incident=click.incident, action=click.action, reason=answer.reason)
+            detail = "Slack did not open the form of a button; the person was asked to press it again."
+            fields = {"incident": click.incident, "action": click.action, "reason": answer.reason}
+            log.warning("modal_not_opened", **fields, detail=detail)
             await self._tell(click, messages.MODAL_NOT_OPENED)
 
     async def _check(self, source: Click | Submission, card: Card) -> Denied | LookupFailed | None:
@@ -173,7 +183,8 @@ class InteractionHandler:
         if isinstance(result, Denied) and result.groups:
             self._metrics.record_click(source.action, result.reason)
             fields = {"incident": source.incident, "user": source.user, "action": source.action}
-            log.info("click_rejected", reason=result.reason, **fields)
+            detail = "The route's `actors` do not include this person."
+            log.info("click_rejected", reason=result.reason, **fields, detail=detail)
         return result
 
     async def _tell(self, source: Click | Submission, text: str) -> None:
@@ -183,4 +194,4 @@ class InteractionHandler:
         try:
             await work
         except Exception:
-            log.exception("interaction_failed")
+            log.exception("interaction_failed", detail=f"Unexpected error after a click or a reply. {REPORT_IT}")

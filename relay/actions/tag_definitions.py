@@ -14,6 +14,7 @@ from relay.model.errors import StoreError
 from relay.model.tag_labels import TagDefinition
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock
+from relay.runtime.logging import LastingProblem
 from relay.store.store import Store
 
 log = structlog.get_logger("relay.tag_definitions")
@@ -42,6 +43,7 @@ class TagDefinitions:
         self._asked_at = 0.0
         self._retry_at = 0.0
         self._tries = 0
+        self._unread = LastingProblem(log)
 
     async def load(self) -> None:
         """Read the store. Raises StoreError: it cannot be read."""
@@ -58,7 +60,9 @@ class TagDefinitions:
             try:
                 await self.load()
             except StoreError as error:
-                log.warning("tag_definitions_not_read", detail=str(error))
+                self._unread.report("warning", "tag_definitions_not_read", detail=str(error))
+            else:
+                self._unread.over()
 
     @property
     def refresh_at(self) -> float | None:
@@ -77,9 +81,12 @@ class TagDefinitions:
         answer = await self._bigpanda.tag_definitions()
         now = self._clock.now()
         if not isinstance(answer, TaskDone):
-            log.warning("tag_definitions_failed", reason=answer.reason, remedy=getattr(answer, "remedy", ""))
+            detail = "BigPanda did not return its names for tags; relay asks again, and cards show what is known."
+            remedy = getattr(answer, "remedy", "")
+            log.warning("tag_definitions_failed", reason=answer.reason, remedy=remedy, detail=detail)
             return
         await self._store.save_tag_definitions(tag_definitions_of(answer.body), now)
         await self.load()
         self._tries, self._retry_at = 0, now + REFRESH_EVERY  # the store has no time where there are no definitions
-        log.info("tag_definitions_saved", tags=len(self._definitions))
+        number = len(self._definitions)
+        log.info("tag_definitions_saved", tags=number, detail=f"BigPanda names {number} tags.")

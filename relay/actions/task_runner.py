@@ -20,7 +20,7 @@ from relay.bigpanda.responses import comments_of
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards import staleness, tasks
-from relay.cards.model import AttemptState, TaskKind
+from relay.cards.model import AttemptState, Task, TaskKind
 from relay.cards.tasks import TaskContext, TaskUpdate
 from relay.delivery.supervision import save_result
 from relay.metrics import Metrics
@@ -144,7 +144,8 @@ class TaskRunner:
                 return
             now, decide = self._clock.now(), _confirm
         elif isinstance(outcome, IncidentNotFound) and await self._region_is_right():
-            log.warning("incident_gone", incident=context.task.incident, reason=outcome.reason)
+            detail = "BigPanda does not know this incident any more; its cards say so."
+            log.warning("incident_gone", incident=context.task.incident, reason=outcome.reason, detail=detail)
             decide = _mark_gone
         await self._settle(context, lambda current: decide(current, outcome, now), outcome)
 
@@ -195,6 +196,7 @@ class TaskRunner:
             kind=str(task.kind),
             outcome=state,
             reason=task.reason or "ok",
+            detail=_described(task),
             remedy=getattr(outcome, "remedy", ""),
             incident=task.incident,
             key=task.key,
@@ -218,6 +220,22 @@ class TaskRunner:
             return ""
         groups = self._preflight.actors(context) if task.reason == "not_allowed" else ()
         return messages.denied(task.kind, task.reason, groups)
+
+
+def _described(task: Task) -> str:
+    """Return a sentence on how a task stands."""
+    what = f"BigPanda task {task.kind}"
+    match task.state:
+        case AttemptState.DONE:
+            return f"{what}: done."
+        case AttemptState.WAITING:
+            return f"{what}: not done yet; relay tries again."
+        case AttemptState.IN_DOUBT:
+            return f"{what}: BigPanda's answer was lost; relay searches for the comment."
+        case AttemptState.REJECTED:
+            return f"{what}: BigPanda rejected it; relay does not try again."
+        case _:
+            return f"{what}: given up, or not needed any more."
 
 
 def _mark_gone(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:

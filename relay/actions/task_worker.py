@@ -19,6 +19,7 @@ from relay.cards.tasks import TaskContext, close_task
 from relay.delivery.supervision import STORE_RETRY_PAUSE, supervise
 from relay.model.errors import LeaseLost, StoreError
 from relay.runtime.clock import Clock, WakeEvent
+from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.store.restore import SEARCH_FIRST_FOR
 from relay.store.store import Store
 from relay.store.types import IncidentContext, Lease
@@ -50,6 +51,7 @@ class TaskWorker:
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
         self._next_silence_check = 0.0
+        self._unpicked = LastingProblem(log)
 
     @property
     def problem(self) -> str:
@@ -110,11 +112,12 @@ class TaskWorker:
         except LeaseLost:
             raise
         except StoreError as error:  # raised from here, it would interrupt the tasks in progress
-            log.error("task_not_picked", detail=str(error))  # noqa: TRY400  the message says it all
+            self._unpicked.report("warning", "task_not_picked", detail=str(error))
             return now + STORE_RETRY_PAUSE
         except Exception:
-            log.exception("task_not_picked")
+            log.exception("task_not_picked", detail=f"Unexpected error while looking for due tasks. {REPORT_IT}")
             return now + SILENCE_CHECK_EVERY
+        self._unpicked.over()
         if isinstance(due, TaskContext) and self._runner:
             self._spawn(due.task.incident, self._run(self._runner, due), tasks)
             return now
@@ -137,7 +140,9 @@ class TaskWorker:
         except StoreError as error:
             log.error("tag_definitions_not_saved", detail=str(error))  # noqa: TRY400  the message says it all
         except Exception:
-            log.exception("tag_definitions_failed")
+            log.exception(
+                "tag_definitions_failed", detail=f"Unexpected error while reading names for tags. {REPORT_IT}"
+            )
 
     async def _check_silence(self, now: float, lease: Lease | None) -> float:
         """Handle one incident that has been without news for too long; return when to check again."""
@@ -153,7 +158,11 @@ class TaskWorker:
         self._next_silence_check = now + SILENCE_CHECK_EVERY  # even if this check fails, tasks go on
         found = await self._store.update_silent_incident(now, decide, lease=lease)
         if isinstance(found, str):
-            log.info("incident_silent", incident=found, asked=can_query and available)
+            asked = can_query and available
+            follows = "relay asks BigPanda" if asked else "relay cannot ask BigPanda, and the card says so"
+            log.info(
+                "incident_silent", incident=found, asked=asked, detail=f"No share came for `stale_after`; {follows}."
+            )
             return now
         self._next_silence_check = now + SILENCE_CHECK_EVERY if found is None else min(found, now + SILENCE_CHECK_EVERY)
         return self._next_silence_check

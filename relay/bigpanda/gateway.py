@@ -12,6 +12,7 @@ from relay.bigpanda.outcomes import RejectionCause, TaskDone, TaskOutcome, TaskR
 from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock
+from relay.runtime.logging import utc
 
 log = structlog.get_logger("relay.bigpanda")
 
@@ -53,7 +54,10 @@ class BigPandaGateway(BigPandaClient):
         started = clock()
         outcome = await super()._send(request)
         self._observer(request.call, outcome, clock() - started)
-        log.debug("bigpanda_called", call=request.call.value, outcome=outcome.outcome, reason=outcome.reason)
+        detail = f"BigPanda answered {request.call.value}: {outcome.outcome} ({outcome.reason})."
+        log.debug(
+            "bigpanda_called", call=request.call.value, outcome=outcome.outcome, reason=outcome.reason, detail=detail
+        )
         match outcome:
             case TaskDone():
                 self.has_answered, self.problem = True, ""
@@ -61,7 +65,14 @@ class BigPandaGateway(BigPandaClient):
                 self.problem = remedy
             case TaskRetryable(pauses=True, retry_after=after):
                 until = self.throttle.pause(request.call, after)
-                log.warning("bigpanda_rate_limited", call=request.call.value, until=until, retry_after=after)
+                detail = f"BigPanda rate-limits {request.call.value}; relay waits until {utc(until)}."
+                log.warning(
+                    "bigpanda_rate_limited",
+                    call=request.call.value,
+                    until=utc(until),
+                    retry_after_seconds=after,
+                    detail=detail,
+                )
             case _:
                 pass
         return outcome

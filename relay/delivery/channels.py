@@ -134,10 +134,21 @@ class ChannelResolver:
     def _report(self, channel: Channel, updated: Channel) -> None:
         """Log a lookup. A channel that routes.yaml names and that is not there is reported to people too."""
         state, reason = str(updated.state), updated.reason
-        log.info("channel_checked", channel=channel.ref, id=updated.slack_id, state=state, reason=reason)
+        is_news = (updated.state, reason) != (channel.state, channel.reason)
+        says = "accepts messages" if updated.state is ChannelState.OPEN else f"accepts no messages ({reason or state})"
+        write = log.info if is_news else log.debug
+        write(
+            "channel_checked",
+            channel=channel.ref,
+            id=updated.slack_id,
+            state=state,
+            reason=reason,
+            detail=f"Slack's channel {channel.ref} {says}.",
+        )
         if channel.state is ChannelState.NEW and updated.state is ChannelState.REJECTED:
             remedy = remedy_for(updated)
-            log.warning("channel_rejected", channel=channel.ref, reason=reason, remedy=remedy)
+            detail = f"The channel {channel.ref} of the routes accepts no messages."
+            log.warning("channel_rejected", channel=channel.ref, reason=reason, remedy=remedy, detail=detail)
             if channel.ref in self._fixed:  # an alert can make up any number of others
                 self._shared.on_channel_rejected(channel.ref, f"{reason.replace('_', ' ')}. {remedy}")
 

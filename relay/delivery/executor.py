@@ -21,6 +21,7 @@ from relay.http.session import check_before_send
 from relay.metrics import MessageKind
 from relay.model.errors import LeaseLost, StoreError
 from relay.rendering.request import RenderedMessage, TemplateFailure
+from relay.runtime.logging import REPORT_IT
 from relay.slack.message import Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
@@ -111,7 +112,8 @@ class Executor:
             rendered = render_step(configuration.without_templates, context, step, self._link, now)
             rendered = replace(rendered, failures=(failure,))
         except Exception:
-            log.exception("render_failed", builtin=False, **card_fields(context.card))
+            detail = f"Unexpected error while rendering; relay uses the built-in template. {REPORT_IT}"
+            log.exception("render_failed", builtin=False, **card_fields(context.card), detail=detail)
             rendered = render_step(configuration.without_templates, context, step, self._link, now)
         drawn = drawn_step(context, step, rendered)
         self._report_failures(drawn.context.card, drawn.rendered)
@@ -130,7 +132,8 @@ class Executor:
 
         Raises LeaseLost: another relay delivers now.
         """
-        log.error("render_failed", builtin=True, exc_info=error, **card_fields(context.card))
+        detail = f"Not even the built-in template can be rendered; relay tries again later. {REPORT_IT}"
+        log.error("render_failed", builtin=True, exc_info=error, **card_fields(context.card), detail=detail)
         now, rules, answer = self._shared.clock.now(), self._shared.rules(), Retryable(reason="not_rendered")
 
         def decide(current: CardContext) -> CardUpdate:
@@ -189,7 +192,9 @@ class Executor:
                 pass
         if isinstance(answer, Rejected) and answer.scope is RejectionScope.CHANNEL:
             # now, so that its other cards need not find that out
-            log.error("channel_rejected", **card_fields(call.context.card), reason=answer.reason, remedy=answer.remedy)
+            detail = "The channel accepts no messages. Its cards go to the fallback channel until that is repaired."
+            fields = {**card_fields(call.context.card), "reason": answer.reason, "remedy": answer.remedy}
+            log.error("channel_rejected", **fields, detail=detail)
             channel, retry_at = call.context.channel, self._shared.clock.now() + PROBE_EVERY
             await self._update_channel(
                 replace(channel, state=ChannelState.REJECTED, reason=answer.reason, retry_at=retry_at)
@@ -231,7 +236,8 @@ class Executor:
             return
         context = await self._shared.store.card_context(call.context.card.id)
         if context.card.ts not in {None, answer.ts}:
-            log.warning("duplicate_deleted", **card_fields(context.card), reason="lease_lost", ts=answer.ts)
+            detail = "Another relay posted this card meanwhile; relay deletes its own copy."
+            log.info("duplicate_deleted", **card_fields(context.card), reason="lease_lost", ts=answer.ts, detail=detail)
             with check_before_send(None):
                 await self._shared.slack.delete(answer.channel, answer.ts)
 
@@ -279,13 +285,41 @@ def _as_json(answer: SlackOutcome) -> dict[str, object]:
     }
 
 
+_NAMES: Mapping[MessageKind, str] = {"root": "card", "reply": "reply", "edit": "edit"}
+_DONE: Mapping[MessageKind, str] = {
+    "root": "Posted the card.",
+    "reply": "Replied in the thread.",
+    "edit": "Edited the card.",
+}
+
+
 def _log_answer(call: PreparedCall, answer: SlackOutcome) -> None:
-    write = log.info if isinstance(answer, Delivered) else log.warning
+    """Log one line that a person can read; an edit that worked is a detail."""
+    delivered = isinstance(answer, Delivered)
+    write = log.warning if not delivered else log.debug if call.kind == "edit" else log.info
     write(
         "slack_answered",
-        method=str(call.method),
-        step=type(call.step).__name__,
-        answer=type(answer).__name__,
+        message=_NAMES[call.kind],
+        outcome=answer.outcome,
         reason=answer.reason,
+        detail=_described(call.kind, answer),
         **card_fields(call.context.card),
     )
+
+
+def _described(kind: MessageKind, answer: SlackOutcome) -> str:
+    """Return a sentence on what came of a message."""
+    name = _NAMES[kind]
+    match answer:
+        case Delivered():
+            return _DONE[kind]
+        case Retryable():
+            return f"Slack did not accept the {name} for now ({answer.reason}); relay tries again."
+        case Ambiguous() if kind == "edit":
+            return f"Slack's answer to the edit was lost ({answer.reason}); relay edits the card again."
+        case Ambiguous():
+            return f"Slack's answer to the {name} was lost ({answer.reason}); relay searches Slack for it."
+        case NotFound():
+            return f"Slack does not have the card or its thread any more ({answer.reason})."
+        case _:
+            return f"Slack rejected the {name} ({answer.reason})."

@@ -19,6 +19,7 @@ from relay.delivery.supervision import supervise
 from relay.http.session import check_before_send
 from relay.model.errors import LeaseLost, StoreError, errors_of
 from relay.runtime.clock import Clock, WakeEvent
+from relay.runtime.logging import REPORT_IT
 from relay.store.store import Store
 from relay.store.types import Lease
 
@@ -122,11 +123,12 @@ class Leader:
             if lease is not None:
                 await self._store.release_lease(lease)
         except* LeaseLost as lost:
-            log.warning("lease_lost", holder=self._holder, detail=[str(error) for error in errors_of(lost)])
+            log.warning("lease_lost", holder=self._holder, detail="; ".join(map(str, errors_of(lost))))
         except* StoreError as failed:
-            log.error("delivery_interrupted", detail=[str(error) for error in errors_of(failed)])  # noqa: TRY400  the message says it all
+            log.warning("delivery_interrupted", detail="; ".join(map(str, errors_of(failed))))
         except* Exception:
-            log.exception("delivery_crashed")  # shares are still accepted
+            detail = f"Unexpected error; relay still accepts shares, and delivers again within 30 seconds. {REPORT_IT}"
+            log.exception("delivery_crashed", detail=detail)
             await self._clock.wait(self._stopped, self._clock.now() + CRASH_PAUSE)
         else:
             return True
@@ -144,7 +146,7 @@ class Leader:
         return Lease(LEASE_NAME, self._holder, epoch)
 
     async def _lead(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        log.info("leading", holder=self._holder)
+        log.info("leading", holder=self._holder, detail="This relay has the right to deliver.")
         jobs_stop = asyncio.Event()
         # All calls of the jobs check the lease before their first byte: time may pass between a decision and its call.
         with check_before_send(self._guard.check):

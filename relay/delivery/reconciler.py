@@ -29,6 +29,12 @@ from relay.store.types import SearchTarget
 
 log = structlog.get_logger("relay.delivery")
 
+_RESULTS = {
+    "found": "it is there",
+    "not_found": "it is not there",
+    "stray": "it stands in the channel instead of the thread, and is deleted",
+}
+
 RETRY_PAUSE = 30.0
 """Seconds until a search that Slack did not answer is repeated."""
 
@@ -109,7 +115,9 @@ class Reconciler:
             history = await self._with_thread(channel, context, target, history)
         if isinstance(history, MessageHistory) and target.attempt.data.get("reads_thread") and history.complete:
             now, reported = self._shared.clock.now(), self._reported(history, context.card)
-            log.info("thread_read", **card_fields(context.card), facts=len(reported.values))
+            facts = len(reported.values)
+            detail = f"relay read what the thread says already: {facts} facts."
+            log.info("thread_read", **card_fields(context.card), facts=facts, detail=detail)
             await self._update(target, lambda current: recovery.skip_reported(current, reported, now))
             return
         if isinstance(history, MessageHistory):
@@ -122,7 +130,8 @@ class Reconciler:
             history = _TOO_LONG
         now, rules, answer = self._shared.clock.now(), self._shared.rules(), history
         fields = card_fields(context.card) | {"key": target.attempt.key, "in_doubt": str(context.card.options.in_doubt)}
-        log.warning("search_failed", **fields, reason=answer.reason)
+        detail = f"relay cannot search Slack for the lost message; `in_doubt: {context.card.options.in_doubt}` decides."
+        log.warning("search_failed", **fields, reason=answer.reason, detail=detail)
         await self._update(target, lambda current: _not_searched(current, target, answer, rules, now))
 
     async def _with_thread(
@@ -159,7 +168,9 @@ class Reconciler:
         strays = [message for message in found if message.stray]
         found = [message for message in found if not message.stray]
         result = "stray" if strays else "found" if found else "not_found"
-        log.info("searched", **card_fields(card), what=target.attempt.kind, reason=result, key=target.attempt.key)
+        what = "card" if target.attempt.kind == ROOT else "reply"
+        fields = {**card_fields(card), "what": what, "reason": result, "key": target.attempt.key}
+        log.info("searched", **fields, detail=f"relay searched Slack for the lost {what}: {_RESULTS[result]}.")
         if not await self._delete_all(card, channel, strays):
             await self._search_again(target)
         elif target.attempt.state is not AttemptState.IN_DOUBT:
@@ -206,11 +217,13 @@ class Reconciler:
     async def _delete(self, card: Card, channel: str, ts: str) -> bool:
         answer = await self._shared.slack.delete(channel, ts)
         if isinstance(answer, Rejected) and answer.scope is not RejectionScope.CREDENTIALS:
-            log.error("duplicate_stays", **card_fields(card), ts=ts, reason=answer.reason, remedy=answer.remedy)
+            detail = "Slack does not let relay delete a duplicate message."
+            fields = {**card_fields(card), "ts": ts, "reason": answer.reason, "remedy": answer.remedy}
+            log.error("duplicate_stays", **fields, detail=detail)
             return True
         deleted = isinstance(answer, Delivered)
         if deleted:
-            log.warning("duplicate_deleted", **card_fields(card), ts=ts)
+            log.info("duplicate_deleted", **card_fields(card), ts=ts, detail="relay deleted a duplicate message.")
         return deleted
 
     async def _search_again(self, target: SearchTarget) -> None:

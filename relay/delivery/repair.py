@@ -116,7 +116,10 @@ class Repair:
         channel = channels.get(letter.card.channel)
         if channel is None or not self._can_retry(letter, channel):
             return False
-        log.warning("dead_letter_retried", **card_fields(letter.card), dead_letter=letter.id, reason=letter.reason)
+        fields = {**card_fields(letter.card), "dead_letter": letter.id, "reason": letter.reason}
+        log.info(
+            "dead_letter_retried", **fields, detail="The channel accepts messages again; relay posts the card there."
+        )
         context = await retry()
         if context.card.post is not None:
             self._tried[channel.ref] = channel.retry_at
@@ -175,7 +178,8 @@ class Repair:
         context = await self._shared.update_card(
             card, lambda context: failures.repost_lost_root(context, ts, "root_gone", now)
         )
-        log.warning("card_reposted", **card_fields(context.card), reason="root_gone", ts=ts)
+        detail = "Somebody deleted the card in Slack; relay posts it again."
+        log.info("card_reposted", **card_fields(context.card), reason="root_gone", ts=ts, detail=detail)
         self._shared.wake_all()
 
     async def _next_channel(self) -> tuple[Channel, Sequence[tuple[int, str]]] | None:
@@ -204,13 +208,16 @@ class Repair:
 def _log_rejected(card: Card, fallback: str, letter: DeadLetter) -> None:
     fields = {**card_fields(card), "reason": letter.reason, "remedy": letter.remedy}
     if fallback and fallback != card.channel:
-        log.error("card_diverted", to=fallback, **fields)
+        detail = f"The card goes to the fallback channel {fallback}, because its own channel accepts no messages."
+        log.warning("card_diverted", to=fallback, **fields, detail=detail)
     else:
-        log.error("card_not_posted", **fields)
+        detail = "Nobody sees this incident in Slack: its channel accepts no messages, and no other fallback is set."
+        log.error("card_not_posted", **fields, detail=detail)
 
 
 def _log_closed(letter: OpenDeadLetter, reason: str) -> None:
-    log.info("dead_letter_closed", dead_letter=letter.id, reason=reason, **card_fields(letter.card))
+    detail = "Nobody needs this dead letter any more."
+    log.info("dead_letter_closed", dead_letter=letter.id, reason=reason, **card_fields(letter.card), detail=detail)
 
 
 def _references(ref: str, channels: Mapping[str, Channel]) -> set[str]:

@@ -15,6 +15,7 @@ from relay.delivery.executor import Executor
 from relay.metrics import MessageKind
 from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
+from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.slack.methods import Method
 
 log = structlog.get_logger("relay.delivery")
@@ -56,6 +57,7 @@ class Scheduler:
         self._last_channel = ""
         self._served = 0
         self._must_recover = False
+        self._unpicked = LastingProblem(log)
 
     @property
     def idle(self) -> bool:
@@ -78,9 +80,9 @@ class Scheduler:
         now = self._shared.clock.now()
         try:
             await self._recover()
-            return await self._serve_next(now, tasks)
+            again = await self._serve_next(now, tasks)
         except StoreUnusable as error:
-            log.error("pick_failed", work=self._work, detail=str(error))  # noqa: TRY400  the message says it all
+            self._unpicked.report("warning", "pick_failed", work=self._work, detail=str(error))
             self._must_recover = True
             return now + STORE_RETRY_PAUSE
         except CardFailure as failure:
@@ -89,9 +91,12 @@ class Scheduler:
         except StoreError:
             raise
         except Exception:
-            log.exception("pick_failed", work=self._work)
+            detail = f"Unexpected error while looking for due cards. {REPORT_IT}"
+            log.exception("pick_failed", work=self._work, detail=detail)
             self._must_recover = True
             return now + CRASH_PAUSE
+        self._unpicked.over()
+        return again
 
     async def _recover(self) -> None:
         """Recover attempts that nobody works on: a pick that failed may have been committed all the same."""
@@ -104,7 +109,8 @@ class Scheduler:
                 now, in_progress=frozenset(self._cards), lease=self._shared.lease
             )
             if in_doubt:
-                log.warning("attempts_recovered", in_doubt=in_doubt)
+                detail = f"{in_doubt} posts had begun and have no result; relay searches Slack for them."
+                log.warning("attempts_recovered", in_doubt=in_doubt, detail=detail)
                 self._shared.wake_all()
 
     async def _serve_next(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
@@ -173,7 +179,8 @@ class Scheduler:
         task.add_done_callback(lambda _: self._finish(card, channel))
 
     def _record_skipped(self, context: CardContext, step: NothingToSend) -> None:
-        log.info("nothing_to_send", reason=step.reason, **card_fields(context.card))
+        detail = f"The card needs no message ({step.reason.replace('_', ' ')})."
+        log.debug("nothing_to_send", reason=step.reason, **card_fields(context.card), detail=detail)
         kind: MessageKind = "edit" if self._work == "edit" else "reply" if context.card.ts else "root"
         self._shared.metrics.record_skipped(kind, step.reason)
         if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:

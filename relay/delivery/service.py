@@ -25,6 +25,7 @@ from relay.delivery.scheduler import Scheduler
 from relay.delivery.supervision import supervise
 from relay.metrics import Metrics
 from relay.runtime.clock import Clock
+from relay.runtime.logging import utc
 from relay.slack.gateway import SlackGateway
 from relay.slack.message import DEFAULT_INSTANCE
 from relay.slack.methods import Method
@@ -127,12 +128,13 @@ class DeliveryService:
         self._shared.lease = lease
         self._shared.marker_secret = await self._store.marker_secret(secrets.token_hex(32))
         in_doubt = await self._store.recover_attempts(self._clock.now(), lease=lease)
-        log.info("delivering", in_doubt=in_doubt)
+        doubt = f" It searches Slack for {in_doubt} messages in doubt." if in_doubt else ""
+        log.info("delivering", in_doubt=in_doubt, detail=f"This relay delivers to Slack from now on.{doubt}")
         self._restored = await self._store.restore_window(self._clock.now())
         if self._restored is not None:
             copied, until = self._restored
             detail = "relay does not know what was sent since the copy was made, and searches Slack for it"
-            log.warning("database_restored", copied=copied, until=until, detail=detail)
+            log.warning("database_restored", copied=utc(copied), until=utc(until), detail=detail)
         self.delivering = True
         try:
             await self._deliver(stopping)

@@ -9,6 +9,7 @@ import structlog
 from relay.model.errors import LeaseLost, StoreError, StoreUnusable
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import Clock, WakeEvent
+from relay.runtime.logging import LastingProblem
 
 log = structlog.get_logger("relay")
 
@@ -45,7 +46,7 @@ async def supervise(
         except LeaseLost:
             raise
         except StoreError as error:
-            log.error("component_interrupted", component=name, detail=str(error))  # noqa: TRY400  the message says it all
+            log.warning("component_interrupted", component=name, detail=str(error))
             pause = RESTART_PAUSE
         except Exception as error:
             if isinstance(error, ExceptionGroup) and error.subgroup(LeaseLost):
@@ -67,9 +68,10 @@ async def _pause(wakeup: WakeEvent, seconds: float, stopping: asyncio.Event, clo
 
 async def save_result(save: Callable[[], Awaitable[T]], clock: Clock, fields: Mapping[str, str]) -> T:
     """Save what came of a call, with retries while the store is unusable: a result that is lost is in doubt."""
+    problem = LastingProblem(log)
     while True:
         try:
             return await save()
         except StoreUnusable as error:
-            log.error("result_not_saved", **fields, detail=str(error))  # noqa: TRY400  the message says it all
+            problem.report("error", "result_not_saved", **fields, detail=str(error))
             await clock.sleep(STORE_RETRY_PAUSE)

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 import structlog
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Plan
+from relay.cards.model import Plan, ShareOutcome
 from relay.cards.plan import plan
 from relay.ingest.parsing import ShareParser
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
+from relay.runtime.logging import REPORT_IT
 from relay.store.store import Store
 from relay.store.types import AcceptedShare, PlanContext
 
@@ -133,7 +134,7 @@ class IngestService:
             problem = self._store.unresponsive(self._timeout) if isinstance(failed, TimeoutError) else failed
             log.error("quarantine_failed", reason=error.reason, detail=str(problem))  # noqa: TRY400  the message says it all
         except Exception:
-            log.exception("quarantine_failed", reason=error.reason)
+            log.exception("quarantine_failed", reason=error.reason, detail=f"Unexpected error. {REPORT_IT}")
 
     def _give_up(self, waiting: _Waiting) -> StoreError:
         """Stop waiting for a database that does not answer, so that bodies do not pile up."""
@@ -208,11 +209,37 @@ def _log_accepted(accepted: AcceptedShare) -> None:
     """Log one line for the share, and one for each card that begins or ends; what is sent is logged when it is."""
     decision, fields = accepted.decision, {"incident": accepted.incident, "share": accepted.share_id}
     decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
-    log.info("share_stored", **fields, outcome=str(accepted.outcome), routes=list(accepted.routes), **decided)
+    outcome, routes = str(accepted.outcome), list(accepted.routes)
+    log.info("share_stored", **fields, outcome=outcome, routes=routes, **decided, detail=_described(accepted))
     if unread := decision.get("unread"):
-        log.warning("routes_unread", **fields, routes=list(unread)[:MAX_LOGGED])
+        detail = "Comparing this incident with the routes took too long; these routes were not compared."
+        log.warning("routes_unread", **fields, routes=list(unread)[:MAX_LOGGED], detail=detail)
     for unnamed in decision.get("unnamed", ()):
         log.warning("channel_unnamed", **fields, route=unnamed["route"], detail=unnamed["detail"])
     for card in decision.get("cards", ()):
         if card["reason"] != "changed":
-            log.info("card_decided", **fields, route=card["route"], channel=card["channel"], reason=card["reason"])
+            place = {"route": card["route"], "channel": card["channel"], "reason": card["reason"]}
+            log.debug("card_decided", **fields, **place, detail=f"A card {_CARD_REASONS[card['reason']]}.")
+
+
+_OUTCOMES: Mapping[ShareOutcome, str] = {
+    ShareOutcome.FIRST: "The first share of an incident that gets a card",
+    ShareOutcome.UPDATE: "A share with news",
+    ShareOutcome.NOTHING_NEW: "A share without news",
+    ShareOutcome.REPEAT: "The same share as before",
+    ShareOutcome.ENDED_LONG_AGO: "The first share of an incident that ended long ago: it gets no card",
+    ShareOutcome.DROPPED: "A route drops this incident: it gets no card",
+    ShareOutcome.NO_ROUTE: "No route matches, and there is no fallback: the incident gets no card",
+}
+_CARD_REASONS: Mapping[str, str] = {
+    "matched": "begins, since a route matches",
+    "no_route": "begins in the fallback channel, since no route matches",
+    "reopened_late": "ends: the incident was reopened late, and gets a new card",
+}
+
+
+def _described(accepted: AcceptedShare) -> str:
+    """Return a sentence on what a share leads to."""
+    begun = [str(card["channel"]) for card in accepted.decision.get("cards", ()) if card["new"]]
+    cards = f"; new cards in {', '.join(begun[:MAX_LOGGED])}" if begun else ""
+    return f"{_OUTCOMES[accepted.outcome]}{cards}."

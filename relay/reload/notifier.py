@@ -21,6 +21,7 @@ from relay.model.errors import Fault, StoreError
 from relay.ratelimit.budgets import backoff
 from relay.reload import messages
 from relay.runtime.clock import Clock
+from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.slack.gateway import SlackGateway
 from relay.slack.message import Marker
 from relay.slack.methods import Method
@@ -78,6 +79,7 @@ class Notifier:
         self._shown: Delivered | None = None
         self._claimed_but_unsent = False
         self._rejected: dict[str, str] = {}
+        self._waits = LastingProblem(log)
 
     def report_faults(self, digest: str, faults: Sequence[Fault]) -> None:
         """Report that an edit has these faults."""
@@ -113,11 +115,12 @@ class Notifier:
                 if self._pending is notice and await self._claim(notice):
                     await self._send(notice)
                 self._drop(notice)
+                self._waits.over()
             except StoreError as error:
-                log.warning("notice_waits", reason="store", detail=str(error))
+                self._waits.report("warning", "notice_waits", reason="store", detail=str(error))
                 await self._clock.wait(self._wakeup, self._clock.now() + LEADER_GRACE)
             except Exception:
-                log.exception("notice_crashed")
+                log.exception("notice_crashed", detail=f"Unexpected error while sending a notice. {REPORT_IT}")
                 self._drop(notice)
 
     def _set_pending(self, notice: ConfigurationNotice) -> None:
@@ -168,7 +171,8 @@ class Notifier:
         if channel is None:
             return pause
         if channel.facts.get("external") and not fallback.options.allow_external:
-            log.warning("notice_not_sent", reason="external_channel", channel=channel.ref)
+            detail = "The fallback channel is shared with another organisation, so relay reports no faults there."
+            log.warning("notice_not_sent", reason="external_channel", channel=channel.ref, detail=detail)
             return None
         if (until := self._slack.throttle.blocked_until(Method.POST, channel.slack_id or "")) is not None:
             return until - self._clock.now()
@@ -203,7 +207,8 @@ class Notifier:
         """Decide what follows from the answer, as `_try` returns it."""
         match answer:
             case Delivered():
-                log.info("notice_sent", channel=channel.ref, faults=len(notice.faults))
+                detail = "relay posted a notice about itself in Slack."
+                log.info("notice_sent", channel=channel.ref, faults=len(notice.faults), detail=detail)
                 if not notice.channels:
                     self._shown, self._claimed_but_unsent = (answer if notice.faults else None), False
                 return None
@@ -215,7 +220,8 @@ class Notifier:
                 self._shown = None  # it cannot be edited or replied to: post a new message
                 return 0.0
             case Rejected() | NotFound() | Ambiguous() | Read():
-                log.warning("notice_not_sent", reason=answer.reason, channel=channel.ref)
+                detail = "Slack did not accept relay's notice about itself."
+                log.warning("notice_not_sent", reason=answer.reason, channel=channel.ref, detail=detail)
                 self._claimed_but_unsent = self._claimed_but_unsent and not isinstance(answer, Ambiguous)
                 return None
             case _:

@@ -19,6 +19,7 @@ from relay.model.tag_labels import TagDefinition
 from relay.reload.notifier import Notifier
 from relay.reload.watcher import watch
 from relay.runtime.clock import Clock
+from relay.runtime.logging import REPORT_IT, LastingProblem, utc
 from relay.store.store import Store
 from relay.store.types import StoredConfiguration
 
@@ -60,6 +61,7 @@ class Reloader:
         self._checked_files: ConfigurationFiles | None = None
         self._requested = False
         self._unusable_hash = ""
+        self._problem = LastingProblem(log)
 
     @property
     def live(self) -> Configuration:
@@ -101,7 +103,8 @@ class Reloader:
         await self._store.add_channels(self._live.rulebook.channel_refs)
         now, faults = self._clock.now(), [str(fault) for fault in result]
         self._state = ReloadState(hash=stored.hash, last_success_at=stored.saved_at, checked_at=now, faults=result)
-        log.error("started_with_last_valid_configuration", configuration=self._live.hash, faults=faults)
+        detail = f"routes.yaml or a template is invalid; relay uses the last valid version, of {utc(stored.saved_at)}."
+        log.error("started_with_last_valid_configuration", configuration=self._live.hash, faults=faults, detail=detail)
 
     async def run(self, on_change: Callable[[], None], notifier: Notifier) -> None:
         """Watch the files, and make valid edits live, until cancelled. `on_change` is called after each change."""
@@ -119,13 +122,15 @@ class Reloader:
             if await self.check_files():
                 self._notify(notifier)
             await self.adopt_stored()
+            self._problem.over()
         except StoreError as error:
             # Nothing was adopted, and nothing is forgotten: the next turn does it again.
-            log.error("configuration_not_saved", detail=str(error))  # noqa: TRY400  the message says it all
+            self._problem.report("warning", "configuration_not_saved", detail=str(error))
         except ConfigurationUnreadable as error:
-            log.warning("configuration_unreadable", detail=str(error))  # no fault of an edit; the next turn reads again
+            self._problem.report("warning", "configuration_unreadable", detail=str(error))  # no fault of an edit
         except Exception:
-            log.exception("reload_crashed")  # the live configuration stays
+            detail = f"Unexpected error while reading an edit; the live configuration stays. {REPORT_IT}"
+            log.exception("reload_crashed", detail=detail)
         if self._loaded is not before:
             on_change()
 
@@ -143,7 +148,8 @@ class Reloader:
         else:
             self._state = replace(self._state, checked_at=self._clock.now(), faults=result)
             faults = [str(fault) for fault in result]
-            log.error("configuration_invalid", configuration=self._live.hash, faults=faults)
+            detail = "The edit is invalid and changes nothing; the previous configuration stays live."
+            log.error("configuration_invalid", configuration=self._live.hash, faults=faults, detail=detail)
         self._checked_files, self._requested = files, False
         return True
 
@@ -165,7 +171,8 @@ class Reloader:
         self._set_live(configuration)
         # What another relay has read says nothing about the disk of this one: faults there stay.
         self._state = replace(self._state, hash=stored.hash, last_success_at=stored.saved_at)
-        log.info("configuration_adopted", configuration=stored.hash)
+        detail = "The routes and templates that another relay loaded are live here too."
+        log.info("configuration_adopted", configuration=stored.hash, detail=detail)
 
     def _set_live(self, configuration: Configuration) -> None:
         self._loaded = configuration
@@ -216,7 +223,8 @@ class Reloader:
         except ConfigurationUnreadable:
             raise
         except Exception as error:
-            log.exception("check_crashed")
+            detail = f"Unexpected error while checking an edit; the live configuration stays. {REPORT_IT}"
+            log.exception("check_crashed", detail=detail)
             return (Fault(file=files.routes_file, message=f"relay failed to read this, please report it: {error!r}"),)
 
     async def _adopt(self, configuration: Configuration) -> None:
@@ -226,7 +234,7 @@ class Reloader:
         await self._store.save_configuration(configuration.hash, rulebook.text, configuration.templates, now)
         self._set_live(configuration)
         self._state = ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now)
-        log.info("configuration_live", configuration=configuration.hash)
+        log.info("configuration_live", configuration=configuration.hash, detail="Routes and templates are live.")
 
     def _notify(self, notifier: Notifier) -> None:
         if self._state.successful:

@@ -41,7 +41,8 @@ async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) ->
             await _watch_these(routes, templates, on_change)
         except Exception as error:  # noqa: BLE001  watching only makes reloads faster, and has many ways to fail
             if not logged:
-                log.warning("watch_failed", detail=str(error), remedy="relay reads the files every few seconds instead")
+                detail = f"The system reports no changes of files ({error}); relay reads them every few seconds."
+                log.warning("watch_failed", detail=detail)
             logged = True
             await asyncio.sleep(RETRY_PAUSE)
 

@@ -8,9 +8,11 @@ its own lines; in JSON it is one more value.
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, TextIO
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TextIO
 
 import orjson
 import structlog
@@ -21,6 +23,8 @@ from relay.runtime.terminal import for_terminal, on_one_line
 
 Format = Literal["auto", "console", "json"]
 log = structlog.get_logger("relay.log")
+
+REPORT_IT: Final = "This is a bug in relay: please report it, with the traceback."
 
 
 def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
@@ -58,7 +62,44 @@ def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), st
 
 def report_lost_lines(lines: int) -> None:
     """Log how many lines were lost here, because the reader of the log was too slow."""
-    log.warning("log_lines_lost", lines=lines, remedy="Check what reads relay's log: it stopped reading.")
+    detail = f"What reads relay's log was too slow: {lines} lines are missing here."
+    log.warning("log_lines_lost", lines=lines, detail=detail, remedy="Check what reads relay's log.")
+
+
+REMIND_EVERY = 600.0
+"""Seconds after which a problem that lasts is logged again at its own level."""
+
+
+class LastingProblem:
+    """Logs a problem of which relay learns again and again, such as a database that does not answer.
+
+    It is logged once, when it changes, and every ten minutes; in between at level `debug`.
+    """
+
+    def __init__(self, logger: Any, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Write to this logger; `monotonic` returns seconds."""
+        self._log = logger
+        self._monotonic = monotonic
+        self._logged: tuple[str, str, float] | None = None
+
+    def report(self, level: Literal["warning", "error"], event: str, *, detail: str, **fields: Any) -> None:
+        """Log the problem, if that is not known."""
+        now = self._monotonic()
+        known = self._logged is not None and self._logged[:2] == (event, detail)
+        if known and self._logged is not None and now - self._logged[2] < REMIND_EVERY:
+            level_now = "debug"
+        else:
+            level_now, self._logged = level, (event, detail, now)
+        getattr(self._log, level_now)(event, detail=detail, **fields)
+
+    def over(self) -> None:
+        """Note that there is no problem: the next one is logged at once."""
+        self._logged = None
+
+
+def utc(seconds: float) -> str:
+    """Write a moment (Unix seconds) as ISO 8601 in UTC, as the log's own times are."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 class _StreamLogger:

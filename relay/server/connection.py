@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 
+from relay.runtime.logging import REPORT_IT
 from relay.server.connections import CONNECTIONS, ConnectionLimits, Connections, ProblemObserver
 from relay.server.problem import Problem, from_aiohttp, unexpected_error
 
@@ -170,10 +171,11 @@ class _Connection(RequestHandler):
             if isinstance(exc, LineTooLong):
                 detail = f"A line of the request's header is longer than the limit of {self.max_line_size} bytes."
             problem = Problem(HTTPStatus.BAD_REQUEST, "malformed_request", detail)
-            log.warning("request_rejected", status=problem.status.value, reason=problem.reason, client=request.remote)
+            fields = {"status": problem.status.value, "reason": problem.reason, "client": request.remote}
+            log.warning("request_rejected", **fields, detail=detail)
         else:
             problem = unexpected_error()
-            log.error("request_failed", exc_info=exc)
+            log.error("request_failed", exc_info=exc, detail=f"Unexpected error in a request. {REPORT_IT}")
         if request.writer.output_size > 0:
             raise ConnectionError("part of a response has been sent already")
         response = self._observed_response(problem)

@@ -133,7 +133,8 @@ class Connections:
         if now - self._reported_at >= REPORT_EVERY:
             self._reported_at = now
             client, _ = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
-            log.warning("connection_cut_off", reason=reason, client=client, open=len(self._open))
+            detail = "relay closed a connection that broke a limit."
+            log.warning("connection_cut_off", reason=reason, client=client, open=len(self._open), detail=detail)
 
 
 CONNECTIONS: Final = web.AppKey("connections", Connections)

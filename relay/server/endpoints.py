@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from relay.model.errors import QueryError, ShareError, StoreError
 from relay.runtime.clock import Clock
+from relay.runtime.logging import REPORT_IT
 from relay.runtime.secrets import hide_in_values, hiding, secret_pattern
 from relay.server.api_keys import ApiKeys, presented_keys
 from relay.server.backend import Backend
@@ -242,20 +243,23 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
     except Problem as error:
         problem = error
         rejection = {"status": problem.status.value, "reason": problem.reason}
-        log.warning("request_rejected", method=request.method, path=request.path, **rejection)
+        log.warning("request_rejected", method=request.method, path=request.path, **rejection, detail=problem.detail)
     except web.HTTPClientError as error:
         problem = from_aiohttp(error)
         # With a valid key, the address of a webhook or a proxy is wrong.
         if request.method in _SENDING and request.app[_WEBHOOK_KEYS](request):
             problem = at_wrong_address(problem)
-            log.warning("share_at_wrong_address", method=request.method, path=request.path, status=problem.status.value)
+            fields = {"method": request.method, "path": request.path, "status": problem.status.value}
+            detail = "A sender with a valid key used a wrong address. This share is lost: correct the webhook's URL."
+            log.error("share_at_wrong_address", **fields, detail=detail)  # noqa: TRY400  no error of relay: no traceback
     except (Exception, asyncio.CancelledError) as error:
         # Either the server cancels this request, or something that the request waited for was cancelled. In the second
         # case the share was not stored, and its sender must get a response.
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
-        log.exception("request_failed", method=request.method, path=request.path)
+        detail = f"Unexpected error in a request; its sender got a 503. {REPORT_IT}"
+        log.exception("request_failed", method=request.method, path=request.path, detail=detail)
         problem = unexpected_error()
     request.app[PROBLEM_OBSERVER](problem.status.value, problem.reason)
     return problem.response()

@@ -17,6 +17,7 @@ from relay.http.json_fields import object_field, text_field
 from relay.ratelimit.budgets import backoff
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock, WakeEvent
+from relay.runtime.logging import LastingProblem
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.slack.responses import Identity, identity_of
@@ -65,6 +66,7 @@ class CircuitBreaker:
         self._tries = 0
         self._probe_from = -inf
         self._probing = False
+        self._unprobed = LastingProblem(log)
 
     @property
     def status(self) -> str:
@@ -144,7 +146,8 @@ class CircuitBreaker:
                 return
             outcome = rejected
         remedy = outcome.remedy if isinstance(outcome, Rejected | Retryable) else ""
-        log.warning("slack_probe_failed", reason=outcome.reason, remedy=remedy)
+        detail = "Slack did not accept relay's test call (auth.test); relay tries again."
+        self._unprobed.report("warning", "slack_probe_failed", reason=outcome.reason, remedy=remedy, detail=detail)
         if isinstance(outcome, Rejected):
             self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
         elif self.is_open and not self.reason:
@@ -153,6 +156,7 @@ class CircuitBreaker:
 
     def _accept(self, identity: Identity) -> None:
         is_news = self.is_open or self.identity is None
+        self._unprobed.over()
         self.identity = identity
         if is_news:
             self._close()
@@ -165,13 +169,14 @@ class CircuitBreaker:
 
     def _open(self, reason: str, remedy: str, missing_scopes: str = "") -> None:
         if reason != self.reason or not self.is_open:
-            log.error("slack_paused", reason=reason, remedy=remedy, missing_scopes=missing_scopes)
+            detail = "relay keeps every share, and sends nothing to Slack until this is repaired."
+            log.error("slack_paused", reason=reason, remedy=remedy, missing_scopes=missing_scopes, detail=detail)
         self.is_open = True
         self.reason, self.remedy, self._missing_scopes = reason, remedy, missing_scopes
 
     def _close(self) -> None:
         if self.is_open and self.reason:
-            log.warning("slack_resumed", after=self.reason)
+            log.info("slack_resumed", after=self.reason, detail="Slack accepts relay's calls again.")
             self.half_open = True
         self.is_open = False
         self._unanswered = 0

@@ -11,6 +11,7 @@ import structlog
 from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock
+from relay.runtime.logging import utc
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.client import BASE_URL, TIMEOUT, SlackClient
 from relay.slack.methods import Method, slack_budgets
@@ -81,9 +82,16 @@ class SlackGateway(SlackClient):
         if self.breaker.probe_if_by_another_bot(outcome):
             outcome = Ambiguous(reason="another_bot")
         self._observer(method, outcome, clock() - started)
-        log.debug("slack_called", method=method.value, outcome=outcome.outcome, reason=outcome.reason)
+        detail = f"Slack answered {method.value}: {outcome.outcome} ({outcome.reason})."
+        log.debug("slack_called", method=method.value, outcome=outcome.outcome, reason=outcome.reason, detail=detail)
         if isinstance(outcome, Retryable) and outcome.pauses:
             until = self.throttle.pause(method, outcome.retry_after, channel)
-            log.warning("slack_rate_limited", method=method.value, until=until, retry_after=outcome.retry_after)
+            log.warning(
+                "slack_rate_limited",
+                method=method.value,
+                until=utc(until),
+                retry_after_seconds=outcome.retry_after,
+                detail=f"Slack rate-limits {method.value}; relay waits until {utc(until)}.",
+            )
         self.breaker.record(method, outcome)
         return outcome

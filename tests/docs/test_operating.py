@@ -2,37 +2,87 @@
 
 import ast
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import relay
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
-LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 
 
-def logged() -> set[str]:
-    """Return the events in the code: the first argument of each call of a module's `log`."""
-    found = set()
+@dataclass(frozen=True)
+class LogCall:
+    """A call in the code that logs: the event, its possible levels, and the names of its fields."""
+
+    event: str
+    levels: frozenset[str]
+    fields: frozenset[str]
+
+
+def log_calls() -> list[LogCall]:
+    """The calls of a module's `log`, of a `write` that is one of its methods, and of a `LastingProblem`."""
+    found = []
     for file in Path(relay.__file__).parent.rglob("*.py"):
-        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            match call:
-                case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=level), args=[ast.Constant(event), *_]):
-                    if level in LEVELS:
-                        found.add(event)
-                case ast.Call(
-                    func=ast.Name("write"), args=[ast.Constant(str() as event), *_]
-                ):  # log.info or log.warning
-                    found.add(event)
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for function in [tree, *(node for node in ast.walk(tree) if isinstance(node, FUNCTIONS))]:
+            chosen = {
+                level.attr
+                for node in own_nodes(function)
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "write"
+                for level in ast.walk(node.value)
+                if isinstance(level, ast.Attribute) and ast.unparse(level.value) == "log"
+            }
+            for call in own_nodes(function):
+                match call:
+                    case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=level), args=[ast.Constant(event)]):
+                        levels = {level}
+                    case ast.Call(func=ast.Name("write"), args=[ast.Constant(str() as event)]) if chosen:
+                        levels = chosen
+                    case ast.Call(func=ast.Attribute(attr="report"), args=[ast.Constant(level), ast.Constant(event)]):
+                        levels = {level}
+                    case _:
+                        continue
+                names = frozenset(keyword.arg or "**" for keyword in call.keywords)
+                found.append(LogCall(event, frozenset(LEVELS[level] for level in levels), names))
     return found
 
 
-def test_the_table_of_events_equals_the_events_in_the_code():
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function without those of functions inside it."""
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, FUNCTIONS):
+            yield child
+            yield from own_nodes(child)
+
+
+def levels_by_event() -> dict[str, str]:
+    """The levels of each event, the lowest first, as the guide writes them."""
+    levels: dict[str, set[str]] = {}
+    for call in log_calls():
+        levels.setdefault(call.event, set()).update(call.levels)
+    order = list(LEVELS.values())
+    return {event: ", ".join(sorted(found, key=order.index)) for event, found in levels.items()}
+
+
+def test_the_table_of_events_has_the_events_of_the_code_and_their_levels():
     section = GUIDE.partition("\n## Logs\n")[2].partition("\n## ")[0]
-    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    assert len(documented) == len(set(documented))
-    assert logged() - set(documented) == set(), "describe these events in docs/operating.md, under Logs"
-    assert set(documented) - logged() == set(), "relay does not log these events; remove them from docs/operating.md"
+    table = section.partition("| event | level |")[2]
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
+    assert len(rows) == len(dict(rows))
+    logged = levels_by_event()
+    assert logged.keys() - dict(rows).keys() == set(), "describe these events in docs/operating.md, under Logs"
+    assert dict(rows).keys() - logged.keys() == set(), "relay does not log these events; remove them"
+    assert dict(rows) == logged
+
+
+def test_every_event_has_a_sentence_for_a_person():
+    assert [call.event for call in log_calls() if "detail" not in call.fields] == []
 
 
 def test_the_table_of_readiness_keys_equals_the_keys_in_the_code():

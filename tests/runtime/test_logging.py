@@ -13,7 +13,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.runtime.logging import configure, redact
+from relay.runtime.logging import LastingProblem, configure, redact, utc
 from relay.runtime.secrets import REDACTED
 
 SECRET = "xoxb-hush/hush"
@@ -245,3 +245,27 @@ class Unwritable(io.StringIO):
 
 def test_a_line_that_cannot_be_written_raises_nothing():
     make_logger(Unwritable()).error("logged")
+
+
+def test_a_problem_that_lasts_is_logged_once_and_every_ten_minutes_and_when_it_changes():
+    told = [(0, "locked"), (1, "locked"), (599, "locked"), (600, "locked"), (601, "full"), (602, "full"), (603, "full")]
+    moments = iter(moment for moment, _ in told)
+    with structlog.testing.capture_logs() as lines:
+        problem = LastingProblem(structlog.get_logger(), lambda: next(moments))
+        for moment, detail in told:
+            if moment == told[-1][0]:
+                problem.over()
+            problem.report("error", "pick_failed", detail=detail)
+    assert [(line["detail"], line["log_level"]) for line in lines] == [
+        ("locked", "error"),
+        ("locked", "debug"),
+        ("locked", "debug"),
+        ("locked", "error"),
+        ("full", "error"),
+        ("full", "debug"),
+        ("full", "error"),
+    ]
+
+
+def test_a_moment_is_written_in_utc():
+    assert utc(1_700_000_000.4) == "2023-11-14T22:13:20Z"
