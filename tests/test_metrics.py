@@ -207,6 +207,18 @@ def test_every_alert_uses_known_metrics_and_has_a_section_in_the_guide():
     assert sections == [rule["alert"] for rule in rules]
 
 
+def test_the_command_of_the_guide_makes_every_runbook_url_a_link(tmp_path):
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops" / RULES.name).write_text(RULES.read_text())
+    [command] = set(re.findall(r"sed -i .*relay\.rules\.yaml$", GUIDE.read_text() + RULES.read_text(), re.MULTILINE))
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    rules = yaml.safe_load((tmp_path / "ops" / RULES.name).read_text())["groups"][0]["rules"]
+    assert all(
+        rule["annotations"]["runbook_url"].startswith("https://git.example.com/relay/blob/main/docs/operating.md#relay")
+        for rule in rules
+    )
+
+
 def test_every_alert_fires_in_the_tests_of_the_rules():
     rules = [rule["alert"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
     tested = (HERE / "ops" / "relay.rules.test.yaml").read_text()

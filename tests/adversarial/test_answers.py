@@ -470,7 +470,7 @@ async def test_a_retry_after_of_years_pauses_for_minutes_and_is_reported(tmp_pat
             await relay.share(status="critical", alerts=[ALERT])
             await relay.settle()
         (event,) = [event for event in logged if event["event"] == "slack_rate_limited"]
-        assert event["retry_after"] == LONGEST_WAIT
+        assert event["retry_after_seconds"] == LONGEST_WAIT
         assert relay.gateway.throttle.pauses() == {POST: pytest.approx(LONGEST_WAIT, abs=2)}
         await relay.advance(LONGEST_WAIT + 5)
         assert relay.gateway.throttle.pauses() == {}

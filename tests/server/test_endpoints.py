@@ -510,6 +510,7 @@ async def test_malformed_http_is_a_problem_that_echoes_nothing_and_is_logged_in_
         "status": 400,
         "reason": "malformed_request",
         "client": "127.0.0.1",
+        "detail": problem["detail"],
         "log_level": "warning",
     }
     assert not caplog.records
