@@ -17,7 +17,7 @@ from relay.model.errors import StoreError
 from relay.ratelimit.throttle import Throttle
 from relay.reload.reloader import Reloader
 from relay.runtime.clock import Clock
-from relay.runtime.logging import LastingProblem
+from relay.runtime.logging import LastingProblem, utc
 from relay.runtime.shared_call import SharedCall
 from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
@@ -117,7 +117,7 @@ class RelayBackend:
         if pauses := self._pauses():
             detail["rate_limited"] = {method: round(seconds) for method, seconds in pauses.items()}
         problems = {
-            "remedy": self.breaker.remedy,
+            "slack_remedy": self.breaker.remedy,
             "bigpanda": self.tasks.problem,
             "clock": self.monitor.skew_problem,
             "notifications": self.store.notify_problem,
@@ -128,8 +128,8 @@ class RelayBackend:
         store_problem, waiting = await asyncio.gather(self._probe.problem(), self._waiting())
         detail |= waiting
         if store_problem:
-            detail["store"] = store_problem
-        return Readiness(ok="store" not in detail, detail=detail)
+            detail["database"] = store_problem
+        return Readiness(ok="database" not in detail, detail=detail)
 
     async def _collect(self) -> tuple[bytes, str]:
         """Return the metrics; while the database does not answer, those that do not need it."""
@@ -155,14 +155,16 @@ class RelayBackend:
         return {method: seconds for throttle in self.throttles for method, seconds in throttle.pauses().items()}
 
     async def _waiting(self) -> dict[str, Any]:
-        """Return what is not as it should be; `store` where the database does not answer."""
+        """Return what is not as it should be; `database` where that does not answer."""
         now = self.clock.now()
         try:
             channels = await self._in_time(self.store.stalled_channels(now))
             backlog = await self._in_time(self.store.backlog(now))
         except StoreError as error:
-            return {"store": str(error)}
+            return {"database": str(error)}
         return {
+            "last_share_at": utc(backlog.last_share_at) if backlog.last_share_at else "never",
+            "held_cards": dict(backlog.held(slack_paused=self.breaker.is_open)),
             "stalled_channels": {each.ref: each.reason or str(each.state) for each in channels[:MAX_CHANNELS]},
             "stalled_channels_omitted": len(channels[MAX_CHANNELS:]),
             "in_doubt": backlog.in_doubt,

@@ -164,6 +164,7 @@ class Metrics:
         self._integrations = _LabelValues(MAX_INTEGRATIONS)
         self._templates = _LabelValues(MAX_TEMPLATES)
         self._routes = _LabelValues(MAX_ROUTES)
+        self._routes.limit(FALLBACK)  # it has its own label, whatever comes first
         self._last_share_at = 0.0
         self._set("relay_build_info", 1, __version__)
         # The counters of alert rules are shown before anything happens: for Prometheus, none to 1 is no increase.
@@ -305,9 +306,9 @@ class Metrics:
         self._set("relay_database_up", writable)
         if backlog is not None:
             self._set_channels(backlog)
-            paused = {HeldReason.SLACK_PAUSED: backlog.due_cards if slack_paused else 0}
+            held = backlog.held(slack_paused=slack_paused)
             for reason in HeldReason:
-                self._set("relay_held_cards", {**backlog.held_cards, **paused}.get(reason, 0), reason.value)
+                self._set("relay_held_cards", held.get(reason, 0), reason.value)
             for state in OPEN_STATES:
                 self._set("relay_open_incidents", backlog.open_incidents.get(state, 0), state.value)
             self._set("relay_attempts_in_doubt", backlog.in_doubt)

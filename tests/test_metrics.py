@@ -11,7 +11,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
-from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, METRICS, OTHERS, Metrics
+from relay.cards.eligibility import HeldReason
+from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, MAX_ROUTES, METRICS, OTHERS, Metrics
+from relay.model.incident import State
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, Rejected, RejectionScope, Retryable
 from relay.store.types import Backlog, ChannelBacklog
@@ -135,6 +137,36 @@ def test_labels_that_others_choose_have_a_limited_number_of_values():
     assert len([name for name in seen if name.startswith("relay_due_work")]) == MAX_CHANNELS + 1
     assert seen[f"relay_due_work channel={OTHERS} work=post"] == 30
     assert seen[f"relay_oldest_due_age_seconds channel={OTHERS} work=post"] == 29
+
+
+def test_open_incidents_and_held_cards_show_every_state_and_reason_also_where_there_are_none():
+    backlog = Backlog(open_incidents={State.CRITICAL: 3}, held_cards={HeldReason.WAIT: 2}, due_cards=4)
+    seen = samples(Metrics(), backlog)
+    states = {name: value for name, value in seen.items() if name.startswith("relay_open_incidents")}
+    assert {name.partition("=")[2]: value for name, value in states.items()} == {
+        "critical": 3,
+        "warning": 0,
+        "acknowledged": 0,
+        "unknown": 0,
+    }
+    held = {name: value for name, value in seen.items() if name.startswith("relay_held_cards")}
+    assert held.pop("relay_held_cards reason=wait") == 2
+    assert set(held.values()) == {0}
+
+
+def test_while_relay_calls_slack_no_more_every_due_card_is_held():
+    assert Backlog(due_cards=4).held(slack_paused=False) == {}
+    assert Backlog(due_cards=4).held(slack_paused=True) == {HeldReason.SLACK_PAUSED: 4}
+
+
+def test_routes_have_a_limited_number_of_values_and_the_fallback_has_its_own():
+    metrics = Metrics()
+    for number in range(MAX_ROUTES + 5):
+        metrics.record_ping(f"route-{number}")
+    metrics.record_ping("")
+    seen = {name: value for name, value in samples(metrics).items() if name.startswith("relay_pings_total")}
+    assert (seen["relay_pings_total route=(others)"], seen["relay_pings_total route=(fallback)"]) == (6, 1)
+    assert len(seen) == MAX_ROUTES + 1
 
 
 def test_a_new_configuration_replaces_the_previous_one():

@@ -134,9 +134,9 @@ class ChannelResolver:
     def _report(self, channel: Channel, updated: Channel) -> None:
         """Log a lookup. A channel that routes.yaml names and that is not there is reported to people too."""
         state, reason = str(updated.state), updated.reason
-        is_news = (updated.state, reason) != (channel.state, channel.reason)
+        accepts_again = updated.state is ChannelState.OPEN and channel.state is ChannelState.REJECTED
         says = "accepts messages" if updated.state is ChannelState.OPEN else f"accepts no messages ({reason or state})"
-        write = log.info if is_news else log.debug
+        write = log.info if accepts_again else log.debug
         write(
             "channel_checked",
             channel=channel.ref,

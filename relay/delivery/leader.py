@@ -146,7 +146,7 @@ class Leader:
         return Lease(LEASE_NAME, self._holder, epoch)
 
     async def _lead(self, lease: Lease | None, stopping: asyncio.Event) -> None:
-        log.info("leading", holder=self._holder, detail="This relay has the right to deliver.")
+        log.debug("leading", holder=self._holder, detail="This relay has the right to deliver.")
         jobs_stop = asyncio.Event()
         # All calls of the jobs check the lease before their first byte: time may pass between a decision and its call.
         with check_before_send(self._guard.check):

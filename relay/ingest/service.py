@@ -241,5 +241,6 @@ _CARD_REASONS: Mapping[str, str] = {
 def _described(accepted: AcceptedShare) -> str:
     """Return a sentence on what a share leads to."""
     begun = [str(card["channel"]) for card in accepted.decision.get("cards", ()) if card["new"]]
+    news = ", ".join(str(kind).replace("_", " ") for kind in accepted.decision.get("entries", ()))
     cards = f"; new cards in {', '.join(begun[:MAX_LOGGED])}" if begun else ""
-    return f"{_OUTCOMES[accepted.outcome]}{cards}."
+    return f"{_OUTCOMES[accepted.outcome]}{f' ({news})' if news else ''}{cards}."

@@ -243,7 +243,9 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
     except Problem as error:
         problem = error
         rejection = {"status": problem.status.value, "reason": problem.reason}
-        log.warning("request_rejected", method=request.method, path=request.path, **rejection, detail=problem.detail)
+        is_logged = isinstance(error.__cause__, ShareError | StoreError)  # with its reason, where it was found
+        write = log.debug if is_logged else log.warning
+        write("request_rejected", method=request.method, path=request.path, **rejection, detail=problem.detail)
     except web.HTTPClientError as error:
         problem = from_aiohttp(error)
         # With a valid key, the address of a webhook or a proxy is wrong.

@@ -70,8 +70,8 @@ class CircuitBreaker:
 
     @property
     def status(self) -> str:
-        """`ok`, or why Slack is not called."""
-        return self.reason or ("ok" if self.identity else "not asked yet")
+        """`ok`, or why relay makes no calls to Slack."""
+        return self.reason or ("ok" if self.identity else "not reached since relay started")
 
     def blocks(self, method: Method) -> bool:
         """Whether this call must not be made now."""

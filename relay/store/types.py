@@ -142,6 +142,12 @@ class Backlog:
     held_cards: Mapping[HeldReason, int] = field(default_factory=dict)
     due_cards: int = 0
 
+    def held(self, *, slack_paused: bool) -> Mapping[HeldReason, int]:
+        """Return the cards that are held, by the reason. While relay makes no calls to Slack, it holds all due ones."""
+        if not (slack_paused and self.due_cards):
+            return self.held_cards
+        return {**self.held_cards, HeldReason.SLACK_PAUSED: self.due_cards}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareSummary:

@@ -52,7 +52,7 @@ async def test_on_a_full_disk_no_share_is_accepted_and_no_accepted_share_is_lost
         assert {await share(relay, f"full{number}") for number in range(3)} == {503}
         status, readiness = await relay.get("/readyz")
         assert (status, readiness["ready"]) == (503, False)
-        assert "relay.db" in readiness["store"]
+        assert "relay.db" in readiness["database"]
         assert (await relay.get("/healthz"))[0] == 200
         text = await scraped(relay)
         assert 'relay_shares_total{integration="default",outcome="not_stored"} 3.0' in text
@@ -76,7 +76,7 @@ async def test_a_database_that_another_program_locks_is_reported_and_a_share_wai
                 relay.get("/readyz"), scraped(relay), relay.get("/healthz")
             )
             assert (status, readiness["ready"], health) == (503, False, 200)
-            assert "relay.db has not answered within 3 seconds" in readiness["store"]
+            assert "relay.db has not answered within 3 seconds" in readiness["database"]
             assert "relay_database_up 0.0" in text
             other.execute("ROLLBACK")
         assert await waiting == 202
@@ -96,7 +96,7 @@ async def test_relay_continues_without_a_restart_after_an_outage_of_postgresql(f
         assert await share(relay, "away") == 503
         status, readiness = await relay.get("/readyz")
         assert (status, readiness["ready"]) == (503, False)
-        assert "PostgreSQL" in readiness["store"]
+        assert "PostgreSQL" in readiness["database"]
         assert (await relay.get("/healthz"))[0] == 200
         start(server)
         assert await share(relay, "after") == 202
@@ -117,7 +117,7 @@ async def test_a_frozen_postgresql_blocks_no_request_and_relay_continues_afterwa
         share_status, (status, readiness), text, (health, _) = answers
         assert share_status == 503
         assert (status, readiness["ready"]) == (503, False)
-        assert "has not answered within 3 seconds" in readiness["store"]
+        assert "has not answered within 3 seconds" in readiness["database"]
         assert "relay_database_up 0.0" in text
         assert health == 200
         assert await share(relay, "after") == 202

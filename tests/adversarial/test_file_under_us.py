@@ -112,7 +112,7 @@ async def test_nothing_is_accepted_that_a_restart_would_lose(folder, slack, faul
         status, body = await relay.get("/readyz")
         after = await accept(relay, "after")
         assert status == 503
-        assert "restart relay" in body["store"]
+        assert "restart relay" in body["database"]
         assert "restart relay" in (await relay.line("database_unusable"))["detail"]
         await relay.until(lambda: any("restart relay" in slack.text_of(each) for each in noc.messages))
         await relay.stop(9)

@@ -37,7 +37,7 @@ async def test_a_relay_that_refuses_shares_is_not_ready(tmp_path, size):
             assert status == 503, body
             async with await relay.share(share("ix", size)) as answer:
                 assert answer.status == 503
-        assert "limit" in body["store"]
+        assert "limit" in body["database"]
         await relay.stop()
     async with running(tmp_path, "http://127.0.0.1:9/api/") as relay:
         status, _ = await relay.get("/readyz")
