@@ -28,6 +28,7 @@ from relay.http.session import make_session
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.buttons import Clicks
+from relay.reload.messages import NoticeTopic
 from relay.reload.notifier import Notifier
 from relay.reload.reloader import Reloader
 from relay.routes.rulebook import Rulebook
@@ -131,16 +132,23 @@ class Relay:
             metrics=metrics,
             instance=settings.name,
             on_change=wake,
-            on_channel_rejected=self._report_channel,
+            on_channel_changed=self._check_channels,
         )
         self._leader = Leader(store, clock, [self._delivery, self._tasks])
-        self._notifier = Notifier(store, self._slack, live=self._live, delivering=self._is_delivering, clock=clock)
+        self._notifier = Notifier(
+            store,
+            self._slack,
+            live=self._live,
+            delivering=self._is_delivering,
+            clock=clock,
+            instance=settings.name,
+        )
         self._run_retention = partial(run_retention, store, settings.retention_days, clock, self._is_delivering)
         self._monitor = StoreMonitor(
             store,
             clock,
             is_leader=self._is_delivering,
-            on_problem=self._notifier.report_problem,
+            on_problem=partial(self._notifier.report, NoticeTopic.DATABASE),
             on_change=partial(self._leader.wake, everything=True),
         )
         self.backend = RelayBackend(
@@ -242,8 +250,8 @@ class Relay:
     def _rulebook(self) -> Rulebook:
         return self._reloader.live.rulebook
 
-    def _report_channel(self, ref: str, why: str) -> None:
-        self._notifier.report_channel(ref, why)
+    def _check_channels(self) -> None:
+        self._notifier.check_channels()
 
     def _wake_leader(self) -> None:
         self._leader.wake()

@@ -42,12 +42,6 @@ class ConfigurationFiles:
         """Return a fault of a template with the path that an operator would open."""
         return replace(fault, file=str(Path(self.templates_folder, fault.file)))
 
-    @property
-    def digest(self) -> str:
-        """A hash of the content, wherever the files are."""
-        unread = [fault.message for fault in self.read_faults]
-        return _digest(self.routes_text, self.templates, [*unread, self.has_templates_folder])
-
 
 def load_configuration(routes: Path, templates: Path) -> Configuration:
     """Read and check `routes.yaml` and the template folder. Raises ConfigurationError: every fault of both."""
@@ -139,6 +133,6 @@ def _templates(folder: Path) -> tuple[Mapping[str, str] | None, tuple[Fault, ...
         return {}, (Fault(file=str(folder), message=f"cannot be read: {error}"),)
 
 
-def _digest(routes: str, templates: Mapping[str, str], more: list[str | bool] | None = None) -> str:
-    content = orjson.dumps([routes, dict(templates), *([more] if more else [])], option=orjson.OPT_SORT_KEYS)
+def _digest(routes: str, templates: Mapping[str, str]) -> str:
+    content = orjson.dumps([routes, dict(templates)], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()

@@ -132,7 +132,7 @@ class ChannelResolver:
         self._report(channel, updated)
 
     def _report(self, channel: Channel, updated: Channel) -> None:
-        """Log a lookup. A channel that routes.yaml names and that is not there is reported to people too."""
+        """Log a lookup. What changes about a channel that routes.yaml names is reported to people too."""
         state, reason = str(updated.state), updated.reason
         accepts_again = updated.state is ChannelState.OPEN and channel.state is ChannelState.REJECTED
         says = "accepts messages" if updated.state is ChannelState.OPEN else f"accepts no messages ({reason or state})"
@@ -149,8 +149,8 @@ class ChannelResolver:
             remedy = remedy_for(updated)
             detail = f"The channel {channel.ref} of the routes accepts no messages."
             log.warning("channel_rejected", channel=channel.ref, reason=reason, remedy=remedy, detail=detail)
-            if channel.ref in self._fixed:  # an alert can make up any number of others
-                self._shared.on_channel_rejected(channel.ref, f"{reason.replace('_', ' ')}. {remedy}")
+        if channel.ref in self._fixed and (channel.state, channel.reason) != (updated.state, reason):
+            self._shared.on_channel_changed()  # not for others: an alert can make up any number of them
 
     def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
         match found:

@@ -32,8 +32,8 @@ class DeliveryContext:
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
     delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name.
     `names_channel` says whether the live routes name a channel by one of these references; `fixed_channels` returns
-    those that they name whatever the incident. `on_channel_rejected` gets such a channel, and why, when relay looks it
-    up for the first time and it takes no messages.
+    those that they name whatever the incident. `on_channel_changed` is called when such a channel is found, or begins
+    or stops to take messages.
     """
 
     store: Store
@@ -49,7 +49,7 @@ class DeliveryContext:
     marker_secret: str = ""
     instance: str = DEFAULT_INSTANCE
     names_channel: Callable[[Collection[str]], bool] = lambda _refs: True
-    on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None
+    on_channel_changed: Callable[[], None] = lambda: None
     fixed_channels: Callable[[], Collection[str]] = tuple
 
     @property

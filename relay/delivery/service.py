@@ -55,13 +55,13 @@ class DeliveryService:
         metrics: Metrics | None = None,
         instance: str = DEFAULT_INSTANCE,
         on_change: Callable[[], None] = lambda: None,
-        on_channel_rejected: Callable[[str, str], None] = lambda _ref, _why: None,
+        on_channel_changed: Callable[[], None] = lambda: None,
     ) -> None:
         """`live` returns the live configuration; `instance` is this relay's name.
 
         `on_change` is called when cards changed, which may make tasks due.
 
-        `on_channel_rejected` gets a channel of the routes that turns out to take no messages, and why.
+        `on_channel_changed` is called when a channel of the routes is found, or begins or stops to take messages.
         """
         self.delivering = False
         self._store = store
@@ -76,7 +76,7 @@ class DeliveryService:
             clock=clock,
             rules=self._rules,
             names_channel=self._names_channel,
-            on_channel_rejected=on_channel_rejected,
+            on_channel_changed=on_channel_changed,
             fixed_channels=lambda: self._live().rulebook.channel_refs,
             wake_all=partial(self.wake, everything=True),
             wake_schedulers=self._wake_schedulers,

@@ -1,70 +1,102 @@
-"""The notices about an invalid edit, and about its fix: texts that can neither link nor ping."""
+"""What relay reports about itself: a row for each kind of notice, and messages that can neither link nor ping."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
 from relay.model.counting import counted
-from relay.model.errors import Fault
 from relay.slack.limits import SECTION_TEXT
 from relay.slack.message import Message
 
 MAX_LISTED = 10
-"""How many faults a notice lists."""
-
-_MAX_FAULT_LENGTH = 200
-"""Characters of one fault: ten faults fit into one section."""
-
-_NOT_APPLIED = "The previous configuration stays active, and nothing is lost."
-_HOW_TO_FIX = "`relay check` lists all faults. Once the files are valid, relay applies them at once."
-_FIXED = "✅ The configuration is valid again: relay uses the routes and templates on disk."
+"""How many lines a notice lists."""
 
 
-def faults_message(faults: Sequence[Fault]) -> Message:
-    """Say what is wrong with the edit, and what follows."""
-    headline = f"⚠️ Invalid configuration change, not applied ({counted(len(faults), 'fault')})."
-    lines = [_cut(str(fault)) for fault in faults[:MAX_LISTED]]
-    if len(faults) > MAX_LISTED:
-        lines.append(f"… and {len(faults) - MAX_LISTED} more")
-    listed = {"type": "plain_text", "text": "\n".join(lines)[:SECTION_TEXT], "emoji": False}  # operators' words
-    context = {"type": "context", "elements": [_mrkdwn(_HOW_TO_FIX)]}
-    return Message(
-        text=headline,
-        blocks=(_section(_mrkdwn(f"*{headline}* {_NOT_APPLIED}")), _section(listed), context),
-    )
+class NoticeTopic(StrEnum):
+    """What relay reports about itself. Of each kind there is at most one open notice."""
+
+    CONFIGURATION = "configuration"
+    CHANNELS = "channels"
+    DATABASE = "database"
 
 
-def fixed_message() -> Message:
-    """Say that the configuration is valid again."""
-    return Message(text=_FIXED, blocks=(_section(_mrkdwn(_FIXED)),))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRow:
+    """How a kind is reported.
+
+    `headline` may count the problems, which `noun` names; `effect` follows it. `remedy` stands below them. `over` takes
+    the place of all that once there is no problem left.
+
+    `gathers` are the seconds for which the problems must not change. `leader_first` are the seconds that the relay that
+    delivers has to report it before another one does. `in_store` says that the database knows the notice; any other is
+    searched for in Slack after a restart.
+    """
+
+    headline: str
+    noun: str
+    effect: str
+    over: str
+    remedy: str = ""
+    gathers: float = 0.0
+    leader_first: float = 0.0
+    in_store: bool = True
 
 
-def channels_message(channels: Mapping[str, str]) -> Message:
-    """Say which channels of the routes take no messages, and why; `channels` is reference to reason and remedy."""
-    headline = "⚠️ routes.yaml names channels that take no messages."
-    effect = "Incidents for them come to this channel instead."
-    lines = [_cut(f"{ref}: {why}") for ref, why in list(channels.items())[:MAX_LISTED]]
-    if len(channels) > MAX_LISTED:
-        lines.append(f"… and {len(channels) - MAX_LISTED} more; `relay doctor` lists them.")
-    listed = {"type": "plain_text", "text": "\n".join(lines)[:SECTION_TEXT], "emoji": False}
-    return Message(text=headline, blocks=(_section(_mrkdwn(f"*{headline}* {effect}")), _section(listed)))
+ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
+    NoticeTopic.CONFIGURATION: NoticeRow(
+        headline="⚠️ Invalid configuration change, not applied ({count}).",
+        noun="fault",
+        effect="The previous configuration stays active, and nothing is lost.",
+        remedy="`relay check` lists all faults. Once the files are valid, relay applies them at once.",
+        over="✅ The configuration is valid again: relay uses the routes and templates on disk.",
+        leader_first=30.0,
+    ),
+    NoticeTopic.CHANNELS: NoticeRow(
+        headline="⚠️ routes.yaml names {count} that take no messages.",
+        noun="channel",
+        effect="Incidents for them go to the fallback instead.",
+        remedy="`relay doctor` lists all of them. relay looks them up again every five minutes.",
+        over="✅ All channels that routes.yaml names take messages again.",
+        gathers=2.0,
+    ),
+    NoticeTopic.DATABASE: NoticeRow(
+        headline="🚨 Relay cannot store shares.",
+        noun="problem",
+        effect="It answers BigPanda with 503 until somebody acts.",
+        over="✅ Relay stores shares again.",
+        in_store=False,
+    ),
+}
 
 
-def database_message(problem: str) -> Message:
-    """Say that relay accepts no shares, and what to do; the problem is a sentence with a path."""
-    headline = "🚨 Relay cannot store shares."
-    effect = "It answers BigPanda with 503 until somebody acts."
-    text = {"type": "plain_text", "text": problem[:SECTION_TEXT], "emoji": False}
-    return Message(text=headline, blocks=(_section(_mrkdwn(f"*{headline}* {effect}")), _section(text)))
+def open_message(kind: NoticeTopic, problems: Sequence[str]) -> Message:
+    """Say what is wrong: the first problems, cut to one line each, and how many more there are."""
+    row = ROWS[kind]
+    headline = row.headline.format(count=counted(len(problems), row.noun))
+    more = [f"… and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
+    longest = SECTION_TEXT // (min(len(problems), MAX_LISTED) + 1) - 1
+    listed = "\n".join([*(_cut(each, longest) for each in problems[:MAX_LISTED]), *more])
+    blocks = [
+        _section({"type": "mrkdwn", "text": f"*{headline}* {row.effect}", "verbatim": True}),
+        _section({"type": "plain_text", "text": listed, "emoji": False}),  # operators' words
+    ]
+    if row.remedy:
+        remedy = {"type": "mrkdwn", "text": row.remedy, "verbatim": True}
+        blocks.append({"type": "context", "elements": [remedy]})
+    return Message(text=headline, blocks=tuple(blocks))
 
 
-def _cut(line: str) -> str:
-    text = " ".join(line.split())
-    return text if len(text) <= _MAX_FAULT_LENGTH else text[: _MAX_FAULT_LENGTH - 1] + "…"
+def over_message(kind: NoticeTopic) -> Message:
+    """Say that nothing is wrong any more."""
+    text = ROWS[kind].over
+    return Message(text=text, blocks=(_section({"type": "mrkdwn", "text": text, "verbatim": True}),))
+
+
+def _cut(problem: str, longest: int) -> str:
+    text = " ".join(problem.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _section(text: dict[str, Any]) -> dict[str, Any]:
     return {"type": "section", "text": text}
-
-
-def _mrkdwn(text: str) -> dict[str, Any]:
-    return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -1,65 +1,81 @@
-"""Tells the fallback channel once that an edit is invalid, once that it is fixed, and which channels take no messages.
+"""Reports what is wrong with relay itself in the channel of `notices`: once for each kind, edited until it is over.
 
-A notice is not a card: only that it was sent is stored. It is claimed in the store before it is sent, so that one of
-several relays sends it, and sends it once. A notice that Slack certainly did not accept is retried as long as it is
-true. One whose answer was lost is not, since logs, metrics and `/readyz` say the same.
+The notifier knows what each notice should say and what it says, and makes the second equal to the first. The
+database knows the open notices, so that one of several relays posts a notice and any of them edits it, also after a
+restart. Where its message is not known (the answer was lost, or the database was), relay searches for it first.
 
-The leader sends it. Another relay, which may be the only one whose disk has the edit, waits for a while, and then sends
-it if nobody has.
+The relay that delivers sends notices. Another relay, which may be the only one whose disk has an invalid edit, waits
+for a while, and then sends it if nobody has.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 import structlog
 
 from relay.cards.model import Channel, ChannelState
 from relay.config.configuration import Configuration
-from relay.model.errors import Fault, StoreError
+from relay.delivery.history import MessageHistory, read_pages
+from relay.model.errors import StoreError
 from relay.ratelimit.budgets import backoff
-from relay.reload import messages
+from relay.reload.messages import ROWS, NoticeTopic, open_message, over_message
+from relay.reload.unusable_channels import unusable_channels
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.slack.gateway import SlackGateway
-from relay.slack.message import Marker
+from relay.slack.message import DEFAULT_INSTANCE, Marker
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.slack.responses import FoundMessage, identity_of
 from relay.store.store import Store
+from relay.store.types import StoredNotice
 
 log = structlog.get_logger("relay.reload")
 
-LEADER_GRACE = 30.0
-"""Seconds that the leader has to send a notice before another relay does."""
+STORE_PAUSE = 30.0
+"""Seconds until a notice is tried again after the database has failed."""
 
-GATHER_SECONDS = 2.0
-"""Seconds in which channels that take no messages are gathered into one notice."""
+LEADER_PAUSE = 5.0
+"""Seconds until a relay that does not deliver looks whether it does now."""
 
-MARKER_PREFIX = "configuration:"
-"""Begins the key of a notice's marker; the digest of the invalid edit follows."""
+SEARCH_AFTER = 30.0
+"""Seconds after a lost answer at which relay searches for the message: Slack may not show it at once."""
 
-_DATABASE_MARKER = Marker(event_type="relay_notice", incident="", key="database")
+SEARCH_WINDOW = 3 * 86_400.0
+MAX_SEARCH_PAGES = 5
+"""How far back relay searches for a notice: so many seconds, and so many pages of 200 messages."""
+
+OVER = "over"
+"""The `state` in the marker of a notice that says that nothing is wrong any more."""
+
+_UNKNOWN = StoredNotice(digest="unknown", opened_at=-SEARCH_AFTER)
+"""A notice that may stand in Slack."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigurationNotice:
-    """The faults of the edit with that digest; without faults: the configuration with that hash is valid.
+@dataclass(slots=True)
+class _Desired:
+    """What a notice should say since a moment: nothing is wrong without problems."""
 
-    With a `problem`, it says instead that relay cannot use its database any more; with `channels` (reference, and why),
-    that the routes name channels that take no messages.
-    """
+    problems: tuple[str, ...]
+    since: float
+    tries: int = 0
+    try_again_at: float | None = 0.0
+    """None: not before a channel or the routes change."""
 
-    digest: str = ""
-    faults: tuple[Fault, ...] = ()
-    problem: str = ""
-    channels: tuple[tuple[str, str], ...] = ()
+    @property
+    def digest(self) -> str:
+        """The same for the same problems; empty without any."""
+        return hashlib.sha256("\n".join(self.problems).encode()).hexdigest()[:32] if self.problems else ""
 
 
 class Notifier:
-    """Sends the newest notice; one that is replaced before it was sent is never sent."""
+    """Keeps the notices about relay itself as they should be."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each has a name
         self,
         store: Store,
         slack: SlackGateway,
@@ -67,6 +83,7 @@ class Notifier:
         live: Callable[[], Configuration],
         delivering: Callable[[], bool],
         clock: Clock,
+        instance: str = DEFAULT_INSTANCE,
     ) -> None:
         """`live` returns the live configuration, `delivering` whether this relay is the leader."""
         self._store = store
@@ -74,155 +91,241 @@ class Notifier:
         self._live = live
         self._delivering = delivering
         self._clock = clock
+        self._instance = instance
         self._wakeup = asyncio.Event()
-        self._pending: ConfigurationNotice | None = None
-        self._shown: Delivered | None = None
-        self._claimed_but_unsent = False
-        self._rejected: dict[str, str] = {}
         self._waits = LastingProblem(log)
+        self._desired: dict[NoticeTopic, _Desired] = {}
+        self._channels_changed = False
+        self._not_in_store: dict[NoticeTopic, StoredNotice | None] = {}
 
-    def report_faults(self, digest: str, faults: Sequence[Fault]) -> None:
-        """Report that an edit has these faults."""
-        self._set_pending(ConfigurationNotice(digest=digest, faults=tuple(faults)))
+    def report(self, kind: NoticeTopic, problems: Sequence[str]) -> None:
+        """Say what is wrong now; nothing without problems. The same problems again change nothing."""
+        before = self._desired.get(kind)
+        if before is None or before.problems != tuple(problems):
+            self._desired[kind] = _Desired(tuple(problems), self._clock.now())
+            self._wakeup.set()
 
-    def report_fixed(self, digest: str) -> None:
-        """Report that the configuration on disk, with this hash, is valid."""
-        self._set_pending(ConfigurationNotice(digest=digest))
-
-    def report_problem(self, problem: str) -> None:
-        """Report that relay cannot use its database. It cannot claim the notice there, and needs a restart anyway."""
-        self._set_pending(ConfigurationNotice(problem=problem))
-
-    def report_channel(self, ref: str, why: str) -> None:
-        """Report that the routes name a channel that takes no messages. Several are reported together."""
-        self._rejected[ref] = why
+    def check_channels(self) -> None:
+        """Look which channels of the live routes take no messages: the routes or the channels have changed."""
+        self._channels_changed = True
+        for desired in self._desired.values():
+            desired.try_again_at = 0.0  # the channel for notices may be there now
         self._wakeup.set()
 
     async def run(self) -> None:
         """Send notices, until cancelled. Nothing waits for it."""
         while True:
-            if self._pending is None and self._rejected:
-                await self._clock.sleep(GATHER_SECONDS)  # an edit may name several, which are looked up one by one
-                if self._pending is None:
-                    self._pending = ConfigurationNotice(channels=tuple(self._rejected.items()))
-            if (notice := self._pending) is None:
-                await self._clock.wait(self._wakeup, None)
-                self._wakeup.clear()
-                continue
-            self._wakeup.clear()  # from now on, it says that there is a newer notice
+            self._wakeup.clear()
             try:
-                await self._wait_for_leader(notice)
-                if self._pending is notice and await self._claim(notice):
-                    await self._send(notice)
-                self._drop(notice)
+                await self._look_at_channels()
+                waits = [await self._settle(kind) for kind in tuple(self._desired)]
+                waits.append(LEADER_PAUSE if self._channels_changed else None)
                 self._waits.over()
             except StoreError as error:
                 self._waits.report("warning", "notice_waits", reason="store", detail=str(error))
-                await self._clock.wait(self._wakeup, self._clock.now() + LEADER_GRACE)
+                waits = [STORE_PAUSE]
             except Exception:
                 log.exception("notice_crashed", detail=f"Unexpected error while sending a notice. {REPORT_IT}")
-                self._drop(notice)
+                waits = [STORE_PAUSE]
+            until = min((wait for wait in waits if wait is not None), default=None)
+            await self._clock.wait(self._wakeup, None if until is None else self._clock.now() + until)
 
-    def _set_pending(self, notice: ConfigurationNotice) -> None:
-        if notice != self._pending:  # the same notice goes on: begun again, it would seem to have been sent already
-            self._pending = notice
-            self._wakeup.set()
+    async def _look_at_channels(self) -> None:
+        """Only the relay that delivers looks channels up."""
+        if self._channels_changed and self._delivering():
+            self._channels_changed = False
+            rulebook = self._live().rulebook
+            self.report(NoticeTopic.CHANNELS, unusable_channels(rulebook, await self._store.channels()))
 
-    def _drop(self, notice: ConfigurationNotice) -> None:
-        if self._pending is notice:  # one that is replaced meanwhile has channels that are reported later
-            self._pending = None
-            for ref, _ in notice.channels:
-                self._rejected.pop(ref, None)
+    async def _settle(self, kind: NoticeTopic) -> float | None:
+        """Take the next steps for a notice; return the seconds until another one is due, or None.
 
-    async def _wait_for_leader(self, notice: ConfigurationNotice) -> None:
-        until = self._clock.now() + (0.0 if notice.problem or notice.channels else LEADER_GRACE)
-        while self._pending is notice and not self._delivering() and (now := self._clock.now()) < until:
-            await self._clock.wait(self._wakeup, min(until, now + 1.0))
+        A step calls Slack. There are several if the message was deleted, or is searched for.
+        """
+        while True:
+            desired, now = self._desired[kind], self._clock.now()
+            shown = await self._shown(kind)
+            if shown is None and not desired.problems:
+                return None
+            if shown is not None and shown.ts and shown.digest == desired.digest:
+                return None
+            if desired.try_again_at is None:
+                return None
+            if (wait := self._pause(kind, desired, shown, now)) > 0:
+                return wait
+            pause = await self._step(kind, desired, shown)
+            if pause is None or pause > 0:
+                desired.try_again_at = None if pause is None else self._clock.now() + pause
+                return pause
 
-    async def _claim(self, notice: ConfigurationNotice) -> bool:
-        """Claim a notice; return whether this relay has to send it. Nobody needs the fix of what nobody read about."""
-        if notice.problem or notice.channels:
-            return True
-        if notice.faults:
-            return await self._store.claim_fault_report(notice.digest, self._clock.now())
-        was_reported = await self._store.clear_fault_reports()
-        unsent, self._claimed_but_unsent = self._claimed_but_unsent, False
-        return was_reported and not unsent
+    def _pause(self, kind: NoticeTopic, desired: _Desired, shown: StoredNotice | None, now: float) -> float:
+        """The seconds for which nothing may be sent; which relay delivers may change meanwhile."""
+        row = ROWS[kind]
+        begin = max(desired.since + row.gathers, desired.try_again_at or 0.0)
+        if shown is not None and not shown.ts:
+            begin = max(begin, shown.opened_at + SEARCH_AFTER)  # another relay may be posting it
+        if self._delivering() or (grace := desired.since + row.leader_first - now) <= 0:
+            return begin - now
+        return max(begin - now, min(grace, 1.0))
 
-    async def _send(self, notice: ConfigurationNotice) -> None:
-        """Send a notice, with retries while Slack certainly has not accepted it and there is no newer one."""
-        tries = 0
-        self._claimed_but_unsent = bool(notice.faults)
-        while self._pending is notice:
-            tries += 1
-            wait = await self._try(notice, backoff(tries, notice.digest))
-            if wait is None:
-                return
-            await self._clock.wait(self._wakeup, self._clock.now() + wait)
-
-    async def _try(self, notice: ConfigurationNotice, pause: float) -> float | None:
-        """Try once. Return the seconds until the next try; None where there is none."""
-        fallback = self._live().rulebook.fallback
-        if fallback is None:
-            return None
-        if fallback.ref in dict(notice.channels):
-            return None  # the log says it
-        channel = await self._open_channel(fallback.ref)
-        if channel is None:
-            return pause
-        if channel.facts.get("external") and not fallback.options.allow_external:
-            detail = "The fallback channel is shared with another organisation, so relay reports no faults there."
-            log.warning("notice_not_sent", reason="external_channel", channel=channel.ref, detail=detail)
-            return None
+    async def _step(self, kind: NoticeTopic, desired: _Desired, shown: StoredNotice | None) -> float | None:
+        """Edit, search or post. Return the seconds until the next step; None after one that is not repeated."""
+        desired.tries += 1
+        pause = backoff(desired.tries, kind)
+        if shown is not None and shown.ts:
+            return await self._edit(kind, desired, shown, pause)
+        channel = await self._channel()
+        if not isinstance(channel, Channel):
+            return pause if channel else None
+        if shown is not None:
+            return await self._search(kind, channel.slack_id or "", pause)
         if (until := self._slack.throttle.blocked_until(Method.POST, channel.slack_id or "")) is not None:
             return until - self._clock.now()
-        return self._next_try(notice, channel, await self._call(notice, channel.slack_id or ""), pause)
+        return await self._post(kind, desired, channel.slack_id or "", pause)
 
-    async def _open_channel(self, ref: str) -> Channel | None:
-        """Return the channel of that reference, once it is found and takes messages."""
-        known = {channel.ref: channel for channel in await self._store.channels()}
-        channel = known.get(ref)
-        if channel is not None and channel.canonical_ref is not None:
-            channel = known.get(channel.canonical_ref)
-        return channel if channel is not None and channel.state is ChannelState.OPEN and channel.slack_id else None
-
-    async def _call(self, notice: ConfigurationNotice, slack_id: str) -> SlackOutcome:
-        """Replace the faults that are shown; reply to them, and in the channel, when they are fixed."""
-        if notice.problem:
-            return await self._slack.post(slack_id, messages.database_message(notice.problem), marker=_DATABASE_MARKER)
-        if notice.channels:
-            marker = Marker(event_type="relay_notice", incident="", key=f"channels:{notice.channels[0][0]}")
-            return await self._slack.post(slack_id, messages.channels_message(dict(notice.channels)), marker=marker)
-        shown = self._shown if self._shown is not None and self._shown.channel == slack_id else None
-        message = messages.faults_message(notice.faults) if notice.faults else messages.fixed_message()
-        if notice.faults and shown is not None:
-            return await self._slack.edit(slack_id, shown.ts, message)
-        marker = Marker(event_type="relay_notice", incident="", key=MARKER_PREFIX + notice.digest)
-        thread = shown.ts if shown is not None else None
-        return await self._slack.post(slack_id, message, marker=marker, thread_ts=thread, broadcast=thread is not None)
-
-    def _next_try(
-        self, notice: ConfigurationNotice, channel: Channel, answer: SlackOutcome, pause: float
-    ) -> float | None:
-        """Decide what follows from the answer, as `_try` returns it."""
+    async def _edit(self, kind: NoticeTopic, desired: _Desired, shown: StoredNotice, pause: float) -> float | None:
+        message = open_message(kind, desired.problems) if desired.problems else over_message(kind)
+        marker = self._marker(kind, desired.digest)
+        answer = await self._slack.edit(shown.channel, shown.ts, message, marker=marker)
         match answer:
             case Delivered():
-                detail = "relay posted a notice about itself in Slack."
-                log.info("notice_sent", channel=channel.ref, faults=len(notice.faults), detail=detail)
-                if not notice.channels:
-                    self._shown, self._claimed_but_unsent = (answer if notice.faults else None), False
-                return None
-            case Retryable():
-                return pause if answer.retry_after is None else answer.retry_after
-            case Rejected(scope=RejectionScope.CREDENTIALS):
-                return pause
-            case NotFound() | Rejected() if self._shown is not None and not notice.channels:
-                self._shown = None  # it cannot be edited or replied to: post a new message
+                _log_sent(kind, shown.channel, desired)
+                if desired.problems:
+                    await self._save(kind, replace(shown, digest=desired.digest))
+                else:
+                    await self._close(kind)
                 return 0.0
-            case Rejected() | NotFound() | Ambiguous() | Read():
+            case NotFound() | Rejected() if not _is_credentials(answer):
+                detail = "Slack does not let relay edit its notice; relay posts a new one if it is still true."
+                log.warning(
+                    "notice_not_edited", kind=str(kind), reason=answer.reason, channel=shown.channel, detail=detail
+                )
+                await self._close(kind)  # it was deleted, or its channel is closed: post a new one, if it is still true
+                return 0.0
+            case _:
+                return _retry_after(answer, pause)
+
+    async def _post(self, kind: NoticeTopic, desired: _Desired, channel: str, pause: float) -> float | None:
+        """Claim it, and post it. It stays claimed if nobody knows whether it was posted."""
+        if not await self._claim(kind, desired.digest):
+            return 1.0  # another relay is posting it
+        marker = self._marker(kind, desired.digest)
+        answer = await self._slack.post(channel, open_message(kind, desired.problems), marker=marker)
+        match answer:
+            case Delivered():
+                _log_sent(kind, channel, desired)
+                await self._save(kind, StoredNotice(digest=desired.digest, channel=answer.channel, ts=answer.ts))
+                return 0.0
+            case Ambiguous():
+                return SEARCH_AFTER
+            case Retryable() | Rejected() | NotFound() | Read():
+                await self._close(kind)
+                if isinstance(answer, Retryable) or _is_credentials(answer):
+                    return _retry_after(answer, pause)
                 detail = "Slack did not accept relay's notice about itself."
-                log.warning("notice_not_sent", reason=answer.reason, channel=channel.ref, detail=detail)
-                self._claimed_but_unsent = self._claimed_but_unsent and not isinstance(answer, Ambiguous)
+                log.warning("notice_not_sent", kind=str(kind), reason=answer.reason, channel=channel, detail=detail)
                 return None
             case _:
                 assert_never(answer)
+
+    async def _search(self, kind: NoticeTopic, channel: str, pause: float) -> float | None:
+        """Search the channel for a notice whose message is not known; forget it if it is not there."""
+        oldest = f"{max(0.0, self._clock.now() - SEARCH_WINDOW):.6f}"
+        identity = await self._slack.auth_test()
+        if not isinstance(identity, Read):
+            return _retry_after(identity, pause)
+        found = await read_pages(partial(self._read_page, channel, oldest), MAX_SEARCH_PAGES)
+        if not isinstance(found, MessageHistory):
+            if isinstance(found, Rejected | NotFound):
+                detail = "relay may not search the channel for its notice, so it does not post it again."
+                log.warning("notice_not_found", kind=str(kind), reason=found.reason, channel=channel, detail=detail)
+                return None  # relay may not read the channel: it does not post the notice twice
+            return _retry_after(found, pause)
+        bot = identity_of(identity).bot_id
+        own = next((each for each in found.messages if self._is_open(each, kind, bot)), None)
+        if own is None:
+            await self._close(kind)
+        else:
+            digest = own.marker.digest if own.marker else ""
+            await self._save(kind, StoredNotice(digest=digest or "unknown", channel=channel, ts=own.ts))
+        return 0.0
+
+    async def _read_page(self, channel: str, oldest: str, cursor: str | None) -> SlackOutcome:
+        return await self._slack.history(channel, oldest, cursor=cursor)
+
+    def _is_open(self, message: FoundMessage, kind: NoticeTopic, bot: str) -> bool:
+        """Whether this is an open notice of this kind, which relay's own bot posted."""
+        marker = message.marker
+        return (
+            marker is not None
+            and (marker.event_type, marker.key, marker.instance) == ("relay_notice", kind, self._instance)
+            and marker.state != OVER
+            and bot in {"", message.bot_id}
+            and not message.deleted
+        )
+
+    def _marker(self, kind: NoticeTopic, digest: str) -> Marker:
+        state = "" if digest else OVER
+        return Marker(
+            event_type="relay_notice", incident="", key=kind, instance=self._instance, state=state, digest=digest
+        )
+
+    async def _channel(self) -> Channel | bool:
+        """The first channel for notices that takes messages. True: one may, once it is found; False: none may."""
+        known = {channel.ref: channel for channel in await self._store.channels()}
+        may_open = False
+        for ref, allow_external in self._live().rulebook.notice_channels:
+            channel = known.get(ref)
+            if channel is not None and channel.canonical_ref is not None:
+                channel = known.get(channel.canonical_ref)
+            if channel is None or channel.state is ChannelState.NEW:
+                return True
+            if channel.facts.get("external") and not allow_external:
+                detail = "The channel is shared with another organisation, so relay reports no problems there."
+                log.warning("notice_not_sent", reason="external_channel", channel=channel.ref, detail=detail)
+                continue
+            if channel.state is ChannelState.OPEN and channel.slack_id:
+                return channel
+            may_open = True
+        return may_open
+
+    # What is shown: in the database, but for a notice about the database itself.
+
+    async def _shown(self, kind: NoticeTopic) -> StoredNotice | None:
+        if ROWS[kind].in_store:
+            return await self._store.notice(kind)
+        # Several relays share only a database that has no files, of which nothing is reported.
+        return self._not_in_store.setdefault(kind, None if self._store.shared else _UNKNOWN)
+
+    async def _claim(self, kind: NoticeTopic, digest: str) -> bool:
+        if ROWS[kind].in_store:
+            return await self._store.claim_notice(kind, digest, self._clock.now())
+        self._not_in_store[kind] = StoredNotice(digest=digest, opened_at=self._clock.now())
+        return True
+
+    async def _save(self, kind: NoticeTopic, shown: StoredNotice) -> None:
+        if ROWS[kind].in_store:
+            await self._store.update_notice(kind, shown)
+        else:
+            self._not_in_store[kind] = shown
+
+    async def _close(self, kind: NoticeTopic) -> None:
+        if ROWS[kind].in_store:
+            await self._store.close_notice(kind)
+        else:
+            self._not_in_store[kind] = None
+
+
+def _log_sent(kind: NoticeTopic, channel: str, desired: _Desired) -> None:
+    detail = "relay posted or edited a notice about itself in Slack."
+    log.info("notice_sent", kind=str(kind), channel=channel, problems=len(desired.problems), detail=detail)
+
+
+def _is_credentials(answer: SlackOutcome) -> bool:
+    return isinstance(answer, Rejected) and answer.scope is RejectionScope.CREDENTIALS
+
+
+def _retry_after(answer: SlackOutcome, pause: float) -> float:
+    """The seconds until the same call is made again."""
+    known = answer.retry_after if isinstance(answer, Retryable) else None
+    return pause if known is None else known

@@ -16,6 +16,7 @@ from relay.config.files import ConfigurationFiles, build_configuration, read_fil
 from relay.model.buttons import Clicks
 from relay.model.errors import ConfigurationError, ConfigurationUnreadable, Fault, StoreError
 from relay.model.tag_labels import TagDefinition
+from relay.reload.messages import NoticeTopic
 from relay.reload.notifier import Notifier
 from relay.reload.watcher import watch
 from relay.runtime.clock import Clock
@@ -109,6 +110,7 @@ class Reloader:
     async def run(self, on_change: Callable[[], None], notifier: Notifier) -> None:
         """Watch the files, and make valid edits live, until cancelled. `on_change` is called after each change."""
         self._notify(notifier)
+        notifier.check_channels()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(self._routes, self._templates, self.wakeup.set), name="watch")
             tasks.create_task(notifier.run(), name="notifier")
@@ -133,6 +135,7 @@ class Reloader:
             log.exception("reload_crashed", detail=detail)
         if self._loaded is not before:
             on_change()
+            notifier.check_channels()
 
     async def check_files(self) -> bool:
         """Check the files, if they have changed or somebody asked for it; return whether they were checked.
@@ -237,10 +240,7 @@ class Reloader:
         log.info("configuration_live", configuration=configuration.hash, detail="Routes and templates are live.")
 
     def _notify(self, notifier: Notifier) -> None:
-        if self._state.successful:
-            notifier.report_fixed(self._live.hash)
-        elif self._checked_files is not None:
-            notifier.report_faults(self._checked_files.digest, self._state.faults)
+        notifier.report(NoticeTopic.CONFIGURATION, [str(fault) for fault in self._state.faults])
 
 
 async def _restore(stored: StoredConfiguration, faults: tuple[Fault, ...] = ()) -> Configuration:

@@ -32,6 +32,7 @@ class Place(StrEnum):
     ROUTE = "route"
     POST = "post item"
     FALLBACK = "fallback"
+    NOTICES = "notices"
 
 
 CARD_PLACES: Final = (Place.DEFAULTS, Place.ROUTE, Place.POST)

@@ -1,12 +1,12 @@
 """The rulebook: a whole routes.yaml, checked, as one immutable value."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
 from relay.model.tag_labels import TagDefinition, TagLabels, TagValueLabels
-from relay.routes.channel_template import FixedChannel
+from relay.routes.channel_template import FixedChannel, RouteChannel
 from relay.routes.mention import NO_MENTION, Mention
 from relay.routes.options import Options
 from relay.routes.route import Route, RouteList
@@ -33,15 +33,17 @@ class Fallback:
 class Rulebook:
     """A routes.yaml without a fault.
 
-    `channels` and `people` are the aliases of channels and of people (alias to Slack's id). `users` maps e-mail
-    addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256 of `text`, in hexadecimal digits.
-    `tag_definitions` are not part of the file: they are BigPanda's, by tag id (casefolded), if relay has fetched them.
+    `notices` is where relay reports what is wrong with itself. `channels` and `people` are the aliases of channels and
+    of people (alias to Slack's id). `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is the
+    SHA-256 of `text`, in hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by tag id
+    (casefolded), if relay has fetched them.
     """
 
     text: str
     hash: str
     channels: Mapping[str, FixedChannel] = field(default_factory=dict)
     fallback: Fallback | None = None
+    notices: FixedChannel | None = None
     people: Mapping[str, str] = field(default_factory=dict)
     tag_values: TagValueLabels = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
@@ -78,17 +80,27 @@ class Rulebook:
 
     @cached_property
     def channel_refs(self) -> tuple[str, ...]:
-        """Every fixed channel: the fallback's first, then those of the routes, in order."""
-        fallback = (self.fallback.channel,) if self.fallback else ()
-        posts = (post.channel for route in self.routes.flatten() for post in route.posts)
-        fixed = (channel.ref for channel in (*fallback, *posts) if isinstance(channel, FixedChannel))
-        return tuple(dict.fromkeys(fixed))
+        """Every fixed channel: the fallback's first, then that for notices, then those of the routes, in order."""
+        return tuple(dict.fromkeys(each.ref for each in self._channels() if isinstance(each, FixedChannel)))
+
+    @property
+    def notice_channels(self) -> tuple[tuple[str, bool], ...]:
+        """Where notices may go, in order: the channel's ref, and whether other organisations may read them."""
+        notices = ((self.notices.ref, self.defaults.allow_external),) if self.notices else ()
+        fallback = ((self.fallback.ref, self.fallback.options.allow_external),) if self.fallback else ()
+        return (*notices, *fallback)
 
     def names_channel(self, refs: Collection[str]) -> bool:
-        """Whether the fallback or a route, also a disabled one, names a channel by one of these references."""
-        posts = (post.channel for route in self.routes.flatten() for post in route.posts)
-        channels = (*([self.fallback.channel] if self.fallback else []), *posts)
-        return any(channel.can_resolve_to(ref) for channel in channels for ref in refs)
+        """Whether the file names a channel by one of these references, be it in a disabled route."""
+        return any(channel.can_resolve_to(ref) for channel in self._channels() for ref in refs)
+
+    def _channels(self) -> Iterator[RouteChannel]:
+        if self.fallback:
+            yield self.fallback.channel
+        if self.notices:
+            yield self.notices
+        for route in self.routes.flatten():
+            yield from (post.channel for post in route.posts)
 
     @cached_property
     def templates(self) -> frozenset[str]:

@@ -11,7 +11,8 @@ Verbs
     dead_letters ........... what Slack rejected for good
     incident_history ....... everything about one incident; recorded_incidents: all incidents with their shares;
                              incident_list: the list of incidents
-    configurations ......... configurations that worked, and faults that were reported
+    configurations ......... configurations that worked
+    notices ................ the open notices about relay itself
     quarantine ............. bodies that are no valid shares
     tag_definitions ........ BigPanda's definitions of tags
     installation ........... the secret of the markers, and the workspace that the database belongs to

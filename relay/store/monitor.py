@@ -1,7 +1,7 @@
 """Watches what may go wrong with the database while nobody writes: its files, and the clock of its server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -30,13 +30,13 @@ class StoreMonitor:
         clock: Clock,
         *,
         is_leader: Callable[[], bool],
-        on_problem: Callable[[str], None],
+        on_problem: Callable[[Sequence[str]], None],
         on_change: Callable[[], None],
     ) -> None:
         """Make `clock` follow PostgreSQL's.
 
         `is_leader` says whether this relay moves what is due: of several, one does. `on_problem` gets each new problem,
-        in a sentence. `on_change` is called when due moments have changed.
+        in a sentence, and nothing once there is none. `on_change` is called when due moments have changed.
         """
         self.skew = 0.0
         self._store = store
@@ -45,7 +45,7 @@ class StoreMonitor:
         self._on_problem = on_problem
         self._on_change = on_change
         self._last = clock.now(), clock.monotonic()
-        self._problem = ""
+        self._problem: str | None = None
         self._reported_skew = False
 
     @property
@@ -92,11 +92,13 @@ class StoreMonitor:
             return  # /readyz and everything that writes says so
 
     def _report(self, problem: str) -> None:
-        if problem and problem != self._problem:
+        if problem == self._problem:
+            return
+        if problem:
             log.error("database_unusable", detail=problem)
-            self._on_problem(problem)
-        elif self._problem and not problem:
+        elif self._problem:
             log.info("database_usable", detail="at their paths are again the files that relay has open")
+        self._on_problem([problem] if problem else [])
         self._problem = problem
 
     def _seconds_set_back(self) -> float:

@@ -11,7 +11,7 @@
     lease ............ which relay delivers
     bigpanda_task .... what relay has to tell or ask BigPanda
     configuration .... routes and templates that worked
-    reported_fault ... faulty configurations that relay has reported
+    notice ........... what relay reports about itself: the open messages
     quarantine ....... bodies that are no valid shares
     tag_definition ... BigPanda's definitions of tags
     installation ..... one row: the secret of the markers, and the Slack workspace and bot of this database
@@ -345,12 +345,14 @@ configuration = Table(
     Column("templates", Text, nullable=False),
 )
 
-reported_fault = Table(
-    "reported_fault",
+notice = Table(
+    "notice",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("hash", Text, nullable=False, unique=True),
-    Column("reported_at", Double, nullable=False),
+    Column("kind", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("ts", Text, nullable=False),
+    Column("opened_at", Double, nullable=False),
 )
 
 quarantine = Table(

@@ -20,7 +20,18 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Plan
 from relay.model.errors import StoreUnusable
 from relay.model.record import Record
-from relay.store import accepting, attempts, card_queue, clock_step, configurations, health, leases, retention, tasks
+from relay.store import (
+    accepting,
+    attempts,
+    card_queue,
+    clock_step,
+    configurations,
+    health,
+    leases,
+    notices,
+    retention,
+    tasks,
+)
 from relay.store.backlog import backlog
 from relay.store.card_context import card_context, update_card
 from relay.store.channel_merge import update_channel
@@ -235,8 +246,12 @@ class Store:
     save_configuration = _write(configurations.save_configuration)
     latest_configuration = _read(configurations.latest_configuration)
     latest_configuration_hash = _read(configurations.latest_configuration_hash)
-    claim_fault_report = _write(configurations.claim_fault_report)
-    clear_fault_reports = _write(configurations.clear_fault_reports)
+
+    # Notices about relay itself
+    notice = _read(notices.notice)
+    claim_notice = _write(notices.claim_notice)
+    update_notice = _write(notices.update_notice)
+    close_notice = _write(notices.close_notice)
 
     # Which relay delivers, and how relays wake each other
     acquire_lease = _write(leases.acquire_lease)

@@ -248,6 +248,19 @@ class StoredConfiguration:
     templates: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredNotice:
+    """An open notice about relay itself: a digest of what it says, its message, and when it was opened (Unix seconds).
+
+    `channel` and `ts` are empty while it is not posted, or after a lost answer.
+    """
+
+    digest: str
+    channel: str = ""
+    ts: str = ""
+    opened_at: float = 0.0
+
+
 class Lease(NamedTuple):
     """The right to deliver, as its holder knows it. `epoch` grows by one with every new holder."""
 

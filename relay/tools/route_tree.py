@@ -30,6 +30,7 @@ def as_json(rulebook: Rulebook) -> dict[str, Any]:
             "mention": _mention(fallback.mention),
             "options": differing(fallback.options, rulebook.defaults),
         },
+        "notices": rulebook.notices and {"channel": rulebook.notices.ref, "source": rulebook.notices.source},
         "people": dict(rulebook.people),
         "routes": [_route_as_json(route, rulebook) for route in rulebook.routes],
     }
@@ -103,6 +104,8 @@ def on_terminal(rulebook: Rulebook) -> Iterator[Text | Tree]:
         yield Text.assemble(("fallback", "bold"), f": {channel}: {_pings(fallback.mention, names)}{own}")
     else:
         yield Text("no fallback: incidents that no route matches are not posted", "yellow")
+    if notices := rulebook.notices:
+        yield Text.assemble(("notices", "bold"), f": {_channel(notices.source, notices.ref)}")
     if defaults := differing(rulebook.defaults, Options(), names):
         yield Text.assemble(("defaults", "bold"), f": {_listed(defaults)}")
     for route in rulebook.routes:

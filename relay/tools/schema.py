@@ -37,6 +37,7 @@ def schema() -> Schema:
             "channel": _CHANNEL,
             "target": TARGET_SCHEMA,
             "fallback": _part(Place.FALLBACK, "channel"),
+            "notices": _part(Place.NOTICES, "channel"),
             "defaults": _part(Place.DEFAULTS),
             "route": {**_part(Place.ROUTE, "name"), "anyOf": [{"required": ["post"]}, _HAS_CHILDREN]},
             "post": {"anyOf": [ref("channel"), _part(Place.POST, "channel")]},

@@ -1,5 +1,7 @@
 """A channel of the routes that does not exist: relay warns at its first lookup, once."""
 
+from relay.reload.unusable_channels import unusable_channels
+from relay.routes.parser.parse import parse_rulebook
 from tests.support.relay_in_process import run_relay
 
 ROUTES = """
@@ -13,14 +15,21 @@ routes:
 
 async def test_a_missing_channel_of_the_routes_is_reported_with_its_remedy(tmp_path, caplog):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
-        reported = []
-        relay.delivery._shared.on_channel_rejected = lambda ref, why: reported.append((ref, why))
-        relay.delivery._shared.fixed_channels = lambda: ("#later",)
-        await relay.store.add_channels(["#later", "#other"])  # the second one is of a card whose route is gone
+
+        async def problems():
+            return unusable_channels(parse_rulebook(ROUTES), await relay.store.channels())
+
+        changes = []
+        relay.delivery._shared.on_channel_changed = lambda: changes.append("changed")
         await relay.share("one", status="critical", incidentTags=[{"id": "team", "value": "db"}])
         await relay.advance(400)
         # Not the name that is built from the incident: alerts can make up any number of them.
-        assert [ref for ref, _ in reported] == ["#later"]
-        assert reported[0][1].startswith("channel not found. Correct the channel's name in routes.yaml")
+        [problem] = await problems()
+        assert problem.startswith("#typo: channel not found. Correct the channel's name in routes.yaml")
+        before = len(changes)
         await relay.advance(4000)
-        assert len(reported) == 1
+        assert len(changes) == before  # nothing about it has changed
+        relay.slack.add_channel("C0TYPO0001", "typo")
+        await relay.advance(4000)
+        assert await problems() == ()
+        assert len(changes) > before

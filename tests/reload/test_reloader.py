@@ -204,7 +204,7 @@ async def test_an_unreadable_template_is_reported_and_does_not_count_as_missing(
     await folder.run_with_time(reloader.check_files())
     [fault] = reloader.state.faults
     assert fault.file == str(folder.templates / "payments" / "card.j2")
-    assert run_checks(folder.routes, folder.templates).findings == (fault,)  # as `relay check` reports it
+    assert run_checks(folder.routes, folder.templates).errors == (fault,)  # as `relay check` reports it
 
 
 async def test_a_kubernetes_volume_is_read_through_its_links_and_updated_as_a_whole(folder, store):

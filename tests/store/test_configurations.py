@@ -1,6 +1,6 @@
-"""Configurations that worked, and faults that were reported, stay within limits; every relay sees the latest."""
+"""Configurations that worked stay within limits; every relay sees the latest."""
 
-from relay.store.configurations import MAX_CONFIGURATIONS, MAX_FAULTS
+from relay.store.configurations import MAX_CONFIGURATIONS
 from relay.store.types import StoredConfiguration
 from tests.support.store_samples import NOW, count, run
 
@@ -41,26 +41,3 @@ async def test_only_the_newest_configurations_are_stored(store):
         await store.save_configuration(f"h{number}", "", {}, NOW + number)
     assert await count(store, "configuration") == MAX_CONFIGURATIONS
     assert (await run(store, "SELECT min(saved_at) FROM configuration"))[0][0] == NOW + 5
-
-
-async def test_a_fault_is_reported_once_by_all_relays(store, second):
-    assert await store.claim_fault_report("f", NOW) is True
-    assert await store.claim_fault_report("f", NOW + 1) is False
-    assert await second.claim_fault_report("f", NOW + 2) is False
-    assert await store.claim_fault_report("other", NOW) is True
-
-
-async def test_only_the_newest_faults_are_remembered(store):
-    for number in range(MAX_FAULTS + 3):
-        await store.claim_fault_report(f"h{number}", NOW + number)
-    assert await count(store, "reported_fault") == MAX_FAULTS
-
-
-async def test_the_end_of_the_faults_is_reported_once_and_a_fault_after_it_is_new(store, second):
-    assert await store.clear_fault_reports() is False
-    await store.claim_fault_report("f", NOW)
-    await store.claim_fault_report("g", NOW)
-    assert await second.clear_fault_reports() is True
-    assert await store.clear_fault_reports() is False
-    assert await count(store, "reported_fault") == 0
-    assert await store.claim_fault_report("f", NOW + 1) is True

@@ -87,7 +87,7 @@ VIOLATIONS = {
     "ck_bigpanda_task_state": "UPDATE bigpanda_task SET state = 'unknown'",
     "ck_bigpanda_task_tries": "UPDATE bigpanda_task SET tries = -1",
     "uq_configuration_hash": "INSERT INTO configuration (hash, saved_at, routes, templates) VALUES ('c', 1, '', '{}')",
-    "uq_reported_fault_hash": "INSERT INTO reported_fault (hash, reported_at) VALUES ('f', 1)",
+    "pk_notice": "INSERT INTO notice VALUES ('database', 'd', '', '', 1)",
     "pk_tag_definition": "INSERT INTO tag_definition VALUES ('d', '{}', 1)",
     "ck_installation_single_row": "INSERT INTO installation (id, marker_secret) VALUES (2, 'x')",
     "ck_health_probe_single_row": "UPDATE health_probe SET id = 2",
@@ -99,6 +99,7 @@ PLAIN_KEYS = {f"pk_{name}" for name in schema.metadata.tables} - {
     "pk_channel",
     "pk_lease",
     "pk_tag_definition",
+    "pk_notice",
 }
 
 
@@ -113,7 +114,7 @@ async def filled(store):
     await store.update_card(first.id, lambda _: CardUpdate(attempt=an_attempt("b")))
     await store.acquire_lease("delivery", "a", NOW, 12)
     await store.save_configuration("c", "", {}, NOW)
-    await store.claim_fault_report("f", NOW)
+    await store.claim_notice("database", "f", NOW)
     letter = "INSERT INTO dead_letter (card, reason, remedy, since, closed_at) VALUES (:card, 'r', 'r', 1, :closed)"
     await run(store, letter, card=first.id, closed=2.0)
     await run(store, letter, card=first.id, closed=None)

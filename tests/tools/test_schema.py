@@ -84,6 +84,7 @@ x-anchors: &loud {gather: 30s, x-why: they asked}
 channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI}
 people: {ops: S0OPS, ann: "<@U0ANN|ann>", 7: "<!subteam^S0AAA|@oncall>"}
 fallback: {channel: "#noc", wait: 3m, mention: {critical: [ann]}, x-why: they watch}
+notices: {channel: noc, x-why: ours}
 tag_values: {itd_priority_1: {1000: P1, 012: no}, other: {no: 2026-01-01}}
 users: {ann@example.org: 012}
 defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
@@ -175,6 +176,7 @@ def test_every_key_is_in_its_place_with_a_description(place):
         Place.ROUTE: made["$defs"]["route"]["properties"],
         Place.POST: made["$defs"]["post"]["anyOf"][1]["properties"],
         Place.FALLBACK: made["$defs"]["fallback"]["properties"],
+        Place.NOTICES: made["$defs"]["notices"]["properties"],
     }[place]
     assert set(properties) == set(keys_in(place))
     assert all(each["description"] for each in properties.values())

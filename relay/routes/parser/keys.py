@@ -129,6 +129,12 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
             "the channel for incidents that no route matches and for messages that other channels reject; "
             "or `{channel: noc, wait: 3m, mention: {any: [S0NOC]}}`",
         ),
+        StructureKey(
+            "notices",
+            _TOP,
+            {"anyOf": [ref("channel"), ref("notices")]},
+            "the channel where relay reports what is wrong with itself; without it, the fallback's",
+        ),
         PEOPLE,
         TAG_VALUES,
         USERS,
@@ -152,7 +158,7 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
         ),
         StructureKey(
             "channel",
-            (Place.POST, Place.FALLBACK),
+            (Place.POST, Place.FALLBACK, Place.NOTICES),
             ref("channel"),
             "an alias, an id or `#name`; in a post item also Jinja with a fixed beginning",
         ),

@@ -51,12 +51,14 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     people = context.people = keys.PEOPLE.read(top, context)
     defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)
-    fallback = top.get("fallback")
+    fallback = _fixed_place(top, Place.FALLBACK, aliases, options, context)
+    notices = _fixed_place(top, Place.NOTICES, aliases, options, context)
     return Rulebook(
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
         channels=aliases,
-        fallback=_fallback(fallback, aliases, options, context) if fallback is not None else None,
+        fallback=fallback,
+        notices=notices.channel if notices else None,
         people=people,
         tag_values=keys.TAG_VALUES.read(top, context),
         users=keys.USERS.read(top, context),
@@ -65,17 +67,22 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     )
 
 
-def _fallback(node: Node, aliases: Aliases, options: Options, context: ParseContext) -> Fallback | None:
-    """Read a channel, or a mapping with one. Every incident must be able to go there: it must be a fixed channel."""
+def _fixed_place(
+    top: MappingNode, place: Place, aliases: Aliases, options: Options, context: ParseContext
+) -> Fallback | None:
+    """Read `fallback` or `notices`: a channel, or a mapping with one. It does not depend on an incident."""
+    node = top.get(place)
+    if node is None:
+        return None
     mention = NO_MENTION
     channel: Node | None = node
     if isinstance(node, MappingNode):
-        node = keys.known_keys(node, Place.FALLBACK, context)
-        options = replace(options, **read_options(node, context, Place.FALLBACK))
+        node = keys.known_keys(node, place, context)
+        options = replace(options, **read_options(node, context, place))
         mention = keys.MENTION.read(node, context)
         channel = node.get("channel")
     if channel is None:
-        context.add_fault(node, "missing key 'channel' in fallback; write {channel: noc, wait: 3m}")
+        context.add_fault(node, f"missing key 'channel' in {place}; write {{channel: noc}}")
         return None
     fixed = read_fixed_channel(channel, aliases, context)
     return Fallback(channel=fixed, options=options, mention=mention) if fixed else None

@@ -88,12 +88,12 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     if not any(route.enabled for route in rulebook.routes):
         message = "no route is enabled: every incident goes to the fallback"
         yield finding(top.key("routes") or _TOP, message)
-    fallback = (rulebook.fallback.channel,) if rulebook.fallback else ()
-    channels = chain(fallback, (post.channel for route in rulebook.routes.flatten() for post in route.posts))
+    places = [each for each in (rulebook.fallback and rulebook.fallback.channel, rulebook.notices) if each]
+    channels = chain(places, (post.channel for route in rulebook.routes.flatten() for post in route.posts))
     used = {channel.source for channel in channels if isinstance(channel, FixedChannel)}
     for alias, at in sources.entries(top, "channels").items():
         if alias not in used:
-            yield finding(at, f"unused alias '{alias}': no route posts to it")
+            yield finding(at, f"unused alias '{alias}': nothing posts to it")
     people = frozenset(sources.words_under(top, "mention", "actors"))
     for alias, at in sources.entries(top, "people").items():
         if alias not in people:

@@ -20,9 +20,11 @@ class ChannelUse:
 
 
 def channels(rulebook: Rulebook) -> Iterator[ChannelUse]:
-    """Every use of a fixed channel, that of the fallback first. Disabled routes do not count."""
+    """Every use of a fixed channel, those of the fallback and for notices first. Disabled routes do not count."""
     if (fallback := rulebook.fallback) is not None:
         yield _use(fallback.channel, "fallback", allow_external=fallback.options.allow_external)
+    if rulebook.notices is not None:
+        yield _use(rulebook.notices, "notices", allow_external=rulebook.defaults.allow_external)
     for route, post in _posts(rulebook):
         if isinstance(post.channel, FixedChannel):
             yield _use(post.channel, route.name, allow_external=post.options.allow_external)

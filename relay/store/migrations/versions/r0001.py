@@ -69,10 +69,9 @@ CREATE TABLE quarantine (
     CONSTRAINT pk_quarantine PRIMARY KEY (id)
 );
 
-CREATE TABLE reported_fault (
-    id {id} NOT NULL, hash TEXT NOT NULL, reported_at {double} NOT NULL,
-    CONSTRAINT pk_reported_fault PRIMARY KEY (id),
-    CONSTRAINT uq_reported_fault_hash UNIQUE (hash)
+CREATE TABLE notice (
+    kind TEXT NOT NULL, digest TEXT NOT NULL, channel TEXT NOT NULL, ts TEXT NOT NULL, opened_at {double} NOT NULL,
+    CONSTRAINT pk_notice PRIMARY KEY (kind)
 );
 
 CREATE TABLE tag_definition (
