@@ -19,7 +19,7 @@ from relay.model.outside_text import clean_text, readable_text
 from relay.rendering.headline import headline, lock_screen, signs
 
 SHOWN_TAGS: Final = 6
-"""How many tags a card shows, unless a route names more; the others are counted."""
+"""How many tags a card shows; the others are counted."""
 
 RUNBOOK_TAGS: Final = ("run-book", "runbook", "runbook_url")
 """The tags that hold the address of a run-book, unless a route names others."""
@@ -72,7 +72,7 @@ class Item(dict[str, Any]):
 class Tags(Mapping[str, AnnotatedText]):
     """The incident's tags by name, in BigPanda's order. A card shows the tags in `shown`; `rest` has the others.
 
-    `show` names tags that are all shown, first and in its own order: these are `named`.
+    `show` names tags that come first, in its own order: these are `named`.
     """
 
     def __init__(self, tags: Sequence[Tag], show: Sequence[str]) -> None:
@@ -83,10 +83,9 @@ class Tags(Mapping[str, AnnotatedText]):
         named = list({text.id: text for name in show if (text := self._find(name)) is not None}.values())
         others = [text for text in texts if text.name.casefold() != _TITLE_TAG]
         listed = list({text.id: text for text in [*named, *others]}.values())
-        shown = max(SHOWN_TAGS, len(named))
         self.named: list[AnnotatedText] = named
-        self.shown: list[AnnotatedText] = listed[:shown]
-        self.rest: list[AnnotatedText] = listed[shown:]
+        self.shown: list[AnnotatedText] = listed[:SHOWN_TAGS]
+        self.rest: list[AnnotatedText] = listed[SHOWN_TAGS:]
 
     def __getitem__(self, name: str) -> AnnotatedText:
         if (text := self._find(name)) is None:

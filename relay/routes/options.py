@@ -86,7 +86,10 @@ class Options:
         24 * _HOUR, DURATION, "an incident that reopens later than this gets a new card, with a link to the old one"
     )
     show_tags: tuple[str, ...] = option(
-        (), list_of(WORD), "the tags that a card shows first, all of them; others fill up to six", is_drawn=True
+        (),
+        list_of(WORD),
+        "the tags that a card shows first, at most six; others fill up to six, and the rest is counted",
+        is_drawn=True,
     )
     runbook_tags: tuple[str, ...] = option(
         ("run-book", "runbook", "runbook_url"),

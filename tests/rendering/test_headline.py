@@ -68,7 +68,7 @@ def test_the_number_of_hosts_is_never_cut():
     [
         ({}, "P1 Critical · checkout · db-117 · replication lag (3 alerts, Production)"),
         ({"show": ("team", "service")}, "Critical · checkout · db-117 · replication lag (3 alerts, Production)"),
-        ({"show": ()}, "Critical · db-117 · replication lag (3 alerts, Production)"),
+        ({"show": ()}, "P1 Critical · db-117 · replication lag (3 alerts, Production)"),
         (
             {"show": ("service", "team", "priority"), "tags": (tag("service", "x"), tag("priority", "P2"))},
             "P2 Critical · x · db-117 · replication lag (3 alerts, Production)",
