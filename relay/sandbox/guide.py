@@ -77,7 +77,14 @@ class SandboxGuide:
 
     def lines(self) -> Iterator[str]:
         """All of it, as text."""
-        yield f"The page is at {self.page}"
+        names = {user.id: user.name for user in self.slack.users.values()}
+        groups = {
+            group.id: f"@{group.handle} (members: {', '.join(names[user] for user in group.users)})"
+            for group in self.slack.usergroups.values()
+        }
+        yield from _list("Channels", {channel.id: f"#{channel.name}" for channel in self.slack.channels.values()})
+        yield from _list("Users", names)
+        yield from _list("User groups", groups)
         yield ""
         yield "1. In a second terminal, give relay these settings:"
         yield ""
@@ -88,21 +95,11 @@ class SandboxGuide:
         yield "relay doctor"
         yield "relay serve"
         yield ""
-        yield "3. Send a first share from a third terminal, and look at the page:"
+        yield "3. Send a first share from a third terminal:"
         yield ""
         yield self.curl
         yield ""
-        names = {user.id: user.name for user in self.slack.users.values()}
-        yield from _list("Channels", {channel.id: f"#{channel.name}" for channel in self.slack.channels.values()})
-        yield from _list("Users", names)
-        yield from _list(
-            "User groups",
-            {
-                group.id: f"@{group.handle} (members: {', '.join(names[user] for user in group.users)})"
-                for group in self.slack.usergroups.values()
-            },
-        )
-        yield ""
+        yield f"Look at the page: {self.page}"
         yield "Ctrl-C stops the sandbox."
 
 

@@ -24,6 +24,9 @@ from relay.tools.message_text import ChannelNames, channel_label, people_label
 MAX_VALUES = 5
 """How many of a tag's values are shown; the others are counted."""
 
+_COMBINATIONS = {"any": "any of these", "all": "all of these", "not": "not all of these", "match": "all of these"}
+"""How the conditions read that consist of others."""
+
 _MAX_CHARACTERS = 80
 _MATCHED = {RouteOutcome.MATCHED, RouteOutcome.DROPPED, RouteOutcome.CHILD_MATCHED}
 
@@ -208,8 +211,10 @@ def _condition_lines(condition: ConditionResult, depth: int = 0) -> Iterator[Tex
     if condition.unread:
         result, style = "is unknown, because this would take too long to read", "yellow"
     indent = "  " * depth
-    if condition.parts or (not condition.expected and condition.key in ("any", "all", "not", "match")):
-        yield Text(f"{indent}{condition.key} {result}", style)
+    if condition.key == "match" and len(condition.parts) == 1:
+        yield from _condition_lines(condition.parts[0], depth)
+    elif condition.parts or (not condition.expected and condition.key in _COMBINATIONS):
+        yield Text(f"{indent}{_COMBINATIONS[condition.key]}: {result}", style)
         for part in condition.parts:
             yield from _condition_lines(part, depth + 1)
     else:

@@ -73,7 +73,7 @@ def test_the_sandbox_prints_relays_settings_and_serves_until_it_is_stopped(end):
             exports = [line.removeprefix("export ") for line in lines if line.startswith("export ")]
             settings = dict(export.split("=", 1) for export in exports)
             base, token = settings["SLACK_API_URL"], settings["SLACK_BOT_TOKEN"]
-            page = lines[0].removeprefix("The page is at ")
+            page = lines[-1].removeprefix("Look at the page: ")
             with urllib.request.urlopen(page, timeout=10) as shown:
                 assert b"relay sandbox" in shown.read()
             assert {"C0123456789  #noc", "C0SANDBOX2  #payments"} <= set(lines)

@@ -253,3 +253,45 @@ async def test_a_reader_replays_the_story_when_it_is_over(shown: Shown):
     await replay.click()
     await waiting
     await expect(replay).to_be_hidden()
+
+
+async def test_many_routes_without_a_match_are_folded_and_keep_what_they_saw(shown: Shown):
+    values = [f"v{number}" for number in range(7)]
+    several = {"key": "match", "matched": False, "parts": [condition("status", []), condition("tags.x", values)]}
+    either = {"key": "any", "matched": False, "parts": [several, {"key": "match", "matched": True, "parts": [BY_TEAM]}]}
+    tree = [route(f"r{number}", "no_match", [either]) for number in range(6)]
+    tree.insert(2, route("mine", "matched", [BY_TEAM]))
+    history = {"shares": [{"id": 7, "received": AT, "outcome": "first", "routes": ["mine"]}]}
+    await shown.tab.evaluate(
+        "([history, tree]) => document.getElementById('history').replaceChildren("
+        "...incidents.draw(history, {shares: [{id: 7, tree}]}, {}, new Map()))",
+        [history, tree],
+    )
+    details = shown.tab.locator("#history")
+    await expect(details.locator(".routes > .route > div")).to_have_text(
+        ["✓mine: matched", "✓tags.team: db matches (it is 'db')"]
+    )
+    others = details.locator(".others")
+    await expect(others.locator("summary")).to_have_text("6 other routes, and why they do not match")
+    await expect(others.locator(".route").first).to_be_hidden()
+    await expect(others.locator(".route").first.locator("div")).to_have_text(
+        [
+            "✗r0: no match",
+            "✗any of these: does not match",
+            "✗all of these: does not match",
+            "✗status: db does not match (it is absent)",
+            "✗tags.x: db does not match (it is 'v0', 'v1', 'v2', 'v3', 'v4' and 2 more)",
+            "✓tags.team: db matches (it is 'db')",
+        ]
+    )
+
+
+BY_TEAM = {"key": "tags.team", "matched": True, "expected": "db", "actual": ["db"]}
+
+
+def condition(key: str, actual: list[str]) -> dict[str, Any]:
+    return {"key": key, "matched": False, "expected": "db", "actual": actual}
+
+
+def route(name: str, outcome: str, conditions: list[Any]) -> dict[str, Any]:
+    return {"route": name, "line": 1, "depth": 0, "outcome": outcome, "conditions": conditions}

@@ -14,18 +14,18 @@ const incidents = (() => {
 
   /**
    * The contents of the panel. `explained` are the shares with their routes, `names` channel names by id, and `unfolded`
-   * the numbers of the shares whose routes the reader has folded (false) or unfolded (true).
+   * what the reader has folded (false) or unfolded (true), by the key that is in its `data-fold`.
    */
   function draw(incident, explained, names, unfolded) {
     const trees = new Map(list(explained?.shares).map((share) => [share.id, list(share.tree)]));
     const groups = grouped(list(incident.shares), [...calls(incident, names), ...attempts(incident, names), ...tasks(incident)]);
     const coming = plans(incident, names).sort((one, other) => one.at - other.at);
     const newest = groups.at(-1)?.share.id;
-    const isOpen = (share) => unfolded.get(share.id) ?? share.id === newest;
+    const isOpen = (key) => unfolded.get(key) ?? key === `routes ${newest}`;
     return [
       ...cards(incident, names),
       make("h3", "", "What happened, newest first"),
-      ...groups.reverse().map(({ share, following }) => group(incident, share, trees.get(share.id), isOpen(share), following, names)),
+      ...groups.reverse().map(({ share, following }) => group(incident, share, trees.get(share.id), isOpen, following, names)),
       ...(coming.length ? [make("h3", "", "Still to come"), make("ol", "timeline", ...coming.map(item))] : []),
     ];
   }
@@ -90,7 +90,7 @@ const incidents = (() => {
 
   // --- a share: what it says, which routes match it, what follows ---
 
-  function group(incident, share, tree, open, following, names) {
+  function group(incident, share, tree, isOpen, following, names) {
     const decision = share.decision ?? {};
     const times = share.times_seen > 1 ? `, received ${share.times_seen} times` : "";
     return make(
@@ -98,7 +98,7 @@ const incidents = (() => {
       "share",
       make("h4", "", time(share.received), make("b", "", `Share ${share.id}`), `: ${[spaced(share.outcome ?? decision.outcome), decision.state].filter(Boolean).join(", ")}${times}`),
       ...entriesOf(share, incident),
-      routes(share, tree, open),
+      routes(share, tree, isOpen),
       ...newCards(decision, names).map((text) => make("div", "why", text)),
       following.length ? make("ol", "timeline", ...following.map(item)) : null,
     );
@@ -119,16 +119,28 @@ const incidents = (() => {
   }
 
   /** Which routes match, and as its details every route with its conditions and the values that they saw. */
-  function routes(share, tree, open) {
+  function routes(share, tree, isOpen) {
     const matched = list(share.routes?.length ? share.routes : share.decision?.routes);
     const summary = matched.length ? `Matched by ${joined(matched)}` : "No route matched";
     if (!tree) return make("div", "why", summary);
-    const drawn = make("details", "routes", make("summary", "", summary), ...tree.map(route));
-    drawn.open = open;
-    drawn.dataset.share = String(share.id);
-    return drawn;
+    const others = tree.filter((each) => !MATCHED.has(each.outcome));
+    const folds = others.length > MOST_OTHERS;
+    const shown = folds ? tree.filter((each) => MATCHED.has(each.outcome)) : tree;
+    const rest = folds ? make("details", "others", make("summary", "", `${others.length} other routes, and why they do not match`), ...others.map(route)) : null;
+    if (rest) foldable(rest, `others ${share.id}`, isOpen);
+    const drawn = make("details", "routes", make("summary", "", summary), ...shown.map(route), rest);
+    return foldable(drawn, `routes ${share.id}`, isOpen);
   }
 
+  /** Folds as the reader has left it; the page remembers it by the key. */
+  function foldable(details, key, isOpen) {
+    details.open = isOpen(key);
+    details.dataset.fold = key;
+    return details;
+  }
+
+  const MOST_VALUES = 5; // of a tag; the others are counted
+  const MOST_OTHERS = 4; // routes without a match; more of them are folded
   const MATCHED = new Set(["matched", "dropped", "child_matched"]);
   const MARKS = { no_match: "✗", no_child_matched: "✗" };
 
@@ -142,13 +154,24 @@ const incidents = (() => {
 
   const mark = (text) => make("span", "mark", text);
 
-  /** A condition as a line; the parts of `any`, `all` and `not` are indented. */
+  /** How the conditions read that consist of others, as in `relay explain`. */
+  const COMBINATIONS = { any: "any of these", all: "all of these", not: "not all of these", match: "all of these" };
+
+  /** A condition as a line; those that it consists of are indented. */
   function condition({ key, matched, expected, actual, parts }, depth) {
-    const says = parts ? key : `${key}: ${expected}`;
-    const found = parts ? "" : list(actual).length ? ` (it is ${actual.slice(0, 5).map((each) => `'${each}'`).join(", ")}${actual.length > 5 ? ` and ${actual.length - 5} more` : ""})` : " (it is absent)";
-    const line = make("div", `condition${matched ? " matches" : ""}`, mark(matched ? "✓" : "✗"), `${says} ${matched ? "matches" : "does not match"}${found}`);
+    if (key === "match" && list(parts).length === 1) return condition(parts[0], depth);
+    const result = matched ? "matches" : "does not match";
+    const combines = parts || (!expected && COMBINATIONS[key]);
+    const text = combines ? `${COMBINATIONS[key]}: ${result}` : `${key}: ${expected} ${result} (${found(list(actual))})`;
+    const line = make("div", `condition${matched ? " matches" : ""}`, mark(matched ? "✓" : "✗"), text);
     line.style.setProperty("--depth", String(depth));
     return [line, ...list(parts).flatMap((part) => condition(part, depth + 1))];
+  }
+
+  function found(actual) {
+    if (!actual.length) return "it is absent";
+    const more = actual.length - MOST_VALUES;
+    return `it is ${actual.slice(0, MOST_VALUES).map((each) => `'${each}'`).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
   }
 
   // --- what followed ---

@@ -14,7 +14,7 @@
   let chosen = null; // the incident that the panel shows
   let known = null; // the last answer of relay about it
   let explained = null; // its shares with their routes, from relay
-  let unfolded = new Map(); // number of a share -> whether the reader has unfolded its routes
+  let unfolded = new Map(); // what the reader has folded (false) or unfolded (true) in the panel
   let first = true; // messages that are there when the page opens are not new
 
   const key = (message) => `${message.channel}/${message.ts}`;
@@ -178,7 +178,7 @@
   });
 
   // `toggle` does not bubble, but it can be captured.
-  find("history").addEventListener("toggle", ({ target }) => unfolded.set(Number(target.dataset.share), target.open), true);
+  find("history").addEventListener("toggle", ({ target }) => unfolded.set(target.dataset.fold, target.open), true);
 
   find("close").addEventListener("click", () => find("details").classList.remove("open"));
 
