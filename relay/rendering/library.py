@@ -1,4 +1,4 @@
-"""The templates of one configuration, compiled once.
+"""The templates of one configuration, compiled once: the operator's at once, a packaged one when it is first needed.
 
 A template is a folder. If it lacks a file, `incident/` provides it, and if that lacks it, relay's package; so
 `payments/status.j2` always exists. A bare name (`{% include "alert.j2" %}`) is a file beside the template, by the same
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jinja2 import BaseLoader, Environment, Template, TemplateNotFound
+from jinja2 import BaseLoader, Environment, TemplateNotFound
 
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import Fault
@@ -58,18 +58,15 @@ class TemplateLibrary:
     """
 
     def __init__(self, sources: Mapping[str, str], packaged: Mapping[str, str] | None = None) -> None:
-        """Compile every template that a route can name."""
+        """Compile every template of the operator that a route can name. The packaged ones are known to compile."""
         self._loader = _Loader(sources, packaged or {})
         self._environment = TemplateSandbox(loader=self._loader, cache_size=-1, auto_reload=False)
         self.folders = self._loader.folders - {_PACKAGED}
         self.has_own_templates = self._loader.has_own
         self._broken: dict[str, TemplateFailure] = {}
-        self._compiled: dict[str, Template] = {}
-        for name in sorted(self._loader.names(self.folders)):
+        for name in sorted(self._loader.own_names(self.folders)):
             try:
-                self._compiled[name] = self._environment.get_template(name)
-            except TemplateNotFound:
-                continue
+                self._environment.get_template(name)
             except Exception as error:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
                 self._broken[name] = failure_of(error)
 
@@ -102,9 +99,11 @@ class TemplateLibrary:
             name = f"{DEFAULT_FOLDER}/{name.partition('/')[2]}"
         if name in self._broken:
             raise TemplateFailed(self._broken[name])
-        template = self._compiled.get(name)
-        if template is None:
-            raise TemplateFailed(TemplateFailure(file=name, line=0, message="there is no such template"))
+        try:
+            template = self._environment.get_template(name)
+        except TemplateNotFound as error:
+            missing = TemplateFailure(file=name, line=0, message="there is no such template")
+            raise TemplateFailed(missing) from error
         with start_run() as run:
             try:
                 text = "".join(template.root_render_func(template.new_context(dict(variables))))
@@ -123,11 +122,10 @@ class _Loader(BaseLoader):
         self._packaged = {name: without_marks(source) for name, source in packaged.items()}
         self.has_own = any(packaged.get(name) != source for name, source in own.items())
 
-    def names(self, folders: Iterable[str]) -> set[str]:
-        """Every name that a template can have."""
-        packaged = {name for name in self._packaged if name.partition("/")[0] not in self._own_folders}
-        defaults = {name.rpartition("/")[2] for name in self.list_templates() if name.startswith(f"{DEFAULT_FOLDER}/")}
-        return {*self.own, *packaged, *(f"{folder}/{file}" for folder in folders for file in defaults)}
+    def own_names(self, folders: Iterable[str]) -> set[str]:
+        """Every name under which one of the operator's files can be used."""
+        defaults = {name.rpartition("/")[2] for name in self.own if name.startswith(f"{DEFAULT_FOLDER}/")}
+        return {*self.own, *(f"{folder}/{file}" for folder in folders for file in defaults)}
 
     def list_templates(self) -> list[str]:
         """The names of all files."""

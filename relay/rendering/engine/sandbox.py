@@ -20,6 +20,7 @@ from jinja2.utils import Cycler, Joiner, Namespace, missing
 
 from relay.rendering.context import TAG_LISTS, AlertList, Tags
 from relay.rendering.engine.budget import current_run
+from relay.rendering.engine.code_cache import CodeCache
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.formatting import FormattingMarks
 from relay.rendering.engine.metering import Metering
@@ -52,6 +53,9 @@ _MOST_LEVELS: Final = 60
 
 _TOO_DEEP: Final = "tags or expressions are nested too deeply; move a part of the file into a macro"
 _LONGEST_NAME: Final = 100
+
+_COMPILED: Final = CodeCache(most=128)
+"""Of all libraries: their environments differ only in where they find a template."""
 
 _OWNERS_READ: Final = (str, list, tuple)
 """The types whose methods read all of the value."""
@@ -102,6 +106,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             extensions=[TagExtension],
             autoescape=False,
             optimized=False,
+            bytecode_cache=_COMPILED,
             **options,
         )
         filters = {**{name: JINJA[name] for name in JINJA_FILTERS}, **BOUNDED_FILTERS, **FILTERS}
