@@ -10,7 +10,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from psycopg import OperationalError, pq
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -68,6 +67,8 @@ def _sqlite(text: str) -> Address:
 
 
 def _postgresql(text: str) -> Address:
+    from psycopg import OperationalError, pq  # noqa: PLC0415  not where SQLite is used
+
     url = f"postgresql://{text.partition('://')[2]}"
     try:
         options = pq.Conninfo.parse(url.encode())

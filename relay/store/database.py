@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import psycopg
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
@@ -288,6 +287,8 @@ _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_IDLE_LIMIT}"
 
 
 def _postgresql(address: Address, begin: str) -> Engine:
+    import psycopg  # noqa: PLC0415  not where SQLite is used
+
     engine = create_engine(
         "postgresql+psycopg://",
         hide_parameters=True,
@@ -298,7 +299,7 @@ def _postgresql(address: Address, begin: str) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def ignore_notifications(connection: psycopg.Connection, _record: object) -> None:
+    def ignore_notifications(connection: psycopg.Connection[Any], _record: object) -> None:
         # A pooler may give relay a session that listens; psycopg would keep what arrives for ever.
         connection.add_notify_handler(lambda _notification: None)
 

@@ -8,12 +8,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-import psycopg
 import structlog
-from psycopg import sql
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -22,6 +20,9 @@ from relay.store.address import connection_parameters
 from relay.store.database import Database
 from relay.store.db_errors import to_store_error
 from relay.store.locks import postgresql
+
+if TYPE_CHECKING:  # where SQLite is used, it is never loaded
+    import psycopg
 
 log = structlog.get_logger("relay.store")
 
@@ -52,7 +53,8 @@ OnNotify = Callable[[bool], None]
 """Called when work may be due; the argument says whether anything may have changed, or only a share was saved."""
 
 _NOTIFY: Final = text("SELECT pg_notify(:channel, :payload)")
-_LISTEN, _UNLISTEN = (sql.SQL(f"{verb} {{}}").format(sql.Identifier(CHANNEL)) for verb in ("LISTEN", "UNLISTEN"))
+_LISTEN: Final = f'LISTEN "{CHANNEL}"'
+_UNLISTEN: Final = f'UNLISTEN "{CHANNEL}"'
 
 
 def notify(connection: Connection, *, anything: bool = True) -> None:
@@ -102,7 +104,9 @@ class NotificationListener:
         await asyncio.sleep(TEST_EVERY)
 
     @asynccontextmanager
-    async def _listening(self) -> AsyncIterator[psycopg.AsyncConnection]:
+    async def _listening(self) -> "AsyncIterator[psycopg.AsyncConnection]":
+        import psycopg  # noqa: PLC0415  not where SQLite is used
+
         address = self._database.address
         try:
             async with await psycopg.AsyncConnection.connect(
@@ -113,7 +117,7 @@ class NotificationListener:
         except psycopg.Error as error:
             raise to_store_error(DBAPIError(None, None, error), address) from error
 
-    async def _arrives(self, connection: psycopg.AsyncConnection, on_notify: OnNotify) -> bool:
+    async def _arrives(self, connection: "psycopg.AsyncConnection", on_notify: OnNotify) -> bool:
         """Send a notification from another connection, and return whether it arrives on this one."""
         payload = f"{_TEST}{uuid4().hex}"
         await self._database.write(lambda other: _send(other, payload))
@@ -134,7 +138,7 @@ class NotificationListener:
         self.problem = problem
 
 
-def _pass_on(notification: psycopg.Notify, on_notify: OnNotify) -> None:
+def _pass_on(notification: "psycopg.Notify", on_notify: OnNotify) -> None:
     if not notification.payload.startswith(_TEST):
         on_notify(notification.payload == ANYTHING)
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Connection,
     Double,
     ForeignKey,
     Index,
@@ -40,6 +41,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    event,
     text,
 )
 from sqlalchemy import Text as _PlainText
@@ -95,8 +97,18 @@ def _at_least(least: int, *columns: str) -> list[CheckConstraint]:
     return [CheckConstraint(f"{column} >= {least}", name=column) for column in columns]
 
 
+_conditions: dict[Index, str] = {}
+"""Of partial indexes. As options of each dialect they would load the modules of both, which takes time and memory."""
+
+
 def _partial_index(name: str, where: str, *columns: ColumnElement[Any], unique: bool = False) -> None:
-    Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+    _conditions[Index(name, *columns, unique=unique)] = where
+
+
+@event.listens_for(metadata, "before_create")
+def _set_conditions(_metadata: MetaData, connection: Connection, **_options: Any) -> None:
+    for index, where in _conditions.items():
+        index.dialect_options[connection.dialect.name]["where"] = text(where)
 
 
 def _due(work: str) -> CheckConstraint:

@@ -1,14 +1,13 @@
 """INSERT ... ON CONFLICT: one syntax in both databases, but two in SQLAlchemy."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 Columns = Sequence[str]
 
-_INSERT: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _built: dict[tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], Executable] = {}
 
 
@@ -30,7 +29,7 @@ def _statement(
     dialect = connection.dialect.name
     key = (dialect, table.name, tuple(conflict), tuple(changed), tuple(returning))
     if key not in _built:
-        insert = _INSERT[dialect](table)
+        insert: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
         if changed:
             insert = insert.on_conflict_do_update(
                 index_elements=list(conflict), set_={name: insert.excluded[name] for name in changed}

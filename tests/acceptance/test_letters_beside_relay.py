@@ -50,7 +50,7 @@ async def test_a_dead_letter_that_another_process_retries_is_posted_at_once_by_t
 
         assert (await run_letters(tmp_path, url, database, "retry", "--reason", "in_doubt"))[0] == 0
         await relay.until(lambda: len(everything.messages) == 1)
-        async with asyncio.timeout(20):  # until relay has stored that the card is posted
+        async with asyncio.timeout(100):  # until relay has stored that the card is posted
             while json.loads((await run_letters(tmp_path, url, database, "--json"))[1])["letters"]:  # noqa: ASYNC110  another process sets no event
                 await asyncio.sleep(0.1)
         assert relay.process.returncode is None

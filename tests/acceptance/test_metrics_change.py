@@ -80,7 +80,7 @@ class Prometheus:
     async def until(self, condition):
         series = {}
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(100):
                 while not condition(series := await self.scrape()):  # noqa: ASYNC110  Prometheus polls
                     await asyncio.sleep(0.05)
         except TimeoutError:

@@ -84,7 +84,7 @@ class Recorder:
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.01)
 

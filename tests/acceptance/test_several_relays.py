@@ -88,7 +88,7 @@ def _recorder(calls):
     return note
 
 
-async def until(condition, seconds=30.0):
+async def until(condition, seconds=100.0):
     """Wait until the condition holds, and return the seconds that it took."""
     clock = asyncio.get_running_loop().time
     started = clock()

@@ -128,10 +128,11 @@ async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sen
 
 
 async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start(folder, slack):
-    slack.pause("chat.postMessage", 1)
+    slack.pause("chat.postMessage", 3600)
     async with running(folder, slack.url) as relay:
         assert (await relay.share(SAMPLE.read_bytes())).status == 202
         await relay.stop(signal.SIGKILL)
+    slack.pause("chat.postMessage", 0)
     async with running(folder, slack.url):
         await until(lambda: slack.channel("noc").messages)
     assert len(slack.channel("noc").messages) == 1

@@ -60,7 +60,7 @@ class Environment:
 
     def connect(self, relay: Process) -> None:
         """Send clicks and shares to this relay."""
-        self.slack.interactivity = RequestUrl(relay.url, SECRET)
+        self.slack.interactivity = RequestUrl(relay.url, SECRET, timeout=60)
         self.bigpanda.integrations.clear()
         self.bigpanda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=SECRETS["BIGPANDA_APP_KEY"])
 
@@ -88,7 +88,7 @@ class Environment:
         return self.bigpanda.incident("i1").comments
 
 
-async def until(condition, seconds=60.0):
+async def until(condition, seconds=100.0):
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.02)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.demo.clock import SimulatedClock
+from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.sandbox.faults import SERVER_ERROR, DropConnection, InjectedFault, NoAnswer, RawResponse
 from tests.support.bigpanda_round_trip import (
     ANN,
@@ -81,7 +81,7 @@ async def test_a_relay_that_is_killed_during_a_comment_does_not_repeat_it(tmp_pa
         await round_trip.slack.click(ANN, DB, round_trip.card().ts, "relay_comment")
         await round_trip.settle()
         await round_trip.slack.submit(ANN, slack.open_views(ANN)[-1], {"text": "failing over"})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             while not panda.calls_to("comment"):  # noqa: ASYNC110  no event is set for it
                 await asyncio.sleep(0.01)
     async with run_round_trip(tmp_path, slack=slack, panda=panda, clock=clock) as round_trip:
@@ -349,9 +349,11 @@ async def test_an_action_that_bigpanda_accepted_but_never_did_is_attributed_to_n
 
 async def test_the_current_routes_decide_who_may_act(round_trip, tmp_path):
     routes = (tmp_path / "routes.yaml").read_text()
+    reloader, before = round_trip.relay._reloader, round_trip.relay._reloader.live
     (tmp_path / "routes.yaml").write_text(routes.replace("sync_replies: true", "actors: [S0ONCALL01]"))
-    round_trip.relay._reloader.request()
+    reloader.request()
     await round_trip.advance(60)
+    await wait_until_idle(lambda: reloader.live is not before)  # its thread does not wait for the clock
     await round_trip.click("assign")
     assert "only" in round_trip.ephemeral_messages()[-1]
     await round_trip.slack.post_as(ANN, DB, "between us", round_trip.card().ts)

@@ -41,7 +41,7 @@ class Handler:
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not condition():  # noqa: ASYNC110  the server has no event to wait for
             await asyncio.sleep(0.002)
 
@@ -217,7 +217,7 @@ async def test_a_connection_with_nothing_but_junk_is_replaced(connected, clock, 
         await read_on(socket)
 
     async with connected(junk) as (_, opened):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             while len(opened) < 2:
                 if (moment := clock.next_timer()) is not None:
                     clock.advance(max(0.0, moment - clock.now()))
@@ -231,7 +231,7 @@ async def test_a_frame_of_many_megabytes_ends_the_connection(connected, clock, h
         await socket.send_str(json.dumps(payload))
         await read_on(socket)
 
-    async with connected(huge) as (_, opened), asyncio.timeout(20):
+    async with connected(huge) as (_, opened), asyncio.timeout(100):
         while len(opened) < 2:
             if (moment := clock.next_timer()) is not None:
                 clock.advance(max(0.0, moment - clock.now()))

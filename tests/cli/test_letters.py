@@ -149,7 +149,7 @@ async def test_a_letter_in_doubt_is_retried_by_an_operator_and_the_running_relay
     assert [message for message in relay.slack.channel("all").messages if "dark" in str(message.metadata)] == []
     result = await relay_letters("retry", str(letter.id))
     assert (result.exit_code, "retrying" in result.stdout) == (0, True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not relay.slack.channel("all").messages:
             await asyncio.sleep(0.01)
             relay.clock.advance(max(0.0, time.time() - relay.clock.now()))  # the command wrote the current time
@@ -161,7 +161,7 @@ async def test_a_retry_checks_a_rejecting_channel_at_once_and_its_letters_close(
     letter = await rejected_card(relay)
     relay.slack.channel("db").unarchive()
     assert await retry(relay, [letter]) == [tool.RetryOutcome.CHANNEL_CHECKED]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not relay.slack.channel("db").messages:
             await asyncio.sleep(0.01)
             await relay.settle()
@@ -277,7 +277,7 @@ async def test_a_body_that_this_relay_can_read_is_accepted_as_a_share(relay):
     assert (result.exit_code, "accepted as a share of incident late" in result.stdout) == (1, True)
     assert f"quarantined body {bad}: not retried: " in result.stderr
     assert [each.id for each in await relay.store.quarantined_bodies()] == [int(bad[1:])]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not relay.slack.channel("db").messages:
             await asyncio.sleep(0.01)
             await relay.settle()

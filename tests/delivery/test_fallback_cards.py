@@ -195,7 +195,7 @@ async def test_an_edit_in_flight_does_not_undo_a_pointer(relay):
 
     relay.slack.faults.add(InjectedFault(behaviour=SideEffect(held), method=EDIT, times=1, after_effect=True))
     await relay.share("one", incidentTags=DB)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while not all(card.ts for card in (await relay.store.incident_history("one")).cards):  # noqa: ASYNC110  no event is set for it
             await asyncio.sleep(0.002)
     answered.set()

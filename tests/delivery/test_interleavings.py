@@ -206,7 +206,7 @@ async def test_stopping_ingest_during_a_write_leaves_no_sender_waiting(relay):
     intake = IngestService(relay.store, lambda: relay.configuration.rulebook, relay.clock, lambda: None, "X-Relay-Key")
     running = asyncio.create_task(intake.run())
     sender = asyncio.create_task(intake.accept(b'{"incident": {"id": "one"}}', {}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(100):
         await writing.wait()
         running.cancel()
         await asyncio.wait({sender, running})

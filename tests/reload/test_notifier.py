@@ -67,7 +67,7 @@ class Bench:
 
     async def wait_until_waiting(self):
         """Wait until the notifier waits for time to pass, or for a notice."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             while not self.clock.waiting:  # noqa: ASYNC110  no event is set for it
                 await asyncio.sleep(0.001)
 

@@ -23,7 +23,7 @@ async def slack():
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not await condition():  # noqa: ASYNC110  no event is set for it
             await asyncio.sleep(0.02)
 

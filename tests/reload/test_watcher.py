@@ -18,7 +18,7 @@ async def on_change(folder, monkeypatch):
     monkeypatch.setattr(watcher, "REWATCH_MS", 60_000)
     event = asyncio.Event()
     task = asyncio.create_task(watch(folder.routes, folder.templates, event.set))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not event.is_set():  # until the watch is set up
             folder.routes.touch()
             await asyncio.sleep(0.02)
@@ -31,7 +31,7 @@ async def on_change(folder, monkeypatch):
 
 
 async def changed(event):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         await event.wait()
     await asyncio.sleep(0.3)  # what follows from the same change
     event.clear()

@@ -272,7 +272,7 @@ async def test_a_call_ends_at_its_own_timeout_whatever_the_sessions_timeout_is(a
     outcome = await post(client(peer, timeout=SHORT))
 
     assert outcome == Ambiguous(reason="timed_out")
-    assert SHORT <= time.monotonic() - began < 2.0
+    assert SHORT <= time.monotonic() - began < 20.0  # the session's is 30 s
 
 
 async def test_neither_token_nor_payload_is_logged_even_at_debug(answering, client, caplog):

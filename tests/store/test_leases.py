@@ -134,7 +134,7 @@ async def test_a_relay_that_hangs_in_a_transaction_does_not_keep_the_lease(postg
 
     sleeping = asyncio.create_task(hanging.database.write(sleep))
     await asyncio.to_thread(suspended.wait, 20)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         assert await other.acquire_lease("delivery", "b", NOW + 12, 12) == 2
     awake.set()
     with pytest.raises(StoreError):

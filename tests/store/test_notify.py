@@ -25,7 +25,7 @@ async def notifications(postgresql_url, monkeypatch):
     store = await Store.open(postgresql_url)
     received = asyncio.Queue()
     listening = asyncio.create_task(store.listen(received.put_nowait))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await received.get()
     yield received
     listening.cancel()
@@ -38,7 +38,7 @@ async def test_a_relay_is_notified_of_due_work_that_another_accepts(postgresql_u
     other = await Store.open(postgresql_url)
     await other.accept([a_share("i1", "quiet")], with_cards())
     await other.accept([a_share("i2", "due")], with_cards(a_card("i2", post=due())))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         assert await notifications.get() is False
     await other.accept([a_share("i2", "due")], one_entry)
     await other.close()
@@ -48,7 +48,7 @@ async def test_a_relay_is_notified_of_due_work_that_another_accepts(postgresql_u
 async def test_a_command_can_notify_the_relay(postgresql_url, notifications):
     other = await Store.open(postgresql_url, exclusive=False)
     await other.notify()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         assert await notifications.get() is True
     await other.close()
 
@@ -56,12 +56,12 @@ async def test_a_command_can_notify_the_relay(postgresql_url, notifications):
 async def test_after_a_lost_connection_it_listens_again_and_notifies_of_what_it_missed(postgresql_url, notifications):
     with psycopg.connect(postgresql_url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await notifications.get()  # it listens again
     other = await Store.open(postgresql_url)
     await other.accept([a_share()], with_cards(a_card(post=due())))
     await other.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await notifications.get()
 
 
@@ -83,7 +83,7 @@ async def test_a_server_that_lets_nobody_listen_is_reported_once_and_tried_again
         standby.touch()
         start(server)
         listening = asyncio.create_task(store.listen(received.put_nowait))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             for _ in range(3):
                 await tries.get()
         [lost] = logged
@@ -93,7 +93,7 @@ async def test_a_server_that_lets_nobody_listen_is_reported_once_and_tried_again
         standby.unlink()
         start(server)
         await store.notify()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             await received.get()
             assert store.notify_problem
             while store.notify_problem:  # noqa: ASYNC110  the next notification comes in a minute
@@ -126,7 +126,7 @@ async def test_cancelling_does_not_wait_for_a_server_that_hangs(server):
         port = proxy.sockets[0].getsockname()[1]
         database = Database.open(f"postgresql://{url.username}@127.0.0.1:{port}/{url.database}", exclusive=False)
         listening = asyncio.create_task(notify.NotificationListener(database).run(lambda _anything: None))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             await requested.wait()
         listening.cancel()
         _, waiting = await asyncio.wait([listening], timeout=3)

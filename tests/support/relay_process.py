@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 KEY = "key-of-the-webhook"
-TIMEOUT = 30.0
+TIMEOUT = 100.0
+"""Seconds of patience with a busy machine: no test measures them."""
 
 
 @dataclass
@@ -143,7 +144,7 @@ async def failed_start(folder: Path, slack_url: str = "http://127.0.0.1:9/api/",
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for an effect of another process."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT):
         while not condition():  # noqa: ASYNC110  another process sets no event
             await asyncio.sleep(0.01)
 

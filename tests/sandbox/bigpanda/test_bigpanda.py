@@ -688,7 +688,7 @@ async def test_a_callback_about_another_incident_releases_nothing(bigpanda, send
 
 
 async def test_stopping_cancels_waiting_shares(bigpanda, receiver):
-    async with asyncio.timeout(5), serve_bigpanda(bigpanda):
+    async with asyncio.timeout(30), serve_bigpanda(bigpanda):
         bigpanda.add_integration(receiver.url, callbacks=True)
         await bigpanda.send_share("i1", "incident#new")
         bigpanda.snooze(bigpanda.incident("i1"), NOW + 3600, ANN)

@@ -116,7 +116,7 @@ async def reader(shown: Shown) -> AsyncIterator[PageReader]:
 
 async def wait_for_interactions(reader: PageReader, count: int = 1) -> list[Any]:
     """Wait until the app has received `count` interactions, and return all of them."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while len(reader.app.interactions) < count:  # noqa: ASYNC110  the browser gives no signal to wait for
             await asyncio.sleep(0.02)
     return reader.app.interactions

@@ -182,7 +182,7 @@ async def test_a_call_that_is_never_answered_ends_when_it_is_released(slack, cli
 async def test_the_server_stops_although_a_call_is_unanswered(slack):
     slack.faults.add(InjectedFault(behaviour=NoAnswer()))
     async with aiohttp.ClientSession() as session:
-        async with asyncio.timeout(5), serve_slack(slack) as base_url:
+        async with asyncio.timeout(30), serve_slack(slack) as base_url:
             headers = {"Authorization": f"Bearer {slack.token}"}
             waiting = asyncio.create_task(session.post(f"{base_url}auth.test", headers=headers))
             await slack.faults.wait_until_blocked()
