@@ -10,12 +10,14 @@ import structlog
 
 from relay.actions.interaction_handler import InteractionHandler
 from relay.actions.task_worker import TaskWorker
+from relay.cards.draw import PermalinkBuilder
 from relay.delivery.service import DeliveryService
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
 from relay.ratelimit.throttle import Throttle
 from relay.reload.reloader import Reloader
+from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.runtime.logging import LastingProblem, utc
 from relay.runtime.shared_call import SharedCall
@@ -26,11 +28,7 @@ from relay.slack.workspace import MISMATCHES
 from relay.store.health_probe import TIMEOUT, HealthProbe
 from relay.store.monitor import StoreMonitor
 from relay.store.store import Store
-from relay.store.types import Backlog
-from relay.tools import incidents
-from relay.tools.explain import explained_shares
-from relay.tools.incident import as_json
-from relay.tools.incidents import IncidentQuery, find_incidents
+from relay.store.types import Backlog, IncidentHistory, ShareBody
 
 T = TypeVar("T")
 
@@ -81,20 +79,21 @@ class RelayBackend:
         history = await self.store.incident_history(incident)
         if history is None:
             return None
-        return await asyncio.to_thread(lambda: orjson.dumps(as_json(history, self.delivery.message_link)))
+        return await asyncio.to_thread(_incident_as_json, history, self.delivery.message_link)
 
     async def shares(self, incident: str) -> bytes | None:
         """Return the newest shares of an incident with their explanations, as JSON."""
         shares = await self.store.newest_shares(incident)
         rulebook = self.reloader.live.rulebook
-        return await asyncio.to_thread(lambda: orjson.dumps(explained_shares(rulebook, shares))) if shares else None
+        return await asyncio.to_thread(_shares_as_json, rulebook, shares) if shares else None
 
     async def incidents(self, parameters: Iterable[tuple[str, str]]) -> bytes:
         """Return a page of incidents, as JSON."""
-        query, rulebook = IncidentQuery.from_parameters(parameters), self.reloader.live.rulebook
-        page = await find_incidents(self.store, query, rulebook)
+        tool = await asyncio.to_thread(_incident_list)
+        query, rulebook = tool.IncidentQuery.from_parameters(parameters), self.reloader.live.rulebook
+        page = await tool.find_incidents(self.store, query, rulebook)
         now, link = self.clock.now(), self.delivery.message_link
-        return await asyncio.to_thread(lambda: orjson.dumps(incidents.as_json(page, link, rulebook.tag_labels, now)))
+        return await asyncio.to_thread(lambda: orjson.dumps(tool.as_json(page, link, rulebook.tag_labels, now)))
 
     async def readiness(self) -> Readiness:
         """Check whether a share can be stored, once for all who ask at the same time."""
@@ -189,3 +188,24 @@ class RelayBackend:
                 return await answer
         except TimeoutError:
             raise self.store.unresponsive(TIMEOUT) from None
+
+
+# The tools of the commands are loaded by the first who asks over HTTP: most relays are never asked.
+
+
+def _incident_as_json(history: IncidentHistory, link: PermalinkBuilder) -> bytes:
+    from relay.tools.incident import as_json  # noqa: PLC0415  see above
+
+    return orjson.dumps(as_json(history, link))
+
+
+def _shares_as_json(rulebook: Rulebook, shares: Sequence[ShareBody]) -> bytes:
+    from relay.tools.explain import explained_shares  # noqa: PLC0415  see above
+
+    return orjson.dumps(explained_shares(rulebook, shares))
+
+
+def _incident_list() -> Any:
+    from relay.tools import incidents  # noqa: PLC0415  see above
+
+    return incidents

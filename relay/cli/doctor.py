@@ -8,7 +8,6 @@ from relay.cli.environment import read_settings
 from relay.cli.loop import run
 from relay.cli.options import AsJson
 from relay.cli.output import FAILED, print_report
-from relay.config.settings import mistyped
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -20,6 +19,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     names. Each problem comes with a remedy. Posts nothing and changes nothing. Exits with 1 if there is an error, which
     means that messages would be lost or ping nobody; with 0 if there are only warnings.
     """
+    from relay.config.settings import mistyped
     from relay.tools.doctor.doctor import examine
 
     report = run(examine(read_settings(), unknown=mistyped(os.environ)))

@@ -10,10 +10,10 @@ from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
 from relay.cli.options import AsJson
 from relay.cli.output import FAILED, fail, print_json, print_report, say
-from relay.config.settings import Settings
 
 if TYPE_CHECKING:
     from relay.cards.model import Plan
+    from relay.config.settings import Settings
     from relay.store.store import Store
     from relay.store.types import IncidentHistory, OpenDeadLetter, PlanContext, QuarantinedBody
     from relay.tools.letters import LetterId, RetryResult
@@ -172,7 +172,7 @@ async def _retry(store: "Store", *, ids: "Sequence[LetterId]", reason: str) -> "
     return results, await slack_channel_names(store)
 
 
-def _planner(rulebook: Any, settings: Settings) -> "Callable[[PlanContext], Plan]":
+def _planner(rulebook: Any, settings: "Settings") -> "Callable[[PlanContext], Plan]":
     from relay.cards.plan import plan
 
     return lambda context: plan(

@@ -1,12 +1,13 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from relay.config.settings import Listen, parse_listen
+if TYPE_CHECKING:
+    from relay.config.settings import Listen
 
 RoutesFile = Annotated[Path, typer.Option("--routes", metavar="FILE", envvar="RELAY_ROUTES", help="The routes file.")]
 TemplatesFolder = Annotated[
@@ -39,15 +40,17 @@ def parse_headers(values: list[str] | None) -> dict[str, str]:
     return headers
 
 
-def parse_address(text: str) -> Listen:
+def parse_address(text: str) -> "Listen":
     """Parse `--listen`. Raises typer.BadParameter if it is not HOST:PORT."""
+    from relay.config.settings import parse_listen
+
     try:
         return parse_listen(text)
     except ValueError as error:
         raise typer.BadParameter(f"It {error}.", param_hint="--listen") from error
 
 
-def taken_port(asked: Listen, url: str) -> str | None:
+def taken_port(asked: "Listen", url: str) -> str | None:
     """Say that the requested port is taken and another one used; None if that is not so."""
     used = urlsplit(url).port
     return None if asked.port in (0, used) else f"Port {asked.port} is taken; using port {used} instead."

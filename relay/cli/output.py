@@ -7,13 +7,14 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
 
-from relay.runtime.terminal import for_terminal, json_for_terminal, on_one_line
+from relay.runtime.terminal import for_terminal, json_for_terminal
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 FAILED = 1
 """Exit code of a command that ran, and whose answer is no: a check or test failed, or something does not exist."""
@@ -24,31 +25,18 @@ COULD_NOT_RUN = 2
 _UNLIMITED = 100_000
 
 
-class _SafeConsole(Console):
-    """A console that writes only its own terminal codes, and none that stand in a text or in a link."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield the segments of a text with escapes in place of terminal codes."""
-        for segment in super().render(renderable, options):
-            text, style, control = segment
-            if control:
-                yield segment
-                continue
-            if style is not None and style.link and on_one_line(style.link) != style.link:
-                style = style.update_link(None)
-            yield Segment(for_terminal(text), style)
-
-
 def say(text: object, *, err: bool = False, nl: bool = True) -> None:
     """Print a line to stdout or stderr; without `nl`, text that ends with its own line feed."""
     typer.echo(for_terminal(str(text)), err=err, nl=nl)
 
 
-def print_all(parts: Iterable[RenderableType], *, width: int | None = None) -> None:
+def print_all(parts: "Iterable[RenderableType]", *, width: int | None = None) -> None:
     """Print text as it is. Outside a terminal, lines have any length (or `width`), so that `grep` finds them."""
+    from relay.cli.safe_console import SafeConsole
+
     if not sys.stdout.isatty():
         width = width or _UNLIMITED
-    console = _SafeConsole(highlight=False, emoji=False, markup=False, width=width)
+    console = SafeConsole(highlight=False, emoji=False, markup=False, width=width)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str))  # a terminal wraps a line without breaking its links
 
@@ -58,7 +46,7 @@ def print_json(value: Any) -> None:
     typer.echo(json_for_terminal(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
-def print_report(document: Callable[[], Any], lines: Iterable[RenderableType], *, as_json: bool) -> None:
+def print_report(document: Callable[[], Any], lines: "Iterable[RenderableType]", *, as_json: bool) -> None:
     """Print a result as JSON, or as text for people."""
     if as_json:
         print_json(document())

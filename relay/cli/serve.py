@@ -7,7 +7,6 @@ import structlog
 
 from relay.cli.environment import read_settings
 from relay.cli.loop import run
-from relay.config.settings import did_you_mean, mistyped
 from relay.runtime import logging
 from relay.runtime.nonblocking_stderr import nonblocking_stderr
 
@@ -26,6 +25,8 @@ def serve() -> None:
     given as X_FILE, the path of a file that contains it. On SIGTERM relay finishes what it is doing and stops; on
     SIGHUP it reads routes and templates again. Exits with 2 if it cannot start.
     """
+    from relay.config.settings import did_you_mean, mistyped
+
     settings = read_settings().for_serving()
     with nonblocking_stderr(logging.report_lost_lines):
         logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from relay.cli import app
 from relay.cli.demo import DEFAULT_DEMO
+from relay.cli import sandbox_server
 from relay.cli.sandbox import DEFAULT_BIGPANDA_PORT, DEFAULT_RELAY, DEFAULT_SANDBOX
 from relay.config.settings import Settings
 from relay.sandbox.bigpanda.server import FakeBigPanda
@@ -123,7 +124,7 @@ def filled(monkeypatch, tmp_path):
         served.extend(arguments)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys.modules["relay.cli.sandbox"], "_serve", serve)
+    monkeypatch.setattr(sandbox_server, "_serve", serve)
 
     def fill(*arguments):
         assert run("sandbox", *arguments).exit_code == 0
