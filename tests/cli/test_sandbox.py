@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from relay.cli import app
+from relay.cli import app, sandbox_server
 from relay.cli.demo import DEFAULT_DEMO
-from relay.cli import sandbox_server
 from relay.cli.sandbox import DEFAULT_BIGPANDA_PORT, DEFAULT_RELAY, DEFAULT_SANDBOX
 from relay.config.settings import Settings
 from relay.sandbox.bigpanda.server import FakeBigPanda
