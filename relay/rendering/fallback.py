@@ -15,7 +15,7 @@ from relay.rendering.engine.filters import color, duration, emoji, link, more, o
 Values = Mapping[str, Any]
 
 _MOST_ALERTS: Final = 5
-_COMMENT_LENGTH: Final = 1_500
+_COMMENT_LENGTH: Final = 800
 _COMMENT_LINES: Final = 12
 _LINE_LENGTH: Final = 150
 _FENCE: Final = "```"

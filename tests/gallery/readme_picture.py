@@ -34,7 +34,7 @@ async def main(path: Path) -> None:
     async with start_demo(clock) as stage, async_playwright() as playwright:
         player = StoryPlayer(demo=stage, shares=ShareBuilder(documented_sample()))
         await play_steps(player, clock, [*prologue(), *list(story(documented_sample()))[:STEPS]])
-        await clock.advance(WAIT, lambda: stage.idle)
+        await clock.run_for(WAIT, lambda: stage.idle)
         browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         tab = await browser.new_page(
             viewport={"width": SIZE[0], "height": SIZE[1]}, timezone_id="UTC", locale="en-GB", color_scheme="light"
