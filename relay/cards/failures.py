@@ -19,7 +19,7 @@ from relay.cards.model import (
     Due,
 )
 from relay.cards.notices import NO_PING, REPOSTED, NoticeKind, add_notices, remove_notices
-from relay.cards.replies import reply_due
+from relay.cards.replies import next_due
 from relay.cards.send import REPLY, ROOT, cancel_unposted, message_key
 from relay.cards.stand_ins import fallback_cards, stands_for
 from relay.ratelimit.budgets import Urgency
@@ -86,13 +86,12 @@ def retry_card(context: CardContext, now: float) -> CardUpdate:
     incident, seq = context.incident, reported_anywhere(context)
     card = replace(context.card, reported_seq=seq, reason="", tries=0)
     if card.ts is not None:
-        rest = [entry for entry in context.entries if entry.seq > seq]
         card = replace(
             card,
             state=CardState.POSTED,
             notices=remove_notices(card.notices, NoticeKind.NO_PING),
             edit=Due.on(Urgency.EDIT, now),
-            post=reply_due(card, incident, rest, now),
+            post=next_due(context, card, now),
         )
         return CardUpdate(cards=(card,), closes_letter_at=now)  # its stand-in makes way once it is edited
     if not incident.active:
@@ -138,7 +137,7 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
         return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already
     incident = context.incident
     stopped = replace(card, reason=reason, post=None, edit=None)
-    if not incident.active and reply_due(card, incident, context.entries, now) is None:
+    if not incident.active and next_due(context, card, now) is None:
         return CardUpdate(cards=(stopped,), attempt=attempt)
     recent = tuple(at for at in card.reposted_at if now - at < REPOST_WINDOW)
     if len(recent) >= MAX_REPOSTS:

@@ -338,6 +338,11 @@ class Attempt:
         return self.tries > 1
 
     @property
+    def reads_thread(self) -> bool:
+        """Whether it only reads the thread of its card, and posts nothing."""
+        return bool(self.data.get("reads_thread"))
+
+    @property
     def is_operator_retry(self) -> bool:
         """Whether it was given up and an operator retries it. It is late, so it pings nobody."""
         return "resume" in self.data
@@ -395,6 +400,7 @@ class CardContext:
 
     `cards` are the incident's current cards, `entries` those that this card has not reported, `attempt` is its open
     attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now on comes after it.
+    Of very many entries it holds the first; `more_entries` says that others follow them.
     """
 
     incident_state: IncidentState
@@ -404,6 +410,7 @@ class CardContext:
     channel: Channel
     attempt: Attempt | None = None
     newest_ts: str | None = None
+    more_entries: bool = False
 
     @property
     def incident(self) -> Incident:

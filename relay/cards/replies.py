@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from relay.cards.model import Card, Due, Entry
+from relay.cards.model import Card, CardContext, Due, Entry
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
 from relay.model.json_types import JSON
@@ -121,6 +121,16 @@ def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: flo
         if each.visible:
             due = _due(each, card, now).sooner(due)
     return due
+
+
+def next_due(context: CardContext, card: Card, now: float) -> Due | None:
+    """When the thread of `card` needs its next reply; None where it needs none. `context` is that of its incident.
+
+    Where not all entries are known, a reply is due: it reports or passes over those that are.
+    """
+    rest = [entry for entry in context.entries if entry.seq > card.reported_seq]
+    due = reply_due(card, context.incident, rest, now)
+    return Due.on(Urgency.REPLY, now) if due is None and context.more_entries else due
 
 
 def worst_shown(card: Card, entries: Sequence[Entry] = (), before: WorstShown | None = None) -> WorstShown:

@@ -22,7 +22,7 @@ from relay.cards.model import (
     Due,
 )
 from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
-from relay.cards.replies import Reply, next_reply, reply_due, worst_shown
+from relay.cards.replies import Reply, next_due, next_reply, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
 from relay.model.incident import State, worst_of
@@ -339,7 +339,7 @@ def cancel_unposted(context: CardContext, attempt: Attempt | None, now: float) -
 def give_up_reply(context: CardContext, attempt: Attempt, letter: DeadLetter) -> tuple[Card, DeadLetter]:
     """A reply that is given up counts as reported, so that later ones are not stopped; the letter has its range."""
     seq = max(context.card.reported_seq, attempt.reported_seq_after)
-    rest = any(entry.seq > seq for entry in context.entries)
+    rest = context.more_entries or any(entry.seq > seq for entry in context.entries)
     card = replace(context.card, reported_seq=seq, post=Due.on(Urgency.REPLY, letter.since) if rest else None)
     return card, replace(letter, unreported=(context.card.reported_seq, attempt.upto_seq))
 
@@ -367,8 +367,8 @@ def mark_edit_in_doubt(context: CardContext, step: Edit, retry_at: float, now: f
 
 def _schedule_reply(context: CardContext, card: Card, now: float) -> Card:
     """The card with the reply that is due next."""
-    rest = [entry for entry in context.entries if entry.seq > card.reported_seq]
-    return replace(card, post=reply_due(card, context.incident, rest, now), pending_since=now if rest else None)
+    rest = context.more_entries or any(entry.seq > card.reported_seq for entry in context.entries)
+    return replace(card, post=next_due(context, card, now), pending_since=now if rest else None)
 
 
 def _next_edit(context: CardContext, shown: ShownRoot, now: float) -> Due | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from relay.cards.model import Card, CardContext, CardState, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
-from relay.cards.replies import reply_due
+from relay.cards.replies import next_due
 from relay.ratelimit.budgets import Urgency
 from relay.routes.mention import NO_MENTION, Mention
 
@@ -77,8 +77,7 @@ def _stand_in(context: CardContext, home: str, mention: Mention, notice: Notice,
         seq = max(card.reported_seq, context.card.reported_seq)
         rest = remove_notices(card.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
         card = replace(card, reported_seq=seq, notices=(*rest, STAND_IN))
-        entries = [entry for entry in context.entries if entry.seq > seq]
-        card = replace(card, post=reply_due(card, context.incident, entries, now))
+        card = replace(card, post=next_due(context, card, now))
     return replace(card, edit=Due.on(Urgency.EDIT, now)) if there.state is CardState.POSTED else card
 
 

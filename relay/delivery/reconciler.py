@@ -113,7 +113,7 @@ class Reconciler:
         in_thread = target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
         if in_thread and not isinstance(history, Rejected):
             history = await self._with_thread(channel, context, target, history)
-        if isinstance(history, MessageHistory) and target.attempt.data.get("reads_thread") and history.complete:
+        if isinstance(history, MessageHistory) and target.attempt.reads_thread and history.complete:
             now, reported = self._shared.clock.now(), self._reported(history, context.card)
             facts = len(reported.values)
             detail = f"relay read what the thread says already: {facts} facts."
@@ -141,7 +141,7 @@ class Reconciler:
         if not isinstance(history, MessageHistory):
             return history
         found = any(self._is_own(message, target) for message in history.messages)
-        if found and not target.attempt.data.get("reads_thread"):
+        if found and not target.attempt.reads_thread:
             return history
         if context.card.ts is None:
             return NotFound(code="thread_not_found", reason="root_gone")

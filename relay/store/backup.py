@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from relay.model.errors import StoreUnusable
 from relay.store.address import parse_database_url
+from relay.store.database import missing_database
+from relay.store.file_lock import inodes_of_holder
 from relay.store.migration import VERSION_TABLE
-from relay.store.open_files import DatabaseFiles
+from relay.store.open_files import DatabaseFiles, has_foreign_log
 from relay.store.restore import INSERT_MARK
 
 PAGES = 4096
@@ -47,10 +49,12 @@ def backup(
     The copy is marked with the time of the copy, by `now` (Unix seconds): a relay that serves it later searches Slack
     for what was sent since, before it posts anything.
 
-    Raises StoreUnusable: there is no such database, it is not relay's, or it is PostgreSQL; `target` exists (unless
+    Raises StoreUnusable: there is no such database, it is not relay's, it is not the one that the running relay has
+    open, or it is PostgreSQL; `target` exists (unless
     `overwrite`), is the database itself, or cannot be written; or the copy is damaged.
     """
     source = _source(url)
+    _check_source(source)
     target = target.absolute()
     _check_target(source, target, overwrite=overwrite)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -59,6 +63,7 @@ def backup(
             # Only the owner may read the copy, from its first byte on: it holds the text of all alerts.
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
             _copy(source, partial, progress, int(now()))
+            _check_source(source)  # it may have been replaced meanwhile
             summary = _check_copy(partial)
             _publish(partial, target, overwrite=overwrite)
             return summary
@@ -72,11 +77,35 @@ def _source(url: str) -> Path:
     address = parse_database_url(url)
     if address.path is None:
         raise StoreUnusable(f"relay does not copy {address.name}: use pg_dump, which works while relay runs.")
+    if lost := missing_database(address.path):
+        raise StoreUnusable(lost)
     if not address.path.is_file():
         raise StoreUnusable(
             f"There is no SQLite database at {address.path}: set RELAY_DATABASE_URL to the database of relay."
         )
     return address.path
+
+
+def _check_source(source: Path) -> None:
+    """Make sure that the files are those that a running relay has open, and belong together.
+
+    A copy of others would lack what relay has stored in the files that were deleted, moved or replaced. SQLite would
+    also apply their log to the database that came instead.
+    """
+    if has_foreign_log(source):
+        log = DatabaseFiles.at(source).log
+        raise StoreUnusable(
+            f"{log} belongs to another database than {source}: start relay, which sets it aside, and back up then."
+        )
+    for path in (source, DatabaseFiles.at(source).database):  # a link may have come in place of the file
+        for name, inode in inodes_of_holder(path.with_name(f"{path.name}.lock")).items():
+            file = path.with_name(name)
+            if not file.exists() or file.stat().st_ino != inode:
+                raise StoreUnusable(
+                    f"{file} is not the file that the running relay has open: it was deleted, moved or replaced, so a "
+                    f"copy would lack what relay has stored since. Put the right file or a backup at {source} and "
+                    "restart relay, then back up."
+                )
 
 
 def _check_target(source: Path, target: Path, *, overwrite: bool) -> None:

@@ -17,6 +17,9 @@ from relay.store.tasks import make_callbacks_due
 from relay.store.types import Lease, SlackCall
 from relay.store.upsert import insert_or_update
 
+MAX_ENTRIES = 200
+"""The most entries that a decision about a card looks at. A reply reports about twenty, and the next one goes on."""
+
 _CARD = select(schema.card).where(schema.card.c.id == bindparam("card"))
 _INCIDENT = (
     select(schema.incident)
@@ -40,14 +43,19 @@ def card_context(connection: Connection, card_id: int) -> CardContext:
     card = next((each for each in cards if each.id == card_id), None)
     if card is None:  # superseded
         card = to_card(connection.execute(_CARD, {"card": card_id}).mappings().one())
-    attempt = connection.execute(_OPEN_ATTEMPT, {"card": card_id}).mappings().one_or_none()
+    row_of_attempt = connection.execute(_OPEN_ATTEMPT, {"card": card_id}).mappings().one_or_none()
+    attempt = None if row_of_attempt is None else to_attempt(row_of_attempt)
+    # A thread that was read is compared with everything that it may have reported: once after a restored backup.
+    most = None if attempt is not None and attempt.reads_thread else MAX_ENTRIES
+    entries, more_entries = load_entries_after(connection, row["id"], card.reported_seq, most)
     return CardContext(
         incident_state=to_incident_state(row),
         card=card,
         cards=cards,
-        entries=load_entries_after(connection, row["id"], card.reported_seq),
+        entries=entries,
+        more_entries=more_entries,
         channel=canonical_channel(connection, card.channel),
-        attempt=None if attempt is None else to_attempt(attempt),
+        attempt=attempt,
         newest_ts=connection.execute(_NEWEST_TS, {"channel": card.channel}).scalar(),
     )
 

@@ -110,6 +110,8 @@ class Database:
         """
         if self._files is not None:
             await asyncio.to_thread(self._files.remember_log)
+            if self._lock is not None:
+                self._lock.record(self._files.inodes)
             await self.check_files()
 
     async def check_files(self) -> None:

@@ -2,11 +2,15 @@
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from relay.model.errors import StoreInUse, StoreUnusable
 from relay.store.open_files import DatabaseFiles
+
+_LONGEST: Final = 4096
+"""Bytes of the lock file that are read."""
 
 
 class FileLock:
@@ -35,7 +39,7 @@ class FileLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            holder, _ = _read(descriptor)
             os.close(descriptor)
             raise StoreInUse(
                 f"Another relay{f' (process {holder})' if holder else ''} has the SQLite database {database} open: "
@@ -45,6 +49,36 @@ class FileLock:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return cls(descriptor)
 
+    def record(self, inodes: Mapping[str, int]) -> None:
+        """Write down which files the holder has open, by their names, for other programs that open them."""
+        lines = [f"{os.getpid()}", *(f"{inode} {name}" for name, inode in inodes.items())]
+        content = ("\n".join(lines) + "\n").encode()
+        os.pwrite(self._descriptor, content, 0)
+        os.ftruncate(self._descriptor, len(content))
+
     def release(self) -> None:
         """Release the lock."""
         os.close(self._descriptor)
+
+
+def inodes_of_holder(lock: Path) -> Mapping[str, int]:
+    """Return which files the relay that holds a lock has open, by their names; empty if nobody holds it."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return {}
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _read(descriptor)[1]
+    else:
+        return {}
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int) -> tuple[str, Mapping[str, int]]:
+    """The holder's process id, and the files that it has open."""
+    holder, *lines = os.pread(descriptor, _LONGEST, 0).decode(errors="replace").split("\n")
+    files = (line.partition(" ") for line in lines)
+    return holder.strip(), {name: int(inode) for inode, _, name in files if inode.isdecimal() and name}

@@ -7,6 +7,7 @@ a file is open, no other file gets the same inode.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -51,6 +52,11 @@ class OpenFiles:
         """Remember the log and its index; call this once SQLite has opened them, which is at its first write."""
         self._opened |= {path: _identity(path) for path in (self._log, self._index)}
 
+    @property
+    def inodes(self) -> Mapping[str, int]:
+        """The files that are open, by their names without folders."""
+        return {path.name: opened[1] for path, opened in self._opened.items() if opened is not None}
+
     def check(self) -> None:
         """Compare the files on disk with those that are open.
 
@@ -91,14 +97,19 @@ def set_foreign_log_aside(database: Path) -> None:
 
     A backup says in its header that it has no log. A log beside it belongs to the database that was there before.
     """
+    if has_foreign_log(database):
+        _set_aside(DatabaseFiles.at(database).log)
+
+
+def has_foreign_log(database: Path) -> bool:
+    """Whether the log beside a database belongs to another one that was there before."""
     files = DatabaseFiles.at(database)
     try:
         with files.database.open("rb") as file:
             has_no_log = file.read(_HEADER_FORMAT.stop)[_HEADER_FORMAT] == _ROLLBACK_JOURNAL
     except OSError:  # SQLite says what is wrong with it
-        return
-    if has_no_log and _identity(files.log) is not None:
-        _set_aside(files.log)
+        return False
+    return has_no_log and _identity(files.log) is not None
 
 
 def _set_aside(path: Path) -> None:

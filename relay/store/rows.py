@@ -54,10 +54,13 @@ def load_current_cards(connection: Connection, ids: Sequence[str]) -> list[Card]
     return [to_card(row) for row in connection.execute(_CURRENT_CARDS, {"ids": ids}).mappings()]
 
 
-def load_entries_after(connection: Connection, incident: str, seq: int) -> tuple[Entry, ...]:
-    """Load the entries after that number, in order."""
-    rows = connection.execute(_ENTRIES_AFTER, {"incident": incident, "seq": seq}).mappings()
-    return tuple(to_entry(row) for row in rows)
+def load_entries_after(
+    connection: Connection, incident: str, seq: int, most: int | None = None
+) -> tuple[tuple[Entry, ...], bool]:
+    """Load the first entries after that number, in order: `most`, or all. Return also whether there are more."""
+    statement = _ENTRIES_AFTER if most is None else _ENTRIES_AFTER.limit(most + 1)
+    rows = connection.execute(statement, {"incident": incident, "seq": seq}).mappings().all()
+    return tuple(to_entry(row) for row in rows[:most]), most is not None and len(rows) > most
 
 
 def save_entries(connection: Connection, entries: Iterable[tuple[str, Entry]]) -> None:

@@ -1,12 +1,13 @@
 """Somebody removes or replaces relay's SQLite files while it runs: relay accepts nothing that a restart would lose."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from relay.model.errors import StoreUnusable
+from relay.model.errors import StoreInUse, StoreUnusable
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.backup import backup
 from relay.store.store import Store
@@ -193,3 +194,38 @@ async def test_a_log_beside_a_backup_is_not_applied_to_it(folder):
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("SELECT 1 FROM lease WHERE name = 'restored'").fetchall() == [(1,)]
     assert list(database.parent.glob("relay.db-wal.foreign*"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_no_copy_is_made_of_other_files_than_the_running_relay_has_open(folder, fault):
+    database = folder / "data" / "relay.db"
+    address = f"sqlite:///{database}"
+    store = await Store.open(address)
+    await store.check_writable()
+    backup(address, folder / "before.db")
+    fault(database)
+    with pytest.raises(StoreUnusable, match=r"running relay has open|There is no SQLite database|is missing") as caught:
+        backup(address, folder / "copy.db")
+    assert "restart relay" in str(caught.value) or not database.exists()
+    assert not (folder / "copy.db").exists()
+    await store.close()
+
+
+async def test_a_copy_of_a_database_beside_a_foreign_log_is_refused(folder):
+    database = folder / "data" / "relay.db"
+    address = f"sqlite:///{database}"
+    await (await Store.open(address)).close()
+    backup(address, folder / "copy.db")
+    (folder / "copy.db").replace(database)
+    database.with_name("relay.db-wal").write_bytes(b"x" * 4096)
+    with pytest.raises(StoreUnusable, match="another database"):
+        backup(address, folder / "again.db")
+    assert database.with_name("relay.db-wal").exists()
+
+
+async def test_a_second_relay_names_the_process_that_has_the_database(folder):
+    address = f"sqlite:///{folder / 'data' / 'relay.db'}"
+    store = await Store.open(address)
+    with pytest.raises(StoreInUse, match=rf"\(process {os.getpid()}\)"):
+        await Store.open(address)
+    await store.close()

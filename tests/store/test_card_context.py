@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from relay.cards.model import AttemptState, CardState, CardUpdate
+from relay.store.card_context import MAX_ENTRIES
 from tests.support.store_samples import (
     a_card,
     a_share,
@@ -60,3 +61,22 @@ async def test_a_superseded_card_can_still_be_updated(store):
         card.id, lambda context: CardUpdate(cards=(replace(context.card, reason="late answer"),))
     )
     assert (after.card.reason, after.cards) == ("late answer", ())
+
+
+async def test_a_decision_sees_a_bounded_number_of_entries_and_whether_more_follow(store):
+    """A thread that was read is the exception: it may have reported any of them."""
+    [card] = await save(store, a_card(post=due()))
+    await open_channel(store)
+    await start(store)
+    many = tuple(entry(number) for number in range(1, MAX_ENTRIES + 51))
+    await store.accept([a_share(digest="h2")], with_cards(entries=many))
+    context = await store.card_context(card.id)
+    assert (context.entries, context.more_entries) == (many[:MAX_ENTRIES], True)
+    await store.update_card(card.id, lambda _: CardUpdate(cards=(replace(context.card, reported_seq=50),)))
+    context = await store.card_context(card.id)
+    assert (context.entries, context.more_entries) == (many[50:], False)
+    reads = replace(context.attempt, data={"reads_thread": True})
+    before = replace(context.card, reported_seq=0)
+    await store.update_card(card.id, lambda _: CardUpdate(cards=(before,), attempt=reads))
+    context = await store.card_context(card.id)
+    assert (context.entries, context.more_entries) == (many, False)
