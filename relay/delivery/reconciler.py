@@ -8,7 +8,7 @@ message that is known to be older. Slack returns the newest messages first, and 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -124,6 +124,10 @@ class Reconciler:
             found = {
                 message.ts: _marked(message, target) for message in history.messages if self._is_own(message, target)
             }
+            if target.attempt.kind == ROOT and await self._is_another_cards(target, channel, found):
+                log.warning("search_failed", **card_fields(context.card), key=target.attempt.key, reason="repeated_ts")
+                await self._search_again(target)
+                return
             if found or history.covers(target.attempt.started_at):
                 await self._conclude(target, context.card, channel, list(found.values()))
                 return
@@ -149,6 +153,11 @@ class Reconciler:
         if not isinstance(thread, MessageHistory):
             return thread
         return MessageHistory((*thread.messages, *history.messages), complete=thread.complete and history.complete)
+
+    async def _is_another_cards(self, target: SearchTarget, channel: str, found: Iterable[str]) -> bool:
+        """Whether the history shows, in place of what is searched for, a message that is another card."""
+        cards = [await self._shared.store.card_at(channel, ts) for ts in found]
+        return any(card is not None and card.id != target.card for card in cards)
 
     def _reported(self, history: MessageHistory, card: Card) -> ReportedFacts:
         """Return what relay's own replies below a card have reported, whichever database they are of."""

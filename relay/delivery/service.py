@@ -24,6 +24,7 @@ from relay.delivery.repair import Repair
 from relay.delivery.scheduler import Scheduler
 from relay.delivery.supervision import supervise
 from relay.metrics import Metrics
+from relay.model.errors import StoreError
 from relay.runtime.clock import Clock
 from relay.runtime.logging import utc
 from relay.slack.gateway import SlackGateway
@@ -95,6 +96,7 @@ class DeliveryService:
         self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
+        slack.is_known_message = self._is_known_message
 
     @property
     def idle(self) -> bool:
@@ -171,6 +173,12 @@ class DeliveryService:
     def _begin_edit(self, context: CardContext) -> Step:
         has_room = not self._slack.throttle.is_strained(Method.EDIT)
         return begin_edit(context, self._clock.now(), has_room=has_room)
+
+    async def _is_known_message(self, channel: str, ts: str) -> bool:
+        try:
+            return await self._store.card_at(channel, ts) is not None
+        except StoreError:
+            return False  # the answer is stored as it is, once the database answers again
 
     async def _check_identity(self, identity: Identity) -> Rejected | None:
         """Return why relay must not use this token; None if it may. The first token binds the database."""

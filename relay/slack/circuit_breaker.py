@@ -33,6 +33,10 @@ MAX_PROBE_PAUSE = 30.0
 IDENTITY_EVERY = 300.0
 """Seconds between two checks of whose token it is, while the circuit is closed."""
 
+_REPEATED_REMEDY = (
+    "Check SLACK_API_URL, and any proxy between relay and Slack: a post was answered with the ts of an earlier one. "
+    "Something answers in Slack's place."
+)
 _UNANSWERED_REMEDY = "Wait, or check status.slack.com and relay's way to the internet."
 
 
@@ -105,6 +109,8 @@ class CircuitBreaker:
                 self._open(outcome.reason, outcome.remedy, outcome.missing_scopes)
             case Ambiguous(reason="mismatch"):
                 self._unanswered = 0  # Slack answered; only this message is in doubt
+            case Ambiguous(reason="repeated_ts"):
+                self._open("repeated_ts", _REPEATED_REMEDY)
             case Ambiguous() | Retryable(pauses=False):
                 self._unanswered += 1
                 if self._unanswered >= MAX_UNANSWERED or self.half_open:

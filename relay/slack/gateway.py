@@ -1,7 +1,7 @@
 """The one way in which relay calls Slack."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from relay.runtime.logging import utc
 from relay.slack.circuit_breaker import CircuitBreaker
 from relay.slack.client import BASE_URL, TIMEOUT, SlackClient
 from relay.slack.methods import Method, slack_budgets
-from relay.slack.outcomes import Ambiguous, Read, Rejected, Retryable, SlackOutcome
+from relay.slack.outcomes import Ambiguous, Delivered, Read, Rejected, Retryable, SlackOutcome
 from relay.slack.responses import teams_of
 
 log = structlog.get_logger("relay.slack")
@@ -23,6 +23,9 @@ log = structlog.get_logger("relay.slack")
 _SET_TEAM = "The token is org-wide: set SLACK_TEAM_ID to the workspace whose channels and user groups relay uses"
 _MAX_TEAMS = 10
 """How many workspaces a remedy names."""
+
+_MAX_POSTED = 10_000
+"""How many messages that relay has posted are remembered."""
 
 Observer = Callable[[Method, SlackOutcome, float], None]
 """Gets the method, the outcome and the seconds of each call. It must not raise."""
@@ -33,6 +36,8 @@ class SlackGateway(SlackClient):
 
     Each call waits for its rate limit, is not made while the circuit breaker blocks it, and reports its outcome to the
     throttle, the circuit breaker, the observer and the log. `tests/test_gateways.py` checks that no call goes around.
+    `is_known_message` says whether an earlier post got a `ts` in a channel. No other post can have it, so such an
+    answer is not about this post.
     """
 
     def __init__(  # noqa: PLR0913  each has a name
@@ -54,6 +59,8 @@ class SlackGateway(SlackClient):
         super().__init__(session, token, base_url=base_url, timeout=timeout, team_id=team_id)
         self.throttle = Throttle(budgets or slack_budgets(), clock)
         self.breaker = CircuitBreaker(self.auth_test, self.throttle, clock)
+        self.is_known_message: Callable[[str, str], Awaitable[bool]] = _never
+        self._posted: dict[tuple[str, str], None] = {}
         self._observer = observer or (lambda _method, _outcome, _seconds: None)
 
     async def _list(self, method: Method, arguments: dict[str, Any]) -> SlackOutcome:
@@ -81,6 +88,8 @@ class SlackGateway(SlackClient):
         outcome = await super()._call(method, arguments, how)
         if self.breaker.probe_if_by_another_bot(outcome):
             outcome = Ambiguous(reason="another_bot")
+        elif method is Method.POST and isinstance(outcome, Delivered) and await self._is_repeated(outcome):
+            outcome = Ambiguous(reason="repeated_ts")
         self._observer(method, outcome, clock() - started)
         detail = f"Slack answered {method.value}: {outcome.outcome} ({outcome.reason})."
         log.debug("slack_called", method=method.value, outcome=outcome.outcome, reason=outcome.reason, detail=detail)
@@ -95,3 +104,16 @@ class SlackGateway(SlackClient):
             )
         self.breaker.record(method, outcome)
         return outcome
+
+    async def _is_repeated(self, posted: Delivered) -> bool:
+        """Whether an earlier post had the same place. Its own answer counts before another one can."""
+        place = posted.channel, posted.ts
+        repeated = place in self._posted
+        self._posted[place] = None
+        if len(self._posted) > _MAX_POSTED:
+            del self._posted[next(iter(self._posted))]
+        return repeated or await self.is_known_message(*place)
+
+
+async def _never(_channel: str, _ts: str) -> bool:
+    return False

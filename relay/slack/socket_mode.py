@@ -186,6 +186,9 @@ class _Connection:
             await _unless_done(reading, clock.sleep(_OVERLAP))
         finally:
             reading.cancel()
+            [failure] = await asyncio.gather(reading, return_exceptions=True)
+            if isinstance(failure, Exception):
+                log.error("socket_failed", reason=type(failure).__name__, detail=_FAILED, exc_info=failure)
             await self.finish()
         log.info("socket_closed", detail="a connection to Slack is closed")
 

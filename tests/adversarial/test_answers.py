@@ -35,7 +35,7 @@ from relay.store.store import Store
 from relay.tools.doctor.slack import SlackChecks
 from tests.support.clocks import ManualClock
 from tests.support.http_peer import http_peers, http_response
-from tests.support.incident_lifecycle import ALERT, cards
+from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 POST, HISTORY = "chat.postMessage", "conversations.history"
@@ -360,6 +360,86 @@ async def test_a_history_that_leaves_messages_out_does_not_make_relay_post_every
         await relay.advance(1200)
         assert len(relay.slack.calls_to(HISTORY)) > 1
         assert len(relay.slack.calls_to(POST)) == 3
+
+
+# -- One answer for every post -----------------------------------------------------------------------------------------
+
+
+def same_answer(slack, **more):
+    """What Slack answered the first post, for every later one."""
+    [first] = slack.channel("all").messages
+    return RawResponse(body=json.dumps({"ok": True, "channel": ALL, "ts": first.ts, **more}))
+
+
+@pytest.mark.parametrize("posts", [True, False], ids=["each is posted", "nothing is posted"])
+@pytest.mark.parametrize("restarted", [False, True], ids=["in mid-run", "after a restart"])
+async def test_posts_that_all_get_the_same_ts_are_in_doubt_and_the_circuit_says_why(tmp_path, posts, restarted):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+
+    async def lie(relay):
+        behaviour = same_answer(slack)
+        slack.faults.add(InjectedFault(behaviour=behaviour, after_effect=posts, method=POST, times=None))
+        with structlog.testing.capture_logs() as logged:
+            for number in range(2, 6):
+                await relay.share(f"i{number}", status="critical", alerts=[ALERT])
+            await relay.share(status="warning", alerts=[ALERT], metadata={"comment": {"comment": "on it"}})
+            await relay.advance(600)
+        assert "repeated_ts" in {event.get("reason") for event in logged if event["event"] == "slack_paused"}
+        assert "exc_info" not in {key for event in logged for key in event if event["log_level"] == "error"}
+        assert len(slack.calls_to(POST)) < 40
+        slack.faults.clear()
+        await relay.advance(1200)
+        assert {len(cards(relay, f"i{number}")) for number in range(1, 6)} == {1}
+        assert len(slack.channel("all").messages) == 5
+        assert thread_text(relay, *cards(relay, "i1")).count("on it") == 1
+        assert not relay.gateway.breaker.is_open
+
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.settle()
+        if not restarted:
+            await lie(relay)
+    if restarted:
+        async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+            await lie(relay)
+
+
+async def test_a_reply_that_gets_the_ts_of_a_card_never_deletes_that_card(tmp_path):
+    """The answer says that the reply stands outside its thread, and names the card of another incident."""
+    async with run_relay(tmp_path) as relay:
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.settle()
+        behaviour = same_answer(relay.slack, message={"text": "x"})
+        await relay.share("i2", status="critical", alerts=[ALERT])
+        await relay.settle()
+        relay.slack.faults.add(InjectedFault(behaviour=behaviour, method=POST, times=3))
+        await relay.share("i2", status="critical", alerts=[ALERT], metadata={"comment": {"comment": "on it"}})
+        await relay.advance(900)
+        assert relay.slack.calls_to("chat.delete") == []
+        assert len(cards(relay, "i1")) == len(cards(relay, "i2")) == 1
+
+
+async def test_a_history_that_shows_another_card_as_the_lost_one_is_not_believed(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.settle()
+        [first] = relay.slack.channel("all").messages
+        relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), method=POST, times=1))
+        await relay.share("i2", status="critical", alerts=[ALERT])
+        await relay.settle()
+        post = relay.slack.calls_to(POST)[-1]
+        lie = {"ts": first.ts, "bot_id": relay.slack.bot.bot_id, "metadata": post.arguments["metadata"]}
+        body = json.dumps({"ok": True, "messages": [lie]})
+        fault = relay.slack.faults.add(InjectedFault(behaviour=RawResponse(body=body), method=HISTORY, times=None))
+        with structlog.testing.capture_logs() as logged:
+            await relay.advance(120)
+        assert fault.applied
+        assert "repeated_ts" in {event.get("reason") for event in logged if event["event"] == "search_failed"}
+        assert relay.slack.calls_to("chat.delete") == []
+        relay.slack.faults.clear()
+        await relay.advance(600)
+        assert len(cards(relay, "i1")) == len(cards(relay, "i2")) == 1
 
 
 # -- Author ------------------------------------------------------------------------------------------------------------

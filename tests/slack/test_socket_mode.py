@@ -16,7 +16,7 @@ from relay.model.errors import SettingsError
 from relay.sandbox.faults import UNAVAILABLE, InjectedFault, RawResponse, rate_limited
 from relay.sandbox.slack.message_content import MessageContent
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from relay.slack.socket_mode import STABLE_AFTER, SocketMode
+from relay.slack.socket_mode import STABLE_AFTER, SocketMode, _Connection
 from tests.support.clocks import ManualClock
 
 ANN, NOC = "U0ANN00001", "C0NOC00001"
@@ -235,6 +235,26 @@ async def test_a_connection_that_slack_refreshes_is_opened_again(slack, mode, ca
     await slack.socket_mode.refresh()
     await until(lambda: slack.socket_mode.opened == 2 and mode.connected)
 
+    assert (await press(slack, card)).acknowledged
+
+
+async def test_a_connection_whose_reading_fails_is_reported_and_opened_again(slack, mode, card, clock, monkeypatch):
+    """A frame that relay cannot read ends one connection: it is not silently left without a reader."""
+    dispatch, failures = _Connection._dispatch, [NotImplementedError("strange")]
+
+    def fail_once(connection, envelope):
+        if failures:
+            raise failures.pop()
+        dispatch(connection, envelope)
+
+    monkeypatch.setattr(_Connection, "_dispatch", fail_once)
+    clock.advance(STABLE_AFTER)
+    with structlog.testing.capture_logs() as logged:
+        await slack.socket_mode.open[0].stream.send_str('{"type": "strange"}')
+        await until(lambda: slack.socket_mode.opened == 2 and mode.connected)
+
+    [failed] = [event for event in logged if event["event"] == "socket_failed"]
+    assert (failed["reason"], failed["log_level"]) == ("NotImplementedError", "error")
     assert (await press(slack, card)).acknowledged
 
 
