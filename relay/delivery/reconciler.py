@@ -125,7 +125,9 @@ class Reconciler:
                 message.ts: _marked(message, target) for message in history.messages if self._is_own(message, target)
             }
             if target.attempt.kind == ROOT and await self._is_another_cards(target, channel, found):
-                log.warning("search_failed", **card_fields(context.card), key=target.attempt.key, reason="repeated_ts")
+                fields = card_fields(context.card) | {"key": target.attempt.key}
+                detail = "Slack shows another card in place of the lost one; relay looks again"
+                log.warning("search_failed", **fields, reason="repeated_ts", detail=detail)
                 await self._search_again(target)
                 return
             if found or history.covers(target.attempt.started_at):
