@@ -56,7 +56,7 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
         headline="⚠️ routes.yaml names {count} that take no messages.",
         noun="channel",
         effect="Incidents for them go to the fallback instead.",
-        remedy="`relay doctor` lists all of them. relay looks them up again every five minutes.",
+        remedy="`relay doctor` lists all of them. Relay looks them up again every five minutes.",
         over="✅ All channels that routes.yaml names take messages again.",
         gathers=2.0,
     ),
