@@ -15,6 +15,7 @@ from relay.delivery.leader import Leader
 from relay.delivery.service import DeliveryService
 from relay.http.session import make_session
 from relay.ingest.service import IngestService
+from relay.metrics import Metrics
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
 from relay.store.store import Store
@@ -65,6 +66,7 @@ class RelayInProcess:
     configuration: Configuration
     gateway: SlackGateway
     store_activity: StoreActivity
+    metrics: Metrics
 
     async def share(
         self, incident: str = "i1", *, metadata: dict[str, Any] | None = None, **values: Any
@@ -160,14 +162,16 @@ async def run_relay(
     try:
         async with serve_slack(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
             gateway = SlackGateway(session, slack.token, clock, base_url=base_url)
-            delivery = DeliveryService(store, gateway, lambda: configuration, clock)
+            metrics = Metrics()
+            delivery = DeliveryService(store, gateway, lambda: configuration, clock, metrics=metrics)
             leader = Leader(store, clock, [delivery])
             ingest = IngestService(store, lambda: configuration.rulebook, clock, leader.wake, "X-Relay-Key")
             await store.add_channels(configuration.rulebook.channel_refs)
             ingesting = tasks.create_task(ingest.run())
             leading = tasks.create_task(leader.run(stopping))
             activity = StoreActivity(store)
-            relay = RelayInProcess(clock, slack, store, ingest, leader, delivery, configuration, gateway, activity)
+            parts = (clock, slack, store, ingest, leader, delivery, configuration, gateway, activity, metrics)
+            relay = RelayInProcess(*parts)
             await relay.settle()
             try:
                 yield relay
