@@ -161,9 +161,10 @@ class RelayBackend:
             backlog = await self._in_time(self.store.backlog(now))
         except StoreError as error:
             return {"database": str(error)}
+        held = backlog.held(slack_paused=self.breaker.is_open)
         return {
             "last_share_at": utc(backlog.last_share_at) if backlog.last_share_at else "never",
-            "held_cards": dict(backlog.held(slack_paused=self.breaker.is_open)),
+            "held_cards": {str(reason): cards for reason, cards in held.items()},  # JSON has no other keys
             "stalled_channels": {each.ref: each.reason or str(each.state) for each in channels[:MAX_CHANNELS]},
             "stalled_channels_omitted": len(channels[MAX_CHANNELS:]),
             "in_doubt": backlog.in_doubt,

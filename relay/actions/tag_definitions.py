@@ -44,6 +44,7 @@ class TagDefinitions:
         self._retry_at = 0.0
         self._tries = 0
         self._unread = LastingProblem(log)
+        self._failed = LastingProblem(log)
 
     async def load(self) -> None:
         """Read the store. Raises StoreError: it cannot be read."""
@@ -83,8 +84,9 @@ class TagDefinitions:
         if not isinstance(answer, TaskDone):
             detail = "BigPanda did not return its names for tags; relay asks again, and cards show what is known."
             remedy = getattr(answer, "remedy", "")
-            log.warning("tag_definitions_failed", reason=answer.reason, remedy=remedy, detail=detail)
+            self._failed.report("warning", "tag_definitions_failed", reason=answer.reason, remedy=remedy, detail=detail)
             return
+        self._failed.over()
         await self._store.save_tag_definitions(tag_definitions_of(answer.body), now)
         await self.load()
         self._tries, self._retry_at = 0, now + REFRESH_EVERY  # the store has no time where there are no definitions

@@ -130,7 +130,7 @@ class DeliveryService:
         self._shared.lease = lease
         self._shared.marker_secret = await self._store.marker_secret(secrets.token_hex(32))
         in_doubt = await self._store.recover_attempts(self._clock.now(), lease=lease)
-        doubt = f" It searches Slack for {in_doubt} messages in doubt." if in_doubt else ""
+        doubt = f" Messages in doubt: {in_doubt}; it searches Slack for them." if in_doubt else ""
         log.info("delivering", in_doubt=in_doubt, detail=f"This relay delivers to Slack from now on.{doubt}")
         self._restored = await self._store.restore_window(self._clock.now())
         if self._restored is not None:
