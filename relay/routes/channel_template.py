@@ -1,13 +1,14 @@
 """Channels of routes.yaml: fixed ones, and names made from an incident. A channel's `ref` is an id, or `#name`.
 
-A name may depend on the incident (`"#inc-{{ tags.team }}"`). Such an expression is a small part of Jinja: it prints,
+A name may depend on the incident (`"#inc-{{ tags.team }}"`). It begins with fixed text, or is in the list
+`channels_allowed`, so that no alert can choose any channel. Such an expression is a small part of Jinja: it prints,
 chooses, and always ends. Any value becomes a name that Slack allows: lower-case letters, digits, hyphens and
 underscores, at most 80 characters (https://docs.slack.dev/reference/methods/conversations.create).
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ _ALLOWED = (
 )
 _LONGEST_SOURCE = 500
 _HYPHENS = re.compile(r"-{2,}")
+_PERHAPS_EMPTY = re.compile(r"-*\?-*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +64,15 @@ class FixedChannel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionChannel:
-    """A channel whose name depends on the incident. Every name begins with `prefix`.
+    """A channel whose name depends on the incident. Every name matches the glob `shape` (`#inc-*`).
 
-    `missing` maps each name in the expression to a message, in case the incident has no such value.
+    It must also match one of the globs in `allowed`, if there are any. `missing` maps each name in the expression to a
+    message, in case the incident has no such value.
     """
 
     source: str
-    prefix: str
+    shape: str
+    allowed: tuple[str, ...] = ()
     template: Template = field(compare=False, repr=False)
     missing: Mapping[str, str] = field(compare=False, repr=False)
 
@@ -78,11 +82,20 @@ class ExpressionChannel:
             text = self.template.render(variables())
         except Exception as error:  # noqa: BLE001  no value may make an expression fail the whole share
             return Unresolved(reason=self.missing.get(str(error)) or _reason(error))
-        return "#" + channel_name(text)
+        ref = "#" + channel_name(text)
+        return ref if self._is_allowed(ref) else Unresolved(reason=f"{ref} is not in channels_allowed")
+
+    def permits(self, ref: str) -> bool:
+        """Whether an incident may choose this name."""
+        return matches_glob(ref, self.shape) and self._is_allowed(ref)
+
+    def _is_allowed(self, ref: str) -> bool:
+        return not self.allowed or any(matches_glob(ref, glob) for glob in self.allowed)
 
     def can_resolve_to(self, ref: str) -> bool:
         """Whether this may be the channel of a card with that ref."""
-        return ref.startswith(self.prefix)
+        beginning = self.shape.partition("*")[0]  # of a long name, only that is certain
+        return ref.startswith(beginning) if len(ref) > NAME_LENGTH else matches_glob(ref, self.shape)
 
 
 def _reason(error: Exception) -> str:
@@ -112,8 +125,59 @@ def is_name_character(character: str) -> bool:
     return character in "-_" or unicodedata.category(character).startswith("M")
 
 
-def parse_expression(source: str) -> ExpressionChannel:
-    """Check and compile an expression. Raises ValueError: what is wrong with it, as a message for the operator."""
+def check_glob(glob: str) -> str:
+    """Check a glob of `channels_allowed`; return it in lower case. Raises ValueError: what is wrong with it."""
+    bare = glob.lower().removeprefix("#")
+    if not glob.startswith("#") or not all(is_name_character(each) or each == "*" for each in bare):
+        raise ValueError('write # and a name in which * stands for any text, such as "#*-oncall"')
+    if not bare.strip("*-_"):
+        raise ValueError("it would let an alert choose any channel; write a part of the name, such as #*-oncall")
+    return f"#{bare}"
+
+
+def matches_glob(ref: str, glob: str) -> bool:
+    """Whether a name matches a glob, in which `*` stands for any text. No glob is slow."""
+    first, *rest = glob.split("*")
+    if not rest:
+        return ref == glob
+    *middle, last = rest
+    if not ref.startswith(first) or not ref[len(first) :].endswith(last):
+        return False
+    inside, at = ref[len(first) : len(ref) - len(last)], 0
+    for part in middle:
+        found = inside.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def globs_meet(one: str, other: str) -> bool:
+    """Whether some name matches both globs."""
+    reached = {0}
+    for character in one:
+        if character == "*":
+            reached = {end for start in reached for end in range(start, len(other) + 1)}
+        else:
+            reached = _after_stars(reached, other)
+            reached = {at if other[at] == "*" else at + 1 for at in reached if other[at : at + 1] in ("*", character)}
+    return len(other) in _after_stars(reached, other)
+
+
+def _after_stars(places: Iterable[int], glob: str) -> set[int]:
+    """The places in a glob, and those that its stars reach without any text."""
+    found = set()
+    for place in places:
+        stars = len(glob[place:]) - len(glob[place:].lstrip("*"))
+        found |= set(range(place, place + stars + 1))
+    return found
+
+
+def parse_expression(source: str, allowed: tuple[str, ...] = ()) -> ExpressionChannel:
+    """Check and compile an expression; `allowed` are the globs of `channels_allowed`.
+
+    Raises ValueError: what is wrong with it, as a message for the operator.
+    """
     if len(source) > _LONGEST_SOURCE:
         raise ValueError(f"a channel of {len(source):,} characters; the limit is {_LONGEST_SOURCE}")
     try:
@@ -122,7 +186,16 @@ def parse_expression(source: str) -> ExpressionChannel:
         template = _JINJA.from_string(source)
     except TemplateSyntaxError as error:
         raise ValueError(f"invalid Jinja in a channel: {error.message}") from error
-    return ExpressionChannel(source=source, prefix=_prefix(tree), template=template, missing=_missing(tree))
+    shape = _shape(tree)
+    if not shape.startswith("#") or (not allowed and not shape.partition("*")[0].strip("#-")):
+        raise ValueError(
+            "a channel made from an incident must begin with # and fixed text, so that no value can choose any "
+            'channel; write for example "#inc-{{ tags.team }}", or list the names at the top: '
+            'channels_allowed: ["#*-oncall"]'
+        )
+    if allowed and not any(globs_meet(shape, glob) for glob in allowed):
+        raise ValueError(f"channels_allowed permits none of these names ({shape}), only {', '.join(allowed)}")
+    return ExpressionChannel(source=source, shape=shape, allowed=allowed, template=template, missing=_missing(tree))
 
 
 def unknown_names(source: str) -> Iterator[str]:
@@ -155,17 +228,22 @@ def _path(node: nodes.Node) -> list[str]:
             return ["it"]
 
 
-def _prefix(tree: nodes.Template) -> str:
-    """The constant text before the first expression, as a ref begins with it."""
-    first = tree.body[0] if tree.body else None
-    data = first.nodes[0] if isinstance(first, nodes.Output) else None
-    constant = data.data if isinstance(data, nodes.TemplateData) else ""
-    if not constant.startswith("#") or not channel_name(constant):
-        raise ValueError(
-            "a channel made from an incident must begin with # and fixed text, so that no value can choose "
-            'any channel; write for example "#inc-{{ tags.team }}"'
-        )
-    return "#" + channel_name(constant)
+def _shape(tree: nodes.Template) -> str:
+    """The glob that every name matches: its constant text as it is in a ref, and `*` for each expression."""
+    lowered = unicodedata.normalize("NFKC", "".join(_shapes(tree))).lower()
+    sign, bare = lowered[:1], lowered[1:]
+    allowed = "".join(each if is_name_character(each) or each in "*?" else "-" for each in bare)
+    return sign + _PERHAPS_EMPTY.sub("*", _HYPHENS.sub("-", allowed)).strip("-")
+
+
+def _shapes(tree: nodes.Template) -> Iterator[str]:
+    """The parts of the glob; `?` stands for a part that may be empty, so that the hyphens around it become one."""
+    for node in tree.body:
+        for part in node.nodes if isinstance(node, nodes.Output) else [node]:
+            if isinstance(part, nodes.TemplateData):
+                yield part.data.replace("?", "-")
+            else:
+                yield "?" if isinstance(part, nodes.If) else "*"
 
 
 def _check(tree: nodes.Template) -> None:

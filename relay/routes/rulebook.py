@@ -34,9 +34,10 @@ class Rulebook:
     """A routes.yaml without a fault.
 
     `notices` is where relay reports what is wrong with itself. `channels` and `people` are the aliases of channels and
-    of people (alias to Slack's id). `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is the
-    SHA-256 of `text`, in hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by tag id
-    (casefolded), if relay has fetched them.
+    of people (alias to Slack's id). `channels_allowed` are globs of names that may be made from an incident; without
+    any, such a name begins with fixed text. `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is
+    the SHA-256 of `text`, in hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by
+    tag id (casefolded), if relay has fetched them.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Rulebook:
     channels: Mapping[str, FixedChannel] = field(default_factory=dict)
     fallback: Fallback | None = None
     notices: FixedChannel | None = None
+    channels_allowed: tuple[str, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
     tag_values: TagValueLabels = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)

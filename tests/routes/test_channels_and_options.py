@@ -1,6 +1,7 @@
 """Channels made from incidents, the options of a card, and mentions."""
 
 import re
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,10 @@ from relay.routes.channel_template import (
     ExpressionChannel,
     Unresolved,
     channel_name,
+    check_glob,
+    globs_meet,
     is_name_character,
+    matches_glob,
     parse_expression,
 )
 from relay.routes.mention import Mention
@@ -125,6 +129,64 @@ def test_a_missing_value_has_its_readable_name(asked, missing):
 def test_an_expression_that_could_run_for_long_or_never_resolve_is_rejected(written, part):
     with pytest.raises(ValueError, match=re.escape(part)):
         parse_expression(written)
+
+
+GLOBS = st.text("ab-*", min_size=1, max_size=6)
+ONCALL = ("#*-oncall", "#db-*")
+
+
+@given(st.text("ab-", max_size=8), GLOBS)
+def test_a_star_stands_for_any_text(name, glob):
+    pattern = ".*".join(map(re.escape, glob.split("*")))
+    assert matches_glob(name, glob) == bool(re.fullmatch(pattern, name))
+
+
+@given(GLOBS, GLOBS)
+def test_two_globs_meet_if_some_name_matches_both(one, other):
+    names = ("".join(each) for length in range(7) for each in product("ab-", repeat=length))
+    assert globs_meet(one, other) == any(matches_glob(name, one) and matches_glob(name, other) for name in names)
+
+
+@given(st.text())
+def test_no_value_leads_to_a_channel_that_is_not_allowed(value):
+    channel = parse_expression("#{{ tags.team }}-oncall", ONCALL)
+    ref = channel.resolve(lambda: {"tags": {"team": value}})
+    if not isinstance(ref, Unresolved):
+        assert ref.endswith("-oncall") or ref.startswith("#db-")
+        assert channel.permits(ref)
+        assert channel.can_resolve_to(ref)
+
+
+def test_a_name_that_is_not_allowed_is_a_failure_with_a_reason():
+    channel = parse_expression("#{{ tags.channel }}", ONCALL)
+    assert channel.resolve(lambda: {"tags": {"channel": "web-oncall"}}) == "#web-oncall"
+    for value in ("general", "db", "-oncall", "web-oncall-x"):
+        ref = channel.resolve(lambda value=value: {"tags": {"channel": value}})
+        assert ref == Unresolved(reason=f"#{value.strip('-')} is not in channels_allowed")
+    assert isinstance(channel.resolve(lambda: {"tags": {"channel": "x" * 90 + "-oncall"}}), Unresolved)
+
+
+def test_with_a_list_of_names_a_channel_needs_no_fixed_beginning_but_must_fit_the_list():
+    assert parse_expression("#{{ tags.team }}-oncall", ONCALL).shape == "#*-oncall"
+    for written in ("#inc-{{ tags.team }}-x", "#{{ tags.team }}-noc"):
+        with pytest.raises(ValueError, match="channels_allowed permits none of these names"):
+            parse_expression(written, ("#*-oncall",))
+    with pytest.raises(ValueError, match="must begin with # and fixed text"):
+        parse_expression("{{ tags.team }}-oncall", ONCALL)
+
+
+@pytest.mark.parametrize("glob", ["*", "#*", "#-*-", "oncall-*", "#on call", "C0123456789", "#"])
+def test_a_list_of_names_that_allows_anything_or_nothing_is_rejected(glob):
+    with pytest.raises(ValueError, match="write"):
+        check_glob(glob)
+
+
+@given(st.text("a-", max_size=6), st.sampled_from(["", "{% if tags.b %}{{ tags.b }}{% endif %}", "{{ tags.a }}"]))
+def test_every_name_fits_its_shape(value, middle):
+    channel = parse_expression(f"#x-{middle}-{{{{ tags.a }}}}-y")
+    for tags in ({"a": value}, {"a": value, "b": "b-"}):
+        ref = channel.resolve(lambda tags=tags: {"tags": tags})
+        assert isinstance(ref, Unresolved) or channel.can_resolve_to(ref)
 
 
 def test_a_value_cannot_reach_into_python():

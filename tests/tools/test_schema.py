@@ -85,6 +85,7 @@ channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI}
 people: {ops: S0OPS, ann: "<@U0ANN|ann>", 7: "<!subteam^S0AAA|@oncall>"}
 fallback: {channel: "#noc", wait: 3m, mention: {critical: [ann]}, x-why: they watch}
 notices: {channel: noc, x-why: ours}
+channels_allowed: ["#*-oncall", "#INC-*"]
 tag_values: {itd_priority_1: {1000: P1, 012: no}, other: {no: 2026-01-01}}
 users: {ann@example.org: 012}
 defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}

@@ -10,14 +10,14 @@ from typing import Any, Final
 from relay.model.nearest import nearest
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema, closed_object, ref
-from relay.routes.key_types import FLAG, WORD, Key, KeyType, Place
+from relay.routes.key_types import FLAG, WORD, Key, KeyType, Place, list_of
 from relay.routes.match import MATCH_ALL
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS, NO_MENTION
 from relay.routes.options import OPTION_KEYS, OptionValues, read_options
 from relay.routes.parser.foreign_words import FOREIGN_KEYS
 from relay.routes.parser.matches import read_match
-from relay.routes.parser.targets import read_aliases, read_mention, read_tag_values, read_users
+from relay.routes.parser.targets import read_aliases, read_channel_glob, read_mention, read_tag_values, read_users
 from relay.routes.people import PERSON_SCHEMA, read_people
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node
@@ -69,6 +69,14 @@ PEOPLE: Final = Key(
     KeyType("mapping", read_people, json_schema.mapping(PERSON_SCHEMA, json_schema.pattern("^[^@<>{}|^]+$"))),
     {},
     "aliases for `mention` and `actors`: alias to the id of a user group or of a user",
+)
+_GLOB: Final = KeyType("channel names", read_channel_glob, json_schema.pattern(r"^#\S*[^\s*_-]\S*$"))
+CHANNELS_ALLOWED: Final = Key(
+    "channels_allowed",
+    _TOP,
+    list_of(_GLOB),
+    (),
+    "the names of channels that may be made from an incident, with `*` for any text; then they need no fixed beginning",
 )
 TAG_VALUES: Final = Key(
     "tag_values",
@@ -135,6 +143,7 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
             {"anyOf": [ref("channel"), ref("notices")]},
             "the channel where relay reports what is wrong with itself; without it, the fallback's",
         ),
+        CHANNELS_ALLOWED,
         PEOPLE,
         TAG_VALUES,
         USERS,

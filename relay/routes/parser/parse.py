@@ -48,6 +48,7 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     elif not isinstance(version, ScalarNode) or version.text != VERSION:
         context.add_fault(version, f"expected version {VERSION}, found {describe(version)}")
     aliases = keys.CHANNELS.read(top, context)
+    context.channels_allowed = keys.CHANNELS_ALLOWED.read(top, context)
     people = context.people = keys.PEOPLE.read(top, context)
     defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)
@@ -59,6 +60,7 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
         channels=aliases,
         fallback=fallback,
         notices=notices.channel if notices else None,
+        channels_allowed=context.channels_allowed,
         people=people,
         tag_values=keys.TAG_VALUES.read(top, context),
         users=keys.USERS.read(top, context),

@@ -4,7 +4,14 @@ import re
 from collections.abc import Mapping
 
 from relay.model.incident import State
-from relay.routes.channel_template import NAME_LENGTH, FixedChannel, RouteChannel, is_name_character, parse_expression
+from relay.routes.channel_template import (
+    NAME_LENGTH,
+    FixedChannel,
+    RouteChannel,
+    check_glob,
+    is_name_character,
+    parse_expression,
+)
 from relay.routes.key_types import SLACK_ID
 from relay.routes.mention import MENTION_KEYS, Mention
 from relay.routes.people import read_target
@@ -46,13 +53,23 @@ def _aliased_channel(alias: ScalarNode, node: Node, context: ParseContext) -> Fi
     return None
 
 
+def read_channel_glob(node: Node, context: ParseContext) -> str | None:
+    """Read a glob of names that may be made from an incident."""
+    glob = read_word(node, context)
+    try:
+        return glob and check_glob(glob)
+    except ValueError as error:
+        context.add_fault(node, f"invalid glob {describe(node)}; {error}")
+        return None
+
+
 def read_channel(node: Node, known: Aliases, context: ParseContext) -> RouteChannel | None:
     """Read where a card goes: an alias, an id, `#name`, or an expression over the incident."""
     source = node.text if isinstance(node, ScalarNode) else ""
     if source in known or not _EXPRESSION.search(source):
         return read_fixed_channel(node, known, context)
     try:
-        return parse_expression(source)
+        return parse_expression(source, context.channels_allowed)
     except ValueError as error:
         context.add_fault(node, str(error))
         return None

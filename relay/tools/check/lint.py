@@ -12,7 +12,7 @@ from typing import Final
 from relay.model.errors import Fault
 from relay.model.tag_labels import TagValueLabels, readable_tag_name
 from relay.rendering.context import VARIABLE_NAMES
-from relay.routes.channel_template import ExpressionChannel, FixedChannel, unknown_names
+from relay.routes.channel_template import ExpressionChannel, FixedChannel, globs_meet, unknown_names
 from relay.routes.match import Comparison
 from relay.routes.match_keys import ValueType
 from relay.routes.operators import Exactly
@@ -37,6 +37,7 @@ def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
     blockers = Blockers()
     findings = chain(
         _of_file(rulebook, top),
+        _unused_names(rulebook, top),
         *(_of_route(source, rulebook.tag_values, blockers) for source in routes),
         _unused_channels(routes, rulebook, top, blockers),
         _unused_keys(routes, rulebook, top),
@@ -88,9 +89,13 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     if not any(route.enabled for route in rulebook.routes):
         message = "no route is enabled: every incident goes to the fallback"
         yield finding(top.key("routes") or _TOP, message)
-    places = [each for each in (rulebook.fallback and rulebook.fallback.channel, rulebook.notices) if each]
-    channels = chain(places, (post.channel for route in rulebook.routes.flatten() for post in route.posts))
-    used = {channel.source for channel in channels if isinstance(channel, FixedChannel)}
+
+
+def _unused_names(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
+    """Find aliases of channels and people, and globs of channels, without any effect."""
+    posted = tuple(post.channel for route in rulebook.routes.flatten() for post in route.posts)
+    places = (rulebook.fallback.channel if rulebook.fallback else None, rulebook.notices)
+    used = {channel.source for channel in (*places, *posted) if isinstance(channel, FixedChannel)}
     for alias, at in sources.entries(top, "channels").items():
         if alias not in used:
             yield finding(at, f"unused alias '{alias}': nothing posts to it")
@@ -98,6 +103,10 @@ def _of_file(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     for alias, at in sources.entries(top, "people").items():
         if alias not in people:
             yield finding(at, f"unused alias '{alias}': no mention and no actors name it")
+    shapes = {channel.shape for channel in posted if isinstance(channel, ExpressionChannel)}
+    for item in sources.items(top, "channels_allowed"):
+        if isinstance(item, ScalarNode) and not any(globs_meet(item.text.lower(), shape) for shape in shapes):
+            yield finding(item, f"'{item.text}' has no effect: no route makes such a name from an incident")
 
 
 def _sets_mention(fallback: Node | None) -> bool:

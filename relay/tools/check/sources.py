@@ -81,8 +81,7 @@ def route_sources(
 
 
 def _items(parent: Node) -> Sequence[Node]:
-    node = parent.get("routes") if isinstance(parent, MappingNode) else None
-    return node.items if isinstance(node, ListNode) else ()
+    return items(parent, "routes") if isinstance(parent, MappingNode) else ()
 
 
 def condition_sources(match: Match, node: Node) -> Iterator[ConditionSource]:
@@ -137,6 +136,12 @@ def entries(top: MappingNode, key: str) -> Mapping[str, ScalarNode]:
     """The keys of a mapping at the top level, with their nodes."""
     node = top.get(key)
     return {each.text: each for each, _ in node.entries} if isinstance(node, MappingNode) else {}
+
+
+def items(top: MappingNode, key: str) -> Sequence[Node]:
+    """The items of a list at the top level."""
+    node = top.get(key)
+    return node.items if isinstance(node, ListNode) else ()
 
 
 def words_under(node: Node, *keys: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from relay.routes.channel_template import FixedChannel
+from relay.routes.channel_template import ExpressionChannel, FixedChannel
 from relay.routes.mention import Mention
 from relay.routes.route import Post, Route
 from relay.routes.rulebook import Rulebook
@@ -34,12 +34,12 @@ def _use(channel: FixedChannel, used_by: str, *, allow_external: bool) -> Channe
     return ChannelUse(ref=channel.ref, source=channel.source, used_by=used_by, allow_external=allow_external)
 
 
-def channel_templates(rulebook: Rulebook) -> dict[str, list[str]]:
-    """The channels that depend on the incident, as routes.yaml says them, and the routes that use them."""
-    templates: dict[str, list[str]] = {}
+def channel_templates(rulebook: Rulebook) -> dict[ExpressionChannel, list[str]]:
+    """The channels that depend on the incident, and the routes that use them."""
+    templates: dict[ExpressionChannel, list[str]] = {}
     for route, post in _posts(rulebook):
-        if not isinstance(post.channel, FixedChannel):
-            templates.setdefault(post.channel.source, []).append(route.name)
+        if isinstance(post.channel, ExpressionChannel):
+            templates.setdefault(post.channel, []).append(route.name)
     return templates
 
 

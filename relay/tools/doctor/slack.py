@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from relay.cards.model import Channel
+from relay.routes.channel_template import ExpressionChannel
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
@@ -76,9 +77,7 @@ class SlackChecks:
         findings += self._check_scopes(by_name=any(use.ref.startswith("#") for use in uses))
         if self._rulebook is not None:
             findings += await self._check_channels(uses)
-            for source, routes in references.channel_templates(self._rulebook).items():
-                message = f"not checked: it depends on the incident ({join_names(routes)})."
-                findings.append(note(f"channel {source}", message))
+            findings += await self._check_made_channels(self._rulebook)
             findings += await self._check_people(self._rulebook)
         return findings
 
@@ -131,6 +130,25 @@ class SlackChecks:
             elif failure is None:
                 findings += await self._check_name(ref, where)
         return findings
+
+    async def _check_made_channels(self, rulebook: Rulebook) -> list[Finding]:
+        """Count the channels that an incident may choose, since their names are made from it."""
+        made = references.channel_templates(rulebook)
+        failure = None if not made or self._channels else await self._load_channels()
+        if failure is not None:
+            return [note(f"channel {each.source}", f"not checked: {failure.reason}.") for each in made]
+        return [self._check_made(channel, routes) for channel, routes in made.items()]
+
+    def _check_made(self, channel: ExpressionChannel, routes: Sequence[str]) -> Finding:
+        names = [
+            each.name for each in self._channels.values() if not each.archived and channel.permits(f"#{each.name}")
+        ]
+        subject, used_by = f"channel {channel.source}", join_names(routes)
+        if not names:
+            remedy = "Create such channels; if they are private, invite relay to them: /invite @relay."
+            return warning(subject, f"relay can see no channel that it may name ({channel.shape}; {used_by}).", remedy)
+        found = join_names(f"#{name}" for name in sorted(names))
+        return ok(subject, f"it depends on the incident; relay can see {found} ({used_by}).")
 
     async def _load_channels(self) -> SlackOutcome | None:
         """Load the list of all channels; return Slack's answer if that fails."""

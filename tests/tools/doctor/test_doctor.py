@@ -66,9 +66,12 @@ class Environment:
         finally:
             await store.close()
 
+    async def diagnose(self):
+        return await examine(Settings.from_env(self.settings), self.clock)
+
     async def examine(self):
         """Return whether all is well, and (level, subject) -> message and remedy of every finding that is not ok."""
-        diagnosis = await examine(Settings.from_env(self.settings), self.clock)
+        diagnosis = await self.diagnose()
         return diagnosis.ok, {
             (str(finding.level), finding.subject): f"{finding.message} {finding.remedy}"
             for finding in diagnosis.findings
@@ -196,11 +199,17 @@ async def test_the_channels_of_disabled_routes_are_not_checked(environment):
     assert (await environment.examine())[0]
 
 
-async def test_a_channel_that_depends_on_the_incident_is_a_note(environment):
-    environment.routes(ROUTES.replace("C0DB000001", '"#inc-{{ tags.team }}"'))
+@pytest.mark.parametrize(("made", "name"), [("#inc-{{ tags.team }}", "inc-web"), ("#{{ tags.a }}-noc", "db-noc")])
+async def test_of_a_channel_that_depends_on_the_incident_it_shows_those_that_incidents_may_choose(
+    environment, made, name
+):
+    environment.routes(ROUTES.replace("C0DB000001", f'"{made}"') + 'channels_allowed: ["#inc-*", "#*-noc"]\n')
     ok, found = await environment.examine()
     assert ok
-    assert ("note", "channel #inc-{{ tags.team }}") in found
+    assert "relay can see no channel that it may name" in found["warning", f"channel {made}"]
+    environment.slack.add_channel("C0MADE0001", name)
+    findings = (await environment.diagnose()).findings
+    assert [each.level for each in findings if each.subject == f"channel {made}"] == ["ok"]
 
 
 async def test_many_ids_are_read_from_one_list(environment):
