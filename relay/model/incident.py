@@ -243,8 +243,9 @@ class Incident:
         (https://docs.bigpanda.io/docs/maintenance-plans-v2). A share does not say which alerts are. Where BigPanda says
         that the incident is acknowledged, or uses a word that relay does not know, its alerts may be worse.
         """
-        worse = state.rank > max(self.state.rank, State.ACKNOWLEDGED.rank)
-        return worse and self.reported_status.strip().casefold() in SEVERITY_WORDS
+        reported = self.reported_status.strip().casefold()
+        is_worst = reported == self.state and reported in SEVERITY_WORDS
+        return is_worst and state.rank > max(self.state.rank, State.ACKNOWLEDGED.rank)
 
     @property
     def primary_alert(self) -> Alert | None:

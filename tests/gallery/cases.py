@@ -172,7 +172,7 @@ def cards() -> Iterator[Case]:
     )
     yield Case(
         name="acknowledged-while-alerts-are-critical",
-        incident=replace(DB, state=State.ACKNOWLEDGED, assignee=Person(name="Ann Lee")),
+        incident=replace(DB, state=State.ACKNOWLEDGED, reported_status="acknowledged", assignee=Person(name="Ann Lee")),
     )
     yield Case(name="resolved", incident=ENDED)
     yield Case(
