@@ -61,9 +61,9 @@ class RelayBackend:
         self._readiness = SharedCall(self._check)  # these two need no key, and read the database
         self._exposition = SharedCall(self._collect)
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
+    async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> ShareReceipt:
         """Store a share."""
-        accepted = await self.ingest.accept(body, headers)
+        accepted = await self.ingest.accept(body, headers, sender)
         return ShareReceipt(share=accepted.share_id, incident=accepted.incident, routes=accepted.routes)
 
     async def on_interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:

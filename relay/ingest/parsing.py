@@ -1,7 +1,8 @@
 """Parses shares where they block nothing: a small one in the event loop, a larger one in a worker process.
 
 Parsing 1 MB takes up to 0.3 seconds, and holds Python's interpreter lock for up to 50 ms, so a thread would not do.
-Bodies of medium size do not wait for the largest ones: each of the two sizes has its worker, and parses one at a time.
+Bodies of medium size do not wait for the largest ones: each of the two sizes has its worker, and parses one at a time,
+of each sender in turn.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.errors import TooCostly
+from relay.runtime.fair_queue import FairTurn
 from relay.runtime.worker_process import WorkerFailed, WorkerProcess
 
 SMALL_BODY = 64 * 1024
@@ -26,10 +28,10 @@ class ShareParser:
 
     def __init__(self, key_header: str) -> None:
         self._key_header = key_header
-        self._medium, self._large = WorkerProcess(), WorkerProcess()
+        self._medium, self._large = (WorkerProcess(), FairTurn()), (WorkerProcess(), FairTurn())
 
-    async def parse(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
-        """Parse a body that arrived with these headers at that time (Unix seconds).
+    async def parse(self, body: bytes, headers: Mapping[str, str], received: float, sender: int = 0) -> Share:
+        """Parse a body that arrived with these headers at that time (Unix seconds) from the holders of one key.
 
         Raises:
             ShareError: it is not a share, or it takes too long or too much memory to find out.
@@ -37,11 +39,12 @@ class ShareParser:
         """
         if len(body) <= SMALL_BODY:
             return parse_share(body, headers, received, key_header=self._key_header)
-        worker = self._medium if len(body) <= MEDIUM_BODY else self._large
+        worker, turn = self._medium if len(body) <= MEDIUM_BODY else self._large
         try:
-            return await worker.call(
-                PARSE_SECONDS, parse_share, body, dict(headers), received, key_header=self._key_header
-            )
+            async with turn.hold(sender):
+                return await worker.call(
+                    PARSE_SECONDS, parse_share, body, dict(headers), received, key_header=self._key_header
+                )
         except WorkerFailed as error:
             raise TooCostly(
                 f"The body of {len(body)} bytes could not be parsed: {error}. Send a smaller one."
@@ -49,5 +52,5 @@ class ShareParser:
 
     async def close(self) -> None:
         """End the workers."""
-        for worker in (self._medium, self._large):
+        for worker, _ in (self._medium, self._large):
             await worker.close()

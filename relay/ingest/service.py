@@ -1,14 +1,13 @@
 """Accepts shares: a body is parsed, stored and planned before its sender gets an answer.
 
-Concurrent shares are committed together. A group is whatever has arrived while the last commit was in progress, so a
-single share never waits for others; a group whose planning takes long is committed in pieces. A group that fails is
-retried share by share: one bad share does not cost every sender a 503. Where a group took long to fail, the database
-is stuck: all its senders get a 503 at once.
+Concurrent shares are committed together. A group is whatever has arrived while the last commit was in progress, of
+each sender in turn, so a single share never waits for others; a group whose planning takes long is committed in
+pieces. A group that fails is retried share by share: one bad share does not cost every sender a 503. Where a group
+took long to fail, the database is stuck: all its senders get a 503 at once.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
+from relay.runtime.fair_queue import FairQueue
 from relay.runtime.logging import REPORT_IT
 from relay.store.store import Store
 from relay.store.types import AcceptedShare, PlanContext
@@ -54,6 +54,7 @@ STUCK_AFTER = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
+    sender: int
     share: Share
     answer: asyncio.Future[AcceptedShare]
 
@@ -82,11 +83,11 @@ class IngestService:
         self._metrics = metrics or Metrics()
         self._timeout = timeout
         self._wants_callback = wants_callback
-        self._queue: deque[_Waiting] = deque()
+        self._queue: FairQueue[_Waiting] = FairQueue()
         self._arrived = asyncio.Event()
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> AcceptedShare:
-        """Store a share; return once it is committed.
+    async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> AcceptedShare:
+        """Store a share of a sender, the number of whose key this is; return once it is committed.
 
         Raises:
             ShareError: the body is not a share; it is in quarantine.
@@ -96,12 +97,12 @@ class IngestService:
         with self._metrics.time_accept():
             received = self._clock.now()
             try:
-                share = await self._parser.parse(body, headers, received)
+                share = await self._parser.parse(body, headers, received, sender)
             except ShareError as error:
                 await self._quarantine(body, headers, error, received)
                 raise
-            waiting = _Waiting(share, asyncio.get_running_loop().create_future())
-            self._queue.append(waiting)
+            waiting = _Waiting(sender, share, asyncio.get_running_loop().create_future())
+            self._queue.put(sender, waiting)
             self._arrived.set()
             try:
                 async with asyncio.timeout(self._timeout):
@@ -118,7 +119,7 @@ class IngestService:
                 while self._queue:
                     await self._commit(self._next_group())
         finally:
-            for waiting in self._queue:
+            for waiting in self._queue.items:
                 waiting.answer.cancel()
             await self._parser.close()
 
@@ -138,19 +139,19 @@ class IngestService:
 
     def _give_up(self, waiting: _Waiting) -> StoreError:
         """Stop waiting for a database that does not answer, so that bodies do not pile up."""
-        with suppress(ValueError):  # it is in the group in progress: it may still be stored, and is a repeat then
-            self._queue.remove(waiting)
+        # Where it does not wait, it is in the group in progress: it may still be stored, and is a repeat then.
+        self._queue.discard(waiting.sender, waiting)
         error = self._store.unresponsive(self._timeout)
         self._report_not_stored(waiting, error)
         return error
 
     def _next_group(self) -> list[_Waiting]:
-        group, size = [self._queue.popleft()], 0
+        group, size = [self._queue.take()], 0
         while self._queue and len(group) < MAX_GROUP:
-            size += len(self._queue[0].share.body)
+            size += len(self._queue.next.share.body)
             if size > MAX_GROUP_BYTES:
                 break
-            group.append(self._queue.popleft())
+            group.append(self._queue.take())
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
@@ -172,7 +173,7 @@ class IngestService:
                     await self._commit([waiting])
             return
         rest = [waiting for waiting in group[len(accepted) :] if not waiting.answer.done()]
-        self._queue.extendleft(reversed(rest))  # they come next, in the order in which they arrived
+        self._queue.put_back([(waiting.sender, waiting) for waiting in rest])
         for waiting, each in zip(group, accepted, strict=False):
             _log_accepted(each)
             self._metrics.record_share(str(each.outcome), waiting.share.headers, waiting.share.received)

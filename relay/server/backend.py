@@ -25,8 +25,10 @@ class Readiness:
 class Backend(Protocol):
     """What the endpoints need from relay."""
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
+    async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> ShareReceipt:
         """Store a share, and return after it is on disk. `headers` are the request's, without those that carry a key.
+
+        `sender` is the number of the key: holders of different keys have their turn one after the other.
 
         Raises ShareError if the body is not a share; it is in quarantine by then. Any other exception means that the
         share was not stored. StoreError: the database failed, and the log already says so.

@@ -128,7 +128,9 @@ class _Endpoints:
         key = _authenticate(request, self.keys, self.header)
         try:
             async with self.bodies[key].read(request) as body:
-                receipt = await self.backend.accept(body, _headers_without_keys(request, self.header, self.secret))
+                receipt = await self.backend.accept(
+                    body, _headers_without_keys(request, self.header, self.secret), sender=key
+                )
         except ShareError as error:
             raise Problem(HTTPStatus.BAD_REQUEST, error.reason, str(error)) from error
         except StoreError as error:

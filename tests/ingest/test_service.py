@@ -7,6 +7,8 @@ import orjson
 import pytest
 
 from relay.ingest import service
+from relay.ingest.parsing import ShareParser
+from relay.runtime.worker_process import WorkerProcess
 from relay.store import database
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
@@ -81,3 +83,33 @@ async def test_a_share_whose_sender_timed_out_is_not_planned(tmp_path, monkeypat
         assert 0 < len(rejected) < 20
         await relay.ingest.accept(b'{"incident": {"id": "afterwards"}}', {})
         assert len(asked) <= 20 - len(rejected) + 3
+
+
+async def test_many_shares_of_one_sender_delay_those_of_another_by_one_group(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "MAX_GROUP", 5)
+    async with run_relay(tmp_path) as relay:
+        async with asyncio.TaskGroup() as tasks:
+            many = [tasks.create_task(relay.ingest.accept(body, {}, 0)) for body in bodies(40)]
+            body = orjson.dumps({"incident": {"id": "other", "status": "critical"}})
+            other = tasks.create_task(relay.ingest.accept(body, {}, 1))
+        assert other.result().share_id <= 10
+        assert [each.result().share_id for each in many] == sorted(each.result().share_id for each in many)
+
+
+@pytest.mark.parametrize("size", [100_000, 2_000_000], ids=["medium", "large"])
+async def test_many_large_bodies_of_one_sender_delay_those_of_another_by_one(monkeypatch, size):
+    parser, order = ShareParser("X-Relay-Key"), []
+
+    async def parse(_worker, _seconds, _function, body, *_arguments, **_named):
+        order.append(bytes(body[:5]))
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(WorkerProcess, "call", parse)
+    async with asyncio.TaskGroup() as tasks:
+        for sender, number in ((0, 20), (1, 1), (2, 2)):
+            for each in range(number):
+                body = f"{sender}-{each:03}".encode().ljust(size)
+                tasks.create_task(parser.parse(body, {}, 1.0, sender))
+    assert order[:5] == [b"0-000", b"0-001", b"1-000", b"2-000", b"0-002"]
+    assert len(order) == 23
+    await parser.close()

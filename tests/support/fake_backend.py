@@ -24,7 +24,7 @@ class FakeBackend:
         self.exposition = b"relay_shares_total 1\n"
         self.current = Readiness(ok=True, detail={"slack": "unreachable", "letters": 3})
 
-    async def accept(self, body: bytes, headers: Mapping[str, str]) -> ShareReceipt:
+    async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> ShareReceipt:
         self.entered.set()
         self.inside += 1
         self.most_inside = max(self.most_inside, self.inside)
