@@ -115,9 +115,16 @@ class Relay:
         self._tag_definitions = TagDefinitions(store, bigpanda, clock, self._reloader.set_tag_definitions)
         runner = None
         if bigpanda is not None:
-            preflight = Preflight(bigpanda, people, permissions, self._rulebook, settings.app_key)
+            preflight = Preflight(bigpanda, people, permissions, self._rulebook, app_key=settings.app_key, clock=clock)
             runner = TaskRunner(
-                store, preflight, self._slack, bigpanda, clock=clock, accept=self._ingest.accept, metrics=metrics
+                store,
+                preflight,
+                self._slack,
+                bigpanda,
+                clock=clock,
+                accept=self._ingest.accept,
+                metrics=metrics,
+                link=self._message_link,
             )
         self._tasks = TaskWorker(store, runner, self._tag_definitions, clock)
         wake, enabled = self._tasks.wake, settings.clicks is Clicks.CARRIED_OUT
@@ -255,6 +262,9 @@ class Relay:
 
     def _wake_leader(self) -> None:
         self._leader.wake()
+
+    def _message_link(self, channel: str, ts: str) -> str:
+        return self._delivery.message_link(channel, ts)
 
     def _is_delivering(self) -> bool:
         return self._delivery.delivering

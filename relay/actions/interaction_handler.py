@@ -2,7 +2,8 @@
 
 Slack waits three seconds for an answer, and may send the same click again. So the key of a task consists of what Slack
 repeats unchanged. What only one screen shows (a modal, an ephemeral message) follows in the background: a relay that
-stops loses it, and the person presses once more.
+stops loses it, and the person presses once more. The task runner tells what fails, and asks where somebody else has the
+incident.
 """
 
 import asyncio
@@ -30,6 +31,12 @@ from relay.store.store import Store
 
 log = structlog.get_logger("relay.interactions")
 
+TELL_AFTER = 5.0
+"""Seconds after which a person reads that an action is in progress, if the card does not show it yet."""
+
+TELL_AGAIN_AFTER = 120.0
+"""Seconds within which nobody reads twice that the same action is in progress."""
+
 
 class InteractionHandler:
     """Stores what people do in Slack as tasks."""
@@ -55,11 +62,13 @@ class InteractionHandler:
         self._enabled = enabled
         self._background: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
         self._running: set[asyncio.Task[None] | None] = set()
+        self._sleeping: set[asyncio.Task[Any] | None] = set()
+        self._told: dict[tuple[str, str, str], float] = {}
 
     @property
     def idle(self) -> bool:
         """Whether nothing is in progress that a person's screen waits for."""
-        return self._background.empty() and self._running <= self._slack.throttle.waiting
+        return self._background.empty() and self._running <= self._slack.throttle.waiting | self._sleeping
 
     async def run(self) -> None:
         """Do the background work, until cancelled."""
@@ -83,14 +92,15 @@ class InteractionHandler:
             case _ if not self._enabled:
                 self._metrics.record_click("any", "acknowledged")
             case Submission() as submission:
-                if errors := validation_errors(submission.action, submission.values):
+                if errors := validation_errors(submission.action, submission.values, self._clock.now()):
                     return errors
-                await self._add_task(submission, submission.view_id, submission.values)
+                asked = {"owner": submission.owner} if submission.owner else {}
+                await self._add_task(submission, submission.view_id, {**submission.values, **asked})
             case Click(action=action) as click if action and BUTTONS[action].opens_modal:
                 self._metrics.record_click(action, "modal_requested")
                 self._background.put_nowait(self._open_modal(click))
             case Click(action=action) as click if action:
-                await self._add_task(click, f"{click.user}:{click.action_ts}", {})
+                await self._add_task(click, f"{click.user}:{click.action_ts}", {"trigger_id": click.trigger_id})
             case _:
                 self._metrics.record_click("link", "acknowledged")
         return None
@@ -112,10 +122,10 @@ class InteractionHandler:
         return None
 
     async def _add_task(self, source: Click | Submission, unique: str, values: Mapping[str, str]) -> None:
-        """Store a task, and tell the person that it has started.
+        """Store a task; tell the person that it has started, where it takes long.
 
-        `unique` is what Slack repeats unchanged, and with no other interaction of this incident. A repeated interaction
-        is not reported again.
+        `unique` is what Slack repeats unchanged, and with no other interaction of this incident. Pressing a button
+        again that is still in progress does nothing.
         """
         action = source.action
         card = await self._card(source)
@@ -133,13 +143,16 @@ class InteractionHandler:
         person = {"user": source.user, "name": source.user_name}
         payload: dict[str, JSON] = {**person, "channel": source.channel, "message_ts": source.message_ts, **values}
         key = f"{action}:{source.incident}:{unique}"
+        if isinstance(source, Click) and await self._is_in_progress(source):
+            self._metrics.record_click(action, "repeat")
+            return
         if not await self._add(key, TaskKind(action), card, payload):
             self._metrics.record_click(action, "repeat")
             return
         self._metrics.record_click(action, "stored")
         detail = f"Somebody pressed {action}; relay asks BigPanda to do it."
         log.info("click_stored", **card_fields(card), action=action, user=source.user, key=key, detail=detail)
-        self._background.put_nowait(self._tell_started(source, card))
+        self._background.put_nowait(self._tell_if_slow(source, card, key))
 
     async def _add(self, key: str, kind: TaskKind, card: Card, payload: Mapping[str, JSON]) -> bool:
         """Store a task, and wake the worker; return False where it is stored already."""
@@ -155,10 +168,38 @@ class InteractionHandler:
         card = await self._store.card_at(source.channel, source.message_ts, source.incident)
         return card if card is not None and card.incident == source.incident else None
 
-    async def _tell_started(self, source: Click | Submission, card: Card) -> None:
-        """Tell the person that the task has started, unless it will be rejected: then the task runner tells why."""
+    async def _is_in_progress(self, click: Click) -> bool:
+        """Whether the same person has pressed the same button already, and BigPanda has not done it yet."""
+        tasks = await self._store.open_tasks(click.incident)
+        return any(task.kind == click.action and task.payload.get("user") == click.user for task in tasks)
+
+    async def _tell_if_slow(self, source: Click | Submission, card: Card, key: str) -> None:
+        """Tell the person that the task has started, if nothing shows by then that it was done or has failed.
+
+        Who presses again and again meanwhile reads it once. Where the task will be rejected, its runner tells why.
+        """
+        await self._sleep(TELL_AFTER)
+        about, now = (source.user, source.incident, source.action), self._clock.monotonic()
+        self._told = {each: at for each, at in self._told.items() if now - at < TELL_AGAIN_AFTER}
+        if about in self._told or not await self._is_under_way(source.incident, key):
+            return
+        self._told[about] = now
         if not isinstance(await self._check(source, card), Denied):
             await self._tell(source, BUTTONS[source.action].started)
+
+    async def _is_under_way(self, incident: str, key: str) -> bool:
+        """Whether a task is not done yet, or no share and no answer has confirmed that it is."""
+        state = await self._store.incident_state(incident)
+        pending = {action.key for action in state.record.pending_actions} if state else set()
+        return key in pending or key in {task.key for task in await self._store.open_tasks(incident)}
+
+    async def _sleep(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        self._sleeping.add(task)
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self._sleeping.discard(task)
 
     async def _open_modal(self, click: Click) -> None:
         """Open the modal of a button, if this person may act; Slack allows it for three seconds after the click."""

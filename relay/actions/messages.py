@@ -1,19 +1,27 @@
-"""The ephemeral messages about what one person pressed or wrote in Slack; only that person sees them."""
+"""The messages about what one person pressed or wrote in Slack, ephemeral or direct; only that person sees them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
 
+from relay.actions.modals import owner_label
+from relay.actions.ownership import Owner
 from relay.cards.model import TaskKind
 from relay.model.buttons import BUTTONS
+from relay.rendering.blocks.inline import date_atom
+from relay.rendering.blocks.rich_text import Atom, link_atom, mrkdwn
+from relay.rendering.engine.filters import DATE_FORMATS
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Delivered, Read
+from relay.slack.responses import channel_of
 
 log = structlog.get_logger("relay.interactions")
 
 UNKNOWN_CARD: Final = "Nothing was done: relay no longer knows this message. Use the incident's newest card."
 MODAL_NOT_OPENED: Final = "Slack did not open the modal in time. Press the button again."
+
+_LONGEST_TITLE: Final = 200
 
 _TELL_OPERATOR: Final = "Tell relay's operator"
 _NOT_IN_BIGPANDA: Final = "BigPanda no longer has this incident: it was merged into another, or deleted"
@@ -30,6 +38,9 @@ _WHY: Final[Mapping[str, str]] = {
     "already_resolved": "the incident is already resolved",
     "already_assigned": "the incident is already assigned to you",
     "in_progress": "the same action is already in progress",
+    "not_assigned": "nobody has the incident",
+    "not_snoozed": "the incident is not snoozed",
+    "moment_passed": "the chosen moment has passed",
     "not_found": _NOT_IN_BIGPANDA,
     "gone": _NOT_IN_BIGPANDA,
     "key_invalid": f"BigPanda rejects relay's API key. {_TELL_OPERATOR}",
@@ -39,6 +50,32 @@ _WHY: Final[Mapping[str, str]] = {
     "empty": "it has no text that BigPanda could show",
 }
 """Reason of a task -> the sentence that explains it."""
+
+
+SHOWN_AT_ONCE: Final = frozenset(
+    {
+        "not_offered",
+        "not_allowed",
+        "already_resolved",
+        "already_assigned",
+        "in_progress",
+        "not_assigned",
+        "not_snoozed",
+        "taken",
+    }
+)
+"""Reasons that a person reads while they still look at the card: they need no direct message."""
+
+
+async def send_direct(slack: SlackGateway, user: str, text: str) -> None:
+    """Send a direct message to one person; one that Slack does not accept is only logged."""
+    answer = await slack.open_direct(user)
+    channel = channel_of(answer) if isinstance(answer, Read) else None
+    if channel is not None:
+        answer = await slack.post_direct(channel.id, text)
+    if not isinstance(answer, Delivered):
+        detail = "the person did not get relay's direct message about what failed"
+        log.warning("direct_message_failed", user=user, reason=answer.reason, detail=detail)
 
 
 async def send_ephemeral(slack: SlackGateway, channel: str, user: str, text: str, thread_ts: str | None = None) -> None:
@@ -69,10 +106,31 @@ def given_up(kind: str, reason: str) -> str:
     return f"{_not_done(kind)}: BigPanda did not answer in time ({_readable(reason)}). Try again, or do it in BigPanda."
 
 
+def question(kind: str, owner: Owner) -> str:
+    """Ask whether to take the incident from the person who has it."""
+    return f"{_has_it(owner)}. {owner_label(kind)}?"
+
+
+def taken(kind: str, owner: Owner) -> str:
+    """Somebody else has the incident, and it is too late to ask: a modal opens only right after a click."""
+    return f"{_not_done(kind)}: {_has_it(owner)}. Press *{owner_label(kind)}* on the card if you want to go on."
+
+
+def about(title: str, address: str, text: str) -> str:
+    """Add to a message which incident it is about; `address` is the card's, if it is known."""
+    return f"{mrkdwn([link_atom(address, title) if address else Atom(title)], _LONGEST_TITLE)}\n{text}"
+
+
 def in_doubt(kind: str) -> str:
     """BigPanda may or may not have the comment."""
     what = "reply" if kind == TaskKind.REPLY else "comment"
     return f"BigPanda did not confirm your {what}, and relay does not send it twice. Please check in BigPanda."
+
+
+def _has_it(owner: Owner) -> str:
+    name = mrkdwn([Atom(owner.person.display_name, "*", "*")], _LONGEST_TITLE)
+    since = "" if owner.since is None else mrkdwn([date_atom(owner.since, DATE_FORMATS[""])], _LONGEST_TITLE)
+    return f"{name} has it" + (f" since {since}" if since else "")
 
 
 def _not_done(kind: str) -> str:

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone, TaskRejected
 from relay.bigpanda.responses import users_of
+from relay.model.incident import Person
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
@@ -67,6 +68,7 @@ class People:
         self._rulebook = rulebook
         self._persons: _Cache[SlackUser] = _Cache(PERSON_TTL, clock)
         self._members: _Cache[frozenset[str]] = _Cache(GROUP_MEMBERS_TTL, clock)
+        self._slack_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
         self._bigpanda_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
 
     async def person(self, user: str) -> SlackUser | LookupFailed:
@@ -76,6 +78,28 @@ class People:
         answer = await self._slack.user(user)
         found = user_of(answer) if isinstance(answer, Read) else None
         return _failed(answer) if found is None else self._persons.put(user, found)
+
+    async def slack_id(self, person: Person) -> str:
+        """Return the Slack id of a person whom BigPanda names; empty where Slack does not know them.
+
+        `users` in routes.yaml maps addresses to BigPanda's ids; it takes precedence, as it does the other way.
+        """
+        mapped = (email for email, user_id in self._rulebook().users.items() if user_id == person.id)
+        email = next(mapped, person.email.strip().casefold())
+        if not email:
+            return ""
+        if known := self._slack_ids.get(email):
+            return known
+        answer = await self._slack.user_by_email(email)
+        found = user_of(answer) if isinstance(answer, Read) else None
+        return self._slack_ids.put(email, found.id) if found is not None and not found.deactivated else ""
+
+    async def is_bigpanda_user(self, user: SlackUser, person: Person) -> bool | LookupFailed:
+        """Whether a Slack user is this person of BigPanda."""
+        if user.email and user.email.casefold() == person.email.casefold():
+            return True
+        user_id = await self.bigpanda_id(user.email)
+        return user_id if isinstance(user_id, LookupFailed) else bool(user_id) and user_id == person.id
 
     async def names(self, users: Sequence[str]) -> dict[str, str]:
         """Return the names of these people, as far as Slack tells them."""

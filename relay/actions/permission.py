@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from relay.actions.people import LookupFailed, People
 from relay.cards.model import Card
+from relay.model.buttons import BUTTONS
 from relay.routes.options import Options
 from relay.routes.rulebook import Rulebook
 
@@ -28,7 +29,7 @@ class Permissions:
     async def check(self, card: Card | None, action: str, user: str) -> Denied | LookupFailed | None:
         """Return why this person may not do this on the card (None: they may), or that it cannot be found out now."""
         options = self._options(card) if card is not None else Options()
-        if action not in options.actions:
+        if BUTTONS[action].word not in options.actions:
             return Denied(reason="not_offered")
         allowed = await self._people.is_in_any(user, options.actors)
         if isinstance(allowed, LookupFailed):

@@ -3,30 +3,33 @@
 It finds out who the person is, whether they may act, and what state the incident is in. It stores nothing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from itertools import count
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
+from relay.actions.ownership import Owner, present_owner
 from relay.actions.people import LookupFailed, People
 from relay.actions.permission import Denied, Permissions
 from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskOutcome
 from relay.cards.merge import comment_hash
-from relay.cards.model import AttemptState, TaskKind
+from relay.cards.model import AttemptState, Task, TaskKind
 from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, may_have_taken_effect
-from relay.model.incident import Incident
+from relay.model.incident import Incident, Person
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
 from relay.routes.rulebook import Rulebook
+from relay.runtime.clock import Clock
 from relay.slack.interactions import mentioned_users, to_plain_text
 from relay.slack.responses import SlackUser
 
 MORNING_HOUR = 9
-"""The hour until which "tomorrow" snoozes."""
+"""The hour at which a snooze until the next morning ends."""
 
 CONFIRMATION_WINDOW = CONFIRMATION_WAIT + 30.0
 """Seconds for which the same action is not started again: within them, relay asks BigPanda for confirmation."""
@@ -46,11 +49,15 @@ class ReadyCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoCall:
-    """No call is made: how the task ends, and why. `quiet`: the person needs no message."""
+    """No call is made: how the task ends, and why. `quiet`: the person needs no message.
+
+    `owner`: that person has the incident, and the one who pressed has to be asked first.
+    """
 
     state: AttemptState
     reason: str
     quiet: bool = False
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,10 @@ class NotYet:
 
 
 Prepared = ReadyCall | NoCall | NotYet
+
+
+_PrepareAction = Callable[[TaskContext, str, SlackUser], Awaitable[ReadyCall]]
+"""Prepares the call of a button's task, for an incident in that environment (by id) and the person who pressed."""
 
 
 class _Stop(Exception):
@@ -74,13 +85,15 @@ class _Stop(Exception):
 class Preflight:
     """Prepares the calls of tasks."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each has a name
         self,
         bigpanda: BigPandaGateway,
         people: People,
         permissions: Permissions,
         rulebook: Callable[[], Rulebook],
+        *,
         app_key: Callable[[str], SecretStr | None],
+        clock: Clock,
     ) -> None:
         """`rulebook` returns the live routes, `app_key` the key of an integration."""
         self._bigpanda = bigpanda
@@ -88,6 +101,14 @@ class Preflight:
         self._permissions = permissions
         self._rulebook = rulebook
         self._app_key = app_key
+        self._clock = clock
+        self._actions: Mapping[TaskKind, _PrepareAction] = {
+            TaskKind.ASSIGN: self._assign,
+            TaskKind.UNASSIGN: self._unassign,
+            TaskKind.SNOOZE: self._snooze,
+            TaskKind.END_SNOOZE: self._end_snooze,
+            TaskKind.RESOLVE: self._resolve,
+        }
 
     async def prepare(self, context: TaskContext) -> Prepared:
         """Prepare the call of a task."""
@@ -144,18 +165,14 @@ class Preflight:
         if checked is not None:
             raise _Stop(NoCall(state=AttemptState.REJECTED, reason=checked.reason))
         person = await self._person(context)
-        if kind is TaskKind.COMMENT:
+        if kind is TaskKind.COMMENT:  # also of an incident that has ended
             return self._comment(context, environment, person, _text(context, "text").strip())
-        incident = read_incident(context.incident_state.record, self._rulebook().tag_labels)
-        if not incident.active:
+        if not self._incident(context).active:
             raise _Stop(_already(context, "already_resolved"))
-        match kind:
-            case TaskKind.ASSIGN:
-                return await self._assign(context, environment, person, incident)
-            case TaskKind.SNOOZE:
-                return self._snooze(context, environment, person)
-            case _:
-                return self._resolve(context, environment, person)
+        return await self._actions[kind](context, environment, person)
+
+    def _incident(self, context: TaskContext) -> Incident:
+        return read_incident(context.incident_state.record, self._rulebook().tag_labels)
 
     def _comment(self, context: TaskContext, environment: str, person: SlackUser, text: str) -> ReadyCall:
         incident = context.task.incident
@@ -169,7 +186,7 @@ class Preflight:
             sent=sent,
         )
 
-    async def _assign(self, context: TaskContext, environment: str, person: SlackUser, incident: Incident) -> ReadyCall:
+    async def _assign(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
         if not person.email:
             raise _Stop(NoCall(state=AttemptState.REJECTED, reason="no_email"))
         assignee_id = await self._people.bigpanda_id(person.email)
@@ -177,24 +194,75 @@ class Preflight:
             raise _Stop(_unknown(assignee_id))
         if not assignee_id:
             raise _Stop(NoCall(state=AttemptState.REJECTED, reason="unknown_user"))
-        if incident.assignee is not None and assignee_id == incident.assignee.id:
-            raise _Stop(_already(context, "already_assigned"))
         _stop_if_in_progress(context, assignee_id)
+        owner = await self._owner(context, environment)
+        if owner is not None and owner.person.id == assignee_id:
+            raise _Stop(_already(context, "already_assigned"))
+        _stop_if_taken(context, owner)
         return ReadyCall(
             call=BigPandaCall.ASSIGN,
             send=lambda: self._bigpanda.assign(environment, context.task.incident, assignee_id),
-            pending=replace(_pending(context, person), assignee_id=assignee_id),
+            pending=replace(await self._replacing(context, person, owner), assignee_id=assignee_id),
         )
 
-    def _snooze(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
-        until = snoozed_until(_text(context, "until"), context.task.created, person)
+    async def _unassign(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+        _stop_if_in_progress(context)
+        owner = await self._owner(context, environment)
+        if owner is None:
+            raise _Stop(_already(context, "not_assigned"))
+        is_own = await self._people.is_bigpanda_user(person, owner.person)
+        if isinstance(is_own, LookupFailed):
+            raise _Stop(_unknown(is_own))
+        if not is_own:
+            _stop_if_taken(context, owner)
+        return ReadyCall(
+            call=BigPandaCall.UNASSIGN,
+            send=lambda: self._bigpanda.unassign(environment, context.task.incident),
+            pending=await self._replacing(context, person, owner),
+        )
+
+    async def _owner(self, context: TaskContext, environment: str) -> Owner | None:
+        """Return who has the incident now, or is about to get it by an action that no share has confirmed yet."""
+        record, task = context.incident_state.record, context.task
+        for pending in record.pending_actions:
+            is_recent = task.created - pending.at < CONFIRMATION_WINDOW and pending.key != task.key
+            if pending.kind == TaskKind.ASSIGN and is_recent:
+                return Owner(person=Person(name=pending.actor, id=pending.assignee_id), since=int(pending.at))
+        unanswered = not _text(context, "owner")
+        owner = await present_owner(self._bigpanda, environment, record, in_time=unanswered)
+        if isinstance(owner, LookupFailed):
+            raise _Stop(_unknown(owner))
+        return owner
+
+    async def _replacing(self, context: TaskContext, person: SlackUser, owner: Owner | None) -> PendingAction:
+        """Return what the person does, with whom it takes the incident from: that person is pinged."""
+        pending = replace(_pending(context, person), channel=_text(context, "card"))
+        if owner is None:
+            return pending
+        user = await self._people.slack_id(owner.person)
+        return replace(pending, replaced_user="" if user == person.id else user)
+
+    async def _end_snooze(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+        if not self._incident(context).snooze.snoozed:
+            raise _Stop(_already(context, "not_snoozed"))
+        _stop_if_in_progress(context)
+        return ReadyCall(
+            call=BigPandaCall.END_SNOOZE,
+            send=lambda: self._bigpanda.end_snooze(environment, context.task.incident),
+            pending=_pending(context, person),
+        )
+
+    async def _snooze(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+        until = snoozed_until(context.task, person)
+        if until <= self._clock.now():
+            raise _Stop(NoCall(state=AttemptState.DROPPED, reason="moment_passed"))
         return ReadyCall(
             call=BigPandaCall.SNOOZE,
             send=lambda: self._bigpanda.snooze(environment, context.task.incident, until),
             pending=replace(_pending(context, person), until=until),
         )
 
-    def _resolve(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
+    async def _resolve(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
         _stop_if_in_progress(context)
         note, name = _text(context, "text").strip(), person.name or person.id
         sent = f"{name} (Slack): {note}" if note else f"Resolved by {name} from Slack"
@@ -211,14 +279,22 @@ class Preflight:
         return found
 
 
-def snoozed_until(choice: str, pressed_at: float, person: SlackUser) -> int:
-    """Return the end of a snooze in Unix seconds: hours from the press, or the person's next morning."""
+def snoozed_until(task: Task, person: SlackUser) -> int:
+    """Return the end of a snooze in Unix seconds: a moment, hours from the press, or the person's next morning."""
+    if moment := task.payload.get("moment"):
+        return int(moment)
+    choice, pressed_at = str(task.payload.get("until", "")), task.created
     if choice in _HOURS:
         return int(pressed_at) + _HOURS[choice] * 3600
-    local = datetime.fromtimestamp(pressed_at, _time_zone(person))
-    tomorrow = (local + timedelta(days=1)).date()
-    morning = datetime(tomorrow.year, tomorrow.month, tomorrow.day, MORNING_HOUR, tzinfo=local.tzinfo)
-    return int(morning.timestamp())
+    return next_morning(pressed_at, _time_zone(person))
+
+
+def next_morning(after: float, zone: tzinfo) -> int:
+    """Return the first 09:00 in that time zone after a moment: today's, before nine (Unix seconds)."""
+    today = datetime.fromtimestamp(after, zone).date()
+    days = (today + timedelta(days=ahead) for ahead in count())
+    mornings = (datetime(day.year, day.month, day.day, MORNING_HOUR, tzinfo=zone).timestamp() for day in days)
+    return int(next(morning for morning in mornings if morning > after))
 
 
 def _time_zone(person: SlackUser) -> tzinfo:
@@ -252,6 +328,12 @@ def _already(context: TaskContext, reason: str) -> NoCall:
     return NoCall(state=AttemptState.DROPPED, reason=reason)
 
 
+def _stop_if_taken(context: TaskContext, owner: Owner | None) -> None:
+    """Do not take the incident from somebody other than the one whom the person was asked about."""
+    if owner is not None and not owner.is_named_by(_text(context, "owner")):
+        raise _Stop(NoCall(state=AttemptState.DROPPED, reason="taken", owner=owner))
+
+
 def _stop_if_in_progress(context: TaskContext, assignee_id: str = "") -> None:
     """Do not start what somebody else, or the same person, has started and no share has confirmed yet.
 
@@ -261,12 +343,13 @@ def _stop_if_in_progress(context: TaskContext, assignee_id: str = "") -> None:
     for pending in context.incident_state.record.pending_actions:
         is_same = pending.kind == task.kind and pending.assignee_id == assignee_id and pending.key != task.key
         if is_same and task.created - pending.at < CONFIRMATION_WINDOW:
-            raise _Stop(NoCall(state=AttemptState.DROPPED, reason="in_progress"))
+            by_them = pending.user == _text(context, "user")
+            raise _Stop(NoCall(state=AttemptState.DROPPED, reason="in_progress", quiet=by_them))
 
 
 def _pending(context: TaskContext, person: SlackUser) -> PendingAction:
     task = context.task
-    return PendingAction(key=task.key, kind=task.kind, actor=_name(context, person), at=task.created)
+    return PendingAction(key=task.key, kind=task.kind, actor=_name(context, person), user=person.id, at=task.created)
 
 
 def _unknown(failed: LookupFailed, reason_for_nobody: str = "") -> NoCall | NotYet:

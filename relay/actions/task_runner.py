@@ -13,6 +13,8 @@ from functools import partial
 import structlog
 
 from relay.actions import messages
+from relay.actions.modals import build_owner_question
+from relay.actions.ownership import Owner
 from relay.actions.preflight import NoCall, NotYet, Preflight, ReadyCall
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import IncidentNotFound, TaskDone, TaskOutcome
@@ -20,6 +22,7 @@ from relay.bigpanda.responses import comments_of
 from relay.bigpanda.webhook.api import share_body_from_api
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards import staleness, tasks
+from relay.cards.draw import PermalinkBuilder
 from relay.cards.model import AttemptState, Task, TaskKind
 from relay.cards.tasks import TaskContext, TaskUpdate
 from relay.delivery.supervision import save_result
@@ -27,10 +30,16 @@ from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, ShareError, StoreError
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
+from relay.slack.interactions import ModalOrigin
+from relay.slack.outcomes import Read
 from relay.store.store import Store
 from relay.store.types import Lease
 
 log = structlog.get_logger("relay.tasks")
+
+TRIGGER_LIFETIME = 3.0
+"""Seconds after a click in which Slack opens a modal for it
+(https://docs.slack.dev/interactivity/handling-user-interaction)."""
 
 SKIP_PAUSE = 60.0
 """Seconds for which a task is skipped whose state cannot be stored."""
@@ -52,8 +61,9 @@ class TaskRunner:
         clock: Clock,
         accept: AcceptShare,
         metrics: Metrics,
+        link: PermalinkBuilder,
     ) -> None:
-        """`accept` takes what BigPanda answers when it is asked about an incident."""
+        """`accept` takes what BigPanda answers when it is asked about an incident; `link` is a card's address."""
         self.bigpanda = bigpanda
         self.slack = slack
         self._lease: Lease | None = None
@@ -63,6 +73,7 @@ class TaskRunner:
         self._clock = clock
         self._accept = accept
         self._metrics = metrics
+        self._link = link
 
     def lead(self, lease: Lease | None, restored_at: float | None) -> None:
         """Begin under this lease. Up to `restored_at`, when a copy was put back, tasks may have been done already."""
@@ -165,7 +176,15 @@ class TaskRunner:
         return self.bigpanda.has_answered
 
     async def _close(self, context: TaskContext, end: NoCall) -> None:
-        await self._settle(context, lambda current: tasks.close_task(current, end.state, end.reason), quiet=end.quiet)
+        """End a task without a call. Where somebody else has the incident, the card is brought up to date too."""
+        task, now = context.task, self._clock.now()
+        refresh = (tasks.check_task(task.incident, f"taken {task.key}", now, now),) if end.owner else ()
+        settled = await self._update(context, lambda current: tasks.close_task(current, end.state, end.reason, refresh))
+        if settled is not None and end.owner is not None:
+            self._record(settled, quiet=True)
+            await self._ask(settled, end.owner)
+        elif settled is not None:
+            await self._report(settled, quiet=end.quiet)
 
     async def _settle(
         self,
@@ -187,6 +206,37 @@ class TaskRunner:
 
     async def _report(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:
         """Report how a task stands: to the log, to the metrics, and to the person who started it, if it failed."""
+        self._record(context, outcome, quiet=quiet)
+        task = context.task
+        text = "" if quiet or "user" not in task.payload else self._message(context)
+        if not text:
+            return
+        channel, user, ts = (str(task.payload[name]) for name in ("channel", "user", "message_ts"))
+        thread = ts if task.kind is TaskKind.REPLY else None
+        await messages.send_ephemeral(self.slack, channel, user, text, thread_ts=thread)
+        if task.reason not in messages.SHOWN_AT_ONCE:
+            title = context.incident_state.record.title
+            await messages.send_direct(self.slack, user, messages.about(title, self._link(channel, ts), text))
+
+    async def _ask(self, context: TaskContext, owner: Owner) -> None:
+        """Ask the person who pressed whether to take the incident from its owner; say who that is if it is too late."""
+        task, values = context.task, context.task.payload
+        if self._clock.now() - task.created < TRIGGER_LIFETIME:
+            origin = ModalOrigin(
+                action=task.kind,
+                incident=task.incident,
+                channel=str(values["channel"]),
+                message_ts=str(values["message_ts"]),
+                owner=owner.key,
+            )
+            text = messages.question(task.kind, owner)
+            view = build_owner_question(origin, title=context.incident_state.record.title, question=text)
+            if isinstance(await self.slack.open_view(str(values.get("trigger_id", "")), view), Read):
+                return
+        text = messages.taken(task.kind, owner)
+        await messages.send_ephemeral(self.slack, str(values["channel"]), str(values["user"]), text)
+
+    def _record(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:
         task = context.task
         state = "waiting" if task.state is AttemptState.WAITING else str(task.state)
         self._metrics.record_task(task.kind, state)
@@ -203,11 +253,6 @@ class TaskRunner:
             user=task.payload.get("user", ""),
             tries=task.tries,
         )
-        text = "" if quiet or "user" not in task.payload else self._message(context)
-        if text:
-            channel, user = str(task.payload["channel"]), str(task.payload["user"])
-            thread = str(task.payload["message_ts"]) if task.kind is TaskKind.REPLY else None
-            await messages.send_ephemeral(self.slack, channel, user, text, thread_ts=thread)
 
     def _message(self, context: TaskContext) -> str:
         """Return what the person reads about a task that failed; empty where the card will show how it ended."""

@@ -35,7 +35,9 @@ class BigPandaCall(StrEnum):
     RESOLVE = "resolve", _FIVE_A_SECOND
     COMMENT = "comment", _FIVE_A_SECOND
     ASSIGN = "assign", _FIVE_A_SECOND
+    UNASSIGN = "unassign", _FIVE_A_SECOND
     SNOOZE = "snooze", _FIVE_A_SECOND
+    END_SNOOZE = "end_snooze", _FIVE_A_SECOND
     INCIDENT = "incident", _FIVE_A_SECOND, _READS
     ACTIVITIES = "activities", _FIVE_A_SECOND, _READS
     TAG_DEFINITIONS = "definitions", _FIVE_A_SECOND, _READS, False

@@ -114,6 +114,20 @@ class BigPandaClient:
         """
         return await self._act(BigPandaCall.SNOOZE, "PUT", (environment, incident, "snooze"), {"end_time": end_time})
 
+    async def unassign(self, environment: str, incident: str) -> TaskOutcome:
+        """Assign the incident to nobody.
+
+        DELETE of the assignment: https://api-docs.bigpanda.io (Incidents).
+        """
+        return await self._act(BigPandaCall.UNASSIGN, "DELETE", (environment, incident, "assignment"))
+
+    async def end_snooze(self, environment: str, incident: str) -> TaskOutcome:
+        """End the incident's snooze.
+
+        DELETE of the snooze: https://api-docs.bigpanda.io (Incidents).
+        """
+        return await self._act(BigPandaCall.END_SNOOZE, "DELETE", (environment, incident, "snooze"))
+
     async def tag_definitions(self) -> TaskOutcome:
         """Read all tag definitions, for `relay.bigpanda.responses.tag_definitions_of`.
 

@@ -1,4 +1,4 @@
-"""The values in BigPanda's read responses: tag definitions, users, comments.
+"""The values in BigPanda's read responses: tag definitions, users, comments, who has an incident.
 
 Each function accepts any body, leaves out what has no known shape, and raises nothing. Names and ids are cut to 255
 characters, lists to `MAX_ENTRIES`; the client has removed control characters. A list may stand alone, or under
@@ -10,7 +10,7 @@ from itertools import count, islice
 from typing import Any
 
 from relay.bigpanda.webhook.values import is_number, number_text
-from relay.http.json_fields import JsonObject, object_field, objects, objects_field, text_field
+from relay.http.json_fields import JsonObject, as_object, object_field, objects, objects_field, text_field
 from relay.model.bounds import MAX_ID_LENGTH
 from relay.model.incident import Person
 from relay.model.json_types import JSON
@@ -49,6 +49,22 @@ def comments_of(body: JSON) -> tuple[str, ...]:
     entries = (entry for entry in _entries(body, "items", "data") if entry.get("type") == "incident_commented")
     comments = (object_field(entry, "params").get("comment") for entry in entries)
     return tuple(comment for comment in comments if isinstance(comment, str) and comment)
+
+
+def assignment_of(body: JSON) -> tuple[Person | None, int | None]:
+    """Return who has an incident of the Incidents API, and when the incident last changed (Unix seconds).
+
+    https://docs.bigpanda.io/reference/incident-object; None where nobody has it, or the body does not say when.
+    """
+    incident = as_object(body)
+    assignee, changed = object_field(incident, "assignee"), incident.get("changed_at")
+    person = Person(
+        name=_text(assignee, "name"),
+        email=_text(assignee, "email"),
+        id=_text(assignee, "user_id") or _text(assignee, "userId") or _text(assignee, "id"),
+    )
+    when = int(changed) if isinstance(changed, int | float) and is_number(changed) else None
+    return (person, when) if person != Person() else (None, when)
 
 
 def _ranks(definition: JsonObject) -> dict[str, str]:

@@ -55,12 +55,15 @@ def _is_echo(entry: Entry, action: PendingAction) -> bool:
 
 def _confirms(entry: Entry, action: PendingAction, new: Incident) -> bool:
     match entry.kind, action.kind:
-        case EntryKind.ASSIGNMENT, TaskKind.ASSIGN:
-            return new.assignee is not None and action.assignee_id in {new.assignee.id, new.assignee.email}
+        case EntryKind.ASSIGNMENT, TaskKind.ASSIGN | TaskKind.UNASSIGN:
+            ids = {new.assignee.id, new.assignee.email} if new.assignee else {""}
+            return action.assignee_id in ids  # unassigning gives it to nobody
         case EntryKind.SNOOZE, TaskKind.SNOOZE:
             until = entry.data.get("new")
             near = until is None or action.until is None or abs(until - action.until) <= _SNOOZE_TOLERANCE
             return bool(entry.data.get("snoozed")) and near
+        case EntryKind.SNOOZE, TaskKind.END_SNOOZE:
+            return not entry.data.get("snoozed")
         case EntryKind.RESOLVED, TaskKind.RESOLVE:
             return True
         case EntryKind.COMMENT, _:
@@ -86,8 +89,11 @@ def _name_actor(entry: Entry, action: PendingAction) -> Entry:
             posted_in = [action.channel] if action.kind == TaskKind.REPLY else []
             values: dict[str, JSON] = {"text": action.text, "actor": action.actor, "posted_in": posted_in}
         case EntryKind.ASSIGNMENT:
-            to_themselves = str(entry.data.get("new", "")).casefold() == action.actor.casefold()
-            values = {"actor": "" if to_themselves else action.actor}
+            new, old = (str(entry.data.get(name, "")) for name in ("new", "old"))
+            by_themselves = (new or old).casefold() == action.actor.casefold()
+            values = {"actor": "" if by_themselves else action.actor, "taken_over": bool(new and old) and by_themselves}
+            if action.replaced_user:
+                values |= {"ping": action.replaced_user, "ping_in": action.channel}
         case EntryKind.RESOLVED if not action.sent_hash:
             values = {"actor": action.actor, "text": None}  # the comment has reported the note
         case _:

@@ -8,7 +8,8 @@ values. Every entry's template has `actor`, `old`, `new`, `text` and `items`, an
     resolved    old; lasted: seconds since the newest episode began, worst: state
     reopened    new; ended: Unix seconds, flapped: whether it flapped when it ended
     comment     text, actor
-    assignment  old, new: names; actor
+    assignment  old, new: names; actor; taken_over: whether the new one took it from the old one. Through relay also
+                ping: the Slack id of the old one, if Slack knows them; ping_in: the channel in which they are pinged
     snooze      new: until when (Unix seconds, None where BigPanda does not say), snoozed: bool
     tags        items: [{label, old, new}]; more: how many others
     alerts      joined, resolved, returned, left, total: counts; items: [{title, state, was}]
@@ -67,8 +68,10 @@ def _compare(old: Incident, new: Incident, share: Share, before: Record) -> Iter
     yield from _state(old, new, at, began)
     assignees = {"old": _name(old.assignee), "new": _name(new.assignee)}
     if assignees["old"] != assignees["new"]:
-        assigner = new.assigner if new.assigner != new.assignee else None
-        yield EntryKind.ASSIGNMENT, at, {**assignees, "actor": _name(assigner)}
+        by_themselves = new.assigner == new.assignee
+        taken_over = by_themselves and all(assignees.values())
+        actor = "" if by_themselves else _name(new.assigner)
+        yield EntryKind.ASSIGNMENT, at, {**assignees, "actor": actor, "taken_over": taken_over}
     if old.snooze != new.snooze and (new.snooze.snoozed or (old.snooze.snoozed and new.active)):
         yield EntryKind.SNOOZE, at, {"old": old.snooze.wake, "new": new.snooze.wake, "snoozed": new.snooze.snoozed}
     settling = share.received - before.first_received <= TAGS_SETTLE_FOR

@@ -13,7 +13,7 @@ from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState,
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import AmendReply, Edit, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
-from relay.model.buttons import BUTTONS, Clicks
+from relay.model.buttons import BUTTONS, CardButton, Clicks, Offered
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
@@ -159,9 +159,24 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
     """The buttons that the route gives the card, as long as there is something to do."""
     if not incident.active or any(notice.kind is NoticeKind.GONE for notice in card.notices):
         return ()
-    return tuple(
-        Button(action_id=ACTION_PREFIX + action, text=BUTTONS[action].label, value=incident.id)
-        for action in card.options.actions
+    offered = {
+        Offered.ALWAYS: True,
+        Offered.ASSIGNED: incident.assignee is not None,
+        Offered.SNOOZED: incident.snooze.snoozed,
+    }
+    rows = (row for row in BUTTONS.values() if row.word in card.options.actions and offered[row.offered])
+    return tuple(_button(row, incident) for row in rows)
+
+
+def _button(row: CardButton, incident: Incident) -> Button:
+    """The button on the card of that incident. Only a button with its own words stands out by its style."""
+    assigned_label = row.label_if_assigned if incident.assignee else ""
+    return Button(
+        action_id=ACTION_PREFIX + row.name,
+        text=assigned_label or row.label,
+        value=incident.id,
+        style="" if assigned_label else row.style,
+        place=row.place,
     )
 
 

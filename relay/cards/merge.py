@@ -24,6 +24,7 @@ from relay.model.bounds import (
     bound_text,
 )
 from relay.model.incident import SEVERITY_WORDS, Environment, State, parse_state, worst_of
+from relay.model.json_types import JSON
 from relay.model.reading import derive_title, placeholder_title, read_incident
 from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
 
@@ -59,6 +60,8 @@ def merge_share(record: Record | None, share: Share) -> Record:
         integrations=_remember(base.integrations, share.integration, INTEGRATIONS_REMEMBERED),
         environment_id=(share.environment.id if share.environment else "") or base.environment_id,
     )
+    if record is not None and (assignee := _assignee(merged)) != _assignee(record):
+        merged = replace(merged, assigned_since=merged.blocks["assignment"].as_of if assignee else None)
     title, written = derive_title(read_incident(merged))
     if base.title in {"", placeholder_title(base.incident)} or (base.title_provisional and written):
         # The first share's title stays, except for a placeholder or, once, a provisional one where one is written now.
@@ -97,7 +100,19 @@ def is_new_comment(record: Record | None, share: Share) -> bool:
 def stub_record(record: Record) -> Record:
     """What outlives retention: enough to recognise the incident if it comes back."""
     kept = {name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks}
-    return replace(record, blocks=kept, headers={}, comments=record.comments[-COMMENTS_REMEMBERED:], pending_actions=())
+    return replace(
+        record,
+        blocks=kept,
+        headers={},
+        comments=record.comments[-COMMENTS_REMEMBERED:],
+        pending_actions=(),
+        assigned_since=None,
+    )
+
+
+def _assignee(record: Record) -> JSON:
+    """Whom the incident is assigned to."""
+    return (record.value("assignment") or {}).get("assignee")
 
 
 def _remember(known: tuple[T, ...], value: T, most: int) -> tuple[T, ...]:

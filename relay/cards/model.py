@@ -266,6 +266,8 @@ class TaskKind(StrEnum):
     ASSIGN = "assign"
     COMMENT = "comment"
     SNOOZE = "snooze"
+    UNASSIGN = "unassign"
+    END_SNOOZE = "end_snooze"
     RESOLVE = "resolve"
     REPLY = "reply"
     CHECK = "check"
@@ -276,7 +278,7 @@ class Task:
     """One thing that BigPanda is to do or to answer about an incident; times are Unix seconds.
 
     `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of the person
-    in Slack, and their `text` or `until`; `searches` counts how often a comment was searched for.
+    in Slack, and their `text`, `until` or `moment`; `searches` counts how often a comment was searched for.
     """
 
     key: str

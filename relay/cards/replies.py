@@ -237,7 +237,10 @@ def _is_state_change(entry: Entry) -> bool:
 
 
 def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet: bool) -> tuple[str, ...]:
-    """Whom the entry pings: a rise that still is one pings, and a reopening that is news."""
+    """Whom the entry pings: a rise that still is one, a reopening that is news, the person who lost the incident."""
+    if entry.kind is EntryKind.ASSIGNMENT:
+        replaced = str(entry.data.get("ping", ""))
+        return (replaced,) if replaced and entry.data.get("ping_in") == card.channel else ()
     if rise and incident.state.rank >= State(entry.data["new"]).rank:
         return card.mention.targets(incident.state)
     silent = quiet or incident.flapping or incident.snooze.snoozed or not incident.active

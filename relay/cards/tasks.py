@@ -4,6 +4,8 @@
     assign     somebody pressed this button of the card
     comment
     snooze
+    unassign
+    end_snooze
     resolve
     reply      somebody replied in the thread: the reply becomes a comment
     check      ask how the incident stands, after a long silence or after an action that no share confirmed
@@ -38,8 +40,12 @@ CALLBACK_DEADLINE = 240.0
 """Seconds after which the callback is made whatever became of the card: BigPanda gives up after five minutes
 (https://docs.bigpanda.io/docs/bigpanda-callback-service)."""
 
-CONFIRMATION_WAIT = 90.0
-"""Seconds in which a share should confirm an action; after them, BigPanda is asked how the incident stands."""
+CONFIRMATION_CHECKS = (0.0, 3.0, 10.0, 30.0, 90.0)
+"""Seconds after BigPanda has accepted an action at which relay asks how the incident stands, until a share or an answer
+confirms the action. BigPanda carries out some actions later than it accepts them."""
+
+CONFIRMATION_WAIT = CONFIRMATION_CHECKS[-1]
+"""Seconds after which an action that nothing has confirmed was not done."""
 
 TASK_TIMEOUTS: Mapping[TaskKind, float] = {
     TaskKind.CALLBACK: 300.0,
@@ -140,11 +146,12 @@ def begin_restored(context: TaskContext, action: PendingAction | None, now: floa
     return replace(update, task=mark_in_doubt(replace(context, task=update.task), "restored", now).task)
 
 
-def close_task(context: TaskContext, state: AttemptState, reason: str) -> TaskUpdate:
+def close_task(context: TaskContext, state: AttemptState, reason: str, follow_ups: tuple[Task, ...] = ()) -> TaskUpdate:
     """Nothing more is done about it."""
     task = replace(context.task, state=state, reason=reason, due_at=None)
     unsent = state in {AttemptState.DROPPED, AttemptState.REJECTED}
-    return TaskUpdate(task=task, incident_state=_without_action(context, task.key) if unsent else None)
+    undone = _without_action(context, task.key) if unsent else None
+    return TaskUpdate(task=task, incident_state=undone, follow_ups=follow_ups)
 
 
 def retry_task(context: TaskContext, reason: str, at: float) -> TaskUpdate:
@@ -216,7 +223,15 @@ def recover_interrupted(task: Task, now: float) -> Task:
 
 
 def confirm_checked(context: TaskContext) -> TaskUpdate:
-    """A check is done: an action that BigPanda does not report by then was not done, and names nobody later."""
+    """A check is answered. An action that BigPanda does not report yet is checked again.
+
+    One that it does not report at the last check was not done, and names nobody later.
+    """
+    task, asked = context.task, int(context.task.payload.get("asked", 0)) + 1
+    pending = {action.key for action in context.incident_state.record.pending_actions}
+    if checked_task_key(task) in pending and asked < len(CONFIRMATION_CHECKS):
+        due_at, payload = task.created + CONFIRMATION_CHECKS[asked], {**task.payload, "asked": asked}
+        return TaskUpdate(task=replace(task, state=AttemptState.WAITING, due_at=due_at, payload=payload))
     update = close_task(context, AttemptState.DONE, "")
     return replace(update, incident_state=_without_action(context, checked_task_key(context.task)))
 
@@ -251,11 +266,11 @@ def _as_ambiguous(task: Task) -> Task:
 
 
 def _complete(context: TaskContext, now: float) -> TaskUpdate:
-    """BigPanda has done it; what a share should confirm is checked later."""
+    """BigPanda has done it; what a share should confirm is checked at once, so that the card shows it."""
     task = replace(context.task, state=AttemptState.DONE, reason="", due_at=None)
     if task.kind not in CONFIRMED_KINDS:
         return TaskUpdate(task=task)
-    check = check_task(task.incident, CHECK_AFTER + task.key, now + CONFIRMATION_WAIT, now)
+    check = check_task(task.incident, CHECK_AFTER + task.key, now + CONFIRMATION_CHECKS[0], now)
     check = replace(check, payload={**check.payload, "sent": task.payload.get("sent", "")})
     return TaskUpdate(task=task, follow_ups=(check,))
 

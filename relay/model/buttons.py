@@ -23,13 +23,33 @@ class Clicks(Enum):
     """Relay also does in BigPanda what a button says."""
 
 
+class Place(Enum):
+    """Where a button stands in its row. What a template puts into the same row stands between the two parts."""
+
+    FIRST = "first"
+    MENU = "menu"
+    """In the menu behind the dots, after everything else but the last."""
+
+    LAST = "last"
+
+
+class Offered(Enum):
+    """When a card offers a button. Every card of an open incident does, unless the row says more."""
+
+    ALWAYS = "always"
+    ASSIGNED = "while somebody has the incident"
+    SNOOZED = "while the incident is snoozed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardButton:
     """One button. The groups in `actors` of a route decide who may press it.
 
-    `name` is its word in routes.yaml and the kind of the task that it makes. `label` is the text on the button.
-    `asks` and `effect` describe it in the documentation: what its modal asks for, and what it does in BigPanda.
-    `started` and `not_done` begin what the person reads: at once, and where nothing comes of it.
+    `name` is the kind of the task that it makes, `option` the word in `actions` of routes.yaml that offers it.
+    `label` is the text on the button, `label_if_assigned` the text where somebody has the incident. `style` is Slack's
+    (`primary`, `danger`). `asks` and `effect` describe it in the documentation: what its modal asks for, and what it
+    does in BigPanda.
+    `started` and `not_done` begin what the person reads: where it takes long, and where nothing comes of it.
     `modal_title` and `submit_label` are empty where the button opens no modal.
     """
 
@@ -39,8 +59,18 @@ class CardButton:
     effect: str
     started: str
     not_done: str
+    option: str = ""
+    place: Place = Place.FIRST
+    offered: Offered = Offered.ALWAYS
+    style: str = ""
+    label_if_assigned: str = ""
     modal_title: str = ""
     submit_label: str = ""
+
+    @property
+    def word(self) -> str:
+        """The word in `actions` that offers it."""
+        return self.option or self.name
 
     @property
     def opens_modal(self) -> bool:
@@ -52,10 +82,12 @@ _ROWS = (
     CardButton(
         name="assign",
         label="Assign to me",
-        asks="nothing",
+        label_if_assigned="Take over",
+        asks="nothing; where somebody else has the incident, whether to take it over",
         effect="assigns the incident to the person who pressed",
         started="Assigning to you… the card updates when BigPanda confirms.",
         not_done="Not assigned",
+        style="primary",
     ),
     CardButton(
         name="comment",
@@ -70,12 +102,34 @@ _ROWS = (
     CardButton(
         name="snooze",
         label="Snooze",
-        asks="1 hour, 4 hours, or until tomorrow 09:00 in the person's own time zone",
+        asks="1 hour, 4 hours, until the next 09:00 in the person's own time zone, or until a date and time",
         effect="snoozes the incident until then",
         started="Snoozing… the card updates when BigPanda confirms.",
         not_done="Not snoozed",
         modal_title="Snooze",
         submit_label="Snooze",
+    ),
+    CardButton(
+        name="unassign",
+        option="assign",
+        label="Unassign",
+        asks="nothing; where somebody else has the incident, whether to unassign it",
+        effect="assigns the incident to nobody",
+        started="Unassigning… the card updates when BigPanda confirms.",
+        not_done="Not unassigned",
+        place=Place.MENU,
+        offered=Offered.ASSIGNED,
+    ),
+    CardButton(
+        name="end_snooze",
+        option="snooze",
+        label="End snooze",
+        asks="nothing",
+        effect="ends the snooze",
+        started="Ending the snooze… the card updates when BigPanda confirms.",
+        not_done="Snooze not ended",
+        place=Place.MENU,
+        offered=Offered.SNOOZED,
     ),
     CardButton(
         name="resolve",
@@ -84,10 +138,15 @@ _ROWS = (
         effect="resolves the incident **and all of its alerts**, for everyone; this cannot be undone",
         started="Resolving… the card updates when BigPanda confirms.",
         not_done="Not resolved",
+        place=Place.LAST,
+        style="danger",
         modal_title="Resolve incident",
         submit_label="Resolve",
     ),
 )
 
 BUTTONS: Final[Mapping[str, CardButton]] = {button.name: button for button in _ROWS}
-"""Name -> button, in the order in which the documentation lists them."""
+"""Name -> button, in the order in which they stand on a card."""
+
+ACTION_WORDS: Final = tuple(dict.fromkeys(button.word for button in _ROWS))
+"""The words that `actions` in routes.yaml takes."""

@@ -52,16 +52,20 @@ class Block:
 class PendingAction:
     """What somebody did through relay and no share has confirmed yet. The entry that confirms it names `actor`.
 
-    `kind` and `key` are the task's (`assign`, `comment`, `snooze`, `resolve`, `reply`); `at` is Unix seconds.
-    `assignee_id` is a BigPanda user id, `until` the end of a snooze, `text` what the person wrote. `sent_hash` is the
-    hash of the comment as BigPanda got it; `channel` is where a thread shows it already.
+    `kind` and `key` are the task's (`assign`, `comment`, `snooze`, `resolve`, `reply`, ...); `at` is Unix seconds.
+    `user` is the person's Slack id.
+    `assignee_id` is a BigPanda user id, `replaced_user` the Slack id of the person who loses the incident by it, if
+    Slack knows them. `until` is the end of a snooze, `text` what the person wrote. `sent_hash` is the
+    hash of the comment as BigPanda got it; `channel` is where a thread shows it already, or where it was pressed.
     """
 
     key: str
     kind: str
     actor: str
     at: float
+    user: str = ""
     assignee_id: str = ""
+    replaced_user: str = ""
     until: int | None = None
     text: str = ""
     sent_hash: str = ""
@@ -79,6 +83,7 @@ class Record:
     `comments` holds reported comments as (hash of the text, Unix seconds).
     `note` is what the person wrote who resolved it from Slack; empty while it is open.
     `episodes` holds the episodes after the first as (number, Unix seconds of the share that began it).
+    `assigned_since` is when the present assignee got the incident (Unix seconds), None where no share told.
     """
 
     incident: str
@@ -97,6 +102,7 @@ class Record:
     pending_actions: tuple[PendingAction, ...] = ()
     note: str = ""
     episodes: tuple[tuple[int, float], ...] = ()
+    assigned_since: float | None = None
 
     def value(self, block: str) -> JSON:
         """The value of a block; None where it was never reported or reported as empty."""

@@ -39,7 +39,7 @@ def card(variables: Values) -> str:
         part(NodeKind.ARGUMENT, color(state)),
         part(NodeKind.SECTION, status),
         part(NodeKind.SECTION, alerts),
-        part(NodeKind.ACTIONS, button + part(NodeKind.RELAY_ACTIONS, "")),
+        part(NodeKind.ACTIONS, part(NodeKind.RELAY_ACTIONS, "") + button),
     ]
     message = [
         part(NodeKind.SUMMARY, variables.get("lock_screen") or f"{state.capitalize()}: {title}"),
@@ -133,7 +133,9 @@ def _with_code(text: str) -> str:
 def _assignment(values: Values) -> str:
     new, old, actor = (_line(values.get(name)) for name in ("new", "old", "actor"))
     if not new:
-        return "Unassigned" + _in_brackets(f"was {old}" if old else "")
+        return "Unassigned" + _in_brackets(f"was {old}" if old else "") + (f" by {actor}" if actor else "")
+    if values.get("taken_over"):
+        return f"{_bold(new)} took over from {old}"
     return f"Assigned to {_bold(new)}" + (f" by {actor}" if actor else "")
 
 
@@ -141,7 +143,7 @@ def _snooze(values: Values) -> str:
     until = slack_time(values.get("new"))
     if values.get("snoozed", bool(until)):
         return (f"Snoozed until {until}" if until else "Snoozed") + _by(values)
-    return "Snooze ended"
+    return "Snooze ended" + _by(values)
 
 
 def _by(values: Values) -> str:

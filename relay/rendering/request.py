@@ -4,17 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from relay.model.buttons import Place
 from relay.slack.message import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """One of relay's own buttons. `style` is `primary`, `danger` or empty; `value` holds ids, never content."""
+    """One of relay's own buttons. `style` is `primary`, `danger` or empty; `value` holds ids, never content.
+
+    `place` says where it stands in its row.
+    """
 
     action_id: str
     text: str
     value: str = ""
     style: str = ""
+    place: Place = Place.FIRST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +30,7 @@ class RenderRequest:
     `mentions` are ids of user groups (`S...`) and users (`U...`, `W...`), `here` or `channel`; only these are pinged.
     `diversions` are relay's own first lines: why the card is not in the channel for which it is meant.
     `notices` are relay's own lines of small print. They come last in every message and may hold the mark of a date.
-    `buttons` appear where the template writes `{% relay_actions %}`.
+    `buttons` appear where the template writes `{% relay_actions %}`; the menu and the last ones end that row.
     Without `clickable`, a button that opens an address is a link in the text, since nobody acknowledges a click.
     `color` (`#rrggbb`) replaces the bar's colour, and `emoji` the sign of the state in the headline.
     """

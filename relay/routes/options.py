@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
 
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import ACTION_WORDS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
 from relay.model.json_types import JSON
 from relay.routes.key_types import (
@@ -110,8 +110,8 @@ class Options:
     )
     actions: tuple[str, ...] = option(
         (),
-        list_of(choice_of(*BUTTONS, name="buttons")),
-        f"the buttons of the card, in this order: {', '.join(f'`{name}`' for name in BUTTONS)}",
+        list_of(choice_of(*ACTION_WORDS, name="buttons")),
+        f"the buttons of the card, in relay's order: {', '.join(f'`{word}`' for word in ACTION_WORDS)}",
         is_drawn=True,
     )
     actors: tuple[str, ...] = option(

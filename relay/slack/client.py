@@ -138,6 +138,14 @@ class SlackClient:
         """Read one user (`U...`, `W...`)."""
         return await self._query(Method.USER, {"user": user})
 
+    async def user_by_email(self, email: str) -> SlackOutcome:
+        """Read the user with this e-mail address."""
+        return await self._query(Method.USER_BY_EMAIL, {"email": email})
+
+    async def open_direct(self, user: str) -> SlackOutcome:
+        """Open the conversation between the bot and one user, or find it; `channel_of` reads its id."""
+        return await self._send(Method.OPEN_DIRECT, {"users": user})
+
     async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> SlackOutcome:
         """Open a modal for the user who pressed a button. The click's `trigger_id` is valid for 3 seconds."""
         return await self._send(Method.OPEN_VIEW, {"trigger_id": trigger_id, "view": view})
@@ -149,6 +157,11 @@ class SlackClient:
         """
         arguments = {"channel": channel, "user": user, "text": text, "parse": "none"}
         return await self._send(Method.EPHEMERAL, arguments | ({} if thread_ts is None else {"thread_ts": thread_ts}))
+
+    async def post_direct(self, channel: str, text: str) -> SlackOutcome:
+        """Post into the conversation with one user (`D...`). `text` is mrkdwn, escaped by the caller."""
+        quiet = {"parse": "none", "unfurl_links": False, "unfurl_media": False}
+        return await self._send(Method.POST, {"channel": channel, "text": text, **quiet})
 
     async def open_socket(self) -> SlackOutcome:
         """Get a URL for one Socket Mode connection. This needs an app-level token (xapp-...), not a bot's."""

@@ -21,7 +21,10 @@ from relay.model.buttons import BUTTONS
 ACTION_PREFIX: Final = "relay_"
 """The action ids of relay's own buttons, and the callback ids of its modals, begin with it."""
 
-TEXT_INPUT, UNTIL_INPUT = "text", "until"
+MENU_ACTION: Final = f"{ACTION_PREFIX}menu"
+"""The action id of the menu of buttons that have no place of their own. Each entry's value is a `menu_value`."""
+
+TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT = "text", "until", "moment"
 """The action ids of a modal's inputs, and the names in `Submission.values`."""
 
 _SUBTYPES_BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
@@ -49,12 +52,16 @@ class Click:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModalOrigin:
-    """The card and the button that opened a modal. Slack carries it in the modal's `private_metadata`."""
+    """The card and the button that opened a modal. Slack carries it in the modal's `private_metadata`.
+
+    `owner` names who has the incident, where the modal asks whether to take it from that person.
+    """
 
     action: str
     incident: str
     channel: str
     message_ts: str
+    owner: str = ""
 
     def to_json(self) -> str:
         """Return it as JSON."""
@@ -65,15 +72,17 @@ class ModalOrigin:
         """Parse the result of `to_json`; None for anything else."""
         source = parse_object(text)
         fields = {name: text_field(source, name) for name in ("action", "incident", "channel", "message_ts")}
-        return cls(**fields) if fields["action"] in BUTTONS and all(fields.values()) else None
+        if fields["action"] not in BUTTONS or not all(fields.values()):
+            return None
+        return cls(**fields, owner=text_field(source, "owner"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A submitted modal of relay.
 
-    `view_id` is the modal's id: Slack may send one submission twice. `values` is what was filled in: `text`, or `until`
-    (`1h`, `4h`, `tomorrow`). An empty input is left out.
+    `view_id` is the modal's id: Slack may send one submission twice. `owner` is as in `ModalOrigin`. `values` is what
+    was filled in: `text`, or `until` (`1h`, `4h`, `morning`) and `moment` (Unix seconds). An empty input is left out.
     """
 
     action: str
@@ -83,6 +92,7 @@ class Submission:
     channel: str
     message_ts: str
     view_id: str
+    owner: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -137,8 +147,13 @@ def parse_event(payload: object) -> ThreadReply | Challenge | None:
 # -- Clicks, modals and replies ----------------------------------------------------------------------------------------
 
 
+def menu_value(action_id: str, value: str) -> str:
+    """Return the value of a menu's entry, which stands for a button."""
+    return f"{action_id}:{value}"
+
+
 def _click(payload: JsonObject) -> Click | None:
-    actions = list(objects_field(payload, "actions"))
+    actions = [_pressed(action) for action in objects_field(payload, "actions")]
     if not actions:
         return None
     button = next((action for action in actions if _action_of(text_field(action, "action_id"))), None)
@@ -156,6 +171,17 @@ def _click(payload: JsonObject) -> Click | None:
         trigger_id=text_field(payload, "trigger_id"),
     )
     return click if all((click.incident, click.user, click.channel, click.message_ts, click.action_ts)) else None
+
+
+def _pressed(action: JsonObject) -> JsonObject:
+    """Return what was pressed; an entry of the menu becomes the button that it stands for.
+
+    https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element
+    """
+    if text_field(action, "action_id") != MENU_ACTION:
+        return action
+    action_id, _, value = text_field(object_field(action, "selected_option"), "value").partition(":")
+    return {**action, "action_id": action_id, "value": value}
 
 
 def _action_of(action_id: str) -> str:
@@ -183,8 +209,11 @@ def _input_values(state: JsonObject) -> Iterator[tuple[str, str]]:
     for block in object_field(state, "values").values():
         for name, entry in as_object(block).items():
             source = as_object(entry)
-            value = text_field(source, "value") or text_field(object_field(source, "selected_option"), "value")
-            if name in {TEXT_INPUT, UNTIL_INPUT} and value:
+            chosen, moment = object_field(source, "selected_option"), source.get("selected_date_time")
+            value = text_field(source, "value") or text_field(chosen, "value")
+            if name == MOMENT_INPUT and type(moment) is int:
+                value = str(moment)
+            if name in {TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT} and value:
                 yield name, value
 
 

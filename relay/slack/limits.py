@@ -99,6 +99,9 @@ OPTION_DESCRIPTION: Final = 75
 OPTION_URL: Final = 3_000
 
 OPTION_GROUP_LABEL: Final = 75  # https://docs.slack.dev/reference/block-kit/composition-objects/option-group-object
+# https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element ("up to five"; earlier editions of the
+# page, and libraries that follow it, name a minimum of two)
+FEWEST_OVERFLOW_OPTIONS: Final = 2
 OVERFLOW_OPTIONS: Final = 5  # https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element
 
 # https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element (options, or groups)
@@ -121,7 +124,7 @@ CALLS_A_MINUTE: Final[Mapping[str, int]] = {
     for calls, methods in {
         20: "conversations.list usergroups.list usergroups.users.list",
         50: "apps.connections.open chat.delete chat.update conversations.history conversations.info conversations.join "
-        "conversations.replies",
+        "conversations.open conversations.replies users.lookupByEmail",
         100: "chat.postEphemeral users.info views.open",
         240: "chat.postMessage",  # its page: "several hundred messages per minute" in a workspace
     }.items()

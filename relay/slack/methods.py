@@ -43,6 +43,8 @@ class Method(StrEnum):
     USER_GROUPS = "usergroups.list", TIER_2, _USER_GROUPS
     GROUP_MEMBERS = "usergroups.users.list", TIER_2, _USER_GROUPS
     USER = "users.info", TIER_4, ("users:read", "users:read.email")  # without the second, the answer has no e-mail
+    USER_BY_EMAIL = "users.lookupByEmail", TIER_3, ("users:read.email",)
+    OPEN_DIRECT = "conversations.open", TIER_3, ("im:write",)
     OPEN_VIEW = "views.open", TIER_4
     OPEN_SOCKET = "apps.connections.open", TIER_3  # its scope, connections:write, belongs to the app-level token
     AUTH_TEST = "auth.test", SPECIAL_TIER
@@ -52,8 +54,9 @@ class Method(StrEnum):
 RATE_LIMITS: Final[Mapping[str, Limit]] = {method.value: method.limit for method in Method}
 """Method -> its rate limit."""
 
-ACTION_SCOPES: Final = Method.USER.scopes
-"""The scopes that only the buttons on a card need: to know who pressed one, and who that is in BigPanda."""
+ACTION_SCOPES: Final = (*Method.USER.scopes, *Method.OPEN_DIRECT.scopes)
+"""The scopes that only the buttons on a card need: to know who pressed one and who that is in BigPanda, and to write to
+that person."""
 
 REQUIRED_SCOPES: Final = tuple(sorted({scope for method in Method for scope in method.scopes} - set(ACTION_SCOPES)))
 """The scopes that relay always needs."""
@@ -67,6 +70,7 @@ MISSING_SCOPE_EFFECTS: Final[Mapping[str, str]] = {
     "channels:join": "somebody has to invite relay to each public channel",
     "users:read": "relay cannot see who pressed a button, nor their time zone",
     "users:read.email": "relay cannot find a Slack user's account in BigPanda",
+    "im:write": "relay cannot tell a person by direct message that an action has failed",
     "usergroups:read": "relay cannot check that the user groups in routes.yaml exist",
 }
 """Scope -> what does not work without it."""

@@ -220,6 +220,7 @@ class Store:
     # BigPanda
     add_tasks = _write(tasks.add_tasks)
     next_due_task = _write(tasks.next_due_task)
+    open_tasks = _read(tasks.open_tasks)
     update_task = _write(tasks.update_task)
     recover_tasks = _write(tasks.recover_tasks)
     update_silent_incident = _write(tasks.update_silent_incident)

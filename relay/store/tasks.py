@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select, text, update
+from sqlalchemy import Connection, and_, bindparam, case, func, select, text, update
 
 from relay.cards.model import AttemptState, Card, IncidentState, Task, TaskKind
 from relay.cards.staleness import StalenessUpdate
-from relay.cards.tasks import TaskContext, TaskUpdate, is_card_settled, recover_interrupted
+from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_settled, recover_interrupted
 from relay.store import schema
 from relay.store.locks import check_lease
 from relay.store.mappers import record_text, task_row, to_task
@@ -37,7 +37,8 @@ def next_due_task(
 ) -> TaskContext | float | None:
     """Return the most urgent due task, of an incident not in `skip`; else when one will be due (None: never).
 
-    People's tasks come first, then callbacks, then checks; of each kind the one that has been due longest.
+    People's tasks and their checks come first, then callbacks, then other checks; of each the one that has been due
+    longest.
     """
     row = connection.execute(_DUE, {"now": now, "skip": list(skip)}).mappings().first()
     if row is None:
@@ -135,6 +136,12 @@ def incident_state(connection: Connection, incident: str) -> IncidentState | Non
     return load_incident_states(connection, [incident]).get(incident)
 
 
+def open_tasks(connection: Connection, incident: str) -> list[Task]:
+    """Return the tasks of an incident that are not closed."""
+    rows = connection.execute(_OPEN_OF, {"incident": incident}).mappings()
+    return [to_task(row) for row in rows]
+
+
 def count_waiting(connection: Connection, now: float) -> tuple[int, float]:
     """Return how many tasks are due, and the age of the oldest open task in seconds.
 
@@ -160,8 +167,12 @@ def _save_incident_state(connection: Connection, before: IncidentState, after: I
         connection.execute(update(_incident).where(_incident.c.id == after.record.incident).values(row))
 
 
-_RANK = case((_task.c.kind == TaskKind.CHECK, 2), (_task.c.kind == TaskKind.CALLBACK, 1), else_=0)
-"""People come first, then what BigPanda waits for: after an outage there may be thousands of checks."""
+_RANK = case(
+    (and_(_task.c.kind == TaskKind.CHECK, _task.c.key.not_like(f"%:{CHECK_AFTER}%")), 2),
+    (_task.c.kind == TaskKind.CALLBACK, 1),
+    else_=0,
+)
+"""What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks."""
 _DUE = (
     select(_task)
     .where(_task.c.due_at.is_not(None), _task.c.due_at <= _NOW)
@@ -174,6 +185,9 @@ _WAITING = select(func.sum(case((_task.c.due_at <= _NOW, 1), else_=0)), func.min
     _task.c.due_at.is_not(None)
 )
 _INCIDENT_OF = select(_task.c.incident).where(_task.c.key == bindparam("key"))
+_OPEN_OF = select(_task).where(
+    _task.c.incident == bindparam("incident"), _task.c.state.in_([state for state in AttemptState if state.open])
+)
 _BY_KEY = select(_task).where(_task.c.key == bindparam("key"))
 _IN_FLIGHT = select(_task).where(text(f"bigpanda_task.state = '{AttemptState.IN_FLIGHT}'"))
 """The exact condition of the partial index: SQLite uses it for no other."""

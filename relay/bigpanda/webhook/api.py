@@ -48,6 +48,9 @@ def share_body_from_api(body: JSON, *, comment: str | None = None) -> bytes:
     if "incident_tags" in api:
         share["incidentTags"] = api["incident_tags"]
     people = {role: api[role] for role in ("assignee", "assigner") if role in api}
+    folders = api.get("folders")
+    if "assignee" not in api and isinstance(folders, list) and "assigned" not in folders:
+        people["assignee"] = None  # the folders list what an incident is in, so nobody has it
     metadata: dict[str, JSON] = {
         role: _renamed(person, _PERSON) if isinstance(person, dict) else person for role, person in people.items()
     }

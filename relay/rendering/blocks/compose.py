@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
+from relay.model.buttons import Place
 from relay.rendering.blocks.inline import flow_of, mention_flow, plain_words
 from relay.rendering.blocks.marks import ItemMark, Link
 from relay.rendering.blocks.parts import (
@@ -27,6 +28,7 @@ from relay.rendering.blocks.urls import is_too_long, valid_url
 from relay.rendering.request import Button, RenderRequest
 from relay.rendering.wording import EMOJI
 from relay.slack import limits
+from relay.slack.interactions import MENU_ACTION, menu_value
 
 _LINK_ACTION: Final = "open_link"
 """Begins the action_id of every button that only opens an address; a click on it needs only an acknowledgement."""
@@ -102,7 +104,8 @@ class _Composer:
 
     def __init__(self, request: RenderRequest) -> None:
         self.draft = Draft()
-        self._buttons = request.buttons
+        self._relay_elements = list(_relay_elements(request.buttons))
+        self._last = frozenset(each.action_id for each in request.buttons if each.place is not Place.FIRST)
         self._clickable = request.clickable
         self._out = self.draft.top
         self._group: Group | None = None
@@ -216,7 +219,9 @@ class _Composer:
 
     def _actions(self, node: Node) -> None:
         by_id = {element["action_id"]: dict(element) for element in self._elements(node, _BUTTONS)}
-        for batch in _batches(list(by_id.values()), limits.ACTIONS_ELEMENTS):
+        last = self._last | {MENU_ACTION}
+        row = sorted(by_id.values(), key=lambda element: element["action_id"] in last)
+        for batch in _batches(row, limits.ACTIONS_ELEMENTS):
             block = {"type": "actions", "elements": batch}
             self._out.append(Fixed(block=block, group=self._group, lasting=True))
         self._walk_without(node, _BUTTONS)
@@ -251,7 +256,7 @@ class _Composer:
     def _element(self, node: Node, number: int = 0) -> Iterator[Element]:
         """The button or image, if its address is valid; one whose address is too long is counted as omitted."""
         if node.kind is NodeKind.RELAY_ACTIONS:
-            yield from map(_relay_button, self._buttons)
+            yield from self._relay_elements
             return
         arguments = [part.children for part in node.nodes(NodeKind.ARGUMENT)]
         links = [child.url for child in node.argument() if isinstance(child, Link)]  # the filter `link` made it
@@ -273,8 +278,31 @@ def _batches(row: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (row[start : start + size] for start in range(0, len(row), size))
 
 
+def _relay_elements(buttons: Sequence[Button]) -> Iterator[Element]:
+    """Relay's own buttons in their row: the first ones, the menu, the last ones.
+
+    Buttons of which Slack would accept no menu stand there themselves.
+    """
+    menu = [button for button in buttons if button.place is Place.MENU]
+    values = {button.action_id: menu_value(button.action_id, button.value) for button in menu}
+    fits = len(menu) >= limits.FEWEST_OVERFLOW_OPTIONS and all(
+        len(value) <= limits.OPTION_VALUE for value in values.values()
+    )
+    yield from (_relay_button(button) for button in buttons if button.place is Place.FIRST)
+    if fits:
+        options = [{"text": _label(button, limits.OPTION_TEXT), "value": values[button.action_id]} for button in menu]
+        yield {"type": "overflow", "action_id": MENU_ACTION, "options": options[: limits.OVERFLOW_OPTIONS]}
+    else:
+        yield from map(_relay_button, menu)
+    yield from (_relay_button(button) for button in buttons if button.place is Place.LAST)
+
+
+def _label(button: Button, limit: int) -> Element:
+    return plain_text(plain([Atom(button.text)], limit))
+
+
 def _relay_button(button: Button) -> Element:
-    text = plain_text(plain([Atom(button.text)], limits.BUTTON_TEXT))
+    text = _label(button, limits.BUTTON_TEXT)
     optional = {"value": button.value, "style": button.style}
     present = {name: value for name, value in optional.items() if value}
     return {"type": "button", "text": text, "action_id": button.action_id, **present}

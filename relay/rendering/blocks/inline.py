@@ -84,6 +84,15 @@ def _child_atoms(child: Child) -> Iterator[Atom]:
             yield from _token(child)
 
 
+def date_atom(at: int, pattern: str) -> Atom:
+    """A moment (Unix seconds), shown in the reader's zone by one of Slack's date patterns.
+
+    https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+    """
+    shown = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+    return Atom("", f"<!date^{at}^{pattern}|{shown}>", shown=shown)
+
+
 def _token(token: Token) -> Iterator[Atom]:
     match token:
         case CodeSpan(text):
@@ -92,8 +101,7 @@ def _token(token: Token) -> Iterator[Atom]:
         case Link(url, label):
             yield link_atom(url, " ".join(label.split()) or url)
         case Date(at, pattern):
-            shown = f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
-            yield Atom("", f"<!date^{at}^{pattern}|{shown}>", shown=shown)
+            yield date_atom(at, pattern)
         case Skeleton() | ItemMark():
             return
         case _:

@@ -166,6 +166,15 @@ def _assign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
     return _DONE
 
 
+@_endpoint("unassign", "DELETE", f"{_INCIDENT}/assignment")
+def _unassign(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
+    incident = _incident(organisation, arguments)
+    if incident.assignee is None:
+        raise bad_request("the incident is not assigned")
+    organisation.assign(incident, None, caller.user)
+    return _DONE
+
+
 @_endpoint(
     "snooze",
     "PUT",
@@ -180,6 +189,12 @@ def _snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments
         raise bad_request("end_time must be in the next 90 days, in Unix seconds")
     auto_cancel = arguments.get("cancel_on_incident_updates", False)
     organisation.snooze(incident, until, caller.user, comment, auto_cancel=auto_cancel)
+    return _DONE
+
+
+@_endpoint("end_snooze", "DELETE", f"{_INCIDENT}/snooze")
+def _end_snooze(organisation: Organisation, caller: FakeApiKey, arguments: Arguments) -> Answer:
+    organisation.unsnooze(_incident(organisation, arguments), caller.user)
     return _DONE
 
 

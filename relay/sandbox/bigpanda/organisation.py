@@ -113,11 +113,12 @@ class Organisation(ShareSender):
 
     # --- changes, each shared ---
 
-    def assign(self, incident: FakeIncident, to: FakeBigPandaUser, by: FakeBigPandaUser) -> None:
-        """Assign it."""
+    def assign(self, incident: FakeIncident, to: FakeBigPandaUser | None, by: FakeBigPandaUser) -> None:
+        """Assign it, or with None unassign it."""
         incident.assign(to, by)
-        params = {"assignee": {"id": to.id, "username": to.email}}
-        self._changed(incident, "incident#updated", "incident_assigned", by, params)
+        params = {"assignee": {"id": to.id, "username": to.email}} if to else {}
+        activity = "incident_assigned" if to else "incident_unassigned"
+        self._changed(incident, "incident#updated", activity, by, params)
 
     def comment(self, incident: FakeIncident, text: str, by: FakeBigPandaUser) -> None:
         """Add a comment."""

@@ -40,7 +40,10 @@ class UserActions:
         match action:
             case "click":
                 user, channel = self._user_in_channel(request)
-                return await self._slack.click(user, channel.id, _text(request, "ts"), _text(request, "action"))
+                option = _text(request, "option") if "option" in request else None
+                return await self._slack.click(
+                    user, channel.id, _text(request, "ts"), _text(request, "action"), option=option
+                )
             case "reply":
                 user, channel = self._user_in_channel(request)
                 ts, text, broadcast = _text(request, "thread"), _text(request, "text"), request.get("broadcast") is True

@@ -20,6 +20,7 @@ DEFAULT_SCOPES: Final = frozenset(
         "chat:write",
         "groups:history",
         "groups:read",
+        "im:write",
         "usergroups:read",
         "users:read",
         "users:read.email",

@@ -74,6 +74,26 @@ def info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answ
     return {"channel": channel_object(channel, caller.bot.user_id)}
 
 
+def open_direct(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
+    """conversations.open: the conversation with one user (https://docs.slack.dev/reference/methods/conversations.open).
+
+    A conversation of several users is more than relay opens.
+    """
+    users = read.required(arguments, "users").split(",")
+    user = workspace.users.get(users[0])
+    if len(users) > 1:
+        raise MethodError("too_many_users")
+    if user is None:
+        raise MethodError("user_not_found")
+    if user.bot:
+        raise MethodError("cannot_dm_bot")
+    if user.deleted:
+        raise MethodError("user_disabled")
+    known = user.id in workspace.directs
+    answer: Answer = {"channel": {"id": workspace.direct(user.id).id}}
+    return {**answer, "no_op": True, "already_open": True} if known else answer
+
+
 def join(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.join: public channels only; joining twice is no error."""
     channel = workspace.channel_by_id(caller, arguments)

@@ -33,13 +33,21 @@ class InteractiveWorkspace(Workspace):
 
     # --- what users do ---
 
-    async def click(self, user: str, channel: str, ts: str, action_id: str) -> PayloadDelivery:
-        """Click a button of a message; the app gets clicks on link buttons, too. Raises NoSuchElement."""
+    async def click(
+        self, user: str, channel: str, ts: str, action_id: str, *, option: str | None = None
+    ) -> PayloadDelivery:
+        """Click a button of a message, or choose the entry of a menu with the value `option`.
+
+        The app gets clicks on link buttons, too. Where the element has a `confirm`, the user has confirmed. Raises
+        NoSuchElement.
+        """
         place = self.channel(channel)
-        message = place.find(ts)
+        own = (each for each in place.ephemeral if each.ts == ts and each.recipient == user and each.visible)
+        message = place.find(ts) or next(own, None)
         if message is None:
             raise NoSuchElement(f"no message {ts} in #{place.name}")
-        return await self._send("interactive", payloads.block_actions(self, user, place, message, action_id))
+        payload = payloads.block_actions(self, user, place, message, action_id, option=option)
+        return await self._send("interactive", payload)
 
     async def submit(self, user: str, view: str | FakeView, values: Mapping[str, str]) -> PayloadDelivery:
         """Fill in a modal and submit it; it closes, or stays open with the errors that the app answers.
@@ -114,6 +122,10 @@ class InteractiveWorkspace(Workspace):
         messages = [message for channel in self.channels.values() for message in channel.ephemeral]
         visible = (message for message in messages if message.recipient == user and message.visible)
         return sorted(visible, key=lambda message: message.posted_at)
+
+    def direct_messages(self, user: str) -> list[FakeMessage]:
+        """The messages between this user and the app, the oldest first."""
+        return list(self.directs[user].all_messages) if user in self.directs else []
 
     # --- deliveries ---
 

@@ -68,6 +68,15 @@ def _users_info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) 
     return {"user": user.as_json(with_email="users:read.email" in caller.scopes, now=workspace.now())}
 
 
+def _users_lookup_by_email(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/users.lookupByEmail: a user who is not deactivated."""
+    email = read.required(arguments, "email").casefold()
+    users = (user for user in workspace.users.values() if (user.email or "").casefold() == email and not user.deleted)
+    if (user := next(users, None)) is None:
+        raise MethodError("users_not_found")
+    return {"user": user.as_json(with_email=True, now=workspace.now())}
+
+
 def _usergroups_list(workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
     """https://docs.slack.dev/reference/methods/usergroups.list."""
     with_disabled = read.flag(arguments, "include_disabled")
@@ -114,10 +123,12 @@ METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
         "conversations.info": WebMethod(conversations.info),
         "conversations.join": WebMethod(conversations.join, "channels:join"),
         "conversations.list": WebMethod(conversations.list_channels),
+        "conversations.open": WebMethod(conversations.open_direct, "im:write"),
         "conversations.replies": WebMethod(conversations.replies),
         "usergroups.list": WebMethod(_usergroups_list, "usergroups:read"),
         "usergroups.users.list": WebMethod(_usergroups_users_list, "usergroups:read"),
         "users.info": WebMethod(_users_info, "users:read"),
+        "users.lookupByEmail": WebMethod(_users_lookup_by_email, "users:read.email"),
         "views.open": WebMethod(_views_open),
     }
 )

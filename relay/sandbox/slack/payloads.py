@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from relay.sandbox.slack.apps import TEAM, TEAM_NAME, TEAM_URL
-from relay.sandbox.slack.channel import FakeChannel, FakeMessage
+from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
 from relay.sandbox.slack.objects import message_object
 from relay.sandbox.slack.views import FakeView
 from relay.sandbox.slack.workspace import Workspace
@@ -16,6 +16,7 @@ from relay.sandbox.slack.workspace import Workspace
 Payload = dict[str, Any]
 
 _TOKEN: Final = "not-to-be-relied-on"  # noqa: S105  Slack's deprecated verification token
+_CLICKABLE: Final = frozenset({"button", "overflow"})
 _BUTTON_KEYS: Final = ("action_id", "type", "text", "value", "url", "style")
 
 
@@ -23,16 +24,30 @@ class NoSuchElement(LookupError):
     """There is no such message, button, modal or user."""
 
 
-def block_actions(
-    workspace: Workspace, user: str, channel: FakeChannel, message: FakeMessage, action_id: str
+def block_actions(  # noqa: PLR0913  who clicks where
+    workspace: Workspace,
+    user: str,
+    channel: FakeChannel,
+    message: FakeMessage,
+    action_id: str,
+    *,
+    option: str | None = None,
 ) -> Payload:
     """A click: https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
 
-    Raises NoSuchElement where the message has no such button.
+    `option` is the value of the entry that is chosen in a menu. Raises NoSuchElement where the message has no such
+    button, or the menu no such entry.
     """
     attachment, block, element = _button(message, action_id)
+    chosen = _chosen(element, option)
     at = workspace.timestamps.next()
-    container: Payload = {"type": "message", "message_ts": message.ts, "channel_id": channel.id, "is_ephemeral": False}
+    ephemeral = isinstance(message, EphemeralMessage)
+    container: Payload = {
+        "type": "message",
+        "message_ts": message.ts,
+        "channel_id": channel.id,
+        "is_ephemeral": ephemeral,
+    }
     if attachment is not None:
         container |= {"type": "message_attachment", "attachment_id": attachment, "is_app_unfurl": False}
     if message.thread_ts is not None:
@@ -44,11 +59,22 @@ def block_actions(
         "container": container,
         "trigger_id": workspace.triggers.issue(user, workspace.now()),
         "channel": {"id": channel.id, "name": channel.name},
-        "message": message_object(channel, message),
+        **({} if ephemeral else {"message": message_object(channel, message)}),
         "state": {"values": {}},
         "response_url": f"https://hooks.slack.com/actions/{TEAM}/{at.replace('.', '')}/sandbox",
-        "actions": [{**clicked, "block_id": block, "action_ts": at}],
+        "actions": [{**clicked, **chosen, "block_id": block, "action_ts": at}],
     }
+
+
+def _chosen(element: Payload, option: str | None) -> Payload:
+    """https://docs.slack.dev/reference/block-kit/block-elements/overflow-menu-element: the entry that was chosen."""
+    if element["type"] != "overflow":
+        return {}
+    entry = next((each for each in element["options"] if each.get("value") == option), None)
+    if entry is None:
+        there = ", ".join(str(each.get("value")) for each in element["options"])
+        raise NoSuchElement(f"no entry {option} in the menu {element.get('action_id')}: there are {there}")
+    return {"selected_option": entry}
 
 
 def view_submission(workspace: Workspace, view: FakeView, state: Payload) -> Payload:
@@ -122,12 +148,12 @@ def _context(workspace: Workspace, user: str) -> Payload:
 
 
 def buttons(message: FakeMessage) -> Iterator[tuple[int | None, str, Payload]]:
-    """Every button of a message: the number of its attachment (if it stands in one), its block's id, and the button."""
+    """Every button and menu of a message, with the number of its attachment (if it stands in one) and its block's id."""
     places = [(None, message.blocks), *((n, each.get("blocks", ())) for n, each in enumerate(message.attachments, 1))]
     for attachment, blocks in places:
         for index, block in enumerate(blocks):
             for element in (*block.get("elements", ()), block.get("accessory")):
-                if isinstance(element, dict) and element.get("type") == "button":
+                if isinstance(element, dict) and element.get("type") in _CLICKABLE:
                     yield attachment, block.get("block_id", f"b{index}"), element
 
 

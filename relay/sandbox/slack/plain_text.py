@@ -184,6 +184,8 @@ def _element(workspace: Workspace, element: Piece) -> str:
             return f"({element['alt_text']})"
         case "button":
             return f"[{element['text']['text']}]"
+        case "overflow":
+            return f"[⋯ {', '.join(option['text']['text'] for option in element['options'])}]"
         case kind:
             return f"[{element.get('placeholder', {}).get('text', kind)}]"
 

@@ -168,6 +168,8 @@ def _entry(block: Definition, value: str | None) -> Definition:
             return {"type": kind, "value": _text(block, element.get("initial_value") if value is None else value)}
         case "radio_buttons" | "static_select" as kind:
             return {"type": kind, "selected_option": _option(block, value)}
+        case "datetimepicker" as kind:
+            return {"type": kind, "selected_date_time": _moment(block, value)}
         case kind:
             raise InvalidInput(f"this sandbox cannot fill in a {kind}")
 
@@ -179,6 +181,17 @@ def _text(block: Definition, value: str | None) -> str | None:
     if value and len(value) > longest:
         raise InvalidInput(f"at most {longest} characters are allowed")
     return value or None
+
+
+def _moment(block: Definition, value: str | None) -> int | None:
+    """Unix seconds, of a whole minute: https://docs.slack.dev/reference/block-kit/block-elements/datetime-picker-element."""
+    initial: int | None = block["element"].get("initial_date_time")
+    if value and not value.isdecimal():
+        raise InvalidInput(f"{value} is not a date and time")
+    moment = int(value) // 60 * 60 if value else initial
+    if moment is None and not block.get("optional"):
+        raise InvalidInput("Please complete this required field.")
+    return moment
 
 
 def _option(block: Definition, value: str | None) -> Definition | None:

@@ -39,6 +39,7 @@ class ChangeSignal:
 class Workspace:
     """Everything that a call can read or change. Times are Unix seconds of the injected clock.
 
+    `directs` are the conversations between the app and one user, by the user's id.
     `edit_window` is how long a message may be edited (seconds; 0 never, None for ever). `history_lag` is how long a new
     message stays invisible to conversations.history and conversations.replies. `changes` signals every change.
     """
@@ -57,6 +58,7 @@ class Workspace:
         self.grants: dict[str, TokenGrant] = {}
         self.teams = {TEAM: TEAM_NAME}
         self.channels: dict[str, FakeChannel] = {}
+        self.directs: dict[str, FakeChannel] = {}
         self.users: dict[str, FakeUser] = {}
         self.usergroups: dict[str, FakeUserGroup] = {}
         self.views: list[FakeView] = []
@@ -95,8 +97,24 @@ class Workspace:
         """The channel with this id or name, if there is one."""
         if ref in self.channels:
             return self.channels[ref]
+        if (direct := next((each for each in self.directs.values() if each.id == ref), None)) is not None:
+            return direct
         name = ref.removeprefix("#")
         return next((channel for channel in self.channels.values() if channel.name == name), None)
+
+    def direct(self, user: str) -> FakeChannel:
+        """The conversation between the app and a user, which is made when it is first opened."""
+        if user not in self.directs:
+            members = {self.bot.user_id, user}
+            self.directs[user] = FakeChannel(
+                id=f"D{len(self.directs) + 1:010d}",
+                name=user,
+                clock=self.now,
+                on_change=self.changes.notify,
+                private=True,
+                members=members,
+            )
+        return self.directs[user]
 
     def channel_by_id(self, caller: TokenGrant, arguments: read.Arguments) -> FakeChannel:
         """The channel of the argument `channel`, which must be an id.

@@ -263,6 +263,8 @@ const drawing = (() => {
     switch (piece.type) {
       case "button":
         return button(piece);
+      case "overflow":
+        return menu(piece);
       case "image":
         return make("span", "picture small", piece.alt_text ?? "image");
       case "plain_text":
@@ -280,8 +282,26 @@ const drawing = (() => {
     if (drawn.nodeType === Node.TEXT_NODE) return make("span", "button", drawn);
     drawn.className = `button${style}`;
     if (!piece.url) drawn.type = "button";
+    return clickable(drawn, piece);
+  }
+
+  /** What a click on an element of a message needs: its id, and the question to ask first, if there is one. */
+  function clickable(drawn, piece) {
     if (piece.action_id) drawn.dataset.action = piece.action_id;
+    if (piece.confirm) drawn.dataset.confirm = `${piece.confirm.title?.text ?? ""}\n\n${piece.confirm.text?.text ?? ""}`;
     return drawn;
+  }
+
+  /** An overflow menu: three dots that open a list of entries. */
+  function menu(piece) {
+    const entries = (piece.options ?? []).map((option) => {
+      const entry = clickable(Object.assign(make("button", "entry", option.text?.text ?? ""), { type: "button" }), piece);
+      entry.dataset.option = option.value;
+      return entry;
+    });
+    const dots = make("summary", "button", "⋯");
+    dots.setAttribute("aria-label", "More actions");
+    return make("details", "menu", dots, make("div", "entries", ...entries));
   }
 
   /** The page loads no images from elsewhere: it shows their alt texts. */

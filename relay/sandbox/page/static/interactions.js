@@ -57,9 +57,12 @@ const interactions = (() => {
 
   async function click(button, channel, ts) {
     if (!me()) return toast("This workspace has no users who could click.");
+    const { action, option, confirm } = button.dataset;
+    if (confirm && !window.confirm(confirm)) return;
     const label = button.textContent;
+    button.closest("details.menu")?.removeAttribute("open");
     button.setAttribute("aria-busy", "true");
-    const answer = await perform("click", { channel, ts, action: button.dataset.action });
+    const answer = await perform("click", { channel, ts, action, ...(option ? { option } : {}) });
     button.removeAttribute("aria-busy");
     if (!answer.acknowledged) toast(`⚠ ${label}: ${answer.reason}.`);
   }
@@ -145,12 +148,14 @@ const interactions = (() => {
     const { element } = block;
     const isGroup = element.type === "radio_buttons";
     const label = make("span", "label", block.label?.text ?? "", block.optional ? make("span", "optional", " (optional)") : null);
-    const controls = isGroup ? radios(block) : element.type === "static_select" ? menu(element) : textInput(element);
+    const controls = isGroup ? radios(block) : (INPUTS[element.type] ?? textInput)(element);
     const field = make(isGroup ? "fieldset" : "label", "input", isGroup ? make("legend", "", label) : label, ...controls);
     field.dataset.block = block.block_id;
     field.append(make("span", "error"), block.hint ? make("span", "hint", block.hint.text) : "");
     return field;
   }
+
+  const INPUTS = { static_select: menu, datetimepicker: momentInput };
 
   function textInput(element) {
     const box = make(element.multiline ? "textarea" : "input");
@@ -178,6 +183,19 @@ const interactions = (() => {
     return [select];
   }
 
+  /** A date and time in the reader's zone, as in Slack; its value is Unix seconds, as the app gets it. */
+  function momentInput(element) {
+    const box = Object.assign(make("input"), { type: "datetime-local" });
+    if (element.initial_date_time) {
+      const at = new Date(element.initial_date_time * 1000);
+      box.value = new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+    }
+    box.dataset.name = element.action_id;
+    return [box];
+  }
+
+  const valueOf = (each) => (each.type === "datetime-local" && each.value ? String(new Date(each.value).getTime() / 1000) : each.value);
+
   function showErrors(errors) {
     for (const field of find("inputs").querySelectorAll("[data-block]")) {
       field.querySelector(".error").textContent = errors[field.dataset.block] ?? "";
@@ -187,7 +205,7 @@ const interactions = (() => {
 
   function inputValues() {
     const all = [...find("inputs").querySelectorAll("[data-name]")].filter((each) => each.type !== "radio" || each.checked);
-    return Object.fromEntries(all.map((each) => [each.dataset.name, each.value]));
+    return Object.fromEntries(all.map((each) => [each.dataset.name, valueOf(each)]));
   }
 
   find("view").addEventListener("submit", async (event) => {

@@ -120,8 +120,10 @@ _PICKERS: Mapping[str, Check] = {
     "timepicker": typed({}, {**_MENU, "initial_time": _WORD, "timezone": _WORD}),
 }
 
-_OVERFLOW = typed({"options": array(_LINKED_OPTION, at_most=limits.OVERFLOW_OPTIONS)}, _ACTION)
-_DATETIME = typed({}, {**_FOCUSABLE, "initial_date_time": number})
+_OVERFLOW_OPTIONS = array(_LINKED_OPTION, at_most=limits.OVERFLOW_OPTIONS, at_least=limits.FEWEST_OVERFLOW_OPTIONS)
+_OVERFLOW = typed({"options": _OVERFLOW_OPTIONS}, _ACTION)
+# "a UNIX timestamp of 10 digits": https://docs.slack.dev/reference/block-kit/block-elements/datetime-picker-element
+_DATETIME = typed({}, {**_FOCUSABLE, "initial_date_time": between(10**9, 10**10 - 1)})
 _WORKFLOW = typed({"text": plain_text(limits.BUTTON_TEXT), "workflow": unchecked}, _ACTION)
 
 _FIELD: Mapping[str, Check] = {**_MENU, "initial_value": unchecked}
