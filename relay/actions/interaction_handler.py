@@ -100,7 +100,7 @@ class InteractionHandler:
                 self._metrics.record_click(action, "modal_requested")
                 self._background.put_nowait(self._open_modal(click))
             case Click(action=action) as click if action:
-                await self._add_task(click, f"{click.user}:{click.action_ts}", {"trigger_id": click.trigger_id})
+                await self._add_task(click, f"{click.user}:{click.action_ts}", {})
             case _:
                 self._metrics.record_click("link", "acknowledged")
         return None
@@ -141,7 +141,8 @@ class InteractionHandler:
             self._background.put_nowait(self._tell(source, messages.UNKNOWN_CARD))
             return
         person = {"user": source.user, "name": source.user_name}
-        payload: dict[str, JSON] = {**person, "channel": source.channel, "message_ts": source.message_ts, **values}
+        where = {"channel": source.channel, "message_ts": source.message_ts, "trigger_id": source.trigger_id}
+        payload: dict[str, JSON] = {**person, **where, **values}
         key = f"{action}:{source.incident}:{unique}"
         if isinstance(source, Click) and await self._is_in_progress(source):
             self._metrics.record_click(action, "repeat")

@@ -278,7 +278,8 @@ class Task:
     """One thing that BigPanda is to do or to answer about an incident; times are Unix seconds.
 
     `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of the person
-    in Slack, and their `text`, `until` or `moment`; `searches` counts how often a comment was searched for.
+    in Slack, their `trigger_id`, and their `text`, `until`, `moment` or `owner` (from whom they take it); `searches`
+    counts how often a comment was searched for, `asked` how often a confirmation was checked.
     """
 
     key: str

@@ -81,7 +81,8 @@ class ModalOrigin:
 class Submission:
     """A submitted modal of relay.
 
-    `view_id` is the modal's id: Slack may send one submission twice. `owner` is as in `ModalOrigin`. `values` is what
+    `view_id` is the modal's id: Slack may send one submission twice. `owner` is as in `ModalOrigin`. `trigger_id`
+    opens another modal, within three seconds. `values` is what
     was filled in: `text`, or `until` (`1h`, `4h`, `morning`) and `moment` (Unix seconds). An empty input is left out.
     """
 
@@ -93,6 +94,7 @@ class Submission:
     message_ts: str
     view_id: str
     owner: str = ""
+    trigger_id: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -200,6 +202,7 @@ def _submission(payload: JsonObject) -> Submission | None:
         user=user_id,
         user_name=_user_name(user),
         view_id=view_id,
+        trigger_id=text_field(payload, "trigger_id"),
         values=dict(_input_values(object_field(view, "state"))),
     )
 

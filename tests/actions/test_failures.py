@@ -145,7 +145,7 @@ async def test_waiting_tasks_are_dropped_when_the_key_of_bigpanda_is_removed(tmp
 
 def test_every_reason_with_its_own_text_can_occur():
     own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
-    own |= {"already_assigned", "in_progress", "empty"}
+    own |= {"already_assigned", "not_assigned", "not_snoozed", "moment_passed", "in_progress", "empty"}
     assert set(messages._WHY) <= own | REASONS | set(REMEDIES)
 
 

@@ -4,14 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.actions.modals import SNOOZE_CHOICES, build_modal, validation_errors
+from relay.actions.modals import LONGEST_SNOOZE, SNOOZE_CHOICES, build_modal, build_owner_question, validation_errors
 from relay.model.buttons import BUTTONS
 from relay.sandbox.slack.block_kit import blocks
 from relay.sandbox.slack.block_kit.schema import ErrorMessages
 from relay.slack import limits
-from relay.slack.interactions import Submission, parse_interaction
+from relay.slack.interactions import ModalOrigin, Submission, parse_interaction
 
 MODALS = [name for name, button in BUTTONS.items() if button.opens_modal]
+NOW = 1_700_000_000.0
 ABOUT = {"title": "db-117: replication lag", "incident": "5e7f", "channel": "C1", "message_ts": "100.000100"}
 
 
@@ -49,8 +50,18 @@ def test_a_modal_comes_back_with_what_it_is_about(action):
     )
 
 
-def test_only_assigning_opens_no_modal():
+def test_what_asks_for_nothing_opens_no_modal():
     assert MODALS == ["comment", "snooze", "resolve"]
+
+
+@pytest.mark.parametrize("action", ["assign", "unassign"])
+def test_the_answer_to_a_question_names_whom_the_person_was_asked_about(action):
+    origin = ModalOrigin(action=action, owner="5506e4fb", incident="5e7f", channel="C1", message_ts="100.000100")
+    view = build_owner_question(origin, title="db-117", question="*Cid* has it. Take over?")
+    assert view["submit"]["text"] == {"assign": "Take over", "unassign": "Unassign"}[action]
+    assert "*Cid* has it. Take over?" in texts(view)
+    answer = parse_interaction(sent(view))
+    assert (answer.action, answer.owner, answer.values) == (action, "5506e4fb", {})
 
 
 def test_a_comment_has_one_input_of_several_lines():
@@ -62,12 +73,12 @@ def test_a_comment_has_one_input_of_several_lines():
 
 
 def test_snoozing_offers_an_hour_first():
-    asked = build_modal("snooze", **ABOUT)["blocks"][-1]["element"]
+    asked = build_modal("snooze", **ABOUT)["blocks"][-2]["element"]
 
     assert [(each["text"]["text"], each["value"]) for each in asked["options"]] == [
         ("1 hour", "1h"),
         ("4 hours", "4h"),
-        ("until tomorrow 09:00", "tomorrow"),
+        ("until the next 09:00", "morning"),
     ]
     assert asked["initial_option"]["value"] == "1h"
 
@@ -83,18 +94,40 @@ def test_resolving_says_what_it_does_and_its_note_may_be_left_out():
 def test_an_empty_comment_is_a_problem_that_slack_shows_beside_its_input(values):
     view = build_modal("comment", **ABOUT)
 
-    assert validation_errors("comment", values)["response_action"] == "errors"
-    assert set(validation_errors("comment", values)["errors"]) <= {block.get("block_id") for block in view["blocks"]}
+    assert validation_errors("comment", values, NOW)["response_action"] == "errors"
+    assert set(validation_errors("comment", values, NOW)["errors"]) <= {
+        block.get("block_id") for block in view["blocks"]
+    }
 
 
 @pytest.mark.parametrize("until", [*SNOOZE_CHOICES, "", "5y"])
 def test_only_the_times_on_offer_can_be_chosen(until):
-    assert (validation_errors("snooze", {"until": until}) is None) is (until in SNOOZE_CHOICES)
+    assert (validation_errors("snooze", {"until": until}, NOW) is None) is (until in SNOOZE_CHOICES)
+
+
+@pytest.mark.parametrize(
+    ("moment", "problem"),
+    [
+        (NOW - 60, "has passed"),
+        (NOW, "has passed"),
+        (NOW + 60, ""),
+        (NOW + LONGEST_SNOOZE, ""),
+        (NOW + LONGEST_SNOOZE + 60, "90 days"),
+    ],
+)
+def test_a_chosen_moment_counts_and_must_be_one_that_bigpanda_takes(moment, problem):
+    view = build_modal("snooze", **ABOUT)
+    state = {"moment": {"moment": {"type": "datetimepicker", "selected_date_time": int(moment)}}}
+    answer = parse_interaction(sent(view) | {"view": {**view, "id": "V1", "state": {"values": state}}})
+    assert answer.values == {"moment": str(int(moment))}
+    errors = validation_errors("snooze", {"until": "1h", **answer.values}, NOW)
+    assert problem in (errors or {"errors": {"moment": ""}})["errors"]["moment"]
+    assert (errors is None) is (problem == "")
 
 
 def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
-    assert validation_errors("comment", {"text": "x"}) is None
-    assert validation_errors("resolve", {}) is None
+    assert validation_errors("comment", {"text": "x"}, NOW) is None
+    assert validation_errors("resolve", {}, NOW) is None
 
 
 @given(

@@ -278,18 +278,16 @@ async def test_an_action_that_no_share_confirms_is_confirmed_by_a_check(tmp_path
     async with run_round_trip(tmp_path, integration={"add_assignments": False}) as round_trip:
         await round_trip.start_incident()
         await round_trip.click("assign")
-        await round_trip.advance(30)
-        assert "assigned to" not in round_trip.card_text()
-        await round_trip.advance(600)
+        await round_trip.advance(5)
         assert "assigned to *Ann Lee*" in round_trip.card_text()
+        await round_trip.advance(600)
         assert len(round_trip.thread()) == 1
-        assert len(round_trip.panda.calls_to("incident")) == 1
 
 
-async def test_an_action_that_a_share_confirmed_is_not_checked(round_trip):
+async def test_an_action_that_is_confirmed_is_checked_no_more(round_trip):
     await round_trip.click("assign")
     await round_trip.advance(600)
-    assert round_trip.panda.calls_to("incident") == []
+    assert len(round_trip.panda.calls_to("incident")) <= 2  # before it, and after it if no share was quicker
     assert len(round_trip.thread(NOC)) == 1
 
 

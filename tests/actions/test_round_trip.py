@@ -31,7 +31,7 @@ async def test_assign_to_me_is_reported_when_bigpanda_confirms_it(round_trip):
     [reply] = round_trip.thread()
     assert "Assigned to *Ann Lee*" in reply
     assert " by " not in reply
-    assert "when BigPanda confirms" in round_trip.ephemeral_messages()[0]
+    assert round_trip.ephemeral_messages() == []
 
 
 async def test_a_click_that_slack_sends_again_changes_nothing(round_trip):
@@ -41,15 +41,14 @@ async def test_a_click_that_slack_sends_again_changes_nothing(round_trip):
         assert delivery.acknowledged
     await round_trip.advance(700)
     assert len(round_trip.panda.calls_to("assign")) == 1
-    assert len(round_trip.ephemeral_messages()) == 1
+    assert round_trip.ephemeral_messages() == []
 
 
-async def test_a_second_click_before_the_confirmation_changes_nothing(round_trip):
+async def test_a_second_click_changes_nothing(round_trip):
     round_trip.panda.share_delay = 30
     await round_trip.click("assign")
     await round_trip.click("assign")
     assert len(round_trip.panda.calls_to("assign")) == 1
-    assert "already in progress" in round_trip.ephemeral_messages()[-1]
     await round_trip.advance(60)
     await round_trip.click("assign")
     assert "already assigned to you" in round_trip.ephemeral_messages()[-1]
@@ -80,7 +79,7 @@ async def test_an_empty_comment_is_asked_for_again(round_trip):
     [
         ("1h", START + 3600),
         ("4h", START + 4 * 3600),
-        ("tomorrow", int(datetime(2023, 11, 15, 8, tzinfo=UTC).timestamp())),  # 9:00 in Berlin, in winter
+        ("morning", int(datetime(2023, 11, 15, 8, tzinfo=UTC).timestamp())),  # 9:00 in Berlin, in winter
     ],
 )
 async def test_a_snooze_ends_when_the_person_wants_it_in_their_own_zone(round_trip, choice, until):
@@ -199,7 +198,7 @@ routes:
 """
     async with run_round_trip(tmp_path, routes=routes) as round_trip:
         await round_trip.start_incident()
-        assert "[Resolve]  [Assign to me]" in round_trip.card_text(DB)
+        assert "[Assign to me]  [Open in BigPanda]  [Resolve]" in round_trip.card_text(DB)
         assert "[Resolve]" not in round_trip.card_text(NOC)
         for channel in (DB, NOC):
             await round_trip.slack.post_as(ANN, channel, f"said in {channel}", round_trip.card(channel).ts)

@@ -59,6 +59,13 @@ CALLS = {
         f"{INCIDENT}/snooze",
         {"end_time": 1_700_003_600},
     ),
+    BigPandaCall.UNASSIGN: (
+        lambda client: client.unassign("env1", "5e7f"),
+        "DELETE",
+        f"{INCIDENT}/assignment",
+        None,
+    ),
+    BigPandaCall.END_SNOOZE: (lambda client: client.end_snooze("env1", "5e7f"), "DELETE", f"{INCIDENT}/snooze", None),
     BigPandaCall.TAG_DEFINITIONS: (
         lambda client: client.tag_definitions(),
         "GET",

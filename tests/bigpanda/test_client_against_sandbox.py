@@ -54,6 +54,8 @@ CALLS = {
     BigPandaCall.COMMENT: lambda client: client.comment(ENV, "5e7f", "on it"),
     BigPandaCall.ASSIGN: lambda client: client.assign(ENV, "5e7f", ANN.id),
     BigPandaCall.SNOOZE: lambda client: client.snooze(ENV, "5e7f", NOW + 3600),
+    BigPandaCall.UNASSIGN: lambda client: client.unassign(ENV, "5e7f"),
+    BigPandaCall.END_SNOOZE: lambda client: client.end_snooze(ENV, "5e7f"),
     BigPandaCall.TAG_DEFINITIONS: lambda client: client.tag_definitions(),
     BigPandaCall.ACTIVITIES: lambda client: client.activities("5e7f"),
     BigPandaCall.USERS: lambda client: client.users(ANN.email),
@@ -93,6 +95,7 @@ async def client(bigpanda, base_url):
 
 @pytest.mark.parametrize("call", BigPandaCall)
 async def test_a_strict_bigpanda_accepts_every_call(bigpanda, client, call):
+    bigpanda.incident("5e7f").assign(ANN, ANN)  # who has it can leave it
     assert isinstance(await CALLS[call](client()), TaskDone)
 
     (received,) = bigpanda.calls
@@ -108,6 +111,11 @@ async def test_every_action_changes_the_incident(bigpanda, client):
 
     assert (incident.comments, incident.assignee, incident.snoozed_until) == (["on it"], ANN, NOW + 3600)
     assert incident.fields["snooze"]["autoCancel"] is False
+
+    for call in (BigPandaCall.UNASSIGN, BigPandaCall.END_SNOOZE):
+        await CALLS[call](api)
+
+    assert (incident.assignee, incident.snoozed_until) == (None, None)
 
     await CALLS[BigPandaCall.RESOLVE](api)
 

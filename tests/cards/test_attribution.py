@@ -35,7 +35,7 @@ def assigned(at: int, **who):
 def test_an_assignment_to_oneself_does_not_name_relays_own_user():
     sequence = a_sequence(pending_action("assign", assignee_id="u1"))
     sequence.add(assigned(601, **ANN))
-    assert sequence.entry_data() == [("assignment", {"old": "", "new": "Ann Lee", "actor": ""})]
+    assert sequence.entry_data() == [("assignment", {"old": "", "new": "Ann Lee", "actor": "", "taken_over": False})]
     assert sequence.incident_state.record.pending_actions == ()
 
 

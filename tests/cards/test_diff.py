@@ -66,20 +66,28 @@ def test_an_assignment_and_its_end_are_reported(options):
     lead = {"name": "Lead"}
     after = {"metadata": {"assignee": PERSON, "assigner": lead}}
     assert entries_between({"status": "critical"}, after, options) == [
-        ("assignment", {"old": "", "new": "Ann Lee", "actor": "Lead"})
+        ("assignment", {"old": "", "new": "Ann Lee", "actor": "Lead", "taken_over": False})
     ]
     before = {"status": "critical", "metadata": {"assignee": PERSON}}
     sequence = ShareSequence()
     sequence.add(share(0, **before))
     sequence.add(share(600, metadata={"assignee": None}))
-    assert sequence.entry_data() == [("assignment", {"old": "Ann Lee", "new": "", "actor": ""})]
+    assert sequence.entry_data() == [("assignment", {"old": "Ann Lee", "new": "", "actor": "", "taken_over": False})]
 
 
 def test_a_person_who_assigns_it_to_themselves_is_not_named_as_assigner():
     sequence = ShareSequence()
     sequence.add(share(0, status="critical"))
     sequence.add(share(600, metadata={"assignee": PERSON, "assigner": PERSON}))
-    assert sequence.entry_data() == [("assignment", {"old": "", "new": "Ann Lee", "actor": ""})]
+    assert sequence.entry_data() == [("assignment", {"old": "", "new": "Ann Lee", "actor": "", "taken_over": False})]
+
+
+def test_a_person_who_takes_it_from_somebody_is_reported_to_have_taken_over():
+    ben = {"name": "Ben"}
+    sequence = ShareSequence()
+    sequence.add(share(0, status="critical", metadata={"assignee": PERSON}))
+    sequence.add(share(600, metadata={"assignee": ben, "assigner": ben}))
+    assert sequence.entry_data() == [("assignment", {"old": "Ann Lee", "new": "Ben", "actor": "", "taken_over": True})]
 
 
 def test_a_snooze_and_its_end_are_reported(options):

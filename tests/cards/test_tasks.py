@@ -16,7 +16,7 @@ from relay.cards.model import AttemptState, CardState, Task, TaskKind
 from relay.cards.plan import plan
 from relay.cards.tasks import (
     CALLBACK_DEADLINE,
-    CONFIRMATION_WAIT,
+    CONFIRMATION_CHECKS,
     MAX_SEARCHES,
     TASK_TIMEOUTS,
     TaskContext,
@@ -25,6 +25,7 @@ from relay.cards.tasks import (
     begin_restored,
     begin_task,
     check_delay,
+    confirm_checked,
     handle_crash,
     is_card_settled,
     may_have_taken_effect,
@@ -213,15 +214,28 @@ def test_a_rejection_ends_an_action_but_not_a_callback():
     )
 
 
-def test_an_action_that_no_share_confirms_is_checked():
+def test_an_action_that_bigpanda_has_accepted_is_checked_at_once():
     update = apply_result(task_context(TaskKind.RESOLVE), TaskDone(), NOW)
     [check] = update.follow_ups
-    assert (check.kind, check.due_at, check.payload) == (
-        "check",
-        NOW + CONFIRMATION_WAIT,
-        {"why": "after k", "sent": ""},
-    )
+    assert (check.kind, check.due_at, check.payload) == ("check", NOW, {"why": "after k", "sent": ""})
     assert update.incident_state is None  # the action is reported with its share
+
+
+def test_an_action_that_bigpanda_has_not_carried_out_yet_is_checked_again_and_forgotten_after_the_last_check():
+    [check] = apply_result(task_context(TaskKind.RESOLVE), TaskDone(), NOW).follow_ups
+    context, moments = replace(task_context(TaskKind.CHECK), task=check), []
+    while context.task.state.open:
+        moments.append(context.task.due_at - NOW)
+        update = confirm_checked(context)
+        context = replace(context, task=update.task)
+    assert tuple(moments) == CONFIRMATION_CHECKS
+    assert update.incident_state.record.pending_actions == ()
+
+
+def test_a_confirmed_action_is_checked_no_more():
+    [check] = apply_result(task_context(TaskKind.RESOLVE), TaskDone(), NOW).follow_ups
+    update = confirm_checked(replace(task_context(TaskKind.CHECK, pending_actions=()), task=check))
+    assert (update.task.state, update.task.due_at) == (AttemptState.DONE, None)
 
 
 def test_a_search_that_failed_is_repeated_until_the_task_times_out():

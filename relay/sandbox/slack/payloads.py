@@ -148,7 +148,7 @@ def _context(workspace: Workspace, user: str) -> Payload:
 
 
 def buttons(message: FakeMessage) -> Iterator[tuple[int | None, str, Payload]]:
-    """Every button and menu of a message, with the number of its attachment (if it stands in one) and its block's id."""
+    """Every button and menu of a message, with the number of its attachment (if it is in one) and its block's id."""
     places = [(None, message.blocks), *((n, each.get("blocks", ())) for n, each in enumerate(message.attachments, 1))]
     for attachment, blocks in places:
         for index, block in enumerate(blocks):
