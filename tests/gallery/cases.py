@@ -13,7 +13,7 @@ from relay.cards.draw import DIVERSIONS, SMALL_PRINT, buttons, notice_lines, sta
 from relay.cards.model import Card
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKind, Notices
 from relay.config.template_files import load_packaged
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import ACTION_WORDS
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
 from relay.model.tag_labels import readable_tag_name
@@ -143,7 +143,7 @@ ENDED = replace(
 _PREVIOUS = {"at": NOW - 9 * DAY, "link": "https://team.slack.com/archives/C0DB/p1777000000000100"}
 """The card of the previous episode."""
 
-_ACTIONS = tuple(BUTTONS)
+_ACTIONS = ACTION_WORDS
 """All buttons."""
 
 _GONE = Notice(kind=NoticeKind.GONE, at=NOW)

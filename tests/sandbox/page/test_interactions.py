@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -32,6 +33,12 @@ def button(text: str, action: str, **more: Any) -> dict[str, Any]:
     return {"type": "button", "text": {"type": "plain_text", "text": text}, "action_id": action, **more}
 
 
+def entry(text: str) -> dict[str, Any]:
+    value = f"relay_{text.lower().replace(' ', '_')}:5c1e"
+    return {"text": {"type": "plain_text", "text": text}, "value": value}
+
+
+START = 1_700_000_000.0
 BUTTONS = {
     "type": "actions",
     "elements": [
@@ -40,6 +47,7 @@ BUTTONS = {
         button("Snooze", "relay_snooze", value="5c1e"),
         button("Resolve", "relay_resolve", value="5c1e", style="danger"),
         button("Open", "link_0", url="https://a.example.invalid/"),
+        {"type": "overflow", "action_id": "relay_menu", "options": [entry("Unassign"), entry("End snooze")]},
     ],
 }
 
@@ -60,7 +68,7 @@ class App:
             raise RuntimeError
         match interaction:
             case Submission():
-                return validation_errors(interaction.action, interaction.values)
+                return validation_errors(interaction.action, interaction.values, START)
             case Click(action=action) if action and CARD_BUTTONS[action].opens_modal:
                 place = {
                     "incident": interaction.incident,
@@ -120,6 +128,22 @@ async def wait_for_interactions(reader: PageReader, count: int = 1) -> list[Any]
         while len(reader.app.interactions) < count:  # noqa: ASYNC110  the browser gives no signal to wait for
             await asyncio.sleep(0.02)
     return reader.app.interactions
+
+
+async def test_an_entry_of_the_menu_is_sent_as_the_button_that_it_stands_for(reader: PageReader):
+    await reader.tab.get_by_label("More actions").click()
+    await reader.press("End snooze")
+    [click] = await wait_for_interactions(reader)
+    assert (click.action, click.incident, click.user) == ("end_snooze", "5c1e", ANN)
+
+
+async def test_a_date_and_time_is_sent_as_a_moment(reader: PageReader):
+    await reader.press("Snooze")
+    await reader.tab.get_by_label("Or until").fill("2031-05-06T07:08")
+    await reader.tab.locator("#submit").click()
+    [_, submission] = await wait_for_interactions(reader, 2)
+    moment = datetime.fromtimestamp(int(submission.values["moment"]), UTC)
+    assert (moment.year, moment.minute, moment.second) == (2031, 8, 0)
 
 
 async def test_a_click_is_sent_as_the_selected_user(reader: PageReader):

@@ -114,6 +114,67 @@ def opened(slack, client, press):
 # --- buttons ---
 
 
+def option(text, value):
+    return {"text": {"type": "plain_text", "text": text}, "value": value}
+
+
+MENU = {
+    "type": "actions",
+    "elements": [
+        {
+            "type": "overflow",
+            "action_id": "relay_menu",
+            "options": [option("Unassign", "relay_unassign:i1"), option("End snooze", "relay_end_snooze:i1")],
+        }
+    ],
+}
+
+
+async def test_an_entry_of_a_menu_reaches_the_app_as_the_chosen_option(slack, app, noc):
+    card = noc.add_message(MessageContent(text="db-1", blocks=(MENU,)), slack.bot)
+    await slack.click(ANN, "noc", card.ts, "relay_menu", option="relay_end_snooze:i1")
+    [payload] = app.clicks
+    assert payload["actions"][0]["selected_option"]["value"] == "relay_end_snooze:i1"
+    assert (parse_interaction(payload).action, parse_interaction(payload).incident) == ("end_snooze", "i1")
+    for chosen in (None, "relay_resolve:i1"):
+        with pytest.raises(NoSuchElement):
+            await slack.click(ANN, "noc", card.ts, "relay_menu", option=chosen)
+
+
+@pytest.mark.parametrize("number", [0, 1, 6])
+async def test_a_menu_has_two_to_five_entries(client, rejection, number):
+    options = [option(str(each), str(each)) for each in range(number)]
+    blocks = [{"type": "actions", "elements": [{"type": "overflow", "action_id": "m", "options": options}]}]
+    answer = await rejection(client.chat_postMessage(channel=NOC, text="x", blocks=blocks))
+    assert answer["error"] == "invalid_blocks"
+
+
+# --- direct messages and e-mail addresses ---
+
+
+async def test_a_conversation_with_a_user_is_opened_once_and_takes_messages(slack, client, rejection):
+    first = (await client.conversations_open(users=ANN))["channel"]["id"]
+    assert (await client.conversations_open(users=ANN))["channel"]["id"] == first
+    await client.chat_postMessage(channel=first, text="Not assigned")
+    assert [message.text for message in slack.direct_messages(ANN)] == ["Not assigned"]
+    assert first not in [each["id"] for each in (await client.conversations_list())["channels"]]
+    assert (await rejection(client.conversations_open(users="U0NOBODY00")))["error"] == "user_not_found"
+    slack.remove_scope("im:write")
+    assert (await rejection(client.conversations_open(users=ANN)))["error"] == "missing_scope"
+
+
+async def test_a_user_is_found_by_address_unless_deactivated(slack, client, rejection):
+    assert (await client.users_lookupByEmail(email="ann@EXAMPLE.com"))["user"]["id"] == ANN
+    slack.users[ANN].deleted = True
+    assert (await rejection(client.users_lookupByEmail(email="ann@example.com")))["error"] == "users_not_found"
+
+
+async def test_an_ephemeral_message_can_be_neither_edited_nor_deleted(slack, app, client, rejection):
+    ts = (await client.chat_postEphemeral(channel=NOC, user=ANN, text="Assigning to you…"))["message_ts"]
+    assert (await rejection(client.chat_update(channel=NOC, ts=ts, text="Done")))["error"] == "message_not_found"
+    assert (await rejection(client.chat_delete(channel=NOC, ts=ts)))["error"] == "message_not_found"
+
+
 async def test_a_click_reaches_the_app_signed_and_is_acknowledged(slack, app, card, clock):
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
 
@@ -310,6 +371,13 @@ async def test_initial_values_are_submitted_by_default(slack, app, opened):
     assert parse_interaction(app.clicks[-1]).values == {"until": "1h"}
     await slack.submit(ANN, await opened(view("snooze")), {"until": "morning"})
     assert parse_interaction(app.clicks[-1]).values == {"until": "morning"}
+
+
+async def test_a_date_and_time_is_submitted_as_unix_seconds_of_a_whole_minute(slack, app, opened):
+    await slack.submit(ANN, await opened(view("snooze")), {"moment": "1700003630"})
+    assert parse_interaction(app.clicks[-1]).values == {"until": "1h", "moment": "1700003580"}
+    with pytest.raises(InvalidInput):
+        await slack.submit(ANN, await opened(view("snooze")), {"moment": "tomorrow"})
 
 
 async def test_invalid_input_is_not_submitted(slack, app, opened):
