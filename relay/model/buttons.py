@@ -23,7 +23,7 @@ class Clicks(Enum):
     """Relay also does in BigPanda what a button says."""
 
 
-class Place(Enum):
+class ButtonPlace(Enum):
     """Where a button stands in its row. What a template puts into the same row stands between the two parts."""
 
     FIRST = "first"
@@ -60,7 +60,7 @@ class CardButton:
     started: str
     not_done: str
     option: str = ""
-    place: Place = Place.FIRST
+    place: ButtonPlace = ButtonPlace.FIRST
     offered: Offered = Offered.ALWAYS
     style: str = ""
     label_if_assigned: str = ""
@@ -117,7 +117,7 @@ _ROWS = (
         effect="assigns the incident to nobody",
         started="Unassigning… the card updates when BigPanda confirms.",
         not_done="Not unassigned",
-        place=Place.MENU,
+        place=ButtonPlace.MENU,
         offered=Offered.ASSIGNED,
     ),
     CardButton(
@@ -128,7 +128,7 @@ _ROWS = (
         effect="ends the snooze",
         started="Ending the snooze… the card updates when BigPanda confirms.",
         not_done="Snooze not ended",
-        place=Place.MENU,
+        place=ButtonPlace.MENU,
         offered=Offered.SNOOZED,
     ),
     CardButton(
@@ -138,7 +138,7 @@ _ROWS = (
         effect="resolves the incident **and all of its alerts**, for everyone; this cannot be undone",
         started="Resolving… the card updates when BigPanda confirms.",
         not_done="Not resolved",
-        place=Place.LAST,
+        place=ButtonPlace.LAST,
         style="danger",
         modal_title="Resolve incident",
         submit_label="Resolve",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relay.model.buttons import Place
+from relay.model.buttons import ButtonPlace
 from relay.slack.message import Message
 
 
@@ -19,7 +19,7 @@ class Button:
     text: str
     value: str = ""
     style: str = ""
-    place: Place = Place.FIRST
+    place: ButtonPlace = ButtonPlace.FIRST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 import pytest
 
 from relay.actions.interaction_handler import TELL_AFTER
-from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, run_round_trip
 
 MINUTE = 60
@@ -50,7 +49,7 @@ async def test_who_presses_again_and_again_while_bigpanda_is_away_reads_it_once(
 
 
 async def test_an_action_that_fails_for_good_reaches_the_person_by_direct_message_too(round_trip):
-    round_trip.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="assign"))
+    round_trip.panda.pause("assign", 3000)
     await round_trip.click("assign")
     await round_trip.advance(20 * MINUTE)
     [told] = round_trip.slack.direct_messages(ANN)

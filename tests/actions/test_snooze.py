@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from relay.actions.preflight import MORNING_HOUR, next_morning, snoozed_until
 from relay.cards.model import Task, TaskKind
-from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.slack.responses import SlackUser
 from tests.support.bigpanda_round_trip import ANN, START, run_round_trip
 
@@ -87,7 +86,7 @@ async def test_a_moment_in_the_past_is_rejected_in_the_modal(round_trip):
 
 
 async def test_a_moment_that_passes_while_bigpanda_is_away_snoozes_nothing_and_the_person_learns_of_it(round_trip):
-    round_trip.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="snooze"))
+    round_trip.panda.pause("snooze", 300)
     await round_trip.click("snooze")
     await round_trip.submit(moment=str(START + 120))
     await round_trip.advance(600)

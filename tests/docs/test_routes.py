@@ -6,12 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.actions import messages
+from relay.actions.interaction_handler import TELL_AFTER
 from relay.actions.modals import SNOOZE_CHOICES
 from relay.actions.people import GROUP_MEMBERS_TTL
 from relay.cards.draw import notice_lines
 from relay.cards.model import Card, TaskKind
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.tasks import CONFIRMATION_WAIT, MAX_SEARCHES, TASK_TIMEOUTS
+from relay.cards.tasks import CONFIRMATION_CHECKS, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
 from relay.model.buttons import ACTION_WORDS, BUTTONS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
@@ -86,8 +87,10 @@ def test_the_page_says_how_long_relay_retries():
     assert "retries an action for 15 minutes" in text
     assert TASK_TIMEOUTS[TaskKind.REPLY] == 24 * 3600
     assert "retries a reply for a day" in text
-    assert CONFIRMATION_WAIT == 90
-    assert "within 90 seconds" in text
+    assert CONFIRMATION_CHECKS == (0, 3, 10, 30, 90)
+    assert "asks again after 3, 10, 30 and 90 seconds" in text
+    assert TELL_AFTER == 5
+    assert "longer\nthan 5 seconds" in text
     assert (MAX_SEARCHES, GROUP_MEMBERS_TTL) == (3, 5 * 60)
     assert "three times within a minute" in text
     assert "takes effect within five minutes" in text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from relay.model.buttons import Place
+from relay.model.buttons import ButtonPlace
 from relay.rendering.blocks.inline import flow_of, mention_flow, plain_words
 from relay.rendering.blocks.marks import ItemMark, Link
 from relay.rendering.blocks.parts import (
@@ -105,7 +105,7 @@ class _Composer:
     def __init__(self, request: RenderRequest) -> None:
         self.draft = Draft()
         self._relay_elements = list(_relay_elements(request.buttons))
-        self._last = frozenset(each.action_id for each in request.buttons if each.place is not Place.FIRST)
+        self._last = frozenset(each.action_id for each in request.buttons if each.place is not ButtonPlace.FIRST)
         self._clickable = request.clickable
         self._out = self.draft.top
         self._group: Group | None = None
@@ -283,18 +283,18 @@ def _relay_elements(buttons: Sequence[Button]) -> Iterator[Element]:
 
     Buttons of which Slack would accept no menu stand there themselves.
     """
-    menu = [button for button in buttons if button.place is Place.MENU]
+    menu = [button for button in buttons if button.place is ButtonPlace.MENU]
     values = {button.action_id: menu_value(button.action_id, button.value) for button in menu}
     fits = len(menu) >= limits.FEWEST_OVERFLOW_OPTIONS and all(
         len(value) <= limits.OPTION_VALUE for value in values.values()
     )
-    yield from (_relay_button(button) for button in buttons if button.place is Place.FIRST)
+    yield from (_relay_button(button) for button in buttons if button.place is ButtonPlace.FIRST)
     if fits:
         options = [{"text": _label(button, limits.OPTION_TEXT), "value": values[button.action_id]} for button in menu]
         yield {"type": "overflow", "action_id": MENU_ACTION, "options": options[: limits.OVERFLOW_OPTIONS]}
     else:
         yield from map(_relay_button, menu)
-    yield from (_relay_button(button) for button in buttons if button.place is Place.LAST)
+    yield from (_relay_button(button) for button in buttons if button.place is ButtonPlace.LAST)
 
 
 def _label(button: Button, limit: int) -> Element:

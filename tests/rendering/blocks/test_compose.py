@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.model.buttons import Place
+from relay.model.buttons import ButtonPlace
 from relay.rendering.card import render_card
 from relay.rendering.request import Button
 from tests.support.rendering_samples import (
@@ -119,12 +119,12 @@ def test_actions_hold_link_buttons_and_relays_own_buttons():
     assert block["elements"][1]["value"] == "5555"
 
 
-def relay_button(name, place=Place.FIRST, *, value="5555"):
+def relay_button(name, place=ButtonPlace.FIRST, *, value="5555"):
     return Button(action_id=f"relay_{name}", text=name, value=value, place=place)
 
 
 ROW = "{% actions %}{% button links.landing_page %}Open{% endbutton %}{% relay_actions %}{% endactions %}"
-ASSIGN, RESOLVE = relay_button("assign"), relay_button("resolve", Place.LAST)
+ASSIGN, RESOLVE = relay_button("assign"), relay_button("resolve", ButtonPlace.LAST)
 
 
 def row(*buttons):
@@ -133,7 +133,7 @@ def row(*buttons):
 
 
 def test_the_menu_and_the_last_button_end_the_row_wherever_the_template_has_its_own():
-    menu = [relay_button(name, Place.MENU) for name in ("unassign", "end_snooze")]
+    menu = [relay_button(name, ButtonPlace.MENU) for name in ("unassign", "end_snooze")]
     assert row(ASSIGN, *menu, RESOLVE) == ["Open", "assign", "overflow", "resolve"]
     [block] = made_blocks(ROW, buttons=(ASSIGN, *menu))
     assert [(each["text"]["text"], each["value"]) for each in block["elements"][-1]["options"]] == [
@@ -143,7 +143,7 @@ def test_the_menu_and_the_last_button_end_the_row_wherever_the_template_has_its_
 
 
 def test_what_slack_takes_no_menu_of_is_a_button_of_its_own():
-    alone, long = relay_button("unassign", Place.MENU), relay_button("why", Place.MENU, value="5" * 200)
+    alone, long = relay_button("unassign", ButtonPlace.MENU), relay_button("why", ButtonPlace.MENU, value="5" * 200)
     assert row(ASSIGN, alone, RESOLVE) == ["Open", "assign", "unassign", "resolve"]
     assert row(ASSIGN, alone, long, RESOLVE) == ["Open", "assign", "unassign", "why", "resolve"]
 

@@ -114,7 +114,7 @@ def opened(slack, client, press):
 # --- buttons ---
 
 
-def option(text, value):
+def menu_entry(text, value):
     return {"text": {"type": "plain_text", "text": text}, "value": value}
 
 
@@ -124,7 +124,7 @@ MENU = {
         {
             "type": "overflow",
             "action_id": "relay_menu",
-            "options": [option("Unassign", "relay_unassign:i1"), option("End snooze", "relay_end_snooze:i1")],
+            "options": [menu_entry("Unassign", "relay_unassign:i1"), menu_entry("End snooze", "relay_end_snooze:i1")],
         }
     ],
 }
@@ -143,7 +143,7 @@ async def test_an_entry_of_a_menu_reaches_the_app_as_the_chosen_option(slack, ap
 
 @pytest.mark.parametrize("number", [0, 1, 6])
 async def test_a_menu_has_two_to_five_entries(client, rejection, number):
-    options = [option(str(each), str(each)) for each in range(number)]
+    options = [menu_entry(str(each), str(each)) for each in range(number)]
     blocks = [{"type": "actions", "elements": [{"type": "overflow", "action_id": "m", "options": options}]}]
     answer = await rejection(client.chat_postMessage(channel=NOC, text="x", blocks=blocks))
     assert answer["error"] == "invalid_blocks"
@@ -361,6 +361,7 @@ async def test_a_submitted_modal_reaches_the_app_and_closes(slack, app, opened):
         channel=NOC,
         message_ts="1.1",
         view_id=shown.id,
+        trigger_id=app.clicks[-1]["trigger_id"],
         values={"text": "looking"},
     )
     assert slack.open_views(ANN) == []
