@@ -85,7 +85,7 @@ CREATE TABLE bigpanda_task (
     created {double} NOT NULL,
     CONSTRAINT pk_bigpanda_task PRIMARY KEY (id),
     CONSTRAINT ck_bigpanda_task_kind CHECK (kind IN ('callback', 'assign', 'comment', 'snooze',
-        'unassign', 'end_snooze',        'resolve', 'reply', 'check')),
+        'unassign', 'end_snooze', 'resolve', 'reply', 'check')),
     CONSTRAINT ck_bigpanda_task_state CHECK (state IN ('in_flight', 'waiting', 'in_doubt', 'done',
         'dropped', 'rejected')),
     CONSTRAINT ck_bigpanda_task_tries CHECK (tries >= 0),
