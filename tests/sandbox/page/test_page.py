@@ -255,6 +255,22 @@ async def test_a_reader_replays_the_story_when_it_is_over(shown: Shown):
     await expect(replay).to_be_hidden()
 
 
+async def test_bigpanda_is_told_of_the_card_after_the_card_is_posted(shown: Shown):
+    history = {
+        "cards": [{"id": 1, "slack_channel": "C0NOC00001"}],
+        "shares": [{"id": 7, "received": AT, "outcome": "first"}],
+        "bigpanda_tasks": [{"kind": "callback", "state": "done", "created": AT}],
+        "calls": {"1": [{"method": "chat.postMessage", "at": AT + 2, "answer": {"answer": "Delivered"}}]},
+    }
+    await shown.tab.evaluate(
+        "history => document.getElementById('history').replaceChildren("
+        "...incidents.draw(history, null, {}, new Map()))",
+        history,
+    )
+    following = shown.tab.locator("section.share li")
+    await expect(following).to_have_text([re.compile("Posted the card"), re.compile("that the card exists: done")])
+
+
 async def test_many_routes_without_a_match_are_folded_and_keep_what_they_saw(shown: Shown):
     values = [f"v{number}" for number in range(7)]
     several = {"key": "match", "matched": False, "parts": [condition("status", []), condition("tags.x", values)]}

@@ -179,6 +179,8 @@ const incidents = (() => {
   const POST = "chat.postMessage";
   const DONE = { "chat.update": "Edited the card in", "chat.delete": "Deleted a message in", "conversations.join": "Joined" };
 
+  const isGood = (answer) => answer?.answer === "Delivered" || answer?.ok === true;
+
   /** What a post was, and whom it pinged: a card has one open attempt at a time, so it is the newest one before the call. */
   function postOf(incident, card, call) {
     const started = list(incident.attempts?.[card?.id]).filter((attempt) => attempt.started_at <= call.at);
@@ -192,7 +194,7 @@ const incidents = (() => {
   function calls(incident, names) {
     return byCard(incident, incident.calls).map(([card, call]) => {
       const answer = call.answer ?? {};
-      const good = answer.answer === "Delivered" || answer.ok === true;
+      const good = isGood(answer);
       const { what, pings } = call.method === POST ? postOf(incident, card, call) : { what: DONE[call.method] ?? `${call.method} in`, pings: "" };
       const detail = ["code", "reason", "remedy", "needed", "retry_after", "detail"]
         .filter((name) => answer[name] !== undefined && answer[name] !== null && !(good && name === "reason"))
@@ -224,12 +226,18 @@ const incidents = (() => {
 
   const isPlanned = (task) => task.kind === "check" && task.state === "waiting" && !task.tries;
 
+  /** When the first card was posted, after which BigPanda is told; 0 before. */
+  function firstPost(incident) {
+    const posts = Object.values(incident.calls ?? {}).flatMap(list).filter((call) => call.method === POST && isGood(call.answer));
+    return posts.length ? Math.min(...posts.map((call) => call.at)) : 0;
+  }
+
   /** The tasks for BigPanda: for whom, and with which result. */
   function tasks(incident) {
     return list(incident.bigpanda_tasks).filter((task) => !isPlanned(task)).map((task) => {
       const who = task.payload?.name || task.payload?.user;
       return {
-        at: task.created,
+        at: task.kind === "callback" ? Math.max(task.created, firstPost(incident)) : task.created,
         rank: 2,
         className: GOOD.has(task.state) ? "good" : "bad",
         parts: [`${TASKS[task.kind] ?? `BigPanda: ${spaced(task.kind)}`}${who ? ` by ${who}` : ""}: ${spaced(task.state)}`, task.reason ? make("div", "why", spaced(task.reason)) : null].filter(Boolean),
