@@ -217,6 +217,11 @@ def test_the_guides_table_of_metrics_matches_the_code():
     assert documented == {name: (metric.type, metric.labels, metric.help) for name, metric in METRICS.items()}
 
 
+def test_the_guides_table_of_reasons_that_hold_cards_matches_the_code():
+    table = GUIDE.read_text().partition("| reason | the card is not posted yet")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(HeldReason)
+
+
 def test_the_dashboard_shows_every_metric_and_no_unknown_one():
     board = json.loads(DASHBOARD.read_text())
     asked = " ".join(target["expr"] for panel in board["panels"] for target in panel.get("targets", []))

@@ -276,11 +276,21 @@ _KINDS: Mapping[type[SlackStep], MessageKind] = {
 }
 
 
+_ANSWERS: Mapping[str, str] = {
+    Delivered.outcome: "delivered",
+    Read.outcome: "read",
+    Retryable.outcome: "not accepted for now",
+    Rejected.outcome: "rejected",
+    NotFound.outcome: "not found",
+    Ambiguous.outcome: "answer lost",
+}
+
+
 def _as_json(answer: SlackOutcome) -> dict[str, object]:
     """Return the answer as `relay incident` shows it."""
     names = ("channel", "ts", "code", "reason", "remedy", "detail", "missing_scopes", "retry_after")
     values = {name: getattr(answer, name, None) for name in names}
-    return {"answer": type(answer).__name__} | {
+    return {"answer": _ANSWERS[answer.outcome]} | {
         name: value for name, value in values.items() if value not in {None, ""}
     }
 

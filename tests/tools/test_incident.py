@@ -66,12 +66,12 @@ async def test_it_shows_the_incident_the_card_with_its_link_and_the_history_in_o
     texts = [line[22:] for line in events if line[:2] == "20"]
     assert texts[0] == "share 1, received 2 times: first share of the incident (critical); matched by all"
     assert "attempt to post the card in C0ALL00001, pinging S0CRIT: done" in texts
-    assert f"Slack answered chat.postMessage (the card, C0ALL00001): Delivered ({link('C0ALL00001', ts)})" in texts
-    assert "Slack answered chat.update (C0ALL00001): Delivered" in texts
+    assert f"Slack answered chat.postMessage (the card, C0ALL00001): delivered ({link('C0ALL00001', ts)})" in texts
+    assert "Slack answered chat.update (C0ALL00001): delivered" in texts
     assert "new card in C0ALL00001 by route all" in events
     assert events[events.index("entry 1: 💬 Ann: looking") - 1].endswith("update (critical); matched by all")
     assert any(line.startswith("entry 2: ✅ Resolved") for line in events)
-    answered = "Slack answered chat.postMessage (a reply up to entry 2, C0ALL00001): Delivered"
+    answered = "Slack answered chat.postMessage (a reply up to entry 2, C0ALL00001): delivered"
     assert f"{answered} ({link('C0ALL00001', replies[-1])})" in texts
     assert not [line for line in texts if line.startswith("attempt to post a reply")]  # the answer says everything
 
@@ -97,7 +97,7 @@ async def test_what_slack_rejected_is_shown_with_the_remedy(tmp_path):
         await running.share(status="critical")
         await running.advance(5)
         lines = await described(running)
-    rejection = next(number for number, line in enumerate(lines) if ": Rejected, is_archived" in line)
+    rejection = next(number for number, line in enumerate(lines) if ": rejected, is_archived" in line)
     assert len(lines[rejection + 1].split()) > 3
 
 
