@@ -14,10 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import LRUCache
 
 from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
@@ -260,10 +263,32 @@ _OWNER = ("journal_mode = WAL", f"journal_size_limit = {WAL_LIMIT}")
 _ALWAYS = ("synchronous = FULL", "foreign_keys = ON")
 
 
+_COMPILED: Final = LRUCache[Any, Any](1000)
+"""The statements that were compiled for SQLite, of all engines."""
+
+
+class SqliteDialect(SQLiteDialect_pysqlite):
+    """Compiles alike for every engine. SQLAlchemy knows what is compiled by the statement and the dialect."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        """All are equal."""
+        return isinstance(other, SqliteDialect)
+
+    def __hash__(self) -> int:
+        """All are equal."""
+        return hash(SqliteDialect)
+
+
+registry.register("sqlite.relay", __name__, SqliteDialect.__name__)
+
+
 def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
-        URL.create("sqlite", database=str(address.path)),
+        URL.create("sqlite+relay", database=str(address.path)),
         hide_parameters=True,
+        execution_options={"compiled_cache": _COMPILED},
         pool_size=1,
         max_overflow=0,
         connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False},
