@@ -1,11 +1,8 @@
 """The real process killed with SIGKILL at random moments, with lost answers and lagging history: nothing is lost."""
 
-import pytest
-
 from tests.soak.soak import Plan, soaking
 
 
-@pytest.mark.timeout(110)
 async def test_repeated_kills_lose_and_duplicate_no_card_and_no_entry(tmp_path):
     plan = Plan(
         seed=9,

@@ -81,7 +81,7 @@ def faults(folder):
 
 
 @strange
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 def test_routes_are_a_regular_file(folder, make):
     (folder / "routes.yaml").unlink()
     make(folder / "routes.yaml")
@@ -90,7 +90,7 @@ def test_routes_are_a_regular_file(folder, make):
 
 
 @strange
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 def test_a_template_is_a_regular_file(folder, make):
     make(folder / "templates" / "incident" / "card.j2")
     [fault] = faults(folder)
@@ -98,7 +98,7 @@ def test_a_template_is_a_regular_file(folder, make):
 
 
 @strange
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 def test_a_secret_is_a_regular_file(folder, make):
     make(folder / "token")
     with pytest.raises(SettingsError, match=r"SLACK_BOT_TOKEN_FILE names .*token, which "):
@@ -138,7 +138,7 @@ def much_text(folder):
 @pytest.mark.parametrize(
     "fill", [linked_folders, deep_folders, many_templates, many_files, much_text], ids=lambda fill: fill.__name__
 )
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(100)
 def test_a_tree_of_templates_is_bounded(folder, fill):
     fill(folder / "templates")
     assert read_files(folder / "routes.yaml", folder / "templates").read_faults
