@@ -24,8 +24,9 @@ def check_configuration(
 
     Example: `relay check --strict --routes config/routes.yaml`.
 
-    Each error is one line, `file:line:column: message`. A warning is something that works, but looks wrong. Exits with
-    0 if there are no errors, with 1 if there are, with 2 if routes.yaml cannot be read.
+    Each finding is one line, `file:line:column: message`. An error is what `relay serve` rejects, at its start and at a
+    reload. A warning is something that works, but looks wrong. Exits with 0 if there are no errors, with 1 if there
+    are, with 2 if routes.yaml cannot be read.
     """
     from relay.tools.check.command import run_checks
 

@@ -5,7 +5,7 @@ which takes half a second for a thousand routes.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from relay.config.template_files import load_packaged, load_templates, raise_if_
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
+from relay.routes.rulebook import Rulebook
 
 MAX_ROUTES_BYTES: Final = 4 * 1024 * 1024
 """The size of routes.yaml: some ten thousand routes."""
@@ -77,22 +78,15 @@ def build_configuration(
     Raises ConfigurationError: every fault.
     """
     if previous is not None and previous.templates == files.templates:
-        library, faults = previous.library, list(files.read_faults)
+        library, template_faults = previous.library, []
     else:
         library = TemplateLibrary(files.templates, packaged=load_packaged())
-        faults = [*files.read_faults, *(files.with_path(fault) for fault in library.faults() if not fault.warning)]
+        template_faults = list(library.faults())
     if not files.has_templates_folder and (had_templates or (previous is not None and previous.templates)):
         message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
-        faults.append(Fault(file=files.templates_folder, message=message))
-    if any(fault.file == files.routes_file for fault in files.read_faults):
-        raise ConfigurationError(faults)
-    # If templates cannot be read, relay does not know which are missing.
-    folders = None if files.read_faults else library.folders
-    try:
-        rulebook = parse_rulebook(files.routes_text, file=files.routes_file, templates=folders)
-    except ConfigurationError as error:
-        raise ConfigurationError([*error.faults, *faults]) from error
-    if faults:
+        template_faults.append(Fault(file="", message=message))
+    rulebook, faults = judge(files, library, template_faults)
+    if rulebook is None or faults:
         raise ConfigurationError(faults)
     return Configuration(
         rulebook=rulebook,
@@ -100,6 +94,25 @@ def build_configuration(
         templates=files.templates,
         hash=_digest(files.routes_text, files.templates)[:16],
     )
+
+
+def judge(
+    files: ConfigurationFiles, library: TemplateLibrary, template_faults: Iterable[Fault]
+) -> tuple[Rulebook | None, list[Fault]]:
+    """Decide whether relay may use these files: the rulebook, and every fault for which it may not.
+
+    It is the one judgement of a start, a reload and `relay check`. `template_faults` are those of the `library`;
+    warnings among them do not count.
+    """
+    faults = [*files.read_faults, *(files.with_path(fault) for fault in template_faults if not fault.warning)]
+    if any(fault.file == files.routes_file for fault in files.read_faults):
+        return None, faults
+    # If templates cannot be read, relay does not know which are missing.
+    folders = None if files.read_faults else library.folders
+    try:
+        return parse_rulebook(files.routes_text, file=files.routes_file, templates=folders), faults
+    except ConfigurationError as error:
+        return None, [*error.faults, *faults]
 
 
 def _routes(path: Path) -> tuple[str, list[Fault]]:

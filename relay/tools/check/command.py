@@ -1,13 +1,14 @@
 """Check routes.yaml and the templates, and report everything that is wrong at once.
 
-Errors are what `relay serve` rejects, and comparisons that never match. Warnings are what works, but is probably not
-intended.
+Errors are what a start or a reload rejects: `relay.config.files.judge` decides that for all of them. Warnings are what
+relay accepts, but is probably not intended.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from relay.config.files import read_files
+from relay.config.files import judge, read_files
 from relay.config.template_files import load_packaged
 from relay.model.errors import ConfigurationError, Fault
 from relay.rendering.library import TemplateLibrary
@@ -34,6 +35,7 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
     folders = None if files.read_faults else library.folders
     rulebook, route_findings = check_routes(files.routes_text, files.routes_file, folders)
     template_findings = [*library.faults(strict=True)]
+    _, rejected = judge(files, library, library.faults())
     posts = []
     if rulebook:
         template_findings += unused_templates(rulebook, files.templates)
@@ -44,11 +46,17 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
         template_findings += without_buttons(files.templates, with_buttons)
     elif not files.read_faults:
         template_findings += _trial_of_the_rest(library, template_findings)
+    found = {*files.read_faults, *map(files.with_path, template_findings), *route_findings, *rejected}
     return CheckReport(
-        findings=(*route_findings, *sorted([*files.read_faults, *map(files.with_path, template_findings)])),
+        findings=_in_order({replace(each, warning=each not in rejected) for each in found}, files.routes_file),
         routes=sum(1 for _ in rulebook.routes.flatten()) if rulebook else 0,
         templates=len(files.templates),
     )
+
+
+def _in_order(findings: Iterable[Fault], routes_file: str) -> tuple[Fault, ...]:
+    """Those of routes.yaml first, each file from its top."""
+    return tuple(sorted(findings, key=lambda each: (each.file != routes_file, each)))
 
 
 def _trial_of_the_rest(library: TemplateLibrary, known: Sequence[Fault]) -> list[Fault]:

@@ -1,4 +1,4 @@
-"""Warn of what looks wrong in a valid routes.yaml, and report comparisons that never match as errors.
+"""Warn of what looks wrong in a valid routes.yaml, such as comparisons that never match.
 
 The parser rejects only what relay cannot do. What is merely odd, or needs a proof, is reported here alone: a newer
 relay that notices more never rejects a file that an older one accepted.
@@ -46,11 +46,11 @@ def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
 
 
 def impossible_comparisons(top: MappingNode, file: str) -> list[Fault]:
-    """Find comparisons that never match in a file that has other faults, as far as its conditions can be read."""
+    """Find comparisons that never match, or always do, in a file with faults, as far as its conditions can be read."""
     findings = (
         each for match in sources.match_nodes(top) for each in reachability.comparisons(sources.valid_conditions(match))
     )
-    return [replace(each, file=file) for each in findings if not each.warning]
+    return [replace(each, file=file) for each in findings]
 
 
 def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -> Iterator[Fault]:
@@ -188,7 +188,7 @@ def _impossible_channels(source: RouteSource) -> Iterator[Fault]:
             variable, _, attribute = name.partition(".")
             hint = suggestion(attribute, sorted(VARIABLE_NAMES[variable]), most=99)
             message = f"unknown attribute '{attribute}' of '{variable}': no incident gives this channel a name{hint}"
-            yield finding(_channel_node(item), message, warning=False)
+            yield finding(_channel_node(item), message)
 
 
 def _duplicate_channels(source: RouteSource) -> Iterator[Fault]:

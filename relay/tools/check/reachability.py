@@ -36,7 +36,7 @@ def comparisons(conditions: Iterable[ConditionSource]) -> Iterator[Fault]:
         formula = formula_of(source.condition)
         if not possible(formula):
             message = f"'{source.text}' never matches{_never_hint(source.condition)}"
-            yield finding(source.at, message, warning=False)
+            yield finding(source.at, message)
         elif always(formula):
             yield finding(source.at, f"'{source.text}' matches every incident; remove it")
 

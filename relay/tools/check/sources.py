@@ -15,9 +15,9 @@ from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNo
 _EMPTY = MappingNode(entries=(), line=0, column=0)
 
 
-def finding(at: Position, message: str, *, warning: bool = True) -> Fault:
-    """A problem at a node; `lint` adds the file. A `warning` works, but is probably not intended."""
-    return Fault(file="", line=at.line, column=at.column, message=message, warning=warning)
+def finding(at: Position, message: str) -> Fault:
+    """A warning about a node: it works, but is probably not intended. `lint` adds the file."""
+    return Fault(file="", line=at.line, column=at.column, message=message, warning=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,9 @@ def test_a_warning_is_an_error_only_with_strict(here):
     write(here, WARNED.replace("post: [noc]", "post: [{channel: noc, template: payments}]"))
     lenient, strict = run(), run("--strict")
     assert lenient.exit_code == 0
-    assert lenient.stdout == "routes.yaml:2:30: warning: unused alias 'old': no route posts to it\n"
+    assert lenient.stdout == "routes.yaml:2:30: warning: unused alias 'old': nothing posts to it\n"
     assert strict.exit_code == 1
-    assert strict.stdout == "routes.yaml:2:30: unused alias 'old': no route posts to it\n"
+    assert strict.stdout == "routes.yaml:2:30: unused alias 'old': nothing posts to it\n"
 
 
 def test_an_unused_template_folder_is_a_warning(here):
@@ -119,7 +119,7 @@ def test_github_annotations_escape_every_message(here):
     result = run("--format", "github")
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        "::warning file=routes.yaml,line=2,col=30::unused alias 'old': no route posts to it",
+        "::warning file=routes.yaml,line=2,col=30::unused alias 'old': nothing posts to it",
         "::warning file=templates/payments,line=1,col=1::unused template: no route and no other template names it",
         '::error file=templates/payments/card.j2,line=2,col=14::unknown filter "shuot"',
     ]
@@ -152,7 +152,7 @@ def test_the_settings_name_the_files(here, monkeypatch):
     monkeypatch.setenv("RELAY_ROUTES", "other.yaml")
     monkeypatch.setenv("RELAY_TEMPLATES", "none")
     (here / "none").mkdir()
-    assert run().stdout == "other.yaml:2:30: warning: unused alias 'old': no route posts to it\n"
+    assert run().stdout == "other.yaml:2:30: warning: unused alias 'old': nothing posts to it\n"
 
 
 @pytest.mark.parametrize("named", ["templtaes", "gone/templates", "file", "link", "broken/templates"])

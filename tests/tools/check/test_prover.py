@@ -28,7 +28,7 @@ def rulebook(routes: list) -> Rulebook:
 
 
 def routes_yaml(routes: list) -> str:
-    return yaml.safe_dump({"version": 1, "fallback": "#noc", "routes": routes})
+    return yaml.safe_dump({"version": 1, "fallback": {"channel": "#noc", "mention": {}}, "routes": routes})
 
 
 def all_facts(incidents: list[Incident]) -> list[IncidentFacts]:
