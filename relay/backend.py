@@ -165,7 +165,7 @@ class RelayBackend:
         return {
             "last_share_at": utc(backlog.last_share_at) if backlog.last_share_at else "never",
             "held_cards": {str(reason): cards for reason, cards in held.items()},  # JSON has no other keys
-            "stalled_channels": {each.ref: each.reason or str(each.state) for each in channels[:MAX_CHANNELS]},
+            "stalled_channels": {each.ref: each.waits_for for each in channels[:MAX_CHANNELS]},
             "stalled_channels_omitted": len(channels[MAX_CHANNELS:]),
             "in_doubt": backlog.in_doubt,
             "dead_letters": backlog.dead_letters,

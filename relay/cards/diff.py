@@ -44,14 +44,19 @@ _EMPTY_EVENTS = frozenset({"updated", "manual", "default", "ticket-sync"})
 _Happening = tuple[EntryKind, float, Mapping[str, JSON]]
 
 
-def new_entries(before: Record | None, old: Incident | None, new: Incident, share: Share, next_seq: int) -> list[Entry]:
+def new_entries(  # noqa: PLR0913  all that the comparison needs
+    before: Record | None, old: Incident | None, new: Incident, share: Share, next_seq: int, *, was_shared: bool = True
+) -> list[Entry]:
     """The entries that this share adds, in their order. A comment is last, since it may answer the others.
 
-    `old` is None for an incident's first share, which adds only what its card cannot show.
+    `old` is None for an incident's first share, which adds only what its card cannot show. An incident that relay knows
+    by a card that it found in Slack (not `was_shared`) can only have changed its state.
     """
-    happened = list(_compare(old, new, share, before)) if old and before else []
+    happened: list[_Happening] = []
+    if old and before:
+        happened = list(_compare(old, new, share, before) if was_shared else _state(old, new, share.as_of, None))
     is_comment = is_new_comment(before, share)
-    if old and not happened and not is_comment:
+    if old and was_shared and not happened and not is_comment:
         happened = list(_other_events(share))
     if is_comment:
         sender = None if share.sender is None or _is_autoshare(share.sender) else share.sender

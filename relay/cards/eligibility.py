@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from relay.cards.model import AttemptState, Card, CardContext, CardState, ChannelState, Due
+from relay.cards.model import AttemptState, Card, CardContext, CardState, Due
 
 WorkKind = Literal["post", "edit"]
 """The two kinds of work, which have two budgets."""
@@ -44,7 +44,7 @@ def is_due(context: CardContext, kind: WorkKind, now: float) -> bool:
         due is not None
         and due.at <= now
         and context.card.state in STATES_WITH_WORK[kind]
-        and context.channel.state is ChannelState.OPEN
+        and context.channel.is_open
         and (kind == "edit" or attempt is None or attempt.state not in BLOCKING_STATES)
     )
 

@@ -56,6 +56,7 @@ def merge_share(record: Record | None, share: Share) -> Record:
         environment=base.environment or share.environment,
         sender=base.sender or share.sender,
         comments=comments,
+        first_received=base.first_received or share.received,
         worst=worst_of(base.worst, _worst_reported(share)),
         integrations=_remember(base.integrations, share.integration, INTEGRATIONS_REMEMBERED),
         environment_id=(share.environment.id if share.environment else "") or base.environment_id,

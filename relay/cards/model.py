@@ -20,6 +20,9 @@ from relay.routes.mention import Mention
 from relay.routes.options import Options
 from relay.routes.rulebook import Fallback
 
+ADOPTING = "adopting"
+"""Why the cards of a channel wait whose history relay reads: the database is new, and relay's cards may be there."""
+
 IN_DOUBT = "in_doubt"
 """Begins the reason of a dead letter about something that may be in Slack: `in_doubt: missing_scope`."""
 
@@ -198,9 +201,11 @@ def replace_changed(card: Card, **values: Any) -> Card:
 class IncidentState:
     """An incident as it is stored: its record, and the counters that go with it.
 
-    `version` grows whenever the record changes. `ended_at` is when the incident ended (Unix seconds), None while it is
-    open. `next_seq` is the number of the next entry. `last_share_at` is when its newest share came; `stale_at` is when
-    it will have been silent for too long, None where relay does not watch for that. `state` is what the record says.
+    `version` grows whenever the record changes. It is 0 while no share has come: then relay knows the incident by cards
+    that it found in Slack, and the record holds what they say. `ended_at` is when the incident ended (Unix seconds),
+    None while it is open. `next_seq` is the number of the next entry. `last_share_at` is when its newest share came;
+    `stale_at` is when it will have been silent for too long, None where relay does not watch for that.
+    `state` is what the record says.
     """
 
     record: Record
@@ -212,6 +217,11 @@ class IncidentState:
     last_share_at: float = 0.0
     stale_at: float | None = None
     milestones: Milestones = NO_MILESTONES
+
+    @property
+    def was_shared(self) -> bool:
+        """Whether a share has come. Else nothing of the incident can be rendered."""
+        return self.version > 0
 
     @property
     def as_of(self) -> float:
@@ -374,7 +384,8 @@ class ChannelState(StrEnum):
 class Channel:
     """A Slack channel: `ref` (an id or `#name`) as configured, `slack_id` and `facts` as Slack reports them.
 
-    `canonical_ref` is another reference that names the same channel and is used instead.
+    `canonical_ref` is another reference that names the same channel and is used instead. `unread_since` (Unix seconds):
+    relay may have posted there since then with a database that is lost; nothing is sent before that was read.
     """
 
     ref: str
@@ -384,6 +395,19 @@ class Channel:
     state: ChannelState = ChannelState.NEW
     reason: str = ""
     retry_at: float | None = None
+    unread_since: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether relay sends messages there now."""
+        return self.state is ChannelState.OPEN and self.unread_since is None
+
+    @property
+    def waits_for(self) -> str:
+        """Why relay sends nothing there now: a reason in a word; empty if it does."""
+        if self.is_open:
+            return ""
+        return ADOPTING if self.state is ChannelState.OPEN else self.reason or str(self.state)
 
     @property
     def slack_name(self) -> str:

@@ -44,7 +44,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     old = read_incident(before, rulebook.tag_labels) if before else None
     new = read_incident(record, rulebook.tag_labels)
     known = incident_state or IncidentState(record=record)
-    found = new_entries(before, old, new, share, known.next_seq)
+    found = new_entries(before, old, new, share, known.next_seq, was_shared=known.was_shared)
     entries, record = attribute_entries(found, record, new, share.received)
     decision = decide_routes(rulebook, new, first=incident_state is None, processor_time=processor_time)
     context = ShareContext(

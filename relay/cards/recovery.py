@@ -8,18 +8,30 @@
 The doubt belongs to the attempt. A reply in doubt stops later replies of its card, never its edits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from relay.cards import send
 from relay.cards.failures import reported_anywhere
-from relay.cards.model import Attempt, AttemptState, Card, CardContext, CardState, CardUpdate, DeadLetter, Due, Entry
+from relay.cards.model import (
+    Attempt,
+    AttemptState,
+    Card,
+    CardContext,
+    CardState,
+    CardUpdate,
+    DeadLetter,
+    Due,
+    Entry,
+    IncidentState,
+)
 from relay.cards.notices import NO_PING, add_notices
 from relay.cards.replies import reply_due
 from relay.cards.reported import ReportedFacts
 from relay.cards.send import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, Step, message_key
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State, worst_of
+from relay.model.reading import read_incident
 from relay.ratelimit.budgets import Urgency
 from relay.slack.outcomes import Delivered
 
@@ -92,8 +104,7 @@ def skip_reported(context: CardContext, thread: ReportedFacts, now: float) -> Ca
         entry.seq: _posted_in(entry, context.card.channel) for entry in context.entries if thread.is_reported(entry)
     }
     outdated = context.incident_state.as_of < thread.newest
-    missed = [_missed_state(context, thread.states[-1], now)] if thread.states and not outdated else []
-    missed = [entry for entry in missed if not thread.is_reported(entry)]
+    missed = [] if outdated else [entry for entry in _missed(context, thread, now) if not thread.is_reported(entry)]
     entries = [*(repeated.get(entry.seq, entry) for entry in context.entries), *missed]
     card = replace(
         context.card,
@@ -111,14 +122,25 @@ def _posted_in(entry: Entry, *channels: str) -> Entry:
     return replace(entry, data={**entry.data, "posted_in": [*entry.data.get("posted_in", ()), *channels]})
 
 
-def _missed_state(context: CardContext, before: State, now: float) -> Entry:
-    """From what the thread says to what the incident is now; for this card alone."""
-    incident, seq = context.incident, context.incident_state.next_seq
+def _missed(context: CardContext, thread: ReportedFacts, now: float) -> Iterator[Entry]:
+    """The state that the thread does not show; where it shows none, one that is worse than the card has pinged for."""
+    worst, state = context.card.worst or State.RESOLVED, context.incident.state
+    before = thread.states[-1] if thread.states else worst if state.rank > worst.rank else None
+    if before is not None:
+        others = [each.channel for each in context.cards if each.id != context.card.id]
+        yield missed_state(context.incident_state, others, context.card.channel, before, now)
+
+
+def missed_state(
+    incident_state: IncidentState, others: Sequence[str], channel: str, before: State, now: float
+) -> Entry:
+    """From what the card in `channel` says to what the incident is now; not for the cards in `others`."""
+    incident, seq = read_incident(incident_state.record), incident_state.next_seq
     reopened = before is State.RESOLVED and incident.active
     kind = EntryKind.REOPENED if reopened else EntryKind.STATUS if incident.active else EntryKind.RESOLVED
     data = {"old": str(before), "new": str(incident.state)}
-    entry = Entry(seq=seq, key=f"missed:{context.card.channel}:{seq}", kind=kind, at=now, data=data)
-    return _posted_in(entry, *(each.channel for each in context.cards if each.id != context.card.id))
+    entry = Entry(seq=seq, key=f"missed:{channel}:{seq}", kind=kind, at=now, data=data)
+    return _posted_in(entry, *others)
 
 
 def _in_doubt_at_once(card: Card, attempt: Attempt, now: float) -> NothingToSend:

@@ -138,6 +138,8 @@ def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> St
     Where only a broadcast is to be edited, that is done if the rate limit `has_room`.
     """
     card = context.card
+    if not context.incident_state.was_shared:
+        return NothingToSend(reason="not_shared", update=CardUpdate(cards=(replace(card, edit=None),)))
     if card.ts is None:
         return NothingToSend(reason="no_root", update=CardUpdate(cards=(replace(card, edit=None),)))
     if card.edit is not None and card.edit.is_least:

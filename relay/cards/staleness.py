@@ -44,14 +44,14 @@ def mark_stale(incident_state: IncidentState, cards: Sequence[Card], now: float,
     """Nobody knows how it stands: the cards say how old their news is. If BigPanda can be asked, it is asked again."""
     notice = Notice(kind=NoticeKind.STALE, at=int(incident_state.last_share_at))
     silent = replace(incident_state, stale_at=_next_check(cards, now) if can_query else None)
-    return StalenessUpdate(silent, _with_age(cards, notice, now))
+    return StalenessUpdate(silent, _with_age(incident_state, cards, notice, now))
 
 
 def mark_gone(incident_state: IncidentState, cards: Sequence[Card], now: float) -> StalenessUpdate:
     """BigPanda does not know it any more (merged into another, or deleted): no share will ever come."""
     ended = now if incident_state.ended_at is None else incident_state.ended_at
     gone = replace(incident_state, stale_at=None, ended_at=ended)
-    return StalenessUpdate(gone, _with_age(cards, Notice(kind=NoticeKind.GONE, at=int(now)), now))
+    return StalenessUpdate(gone, _with_age(incident_state, cards, Notice(kind=NoticeKind.GONE, at=int(now)), now))
 
 
 def clear_stale(cards: Sequence[Card], now: float) -> tuple[Card, ...]:
@@ -69,7 +69,9 @@ def _next_check(cards: Sequence[Card], now: float) -> float | None:
     return now + max(card.options.stale_after for card in cards) if cards else None
 
 
-def _with_age(cards: Sequence[Card], notice: Notice, now: float) -> tuple[Card, ...]:
+def _with_age(state: IncidentState, cards: Sequence[Card], notice: Notice, now: float) -> tuple[Card, ...]:
+    if not state.was_shared:  # a card that was found in Slack: nothing is known that it could show
+        return ()
     return tuple(
         _edit(replace(card, notices=add_notices(clear_staleness(card).notices, notice)), now)
         for card in cards

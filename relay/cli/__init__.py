@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from relay import __version__
+from relay.cli.adopt import adopt
 from relay.cli.backtest import backtest
 from relay.cli.backup import backup
 from relay.cli.check import check_configuration
@@ -24,6 +25,7 @@ from relay.cli.loop import exit_if_hanging
 from relay.cli.manifest import manifest
 from relay.cli.output import COULD_NOT_RUN, say
 from relay.cli.render import render
+from relay.cli.restored import restored
 from relay.cli.routes import routes
 from relay.cli.sandbox import sandbox
 from relay.cli.schema import print_schema
@@ -89,6 +91,8 @@ app.command(rich_help_panel="Run")(incidents)
 app.command(rich_help_panel="Run")(incident)
 app.add_typer(letters, name="letters", rich_help_panel="Run")
 app.command(rich_help_panel="Run")(backup)
+app.command(rich_help_panel="Run")(adopt)
+app.command(rich_help_panel="Run")(restored)
 app.command(rich_help_panel="Run")(workspace)
 app.command("check", rich_help_panel="Edit")(check_configuration)
 app.command(rich_help_panel="Edit")(routes)

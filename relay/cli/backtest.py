@@ -9,6 +9,7 @@ import typer
 
 from relay.cli.environment import read_settings
 from relay.cli.loop import run_on_live_store
+from relay.cli.options import parse_duration
 from relay.cli.output import FAILED, print_report
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def backtest(  # noqa: PLR0913  each is an option of its own
     Compares it with the live configuration: which incidents would be lost, go to other channels, ping others or read
     differently. Only reads the database (RELAY_DATABASE_URL), beside a running relay. Nothing is sent.
     """
-    seconds = _parse_duration(since)
+    seconds = parse_duration(since, option="--since")
     report = run_on_live_store(lambda store: _backtest(store, routes, templates, seconds))
     print_report(report.as_json, report.lines(limit), as_json=as_json)
     if strict and report.different:
@@ -68,15 +69,3 @@ async def _backtest(store: "Store", routes: Path, templates: Path | None, second
             processes=os.cpu_count() or 1,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-
-
-def _parse_duration(text: str) -> float:
-    from relay.routes.yaml_reader.context import ParseContext
-    from relay.routes.yaml_reader.nodes import ScalarNode
-    from relay.routes.yaml_reader.scalars import read_duration
-
-    context = ParseContext(file="--since")
-    seconds = read_duration(ScalarNode(text=text, yaml_type="str", line=1, column=1), context)
-    if seconds is None:
-        raise typer.BadParameter(f"{context.faults[0].message}.".capitalize(), param_hint="--since")
-    return seconds

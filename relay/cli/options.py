@@ -54,3 +54,16 @@ def taken_port(asked: "Listen", url: str) -> str | None:
     """Say that the requested port is taken and another one used; None if that is not so."""
     used = urlsplit(url).port
     return None if asked.port in (0, used) else f"Port {asked.port} is taken; using port {used} instead."
+
+
+def parse_duration(text: str, *, option: str) -> float:
+    """Parse a duration as routes.yaml has it, such as 12h; return seconds. Raises typer.BadParameter if it is none."""
+    from relay.routes.yaml_reader.context import ParseContext
+    from relay.routes.yaml_reader.nodes import ScalarNode
+    from relay.routes.yaml_reader.scalars import read_duration
+
+    context = ParseContext(file=option)
+    seconds = read_duration(ScalarNode(text=text, yaml_type="str", line=1, column=1), context)
+    if seconds is None:
+        raise typer.BadParameter(f"{context.faults[0].message}.".capitalize(), param_hint=option)
+    return seconds

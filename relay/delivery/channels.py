@@ -155,7 +155,7 @@ class ChannelResolver:
     def _updated(self, channel: Channel, found: ChannelInfo | SlackOutcome, now: float) -> Channel:
         match found:
             case ChannelInfo(archived=True):
-                return _rejecting(channel, "channel_archived", now, found)
+                return rejecting(channel, "channel_archived", now, found)
             case ChannelInfo():
                 self._tries.pop(channel.ref, None)
                 return replace(
@@ -176,7 +176,7 @@ class ChannelResolver:
             case NotFound() | Rejected() if _is_about_channel(found, channel):
                 if isinstance(found, Rejected) and _is_unresolved_name(channel):
                     return self._missing(channel, found, now)
-                return _rejecting(channel, found.reason, now)
+                return rejecting(channel, found.reason, now)
             case _:
                 tries = self._tries[channel.ref] = self._tries.get(channel.ref, 0) + 1
                 return replace(channel, reason=found.reason, retry_at=now + backoff(tries, channel.ref))
@@ -190,8 +190,8 @@ class ChannelResolver:
         since = name.facts.get("missing_since")
         since = since if isinstance(since, float) and since <= now else now
         pause = PROBE_EVERY if name.ref in self._fixed else min(max(PROBE_EVERY, now - since), LONGEST_PROBE)
-        rejecting = _rejecting(replace(name, facts={"remedy": why.remedy, "missing_since": since}), why.reason, now)
-        return replace(rejecting, retry_at=math.ceil((now + pause) / PROBE_EVERY) * PROBE_EVERY)
+        missing = rejecting(replace(name, facts={"remedy": why.remedy, "missing_since": since}), why.reason, now)
+        return replace(missing, retry_at=math.ceil((now + pause) / PROBE_EVERY) * PROBE_EVERY)
 
 
 def remedy_for(channel: Channel) -> str:
@@ -218,7 +218,7 @@ def _is_about_channel(answer: Rejected | NotFound, channel: Channel) -> bool:
             return True
 
 
-def _rejecting(channel: Channel, reason: str, now: float, info: ChannelInfo | None = None) -> Channel:
+def rejecting(channel: Channel, reason: str, now: float, info: ChannelInfo | None = None) -> Channel:
     """Return a channel that takes no messages for now; an id that was once found is kept."""
     return replace(
         channel,

@@ -27,18 +27,20 @@ class MessageHistory:
         return self.complete or any(float(message.ts) < moment - MAX_SLACK_SKEW for message in self.messages)
 
 
-async def read_channel(slack: SlackGateway, channel: str, oldest: str) -> SlackOutcome | MessageHistory:
+async def read_channel(
+    slack: SlackGateway, channel: str, oldest: str, *, max_pages: int | None = None
+) -> SlackOutcome | MessageHistory:
     """Read the messages of a channel from `oldest` (a ts) on; the answer of Slack where it could not be read."""
-    return await _read(slack, channel, partial(slack.history, channel, oldest))
+    return await _read(slack, channel, partial(slack.history, channel, oldest), max_pages or MAX_PAGES)
 
 
 async def read_thread(slack: SlackGateway, channel: str, root: str) -> SlackOutcome | MessageHistory:
     """Read a thread by the ts of its root; the answer of Slack where it could not be read."""
-    return await _read(slack, channel, partial(slack.replies, channel, root, root))
+    return await _read(slack, channel, partial(slack.replies, channel, root, root), MAX_PAGES)
 
 
 async def _read(
-    slack: SlackGateway, channel: str, read_page: Callable[..., Awaitable[SlackOutcome]]
+    slack: SlackGateway, channel: str, read_page: Callable[..., Awaitable[SlackOutcome]], max_pages: int
 ) -> SlackOutcome | MessageHistory:
     """Read all pages. A public channel that relay was removed from is joined again."""
 
@@ -49,7 +51,7 @@ async def _read(
             answer = await read_page(cursor=cursor)
         return answer
 
-    return await read_pages(read_joined, MAX_PAGES)
+    return await read_pages(read_joined, max_pages)
 
 
 async def read_pages(

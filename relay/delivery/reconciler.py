@@ -95,8 +95,11 @@ class Reconciler:
         slack_id = next((each.channel.slack_id for each in contexts.values() if each.channel.slack_id), None)
         if slack_id is None:
             return
-        oldest = min((_surely_older(each, contexts[each.card]) for each in targets), default="0")
-        history = await read_channel(self._shared.slack, slack_id, oldest)
+        searched = [each for each in targets if not each.attempt.data.get("reads_thread")]
+        history: SlackOutcome | MessageHistory = MessageHistory((), complete=True)
+        if searched:
+            oldest = min(_surely_older(each, contexts[each.card]) for each in searched)
+            history = await read_channel(self._shared.slack, slack_id, oldest)
         for each in targets:
             context = contexts[each.card]
             work = partial(self._search, each, context, slack_id, history)

@@ -14,6 +14,7 @@ from relay.cards.model import CardContext, DeliveryRules
 from relay.cards.outcomes import give_up
 from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
 from relay.config.configuration import Configuration
+from relay.delivery.adoption import ADOPT_DAYS, DAY, Adoption
 from relay.delivery.card_backoff import CardBackoff
 from relay.delivery.channels import ChannelResolver
 from relay.delivery.context import DeliveryContext
@@ -90,9 +91,10 @@ class DeliveryService:
         self._channels = ChannelResolver(self._shared)
         self._reconciler = Reconciler(self._shared)
         self._repair = Repair(self._shared)
+        self._adoption = Adoption(self._shared, lambda: self._live().rulebook, self._check_restored)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
-        parts = (self._channels, self._reconciler, self._repair, self._posts, self._edits)
+        parts = (self._channels, self._adoption, self._reconciler, self._repair, self._posts, self._edits)
         self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
@@ -128,15 +130,15 @@ class DeliveryService:
             StoreError: the store failed; what was interrupted is searched for when it begins again.
         """
         self._shared.lease = lease
-        self._shared.marker_secret = await self._store.marker_secret(secrets.token_hex(32))
+        now, adopted_days = self._clock.now(), ADOPT_DAYS * DAY
+        self._shared.marker_secret = await self._store.marker_secret(
+            secrets.token_hex(32), adopt_since=now - adopted_days
+        )
+        await self._store.end_adoption(now - 2 * adopted_days)  # by now it knows all that matters
         in_doubt = await self._store.recover_attempts(self._clock.now(), lease=lease)
         doubt = f" Messages in doubt: {in_doubt}; it searches Slack for them." if in_doubt else ""
         log.info("delivering", in_doubt=in_doubt, detail=f"This relay delivers to Slack from now on.{doubt}")
-        self._restored = await self._store.restore_window(self._clock.now())
-        if self._restored is not None:
-            copied, until = self._restored
-            detail = "relay does not know what was sent since the copy was made, and searches Slack for it"
-            log.warning("database_restored", copied=utc(copied), until=utc(until), detail=detail)
+        await self._begin_restored()
         self.delivering = True
         try:
             await self._deliver(stopping)
@@ -144,10 +146,23 @@ class DeliveryService:
             self.delivering = False
             await self._render_process.close()
 
+    async def _check_restored(self) -> None:
+        """Notice that an operator has said, while relay runs, that the database is an older copy."""
+        if await self._store.is_newly_marked():
+            await self._begin_restored()
+
+    async def _begin_restored(self) -> None:
+        self._restored = await self._store.restore_window(self._clock.now())
+        if self._restored is not None:
+            copied, until = self._restored
+            detail = "relay does not know what was sent since the copy was made, and searches Slack for it"
+            log.warning("database_restored", copied=utc(copied), until=utc(until), detail=detail)
+
     async def _deliver(self, stopping: asyncio.Event) -> None:
         supervised = (
             ("circuit_breaker", self._slack.breaker.run, self._slack.breaker.wakeup),  # first: it begins open
             ("channel_resolver", self._channels.run, self._channels.wakeup),
+            ("adoption", self._adoption.run, self._adoption.wakeup),
             ("reconciler", self._reconciler.run, self._reconciler.wakeup),
             ("repair", self._repair.run, self._repair.wakeup),
         )

@@ -65,7 +65,10 @@ class Marker:
 
     The rest is for a database that does not know the message: `instance` is the name of the relay, `episode` and
     `generation` number the card, `state` is the incident's, as of `as_of` by BigPanda's clock, and `ended` when it
-    ended (Unix seconds; 0: not set). Of a reply, `entries` says what it reports, and `digest` stands for all of that.
+    ended (Unix seconds; 0: not set). `worst` is the worst state that the thread has pinged for. BigPanda finds the
+    incident in the environment with the id `environment`.
+
+    Of a reply, `entries` says what it reports, and `digest` stands for all of that.
     """
 
     event_type: EventType
@@ -75,7 +78,9 @@ class Marker:
     episode: int = 0
     generation: int = 0
     route: str = ""
+    environment: str = ""
     state: str = ""
+    worst: str = ""
     as_of: int = 0
     ended: int = 0
     digest: str = ""
@@ -112,7 +117,7 @@ class Marker:
 
 
 _FIELDS = tuple(field.name for field in fields(Marker) if field.name not in {"event_type", "incident", "key"})
-_TEXTS = ("instance", "route", "state", "digest")
+_TEXTS = ("instance", "route", "environment", "state", "worst", "digest")
 _NUMBERS = ("episode", "generation", "as_of", "ended")
 MAX_ENTRIES = 1000
 """Characters of `entries`. Slack does not publish how large metadata may be, and was seen to take a few kilobytes."""

@@ -63,8 +63,8 @@ REQUIRED_SCOPES: Final = tuple(sorted({scope for method in Method for scope in m
 
 MISSING_SCOPE_EFFECTS: Final[Mapping[str, str]] = {
     "chat:write": "relay cannot post",
-    "channels:history": "relay cannot look for a message in a public channel after Slack's answer was lost",
-    "groups:history": "relay cannot look for a message in a private channel after Slack's answer was lost",
+    "channels:history": "relay cannot find its messages in a public channel after an answer or the database is lost",
+    "groups:history": "relay cannot find its messages in a private channel after an answer or the database is lost",
     "channels:read": "relay cannot find channels by name, nor see that a channel is archived or shared",
     "groups:read": "relay cannot find channels by name, neither private nor public ones",
     "channels:join": "somebody has to invite relay to each public channel",

@@ -10,16 +10,15 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, Entry, IncidentState, Plan, ShareOutcome
-from relay.model.record import Record
 from relay.store import schema
 from relay.store.channels import canonical_refs
-from relay.store.locks import postgresql, share_channel_references
+from relay.store.locks import share_channel_references
 from relay.store.mappers import incident_row, loads, share_row
 from relay.store.notify import notify
-from relay.store.rows import load_current_cards, load_incident_states, save_cards, save_entries
+from relay.store.rows import claim_incidents, load_current_cards, load_incident_states, save_cards, save_entries
 from relay.store.tasks import add_tasks
 from relay.store.types import AcceptedShare, PlanContext
-from relay.store.upsert import insert_or_keep, insert_or_update
+from relay.store.upsert import insert_or_update
 
 _Key = tuple[str, str]  # incident and hash: a share is known by these
 
@@ -62,7 +61,7 @@ def accept(
     shares = _affordable(connection, shares)
     ids = sorted({share.incident for share in shares})
     share_channel_references(connection)
-    new = _claim(connection, ids)
+    new = claim_incidents(connection, ids)
     # A hash is nearly unique; where it is not, the incident decides.
     stored = connection.execute(_KNOWN, {"hashes": list({share.hash for share in shares})})
     group = _Group(
@@ -176,16 +175,6 @@ def _affordable(connection: Connection, shares: Sequence[Share]) -> Sequence[Sha
         if number and total > MAX_RECORDS:
             return shares[:number]
     return shares
-
-
-def _claim(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Lock the new incidents with placeholder rows; return them. Known incidents are locked when they are read."""
-    if not postgresql(connection):
-        return set()
-    # If two relays accept the first shares of one incident at once, the later one waits here for the earlier one's row.
-    statement = insert_or_keep(connection, schema.incident, ("id",), returning=("id",))
-    placeholders = [incident_row(IncidentState(record=Record(incident=key))) for key in ids]
-    return {row.id for row in connection.execute(statement, placeholders)}
 
 
 def _has_work(card: Card) -> bool:

@@ -145,6 +145,7 @@ _OPEN_CARDS = (
         _card.c.ts.is_not(None),
         _card.c.state == CardState.POSTED,
         schema.incident.c.ended_at.is_(None),
+        schema.incident.c.version > 0,  # one that was never shared cannot be posted again
     )
     .order_by(_card.c.ts.desc())
     .limit(bindparam("most"))

@@ -68,7 +68,8 @@ def update_channel(connection: Connection, channel: Channel) -> Channel:
 
 
 def _save(connection: Connection, channel: Channel) -> None:
-    connection.execute(_SAVE, channel_row(channel) | {"which": channel.ref})
+    row = channel_row(channel)
+    connection.execute(_SAVE, {name: row[name] for name in _COLUMNS} | {"which": channel.ref})
 
 
 def _move_cards(connection: Connection, ref: str, canonical_ref: str) -> None:

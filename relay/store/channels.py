@@ -29,12 +29,19 @@ _DUE_BY_ID = (
     )
     .limit(bindparam("most"))
 )
+_FOUND_OUT = ("facts", "state", "reason", "retry_at")
 _NAMES = select(_channel).where(_channel.c.canonical_ref.is_(None), _IS_NAME)
 _REJECT = (
     update(_channel)
     .where(_channel.c.ref == bindparam("which"), _IS_NAME)
-    .values({name: bindparam(name) for name in ("facts", "state", "reason", "retry_at")})
+    .values({name: bindparam(name) for name in _FOUND_OUT})
 )
+_READ_FIRST = (
+    update(_channel)
+    .where(_channel.c.ref.in_(bindparam("new", expanding=True)))
+    .values(unread_since=select(schema.installation.c.adopt_since).scalar_subquery())
+)
+"""A database that relay began without any may be in the place of a lost one."""
 _CANONICAL_REFS = select(_channel.c.ref, _channel.c.canonical_ref).where(_channel.c.canonical_ref.is_not(None))
 
 reference, canonical = _channel.alias("reference"), _channel.alias("canonical")
@@ -52,7 +59,9 @@ def add_channels(connection: Connection, refs: Collection[str]) -> None:
     """Add channels by these references; known ones stay as they are."""
     # Sorted, so that two relays never wait for each other's rows in a circle.
     if rows := [channel_row(Channel(ref=ref)) for ref in sorted(set(refs))]:
-        connection.execute(insert_or_keep(connection, _channel, ("ref",)), rows)
+        added = connection.execute(insert_or_keep(connection, _channel, ("ref",), returning=("ref",)), rows)
+        if new := list(added.scalars()):
+            connection.execute(_READ_FIRST, {"new": new})
 
 
 def channels(connection: Connection) -> tuple[Channel, ...]:
@@ -72,7 +81,8 @@ def unresolved_names(connection: Connection) -> tuple[Channel, ...]:
 
 def update_names(connection: Connection, names: Collection[Channel]) -> None:
     """Save what is known of names for which Slack has no id, all at once."""
-    if rows := [channel_row(each) | {"which": each.ref} for each in names]:
+    rows = [channel_row(each) | {"which": each.ref} for each in names]
+    if rows := [{name: row[name] for name in ("which", *_FOUND_OUT)} for row in rows]:
         connection.execute(_REJECT, rows)
 
 

@@ -122,7 +122,8 @@ def _channel_not_skipped() -> ColumnElement[bool]:
 def _in_open_channel(ref: ColumnElement[str], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """A subquery rather than a join: without statistics, SQLite would begin with the channels and sort."""
     channel = exists().select_from(reference.join(canonical, canonical.c.ref == CANONICAL_REF))
-    return channel.where(reference.c.ref == ref, canonical.c.state == ChannelState.OPEN, *conditions)
+    is_open = (canonical.c.state == ChannelState.OPEN, canonical.c.unread_since.is_(None))
+    return channel.where(reference.c.ref == ref, *is_open, *conditions)
 
 
 def _channels_with_work(work: WorkKind) -> CTE:

@@ -2,13 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
 
+from relay.cards.model import ADOPTING, Card
 from relay.model.outside_text import clean_text
 from relay.store import mappers, schema
+from relay.store.adoption import unread_channels
+from relay.store.channels import canonical_channel
 from relay.store.mappers import Row
 from relay.store.types import IncidentHistory
 
@@ -54,12 +57,23 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
         state=mappers.to_incident_state(row),
         shares=newest.all("shares", _SHARES, mappers.to_share_summary),
         entries=newest.all("entries", _ENTRIES, mappers.to_entry),
-        cards=newest.all("cards", _CARDS, mappers.to_card),
+        cards=_with_reasons(connection, newest.all("cards", _CARDS, mappers.to_card)),
         attempts=newest.by_card("attempts", _ATTEMPTS, mappers.to_attempt),
         calls=newest.by_card("calls", _CALLS, mappers.to_call),
         tasks=newest.all("tasks", _TASKS, mappers.to_task),
         dead_letters=newest.all("dead_letters", _DEAD_LETTERS, mappers.to_dead_letter),
         omitted=newest.omitted,
+    )
+
+
+def _with_reasons(connection: Connection, cards: tuple[Card, ...]) -> tuple[Card, ...]:
+    """Add to each card that waits until its channel was read that it does."""
+    unread = {channel.ref for channel in unread_channels(connection)}
+    return tuple(
+        replace(card, reason=ADOPTING)
+        if card.post and canonical_channel(connection, card.channel).ref in unread
+        else card
+        for card in cards
     )
 
 

@@ -15,10 +15,22 @@ _installation = schema.installation
 _ROW = select(_installation)
 
 
-def marker_secret(connection: Connection, fresh: str) -> str:
-    """Return the secret; `fresh` becomes it if there is none yet."""
-    connection.execute(insert_or_keep(connection, _installation, ("id",)), {"id": 1, "marker_secret": fresh})
+def marker_secret(connection: Connection, fresh: str, *, adopt_since: float | None = None) -> str:
+    """Return the secret; `fresh` becomes it if there is none yet.
+
+    Then the database is new, or in the place of a lost one: before relay posts in a channel, it reads there what it
+    posted since `adopt_since` (Unix seconds).
+    """
+    row = {"id": 1, "marker_secret": fresh, "adopt_since": adopt_since}
+    statement = insert_or_keep(connection, _installation, ("id",), returning=("id",))
+    if connection.execute(statement, row).one_or_none() is not None:
+        connection.execute(update(schema.channel).values(unread_since=adopt_since))
     return str(connection.execute(_ROW).one().marker_secret)
+
+
+def end_adoption(connection: Connection, before: float) -> None:
+    """Where relay has read since a moment before `before`: from now on a new channel is not read first."""
+    connection.execute(update(_installation).where(_installation.c.adopt_since < before).values(adopt_since=None))
 
 
 def bind_workspace(connection: Connection, workspace: SlackWorkspace) -> SlackWorkspace:

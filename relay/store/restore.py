@@ -1,12 +1,13 @@
 """Whether the database is an older copy: it does not know what was sent since the copy was made.
 
 A copy has a mark: the lease `restored`, whose epoch is the Unix second of the copy. `relay backup` writes it. After
-`pg_restore` an operator writes it by hand; the operating guide has the statement.
+`pg_restore` an operator has `relay restored` write it.
 """
 
 from sqlalchemy import Connection, select, update
 
 from relay.store import schema
+from relay.store.upsert import insert_or_update
 
 LEASE_NAME = "restored"
 SEARCH_FIRST_FOR = 86_400.0
@@ -17,6 +18,17 @@ INSERT_MARK = f"INSERT OR REPLACE INTO lease (name, holder, epoch, until) VALUES
 
 _card, _lease = schema.card, schema.lease
 _MARK = _lease.c.name == LEASE_NAME
+
+
+def mark_restored(connection: Connection, copied: float) -> None:
+    """Mark the database as a copy that was made at that moment (Unix seconds)."""
+    row = {"name": LEASE_NAME, "holder": "", "epoch": int(copied), "until": 0.0}
+    connection.execute(insert_or_update(connection, _lease, ("name",)), row)
+
+
+def is_newly_marked(connection: Connection) -> bool:
+    """Return whether the database was marked as a copy, and `restore_window` has not returned that yet."""
+    return connection.execute(select(_lease.c.name).where(_MARK, _lease.c.until == 0.0)).first() is not None
 
 
 def restore_window(connection: Connection, now: float) -> tuple[float, float] | None:

@@ -6,9 +6,11 @@ from dataclasses import replace
 from sqlalchemy import Connection, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Entry, IncidentState
+from relay.model.record import Record
 from relay.store import schema
 from relay.store.channels import add_channels
-from relay.store.mappers import card_row, dumps, entry_row, to_card, to_entry, to_incident_state
+from relay.store.locks import postgresql
+from relay.store.mappers import card_row, dumps, entry_row, incident_row, to_card, to_entry, to_incident_state
 from relay.store.upsert import insert_or_keep
 
 _card, _entry, _incident = schema.card, schema.entry, schema.incident
@@ -42,6 +44,16 @@ _ENTRIES_AFTER = (
     .where(_entry.c.incident == bindparam("incident"), _entry.c.seq > bindparam("seq"))
     .order_by(_entry.c.seq)
 )
+
+
+def claim_incidents(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Lock the new incidents with placeholder rows; return them. Known incidents are locked when they are read."""
+    if not postgresql(connection):
+        return set()
+    # If two relays accept the first shares of one incident at once, the later one waits here for the earlier one's row.
+    statement = insert_or_keep(connection, _incident, ("id",), returning=("id",))
+    placeholders = [incident_row(IncidentState(record=Record(incident=key))) for key in ids]
+    return {row.id for row in connection.execute(statement, placeholders)}
 
 
 def load_incident_states(connection: Connection, ids: Sequence[str]) -> dict[str, IncidentState]:

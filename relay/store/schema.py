@@ -191,6 +191,7 @@ channel = Table(
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("retry_at", Double),
+    Column("unread_since", Double),
     _one_of("state", ChannelState),
     CheckConstraint("state <> 'open' OR slack_id IS NOT NULL", name="open_has_slack_id"),
     CheckConstraint("canonical_ref IS NULL OR canonical_ref <> ref", name="canonical_ref_is_another"),
@@ -394,6 +395,7 @@ installation = Table(
     Column("team_id", Text),
     Column("team", Text),
     Column("bot_id", Text),
+    Column("adopt_since", Double),
     CheckConstraint("id = 1", name="single_row"),
 )
 

@@ -22,6 +22,7 @@ from relay.model.errors import StoreUnusable
 from relay.model.record import Record
 from relay.store import (
     accepting,
+    adoption,
     attempts,
     card_queue,
     clock_step,
@@ -48,7 +49,13 @@ from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters, discard_dead_letter
 from relay.store.incident_history import incident_at, incident_history
 from relay.store.incident_list import incident_batch
-from relay.store.installation import bind_workspace, bound_workspace, marker_secret, release_workspace
+from relay.store.installation import (
+    bind_workspace,
+    bound_workspace,
+    end_adoption,
+    marker_secret,
+    release_workspace,
+)
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import NotificationListener, OnNotify, notify
 from relay.store.quarantine import (
@@ -65,7 +72,7 @@ from relay.store.recorded_incidents import (
     next_batch,
     recorded_incident,
 )
-from relay.store.restore import restore_window
+from relay.store.restore import is_newly_marked, mark_restored, restore_window
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
 from relay.store.types import AcceptedShare, PlanContext, RetentionResult
 
@@ -216,6 +223,14 @@ class Store:
     attempts_to_recheck = _read(attempts.attempts_to_recheck)
     rejected_attempts = _read(attempts.rejected_attempts)
     restore_window = _write(restore_window)
+    is_newly_marked = _read(is_newly_marked)
+    mark_restored = _write(mark_restored)
+
+    # A new database in the place of a lost one
+    adopt_cards = _write(adoption.adopt_cards)
+    unread_channels = _read(adoption.unread_channels)
+    mark_read = _write(adoption.mark_read)
+    end_adoption = _write(end_adoption)
 
     # BigPanda
     add_tasks = _write(tasks.add_tasks)

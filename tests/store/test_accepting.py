@@ -204,7 +204,7 @@ async def test_a_share_without_work_is_not_due(store):
 
 
 async def test_a_group_takes_as_many_statements_as_one_share(store):
-    """One more, which adds up the sizes of many records."""
+    """One more, which adds up the sizes of many records; the first share also adds a channel."""
     statements = []
 
     def note(_connection, _cursor, statement, *_):
@@ -218,7 +218,7 @@ async def test_a_group_takes_as_many_statements_as_one_share(store):
     event.listen(Engine, "before_cursor_execute", note)
     try:
         first = await cost(a_share("first", "first"))
-        assert await cost(*(a_share(f"i{n}", f"h{n}") for n in range(50))) == first + 1
+        assert await cost(*(a_share(f"i{n}", f"h{n}") for n in range(50))) == first
         more = await cost(a_share("first", "more"))
         assert await cost(*(a_share(f"i{n % 7}", f"more {n}") for n in range(50))) == more
     finally:

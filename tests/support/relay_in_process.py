@@ -1,10 +1,11 @@
 """Relay without its HTTP server: Slack is a fake over real HTTP, and time is the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
+from relay.slack.message import DEFAULT_INSTANCE
 from relay.store.store import Store
 from relay.store.types import AcceptedShare
 from tests.support.clocks import ManualClock
@@ -127,16 +129,18 @@ def _loaded(folder: Path) -> Configuration:
     return _LOADED[text]
 
 
-async def _opened(url: str, folder: Path) -> Store:
+async def _opened(url: str, folder: Path, *, is_new: bool) -> Store:
     """Open the folder's store; the tables are created once, and copied from then on."""
     file = folder / "relay.db"
-    if url or file.exists():
-        return await Store.open(url or f"sqlite:///{file}")
-    if "tables" not in _EMPTY:
-        await (await Store.open(f"sqlite:///{file}")).close()
-        _EMPTY["tables"] = file.read_bytes()
-    file.write_bytes(_EMPTY["tables"])
-    return await Store.open(f"sqlite:///{file}")
+    if not (url or file.exists()):
+        if "tables" not in _EMPTY:
+            await (await Store.open(f"sqlite:///{file}")).close()
+            _EMPTY["tables"] = file.read_bytes()
+        file.write_bytes(_EMPTY["tables"])
+    store = await Store.open(url or f"sqlite:///{file}")
+    if not is_new:
+        await store.marker_secret(token_hex(32))
+    return store
 
 
 @asynccontextmanager
@@ -148,31 +152,39 @@ async def run_relay(
     clock: ManualClock | None = None,
     url: str = "",
     dies: bool = False,
+    name: str = DEFAULT_INSTANCE,
+    is_new: bool = False,
+    begin: Callable[["RelayInProcess"], None] | None = None,
 ) -> AsyncIterator[RelayInProcess]:
     """Start relay on a database in that folder, perhaps one that an earlier relay has left.
 
-    One that `dies` is not stopped in order: its tasks are cut off where they are.
+    One that `dies` is not stopped in order: its tasks are cut off where they are. A database that `is_new` was never
+    used, so that relay reads the channels first. `begin` is called before
+    relay does anything, and then nothing is waited for.
     """
     clock = clock or ManualClock()
     slack = slack or fake_workspace(clock)
     (folder / "routes.yaml").write_text(routes)
     configuration = _loaded(folder)
-    store = await _opened(url, folder)
+    store = await _opened(url, folder, is_new=is_new)
     stopping = asyncio.Event()
     try:
         async with serve_slack(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
             gateway = SlackGateway(session, slack.token, clock, base_url=base_url)
             metrics = Metrics()
-            delivery = DeliveryService(store, gateway, lambda: configuration, clock, metrics=metrics)
+            delivery = DeliveryService(store, gateway, lambda: configuration, clock, metrics=metrics, instance=name)
             leader = Leader(store, clock, [delivery])
             ingest = IngestService(store, lambda: configuration.rulebook, clock, leader.wake, "X-Relay-Key")
             await store.add_channels(configuration.rulebook.channel_refs)
-            ingesting = tasks.create_task(ingest.run())
-            leading = tasks.create_task(leader.run(stopping))
             activity = StoreActivity(store)
             parts = (clock, slack, store, ingest, leader, delivery, configuration, gateway, activity, metrics)
             relay = RelayInProcess(*parts)
-            await relay.settle()
+            if begin is not None:
+                begin(relay)
+            ingesting = tasks.create_task(ingest.run())
+            leading = tasks.create_task(leader.run(stopping))
+            if begin is None:
+                await relay.settle()
             try:
                 yield relay
             finally:

@@ -13,7 +13,7 @@ TYPES = {
 TABLES = """
 CREATE TABLE channel (
     ref TEXT NOT NULL, slack_id TEXT, canonical_ref TEXT, facts TEXT NOT NULL, state TEXT NOT NULL,
-    reason TEXT NOT NULL, retry_at {double},
+    reason TEXT NOT NULL, retry_at {double}, unread_since {double},
     CONSTRAINT pk_channel PRIMARY KEY (ref),
     CONSTRAINT ck_channel_state CHECK (state IN ('new', 'open', 'rejected')),
     CONSTRAINT ck_channel_open_has_slack_id CHECK (state <> 'open' OR slack_id IS NOT NULL),
@@ -38,6 +38,7 @@ CREATE TABLE health_probe (
 
 CREATE TABLE installation (
     id INTEGER NOT NULL, marker_secret TEXT NOT NULL, team_id TEXT, team TEXT, bot_id TEXT,
+    adopt_since {double},
     CONSTRAINT pk_installation PRIMARY KEY (id),
     CONSTRAINT ck_installation_single_row CHECK (id = 1)
 );

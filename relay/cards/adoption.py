@@ -1,0 +1,223 @@
+"""Decide what becomes of a card that relay finds in Slack, and that its database does not know.
+
+A database may be new because the one before was lost. The metadata of a card say enough to take it over (adopt it):
+
+    the incident is unknown                     adopted as it is: nobody knows more before the next share
+    a share came, its card is not posted yet    adopted in its place, and edited
+    a share came, and made no card there        adopted and edited: the incident has ended meanwhile, for example
+    it was reopened late since the card ended   left alone: the new episode has a card of its own
+    another card of the incident stands there   left alone
+
+An adopted card pings nobody and tells nothing of the past. What changed since its last edit is news, and is reported
+like any: relay reads the thread before it posts there (`recovery.skip_reported`).
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from relay.cards.model import Attempt, Card, CardState, Due, Entry, IncidentState, PreviousCard
+from relay.cards.recovery import missed_state
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State, parse_state, worst_of
+from relay.model.reading import read_incident
+from relay.model.record import Block, Record
+from relay.ratelimit.budgets import Urgency
+from relay.routes.options import Options
+from relay.slack.message import Marker
+
+
+class AdoptionOutcome(StrEnum):
+    """What became of a card that was found.
+
+    adopted         the next share of its incident edits it
+    known           the database has it already
+    another_card    another card of the incident stands in the channel
+    being_posted    a card of the incident is being posted in the channel
+    older_episode   a later episode of the incident has its own card
+    another_bot     another app posted it, or relay's app before it was installed anew: Slack lets nobody edit it
+    another_name    a relay with another RELAY_NAME posted it
+    """
+
+    ADOPTED = "adopted"
+    KNOWN = "known"
+    ANOTHER_CARD = "another_card"
+    BEING_POSTED = "being_posted"
+    OLDER_EPISODE = "older_episode"
+    ANOTHER_BOT = "another_bot"
+    ANOTHER_NAME = "another_name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCard:
+    """A card in Slack: its channel's id, its `ts`, and its marker."""
+
+    slack_channel: str
+    ts: str
+    marker: Marker
+
+    @property
+    def episode(self) -> int:
+        """The number of its episode."""
+        return max(self.marker.episode, 1)
+
+    @property
+    def state(self) -> State:
+        """The state that it shows."""
+        return parse_state(self.marker.state)
+
+    @property
+    def worst(self) -> State:
+        """The worst that its thread has pinged for, since the first post or the last reopening."""
+        return parse_state(self.marker.worst) if self.marker.worst else self.state
+
+    @property
+    def ended(self) -> float | None:
+        """When its incident had ended, by the card (Unix seconds); None where it shows an open one."""
+        return float(self.marker.ended or self.marker.as_of) if self.state is State.RESOLVED else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionContext:
+    """What the database knows: the incident, its current cards, and those of them in the found card's channel.
+
+    `channel` is the canonical reference. `card` is the card there, with its open attempt and unreported entries.
+    """
+
+    channel: str
+    incident_state: IncidentState | None = None
+    cards: tuple[Card, ...] = ()
+    card: Card | None = None
+    attempt: Attempt | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionUpdate:
+    """What changes. Where `incident_state` is None, nothing does."""
+
+    outcome: AdoptionOutcome
+    incident_state: IncidentState | None = None
+    cards: tuple[Card, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+def adopt(context: AdoptionContext, found: FoundCard, options: Options, now: float) -> AdoptionUpdate:
+    """Take a card over, or leave it alone. `options` are those of its route in its channel."""
+    state, card = context.incident_state, context.card
+    if (reason := _stays(context, found)) is not None:
+        return AdoptionUpdate(outcome=reason)
+    known = state or IncidentState(record=Record(incident=found.marker.incident), last_share_at=now)
+    after = _with_found(known, found)
+    options = card.options if card is not None else options
+    if known.was_shared and _reopened_late(after, found, options):
+        return _followed(after, card, found)
+    adopted = _adopted(card or _new_card(context, after, found, options), found)
+    if not known.was_shared:
+        stale_at = now + options.stale_after if found.ended is None else after.stale_at
+        superseded = (replace(each, state=CardState.SUPERSEDED) for each in context.cards if _is_older(each, found))
+        return AdoptionUpdate(
+            outcome=AdoptionOutcome.ADOPTED,
+            incident_state=replace(after, stale_at=stale_at),
+            cards=(*superseded, adopted),
+        )
+    missed = _missed(context, after, found, now)
+    adopted = replace(adopted, post=Due.on(Urgency.REPLY, now), edit=Due.on(Urgency.STATE_EDIT, now), pending_since=now)
+    return AdoptionUpdate(outcome=AdoptionOutcome.ADOPTED, incident_state=after, cards=(adopted,), entries=missed)
+
+
+def _stays(context: AdoptionContext, found: FoundCard) -> AdoptionOutcome | None:
+    """Why the card is left alone, whatever the incident is now."""
+    state, card = context.incident_state, context.card
+    if card is not None and card.ts is not None:
+        return AdoptionOutcome.KNOWN if card.ts == found.ts else AdoptionOutcome.ANOTHER_CARD
+    if context.attempt is not None or (card and card.state in {CardState.POSTING, CardState.IN_DOUBT}):
+        return AdoptionOutcome.BEING_POSTED
+    newest = card.episode if card is not None else state.episode if state is not None else 0
+    return AdoptionOutcome.OLDER_EPISODE if found.episode < newest else None
+
+
+def _with_found(state: IncidentState, found: FoundCard) -> IncidentState:
+    """The incident with the state that the card shows, unless a newer one is known."""
+    record, marker, as_of = state.record, found.marker, float(found.marker.as_of)
+    episode = max(state.episode, found.episode)
+    block = record.blocks.get("state")
+    if block is not None and block.as_of >= as_of:
+        return replace(state, episode=episode)
+    shown = {
+        "state": Block(as_of=as_of, value={"status": str(found.state), "resolved": None, "active": None}),
+        "ended": Block(as_of=as_of, value=None if found.ended is None else int(found.ended)),
+    }
+    record = replace(
+        record,
+        blocks={**record.blocks, **shown},
+        worst=max(record.worst, found.state, key=lambda each: each.rank),
+        environment_id=record.environment_id or marker.environment,
+    )
+    return replace(state, record=record, state=found.state, episode=episode, ended_at=found.ended)
+
+
+def _reopened_late(state: IncidentState, found: FoundCard, options: Options) -> bool:
+    """Whether the incident was reopened later than `reopen_within` after the end that the card shows."""
+    block = state.record.blocks.get("state")
+    if found.ended is None or block is None or not read_incident(state.record).active:
+        return False
+    return block.as_of - found.ended > options.reopen_within
+
+
+def _followed(state: IncidentState, card: Card | None, found: FoundCard) -> AdoptionUpdate:
+    """The card that is found is of the episode before, and stays as it is; the new one links to it."""
+    previous = PreviousCard(at=float(found.ts), channel=found.slack_channel, ts=found.ts)
+    after = replace(state, episode=max(state.episode, found.episode + 1))
+    later = () if card is None else (replace(card, episode=after.episode, previous=previous),)
+    return AdoptionUpdate(outcome=AdoptionOutcome.OLDER_EPISODE, incident_state=after, cards=later)
+
+
+def _is_older(card: Card, found: FoundCard) -> bool:
+    return card.is_current and card.episode < found.episode
+
+
+def _new_card(context: AdoptionContext, state: IncidentState, found: FoundCard, options: Options) -> Card:
+    return Card(
+        incident=found.marker.incident,
+        channel=context.channel,
+        episode=found.episode,
+        options=options,
+        route=found.marker.route,
+        first_matched_at=float(found.ts),
+        reported_seq=state.next_seq - 1,
+    )
+
+
+def _adopted(card: Card, found: FoundCard) -> Card:
+    """The card as it stands in Slack. It numbers its replies anew; what its thread holds is not known yet."""
+    return replace(
+        card,
+        episode=found.episode,
+        state=CardState.POSTED,
+        reason="",
+        ts=found.ts,
+        slack_channel=found.slack_channel,
+        generation=found.marker.generation + 1,
+        shown_hash="",
+        shown_ended_at=found.ended,
+        worst=found.worst,
+        episode_worst=worst_of(found.worst, found.state),
+        thread_unread=True,
+        pending_since=None,
+        tries=0,
+        post=None,
+        edit=None,
+    )
+
+
+def _missed(context: AdoptionContext, state: IncidentState, found: FoundCard, now: float) -> tuple[Entry, ...]:
+    """What the shares that came meanwhile say is another state than the card shows; no entry says so yet."""
+    incident = read_incident(state.record)
+    if incident.state is found.state or any(map(_is_state_change, context.entries)):
+        return ()
+    others = [each.channel for each in context.cards if each.channel != context.channel]
+    return (missed_state(state, others, context.channel, found.state, now),)
+
+
+def _is_state_change(entry: Entry) -> bool:
+    return entry.kind.row.thread == EntryKind.STATUS and "new" in entry.data

@@ -1,0 +1,184 @@
+"""A database is deleted at each of its commits, one by one: relay takes its cards over, and a reader sees all once.
+
+What was accepted and not posted yet is lost with the database; nothing else is. Then relay is killed at each step of
+taking its cards over, and goes on.
+"""
+
+import copy
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from relay.sandbox.slack.mentions import pings
+from tests.delivery.test_crashes import Crash, stopped
+from tests.support.clocks import ManualClock
+from tests.support.incident_lifecycle import ALERT
+from tests.support.relay_in_process import fake_workspace, run_relay
+
+EVERY = 400.0
+"""Seconds between two events: enough to deliver each."""
+
+
+def snapshot(status, comment="", **fields):
+    """A share says everything about its incident, as BigPanda's do."""
+    alert = ALERT if status == "critical" else ALERT | {"status": "ok" if status == "ok" else "warning"}
+    said = {"metadata": {"comment": {"comment": comment}, "sender": {"name": "Dana"}}} if comment else {}
+    return {"status": status, "alerts": [alert], **said, **fields}
+
+
+LIFE = (
+    (snapshot("warning"), ()),
+    (snapshot("warning", "one"), ("one",)),
+    (snapshot("critical"), ("critical",)),
+    (snapshot("critical", "two"), ("two",)),
+    (snapshot("ok"), ("resolved",)),
+    (snapshot("critical", event_types=["incident#reopened"]), ("reopened",)),
+    (snapshot("critical", "three"), ("three",)),
+    (snapshot("ok"), ("resolved",)),
+    (snapshot("ok", "four"), ("four",)),
+)
+"""Each event, and what it adds to the thread."""
+
+STATES = ("critical", "resolved", "reopened")
+_SAYS = {
+    "critical": re.compile(r"→ \*Critical\*"),
+    "resolved": re.compile(r"^\W*\*?Resolved"),
+    "reopened": re.compile(r"^\W*\*?Reopened"),
+    **{word: re.compile(rf"\b{word}$") for word in ("one", "two", "three", "four")},
+}
+
+
+@dataclass
+class Moment:
+    """What stands in Slack at a moment of the life, and the events that are still to come."""
+
+    number: int
+    time: float
+    slack: list
+    rest: tuple
+    interrupted: tuple = ()
+
+
+def stored(slack):
+    return copy.deepcopy([(each._messages, each._replies) for each in slack.channels.values()])
+
+
+def workspace(moment, clock):
+    slack = fake_workspace(clock)
+    for channel, (messages, replies) in zip(slack.channels.values(), copy.deepcopy(moment.slack), strict=True):
+        channel._messages, channel._replies = messages, replies
+    return slack
+
+
+async def live(folder):
+    """Run the life; return each moment before a commit, and what a reader sees at the end."""
+    folder.mkdir()
+    clock, moments, rest, last = ManualClock(), [], list(LIFE), ()
+    slack = fake_workspace(clock)
+    async with run_relay(folder, slack=slack, clock=clock) as relay:
+        write = relay.store.database.write
+
+        async def noted(work):
+            moments.append(Moment(len(moments), clock.now(), stored(slack), tuple(rest), last))
+            return await write(work)
+
+        relay.store.database.write = noted
+        while rest:
+            fields, last = rest[0]
+            await relay.share("i1", **fields)
+            rest.pop(0)
+            await relay.advance(EVERY)
+        moments.append(Moment(len(moments), clock.now(), stored(slack), (), ()))
+    return moments, seen(slack)
+
+
+async def go_on(folder, moment, *, crash=None):
+    """Begin with an empty database at that moment, and run the rest of the life; return what a reader sees then."""
+    folder.mkdir(exist_ok=True)
+    clock = ManualClock(moment.time + 60)
+    slack = workspace(moment, clock)
+    if crash is not None:
+        async with run_relay(folder, slack=slack, clock=clock, is_new=True, dies=True, begin=crash.install) as relay:
+            await stopped(relay.settle(), crash)
+    async with run_relay(folder, slack=slack, clock=clock, is_new=True) as relay:
+        await relay.advance(EVERY)
+        for fields, _ in moment.rest:
+            await relay.share("i1", **fields)
+            await relay.advance(EVERY)
+    return seen(slack)
+
+
+def seen(slack):
+    """What a reader sees: each root, what its thread says, and which of that pinged."""
+    channel = slack.channel("all")
+    return [(slack.text_of(root).splitlines()[0], *said(slack, channel.thread(root.ts))) for root in channel.messages]
+
+
+def said(slack, replies):
+    words, pinged = [], []
+    for reply in replies:
+        found = [
+            word
+            for line in slack.text_of(reply).splitlines()
+            for word, pattern in _SAYS.items()
+            if pattern.search(line)
+        ]
+        words += found
+        pinged += [word for word in found if word in STATES] if pings(reply) else []
+    return words, pinged
+
+
+def without(seen_all, lost):
+    """The same without what an event adds that was lost with the database."""
+    [(root, words, pinged)] = seen_all
+    for word in lost:
+        words, pinged = (
+            [*each[: each.index(word)], *each[each.index(word) + 1 :]] if word in each else each
+            for each in (words, pinged)
+        )
+    return [(root, words, pinged)]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.soak)])
+async def test_a_database_that_is_lost_at_any_moment_costs_at_most_what_was_not_posted_yet(tmp_path, every):
+    moments, expected = await live(tmp_path / "life")
+    assert [words for _, words, _ in expected] == [[word for _, words in LIFE for word in words]]
+    wrong = {}
+    for moment in [*moments[2::every], moments[-1]]:
+        found = await go_on(tmp_path / str(moment.number), moment)
+        # If an end was lost that no reader saw, there is no reopening either.
+        unseen = (*moment.interrupted, "reopened") if moment.interrupted == ("resolved",) else ()
+        if found not in [without(expected, lost) for lost in ((), moment.interrupted, unseen)]:
+            wrong[moment.number] = found
+    assert wrong == {}
+
+
+class Kill(Crash):
+    """Kills relay before or after the n-th effect of taking cards over."""
+
+    def install(self, relay):
+        for name in ("adopt_cards", "mark_read", "update_channel", "marker_secret", "unread_channels"):
+            setattr(relay.store, name, self._around(getattr(relay.store, name)))
+        relay.gateway.history = self._around(relay.gateway.history)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("after", [False, True])
+async def test_relay_that_is_killed_while_it_takes_cards_over_goes_on(tmp_path, after):
+    moments, _ = await live(tmp_path / "life")
+    moment = next(each for each in moments if len(each.rest) == 4)
+    expected = await go_on(tmp_path / "calm", moment)
+    assert len(expected) == 1
+    wrong, nth = {}, 0
+    while True:
+        nth += 1
+        crash = Kill(nth, after=after)
+        found = await go_on(tmp_path / f"killed{nth}", moment, crash=crash)
+        if not crash.happened.is_set():
+            break
+        if found != expected:
+            wrong[nth] = found
+    assert nth > 5
+    assert wrong == {}
