@@ -125,8 +125,13 @@ def said(slack, replies):
             if pattern.search(line)
         ]
         words += found
-        pinged += [word for word in found if word in STATES] if pings(reply) else []
+        pinged += [word for word in found if word in STATES] if has_pinged(slack, reply) else []
     return words, pinged
+
+
+def has_pinged(slack, reply):
+    """Whether it pings, or did before relay edited it because its state was over, which a lost database leaves out."""
+    return bool(pings(reply)) or "again after" in slack.text_of(reply)
 
 
 def without(seen_all, lost):
