@@ -182,17 +182,14 @@ class InteractionHandler:
         await self._sleep(TELL_AFTER)
         about, now = (source.user, source.incident, source.action), self._clock.monotonic()
         self._told = {each: at for each, at in self._told.items() if now - at < TELL_AGAIN_AFTER}
-        if about in self._told or not await self._is_under_way(source.incident, key):
+        state = await self._store.incident_state(source.incident)
+        pending = {action.key: action for action in state.record.pending_actions} if state else {}
+        open_tasks = {task.key for task in await self._store.open_tasks(source.incident)}
+        if about in self._told or key not in {*pending, *open_tasks}:
             return
         self._told[about] = now
         if not isinstance(await self._check(source, card), Denied):
-            await self._tell(source, BUTTONS[source.action].started)
-
-    async def _is_under_way(self, incident: str, key: str) -> bool:
-        """Whether a task is not done yet, or no share and no answer has confirmed that it is."""
-        state = await self._store.incident_state(incident)
-        pending = {action.key for action in state.record.pending_actions} if state else set()
-        return key in pending or key in {task.key for task in await self._store.open_tasks(incident)}
+            await self._tell(source, messages.started(source.action, pending[key].until if key in pending else None))
 
     async def _sleep(self, seconds: float) -> None:
         task = asyncio.current_task()

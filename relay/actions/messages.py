@@ -86,6 +86,12 @@ async def send_ephemeral(slack: SlackGateway, channel: str, user: str, text: str
         log.warning("ephemeral_failed", channel=channel, user=user, reason=answer.reason, detail=detail)
 
 
+def started(action: str, until: int | None) -> str:
+    """The action has begun, and takes longer than usual; a snooze says until when (Unix seconds)."""
+    text = BUTTONS[action].started
+    return text.replace("…", f" until {_date(until)}…", 1) if action == TaskKind.SNOOZE and until else text
+
+
 def denied(kind: str, reason: str, groups: Sequence[str]) -> str:
     """The person may not act: only the members of these user groups may, or the card does not offer it."""
     if not groups:
@@ -129,8 +135,11 @@ def in_doubt(kind: str) -> str:
 
 def _has_it(owner: Owner) -> str:
     name = mrkdwn([Atom(owner.person.display_name, "*", "*")], _LONGEST_TITLE)
-    since = "" if owner.since is None else mrkdwn([date_atom(owner.since, DATE_FORMATS[""])], _LONGEST_TITLE)
-    return f"{name} has it" + (f" since {since}" if since else "")
+    return f"{name} has it" + ("" if owner.since is None else f" since {_date(owner.since)}")
+
+
+def _date(at: int) -> str:
+    return mrkdwn([date_atom(at, DATE_FORMATS[""])], _LONGEST_TITLE)
 
 
 def _not_done(kind: str) -> str:

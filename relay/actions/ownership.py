@@ -20,10 +20,14 @@ ASK_WITHIN = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Who has an incident; `since` is Unix seconds, None where nobody knows."""
+    """Who has an incident; `since` is Unix seconds, None where nobody knows.
+
+    `user` is the person's Slack id, where relay knows it already.
+    """
 
     person: Person
     since: int | None = None
+    user: str = ""
 
     @property
     def key(self) -> str:

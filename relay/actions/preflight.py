@@ -227,7 +227,8 @@ class Preflight:
         for pending in record.pending_actions:
             is_recent = task.created - pending.at < CONFIRMATION_WINDOW and pending.key != task.key
             if pending.kind == TaskKind.ASSIGN and is_recent:
-                return Owner(person=Person(name=pending.actor, id=pending.assignee_id), since=int(pending.at))
+                person = Person(name=pending.actor, id=pending.assignee_id)
+                return Owner(person=person, since=int(pending.at), user=pending.user)
         unanswered = not _text(context, "owner")
         owner = await present_owner(self._bigpanda, environment, record, in_time=unanswered)
         if isinstance(owner, LookupFailed):
@@ -239,7 +240,7 @@ class Preflight:
         pending = replace(_pending(context, person), channel=_text(context, "card"))
         if owner is None:
             return pending
-        user = await self._people.slack_id(owner.person)
+        user = owner.user or await self._people.slack_id(owner.person)
         return replace(pending, replaced_user="" if user == person.id else user)
 
     async def _end_snooze(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:

@@ -3,7 +3,7 @@
 import pytest
 
 from relay.actions.interaction_handler import TELL_AFTER
-from tests.support.bigpanda_round_trip import ANN, BOB, DB, run_round_trip
+from tests.support.bigpanda_round_trip import ANN, BOB, DB, START, run_round_trip
 
 MINUTE = 60
 
@@ -34,6 +34,15 @@ async def test_a_resolution_that_bigpanda_carries_out_later_shows_as_soon_as_it_
     assert ["Resolving" in text for text in round_trip.ephemeral_messages()] == [True]
     await round_trip.advance(10)
     assert "✅" in round_trip.card_text()
+
+
+async def test_a_snooze_that_takes_long_says_until_when(round_trip):
+    round_trip.panda.snooze = lambda *_, **__: None  # accepted, and not carried out
+    await round_trip.click("snooze")
+    await round_trip.submit(until="1h")
+    await round_trip.advance(TELL_AFTER + 1)
+    [told] = round_trip.ephemeral_messages()
+    assert told.startswith(f"Snoozing until <!date^{START + 3600}^")
 
 
 async def test_who_presses_again_and_again_while_bigpanda_is_away_reads_it_once(round_trip):

@@ -92,6 +92,7 @@ async def test_of_two_people_who_press_at_the_same_moment_one_has_it_and_the_oth
     await round_trip.advance(120)
     assert "assigned to *Bob*" in round_trip.card_text()
     assert sum("took over" in reply for reply in round_trip.thread()) == 1
+    assert f"<@{ANN}>" in str(round_trip.slack.channel(DB).thread(round_trip.card().ts)[-1].blocks)
 
 
 async def test_a_slow_bigpanda_does_not_prevent_the_question_where_the_card_names_the_owner(round_trip):
