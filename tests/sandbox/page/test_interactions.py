@@ -213,10 +213,10 @@ async def test_the_selected_radio_button_is_submitted(reader: PageReader):
     await reader.press("Snooze")
     dialog = reader.tab.get_by_role("dialog", name="Snooze")
     await expect(dialog.get_by_label("1 hour")).to_be_checked()
-    await dialog.get_by_label("until tomorrow 09:00").check()
+    await dialog.get_by_label("until the next 09:00").check()
     await dialog.get_by_role("button", name="Snooze").click()
     await expect(dialog).to_be_hidden()
-    assert (await wait_for_interactions(reader, 2))[1].values == {"until": "tomorrow"}
+    assert (await wait_for_interactions(reader, 2))[1].values == {"until": "morning"}
 
 
 async def test_resolving_warns_and_its_note_is_optional(reader: PageReader):
