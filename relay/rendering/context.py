@@ -380,8 +380,8 @@ ALERT_NAMES: Final = frozenset({*_ALERT, "name", "runbook", "uncounted"})
 """The names that an alert has."""
 
 ENTRY_NAMES: Final = frozenset(
-    "kind at late actor old new text items taken_over while_flapping flapping flapped now times lasted worst ended over became "  # noqa: SIM905
-    "snoozed joined resolved returned left total more posted_in".split()
+    "kind at late actor old new text items while_flapping flapping flapped now times lasted worst ended over became "  # noqa: SIM905
+    "taken_over snoozed joined resolved returned left total more posted_in".split()
 )
 """The names that an entry of any kind has; some only in one kind."""
 
