@@ -161,12 +161,13 @@ class RelayBackend:
             backlog = await self._in_time(self.store.backlog(now))
         except StoreError as error:
             return {"database": str(error)}
+        omitted = len(channels[MAX_CHANNELS:])
         held = backlog.held(slack_paused=self.breaker.is_open)
         return {
             "last_share_at": utc(backlog.last_share_at) if backlog.last_share_at else "never",
             "held_cards": {str(reason): cards for reason, cards in held.items()},  # JSON has no other keys
             "stalled_channels": {each.ref: each.waits_for for each in channels[:MAX_CHANNELS]},
-            "stalled_channels_omitted": len(channels[MAX_CHANNELS:]),
+            **({"stalled_channels_omitted": omitted} if omitted else {}),
             "in_doubt": backlog.in_doubt,
             "dead_letters": backlog.dead_letters,
             "quarantined": backlog.quarantined_bodies,

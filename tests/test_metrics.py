@@ -157,6 +157,9 @@ def test_open_incidents_and_held_cards_show_every_state_and_reason_also_where_th
 def test_while_relay_calls_slack_no_more_every_due_card_is_held():
     assert Backlog(due_cards=4).held(slack_paused=False) == {}
     assert Backlog(due_cards=4).held(slack_paused=True) == {HeldReason.SLACK_PAUSED: 4}
+    again = {HeldReason.RETRY: 2, HeldReason.IN_DOUBT: 1}
+    assert Backlog(held_cards=again).held(slack_paused=True) == {HeldReason.SLACK_PAUSED: 2, HeldReason.IN_DOUBT: 1}
+    assert Backlog(held_cards=again).held(slack_paused=False) == again
 
 
 def test_routes_have_a_limited_number_of_values_and_the_fallback_has_its_own():

@@ -143,10 +143,14 @@ class Backlog:
     due_cards: int = 0
 
     def held(self, *, slack_paused: bool) -> Mapping[HeldReason, int]:
-        """Return the cards that are held, by the reason. While relay makes no calls to Slack, it holds all due ones."""
-        if not (slack_paused and self.due_cards):
-            return self.held_cards
-        return {**self.held_cards, HeldReason.SLACK_PAUSED: self.due_cards}
+        """Return the cards that are held, by the reason.
+
+        While relay makes no calls to Slack, that holds all cards that are due, and those that are to be tried again.
+        """
+        held = dict(self.held_cards)
+        if slack_paused and (cards := self.due_cards + held.pop(HeldReason.RETRY, 0)):
+            held[HeldReason.SLACK_PAUSED] = cards
+        return held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
