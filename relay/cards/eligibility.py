@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from relay.cards.model import AttemptState, Card, CardContext, CardState, Due
+from relay.cards.model import ADOPTING, AttemptState, Card, CardContext, CardState, Due
 
 WorkKind = Literal["post", "edit"]
 """The two kinds of work, which have two budgets."""
@@ -16,6 +16,7 @@ class HeldReason(StrEnum):
     wait              when the route's `wait` is over
     retry             when relay tries again, after Slack failed
     channel_rejected  when the channel accepts messages again
+    adopting          when relay has read what a lost database had posted in the channel
     in_doubt          when relay knows whether Slack has the card
     slack_paused      when Slack accepts relay's calls again
     """
@@ -23,6 +24,7 @@ class HeldReason(StrEnum):
     WAIT = "wait"
     RETRY = "retry"
     CHANNEL_REJECTED = "channel_rejected"
+    ADOPTING = ADOPTING
     IN_DOUBT = "in_doubt"
     SLACK_PAUSED = "slack_paused"
 

@@ -1,5 +1,6 @@
 """What waits, and for how long. Prometheus asks at every scrape, so each query is answered from an index."""
 
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, text
@@ -46,15 +47,16 @@ HELD_LATER = select(func.count().filter(_card.c.tries == 0), func.count().filter
     *_UNPOSTED, _card.c.post_due > _NOW
 )
 """The cards whose first try is later, since the route waits, and those whose next try is."""
+_IS_UNREAD = canonical.c.unread_since.is_not(None)
 DUE_BY_STATE = (
-    select(canonical.c.state, func.count())
+    select(canonical.c.state, _IS_UNREAD, func.count())
     .select_from(
         _card.join(reference, reference.c.ref == _card.c.channel).join(canonical, canonical.c.ref == CANONICAL_REF)
     )
     .where(*_UNPOSTED, _card.c.post_due <= _NOW)
-    .group_by(canonical.c.state)
+    .group_by(canonical.c.state, _IS_UNREAD)
 )
-"""The cards that are due by the state of their channel."""
+"""The cards that are due, by the state of their channel, and whether relay has to read the channel first."""
 CARDS_IN_DOUBT = IN_DOUBT.where(schema.attempt.c.kind == ROOT)
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
 _SIZE_BYTES = {
@@ -86,14 +88,20 @@ def backlog(connection: Connection, now: float) -> Backlog:
 def _held(connection: Connection, now: float) -> tuple[dict[HeldReason, int], int]:
     """Count the cards that are not posted yet by what holds them, and those that are due."""
     waiting, retried = connection.execute(HELD_LATER, {"now": now}).one()
-    due = {ChannelState(state): cards for state, cards in connection.execute(DUE_BY_STATE, {"now": now})}
+    due: Counter[HeldReason | None] = Counter()
+    for state, unread, cards in connection.execute(DUE_BY_STATE, {"now": now}):
+        due[HeldReason.ADOPTING if unread else _BY_STATE.get(ChannelState(state))] += cards
+    due_cards = due.pop(None, 0)
     held = {
         HeldReason.WAIT: waiting,
         HeldReason.RETRY: retried,
-        HeldReason.CHANNEL_REJECTED: due.pop(ChannelState.REJECTED, 0),
         HeldReason.IN_DOUBT: connection.execute(CARDS_IN_DOUBT).scalar_one(),
+        **{reason: cards for reason, cards in due.items() if reason},
     }
-    return {reason: cards for reason, cards in held.items() if cards}, sum(due.values())
+    return {reason: cards for reason, cards in held.items() if cards}, due_cards
+
+
+_BY_STATE = {ChannelState.REJECTED: HeldReason.CHANNEL_REJECTED}
 
 
 def _channels(connection: Connection, now: float) -> tuple[ChannelBacklog, ...]:

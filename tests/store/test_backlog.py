@@ -96,12 +96,16 @@ async def test_cards_that_are_not_posted_yet_count_once_by_what_holds_them(store
     [lost] = await save(store, a_card("lost", state=CardState.IN_DOUBT), incident="lost", digest="h6")
     await save_attempt(store, lost, an_attempt(state=AttemptState.IN_DOUBT))
     await store.update_channel(Channel(ref="C1", slack_id="C1", state=ChannelState.OPEN))
+    await save(store, a_card("unread", "C2", post=due(NOW)), incident="unread", digest="h7")
+    await store.update_channel(Channel(ref="C2", slack_id="C2", state=ChannelState.OPEN))
+    await run(store, "UPDATE channel SET unread_since = 1 WHERE ref = 'C2'")
     await store.update_channel(Channel(ref="#full", state=ChannelState.REJECTED, reason="channel_archived"))
     backlog = await store.backlog(NOW + 1)
     assert backlog.held_cards == {
         HeldReason.WAIT: 1,
         HeldReason.RETRY: 1,
         HeldReason.CHANNEL_REJECTED: 1,
+        HeldReason.ADOPTING: 1,
         HeldReason.IN_DOUBT: 1,
     }
     assert backlog.due_cards == 1
