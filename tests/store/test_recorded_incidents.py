@@ -64,3 +64,16 @@ async def test_a_second_program_reads_too(store, second):
 
 async def test_an_empty_store_gives_nothing(store):
     assert (await batches(store), await store.count_recorded_incidents(0)) == ([], 0)
+
+
+async def test_the_newest_shares_of_an_incident_are_few_and_small(store, monkeypatch):
+    monkeypatch.setattr(recorded_incidents, "MAX_NEWEST", 3)
+    monkeypatch.setattr(recorded_incidents, "MAX_NEWEST_BYTES", 250)
+    sizes = {"many": [1] * 5, "large": [100] * 4, "huge": [1, 300]}
+    for incident, each in sizes.items():
+        for number, size in enumerate(each):
+            share = a_share(incident=incident, digest=f"{incident}{number}", at=NOW + number, body=b"x" * size)
+            await store.accept([share], with_cards())
+    found = {incident: [each.received - NOW for each in await store.newest_shares(incident)] for incident in sizes}
+    assert found == {"many": [2, 3, 4], "large": [2, 3], "huge": []}
+    assert await store.newest_shares("unknown") == await store.newest_shares("nul\0") == ()
