@@ -141,7 +141,9 @@ VALID_CALLS = {
     "resolve": ("POST", f"{INCIDENT_PATH}/resolve", {"comments": "done"}, 202),
     "comment": ("POST", f"{INCIDENT_PATH}/comments", {"comment": "on it"}, 204),
     "assign": ("PUT", f"{INCIDENT_PATH}/assignment", {"assignee": ANN.id}, 204),
+    "unassign": ("DELETE", f"{INCIDENT_PATH}/assignment", None, 204),
     "snooze": ("PUT", f"{INCIDENT_PATH}/snooze", {"end_time": NOW + 3600}, 204),
+    "end_snooze": ("DELETE", f"{INCIDENT_PATH}/snooze", None, 204),
     "definitions": ("GET", "/resources/v2.0/incidents/tags/definitions", None, 200),
     "activities": ("GET", "/resources/v2.0/incidents/i1/activities?per_page=40", None, 200),
     "users": ("GET", "/resources/v2.0/scim/Users?filter=active%20eq%20true", None, 200),
@@ -157,6 +159,8 @@ def test_every_call_is_in_the_table():
 @pytest.mark.parametrize("name", VALID_CALLS)
 async def test_each_call_is_answered_with_the_documented_success(bigpanda, send, name):
     bigpanda.add_integration("http://127.0.0.1:1/", app_key="k")
+    if name == "unassign":
+        bigpanda.incident("i1").assign(ANN, ANN)
     verb, path, body, status = VALID_CALLS[name]
 
     assert (await send(verb, path, body))[0] == status
