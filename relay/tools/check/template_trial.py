@@ -6,15 +6,17 @@ value may be one of the operator's own tags, so it is only a warning.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
+from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.errors import ConfigurationError, Fault
-from relay.rendering.library import CARD
+from relay.rendering.library import CARD, DEFAULT_FOLDER
 from relay.rendering.request import TemplateFailure
 from relay.samples import read_sample
 from relay.slack.interactions import ACTION_PREFIX
@@ -72,13 +74,26 @@ def _failures(sources: Mapping[str, str], shares: Sequence[Share]) -> Iterator[t
 
 
 def _simulations(sources: Mapping[str, str], folder: str, shares: Sequence[Share]) -> Iterable[Simulation]:
-    files = ConfigurationFiles(
-        routes_file="routes.yaml", routes_text=_ROUTES.replace("FOLDER", f'"{folder}"'), templates=dict(sources)
-    )
     try:
-        return simulate(build_configuration(files), shares).values()
+        same_templates = _configuration(tuple(sources.items()))
+        return simulate(build_configuration(_files(sources, folder), same_templates), shares).values()
     except ConfigurationError:  # no route can name this folder, so relay never renders it
         return ()
+
+
+@lru_cache(maxsize=1)
+def _configuration(sources: tuple[tuple[str, str], ...]) -> Configuration:
+    """A configuration with these templates, so that they are compiled and checked once for all simulations."""
+    return build_configuration(_files(dict(sources), DEFAULT_FOLDER))
+
+
+def _files(sources: Mapping[str, str], folder: str) -> ConfigurationFiles:
+    return ConfigurationFiles(
+        routes_file="routes.yaml",
+        routes_text=_ROUTES.replace("FOLDER", f'"{folder}"'),
+        templates=dict(sources),
+        has_templates_folder=True,
+    )
 
 
 # --- sample shares ---
