@@ -109,6 +109,7 @@ class Relay:
             settings.webhook_header,
             metrics=metrics,
             wants_callback=settings.can_call_back,
+            basis=lambda: f"{__version__} {self._reloader.live.hash}",
         )
         people = People(self._slack, bigpanda, self._rulebook, clock)
         permissions = Permissions(people, self._rulebook)
@@ -188,7 +189,7 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether nothing is in progress, and nothing begins before time passes or something comes in."""
-        return self._delivery.idle and self._tasks.idle and self._interactions.idle
+        return self._ingest.idle and self._delivery.idle and self._tasks.idle and self._interactions.idle
 
     async def run(self) -> None:
         """Serve until `stop` is called. Then stop in order: no new shares, no new calls, and only then the store.
@@ -238,7 +239,7 @@ class Relay:
             "retention": self._run_retention(),
             "interactions": self._interactions.run(),
             "tag definitions": self._tag_definitions.poll(),
-            "reloader": self._reloader.run(self._wake_leader, self._notifier),
+            "reloader": self._reloader.run(self._on_configuration, self._notifier),
         }
 
     async def _listen_until_stopped(self) -> None:
@@ -259,6 +260,10 @@ class Relay:
 
     def _check_channels(self) -> None:
         self._notifier.check_channels()
+
+    def _on_configuration(self) -> None:
+        self._leader.wake()
+        self._ingest.look()
 
     def _wake_leader(self) -> None:
         self._leader.wake()

@@ -64,7 +64,9 @@ class RelayBackend:
     async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> ShareReceipt:
         """Store a share."""
         accepted = await self.ingest.accept(body, headers, sender)
-        return ShareReceipt(share=accepted.share_id, incident=accepted.incident, routes=accepted.routes)
+        return ShareReceipt(
+            share=accepted.share_id, incident=accepted.incident, routes=accepted.routes if accepted.planned else None
+        )
 
     async def on_interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Store what a person pressed or sent in Slack; return the answer for Slack."""
@@ -171,6 +173,8 @@ class RelayBackend:
             "in_doubt": backlog.in_doubt,
             "dead_letters": backlog.dead_letters,
             "quarantined": backlog.quarantined_bodies,
+            "not_planned": backlog.unplanned_shares,
+            "planning_failed": backlog.failed_shares,
             "bigpanda_tasks": backlog.due_tasks,
         }
 

@@ -118,6 +118,11 @@ METRICS: Mapping[str, Metric] = {
     "relay_socket_mode_connected": Metric("gauge", (), "0 if Socket Mode is in use and not connected, else 1"),
     "relay_rate_limited_seconds": Metric("gauge", ("method",), "Seconds until a rate-limited method or call goes on"),
     "relay_attempts_in_doubt": Metric("gauge", (), "Messages in doubt: Slack's answer was lost"),
+    "relay_unplanned_shares": Metric(
+        "gauge", (), "Shares that are stored and not planned yet, or failed to be planned"
+    ),
+    "relay_failed_shares": Metric("gauge", (), "Shares that could not be planned, and are in no card yet"),
+    "relay_oldest_unplanned_share_age_seconds": Metric("gauge", (), "Age of the oldest share that is not planned"),
     "relay_dead_letters": Metric("gauge", (), "Cards with an open dead letter: Slack rejected something for good"),
     "relay_quarantined_bodies": Metric("gauge", (), "Invalid bodies that are stored for the operator"),
     "relay_database_size_bytes": Metric("gauge", (), "Size of the database; on SQLite without its write-ahead log"),
@@ -312,6 +317,9 @@ class Metrics:
             for state in OPEN_STATES:
                 self._set("relay_open_incidents", backlog.open_incidents.get(state, 0), state.value)
             self._set("relay_attempts_in_doubt", backlog.in_doubt)
+            self._set("relay_unplanned_shares", backlog.unplanned_shares)
+            self._set("relay_failed_shares", backlog.failed_shares)
+            self._set("relay_oldest_unplanned_share_age_seconds", backlog.oldest_unplanned_age)
             self._set("relay_dead_letters", backlog.dead_letters)
             self._set("relay_due_bigpanda_tasks", backlog.due_tasks)
             self._set("relay_oldest_bigpanda_task_age_seconds", backlog.oldest_task_age)

@@ -33,13 +33,14 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     has_callback: Callable[[str], bool] = lambda _integration: False,
     processor_time: ProcessorTime = untimed,
 ) -> Plan:
-    """What a share turns into; its `received` is the present.
+    """What a share turns into; its `received` is the present, or that of a share that was planned before it.
 
     `incident_state` is None for an incident's first share; `cards` are its current cards. `canonical_refs` maps the
     other references of a channel to the one that is used. `has_callback` says whether BigPanda waits for a callback
     about the cards of an integration. `processor_time` limits how long routes read the incident.
     """
     before = incident_state.record if incident_state else None
+    now = max(share.received, incident_state.last_share_at if incident_state else 0.0)
     record = merge_share(before, share)
     old = read_incident(before, rulebook.tag_labels) if before else None
     new = read_incident(record, rulebook.tag_labels)
@@ -57,7 +58,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
         next_seq=known.next_seq,
         episode=known.episode,
         as_of=share.as_of,
-        now=share.received,
+        now=now,
         record_changed=new != old,
     )
     changed, episode = desired_cards(context, cards)
@@ -77,8 +78,8 @@ def plan(  # noqa: PLR0913  all that the decision depends on
             episode=episode,
             ended_at=float(new.ended or share.as_of) if new.state is State.RESOLVED else None,
             next_seq=known.next_seq + len(entries),
-            last_share_at=share.received,
-            stale_at=stale_at(new, current, share.received),
+            last_share_at=now,
+            stale_at=stale_at(new, current, now),
             milestones=milestones,
         ),
         outcome=outcome,

@@ -1,4 +1,4 @@
-"""`relay letters`: dead letters and quarantined bodies."""
+"""`relay letters`: dead letters, failed shares and quarantined bodies."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,24 +15,28 @@ if TYPE_CHECKING:
     from relay.cards.model import Plan
     from relay.config.settings import Settings
     from relay.store.store import Store
-    from relay.store.types import IncidentHistory, OpenDeadLetter, PlanContext, QuarantinedBody
-    from relay.tools.letters import LetterId, RetryResult
+    from relay.store.types import FailedShare, IncidentHistory, OpenDeadLetter, PlanContext, ShareBody
+    from relay.tools.letters import LetterId, Letters, RetryResult
     from relay.tools.message_text import ChannelNames
 
 letters = typer.Typer()
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Letters: 7 is a dead letter, q7 a quarantined body.")]
+Ids = Annotated[
+    list[str],
+    typer.Argument(metavar="ID...", help="Letters: 7 is a dead letter, s7 a failed share, q7 a quarantined body."),
+]
 
 
 @letters.callback(invoke_without_command=True)
 def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """List, show, retry and discard what was not delivered: dead letters, and quarantined bodies.
+    """List, show, retry and discard dead letters, failed shares and quarantined bodies.
 
     Example: `relay letters --json`. Without a command, it lists them.
 
     A dead letter is a card or reply that Slack rejected for good; meanwhile the incident is on the fallback channel.
-    relay retries it when the channel works again, and closes it when nobody needs it any more. A quarantined body is a
-    request that was not a share. Uses the database (RELAY_DATABASE_URL) of the running relay.
+    relay retries it when the channel works again, and closes it when nobody needs it any more. A failed share is
+    stored, but relay could not plan it: no card shows it yet, and relay retries. A quarantined body is a request that
+    was not a share. Uses the database (RELAY_DATABASE_URL) of the running relay.
     """
     if context.invoked_subcommand is None:
         list_letters(as_json=as_json)
@@ -40,28 +44,30 @@ def list_by_default(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 @letters.command("list")
 def list_letters(*, as_json: AsJson = False) -> None:
-    """List the open dead letters, and the quarantined bodies; the same as `relay letters`.
+    """List the open dead letters, the failed shares and the quarantined bodies; the same as `relay letters`.
 
     Example: `relay letters list --json`.
     """
-    from relay.tools.letters import body_as_json, letter_as_json, listed, tables
+    from relay.tools.letters import load_letters, tables
     from relay.tools.live_store import slack_channel_names
 
-    async def load(store: "Store") -> "tuple[tuple[OpenDeadLetter, ...], tuple[QuarantinedBody, ...], ChannelNames]":
-        return listed(await store.dead_letters()), await store.quarantined_bodies(), await slack_channel_names(store)
+    async def load(store: "Store") -> "tuple[Letters, ChannelNames]":
+        return await load_letters(store), await slack_channel_names(store)
 
-    dead, bodies, names = run_on_live_store(load)
-    lines = tables(dead, bodies, names) if dead or bodies else ["No dead letters, and no quarantined bodies."]
-    print_report(lambda: {"letters": [*map(letter_as_json, dead), *map(body_as_json, bodies)]}, lines, as_json=as_json)
+    found, names = run_on_live_store(load)
+    lines = tables(found, names) if found else ["No dead letters, no failed shares, and no quarantined bodies."]
+    print_report(lambda: {"letters": found.as_json()}, lines, as_json=as_json)
 
 
 @letters.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="7 is a dead letter, q7 a quarantined body.")],
+    letter_id: Annotated[
+        str, typer.Argument(metavar="ID", help="7 is a dead letter, s7 a failed share, q7 a quarantined body.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a dead letter with Slack's answers, or a quarantined body.
+    """Show a dead letter with Slack's answers, a failed share with its error, or a quarantined body.
 
     Examples: `relay letters show 7`, `relay letters show q7 > body.json`.
 
@@ -70,7 +76,12 @@ def show(
     from relay.tools.letters import LetterKind
 
     [letter] = _parse([letter_id])
-    (_show_body if letter.kind is LetterKind.QUARANTINED_BODY else _show_letter)(letter, as_json=as_json)
+    show_kind = {
+        LetterKind.DEAD_LETTER: _show_letter,
+        LetterKind.FAILED_SHARE: _show_share,
+        LetterKind.QUARANTINED_BODY: _show_body,
+    }
+    show_kind[letter.kind](letter, as_json=as_json)
 
 
 def _show_letter(letter_id: "LetterId", *, as_json: bool) -> None:
@@ -86,6 +97,20 @@ def _show_letter(letter_id: "LetterId", *, as_json: bool) -> None:
     letter, history, names = run_on_live_store(load)
     text = describe_letter(letter, history, names)
     print_report(lambda: letter_as_json(letter, history), text, as_json=as_json)
+
+
+def _show_share(letter_id: "LetterId", *, as_json: bool) -> None:
+    from relay.tools.letters import describe_share, share_as_json
+
+    async def load(store: "Store") -> "tuple[FailedShare, ShareBody]":
+        failed = [each for each in await store.failed_shares() if each.id == letter_id.number]
+        body = await store.unplanned_body(letter_id.number)
+        if not failed or body is None:
+            fail(f"There is no {letter_id.description}.")
+        return failed[0], body
+
+    share, body = run_on_live_store(load)
+    print_report(lambda: share_as_json(share, body), describe_share(share, body), as_json=as_json)
 
 
 def _show_body(letter_id: "LetterId", *, as_json: bool) -> None:
@@ -114,8 +139,8 @@ def retry(
     Examples: `relay letters retry 7`, `relay letters retry --reason channel_archived`.
 
     The card of a dead letter is posted with its newest state and pings nobody; the fallback's card becomes a pointer to
-    it. A quarantined body is read again: a newer relay may know it as a share. Exits with 1 if a letter does not exist,
-    or could not be retried.
+    it. A failed share is planned again, and a quarantined body is read again: a newer relay may know it as a share.
+    Exits with 1 if a letter does not exist, or could not be retried.
     """
     if bool(letter_ids) == bool(everything or reason):
         raise typer.BadParameter("Give the ids of letters, or --all, or --reason REASON.", param_hint="ID")
@@ -133,7 +158,7 @@ def discard(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why nobody needs it; `relay incident` shows it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Close dead letters, or delete quarantined bodies, that nobody needs.
+    """Close dead letters, or delete failed shares and quarantined bodies, that nobody needs.
 
     Example: `relay letters discard 7 q3 --reason "the team was dissolved"`.
 
@@ -165,7 +190,9 @@ async def _retry(store: "Store", *, ids: "Sequence[LetterId]", reason: str) -> "
     results = await tool.retry(store, [by_id[each] for each in ids if each in by_id] if ids else dead, now)
     decide = _planner(await stored_rulebook(store), read_settings())
     for each in ids:
-        if each.kind is tool.LetterKind.QUARANTINED_BODY:
+        if each.kind is tool.LetterKind.FAILED_SHARE:
+            results.append(await tool.retry_share(store, each.number, decide, now))
+        elif each.kind is tool.LetterKind.QUARANTINED_BODY:
             results.append(await tool.retry_body(store, each.number, decide))
         elif each not in by_id:
             results.append(tool.RetryResult(id=each, outcome=tool.RetryOutcome.UNKNOWN_LETTER))

@@ -1,56 +1,72 @@
-"""Parses shares where they block nothing: a small one in the event loop, a larger one in a worker process.
+"""Reads shares where they block nothing: a small one in the event loop, a larger one in a worker process.
 
-Parsing 1 MB takes up to 0.3 seconds, and holds Python's interpreter lock for up to 50 ms, so a thread would not do.
-Bodies of medium size do not wait for the largest ones: each of the two sizes has its worker, and parses one at a time,
+Reading 1 MB takes up to 0.3 seconds, and holds Python's interpreter lock for up to 50 ms, so a thread would not do.
+Bodies of medium size do not wait for the largest ones: each of the two sizes has its worker, and reads one at a time,
 of each sender in turn.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from relay.bigpanda.webhook.parsing import parse_share
-from relay.bigpanda.webhook.share import Share
+from relay.bigpanda.webhook.parsing import identify_share, parse_share
+from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.model.errors import TooCostly
 from relay.runtime.fair_queue import FairTurn
 from relay.runtime.worker_process import WorkerFailed, WorkerProcess
 
+T = TypeVar("T")
+
 SMALL_BODY = 64 * 1024
-"""Bytes up to which a body is parsed in the event loop, in at most 20 ms."""
+"""Bytes up to which a body is read in the event loop, in at most 20 ms."""
 
 MEDIUM_BODY = 1024**2
 """Bytes up to which a body does not wait for larger ones."""
 
 PARSE_SECONDS = 30.0
-"""Processor time in which a share is parsed. The largest takes about 5 seconds."""
+"""Processor time in which a share is read. The largest takes about 5 seconds."""
 
 
 class ShareParser:
-    """Parses the bodies of shares. `key_header` is the header that carries the webhook key."""
+    """Reads the bodies of shares. `key_header` is the header that carries the webhook key."""
 
     def __init__(self, key_header: str) -> None:
         self._key_header = key_header
         self._medium, self._large = (WorkerProcess(), FairTurn()), (WorkerProcess(), FairTurn())
 
-    async def parse(self, body: bytes, headers: Mapping[str, str], received: float, sender: int = 0) -> Share:
-        """Parse a body that arrived with these headers at that time (Unix seconds) from the holders of one key.
+    async def identify(
+        self, body: bytes, headers: Mapping[str, str], received: float, sender: int = 0
+    ) -> ReceivedShare:
+        """Find out whose incident a body is that arrived with these headers at that time (Unix seconds).
+
+        `sender` is the number of the key that it came with.
 
         Raises:
             ShareError: it is not a share, or it takes too long or too much memory to find out.
-            OSError: no process can be started to parse it.
+            OSError: no process can be started to read it.
         """
-        if len(body) <= SMALL_BODY:
-            return parse_share(body, headers, received, key_header=self._key_header)
-        worker, turn = self._medium if len(body) <= MEDIUM_BODY else self._large
-        try:
-            async with turn.hold(sender):
-                return await worker.call(
-                    PARSE_SECONDS, parse_share, body, dict(headers), received, key_header=self._key_header
-                )
-        except WorkerFailed as error:
-            raise TooCostly(
-                f"The body of {len(body)} bytes could not be parsed: {error}. Send a smaller one."
-            ) from error
+        return await self._read(identify_share, body, headers, received, sender)
+
+    async def parse(self, body: bytes, headers: Mapping[str, str], received: float, sender: int = 0) -> Share:
+        """Parse such a body. Raises as `identify` does."""
+        return await self._read(parse_share, body, headers, received, sender)
 
     async def close(self) -> None:
         """End the workers."""
         for worker, _ in (self._medium, self._large):
             await worker.close()
+
+    async def _read(
+        self, read: Callable[..., T], body: bytes, headers: Mapping[str, str], received: float, sender: int
+    ) -> T:
+        if len(body) <= SMALL_BODY:
+            return read(body, headers, received, key_header=self._key_header)
+        worker, turn = self._medium if len(body) <= MEDIUM_BODY else self._large
+        try:
+            async with turn.hold(sender):
+                return await worker.call(
+                    PARSE_SECONDS, read, body, dict(headers), received, key_header=self._key_header
+                )
+        except WorkerFailed as error:
+            raise TooCostly(
+                f"The body of {len(body)} bytes could not be parsed: {error}. Send a smaller one."
+            ) from error

@@ -1,23 +1,26 @@
-"""Accepts shares: a body is parsed, stored and planned before its sender gets an answer.
+"""Accepts shares: a body is stored before its sender gets an answer, and planned then or a moment later.
 
-Concurrent shares are committed together. A group is whatever has arrived while the last commit was in progress, of
-each sender in turn, so a single share never waits for others; a group whose planning takes long is committed in
-pieces. A group that fails is retried share by share: one bad share does not cost every sender a 503. Where a group
-took long to fail, the database is stuck: all its senders get a 503 at once.
+Concurrent shares are committed together. A group is whatever has arrived while the last commit was in progress, of each
+sender in turn, so a single share never waits for others. A small group is planned in the same transaction; of a larger
+one, the shares stay in the inbox, and `planner` plans them. A group that fails is retried share by share: one bad share
+does not cost every sender a 503. Where a group took long to fail, the database is stuck: all its senders get a 503 at
+once.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
-from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Plan, ShareOutcome
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import ReceivedShare
+from relay.cards.model import Plan
 from relay.cards.plan import plan
-from relay.ingest.parsing import ShareParser
+from relay.ingest.parsing import SMALL_BODY, ShareParser
+from relay.ingest.planner import PLANNING_SECONDS, InboxPlanner
 from relay.metrics import Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
@@ -25,22 +28,18 @@ from relay.runtime.clock import Clock
 from relay.runtime.fair_queue import FairQueue
 from relay.runtime.logging import REPORT_IT
 from relay.store.store import Store
-from relay.store.types import AcceptedShare, PlanContext
+from relay.store.types import AcceptedShare, PlanContext, UnplannedShare
 
 log = structlog.get_logger("relay.ingest")
 
 MAX_GROUP = 200
 """The most shares of one commit."""
 
-MAX_LOGGED = 20
-"""The most routes that one line of the log names."""
-
 MAX_GROUP_BYTES = 16 * 1024 * 1024
 """The most bytes of bodies in one commit; its first share may have more."""
 
-PLANNING_SECONDS = 1.0
-"""Seconds after which no more shares of a group are planned, and the rest is the next group: meanwhile nothing else is
-written, and PostgreSQL sees an idle transaction."""
+PLANNED_AT_ONCE = 6
+"""The most shares of a group that are planned in the transaction that stores them."""
 
 ACCEPT_TIMEOUT = 15.0
 """Seconds within which a share is stored, or its sender gets a 503. Longer than SQLite waits for a lock.
@@ -55,7 +54,7 @@ STUCK_AFTER = 2.0
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     sender: int
-    share: Share
+    share: ReceivedShare
     answer: asyncio.Future[AcceptedShare]
 
 
@@ -73,8 +72,12 @@ class IngestService:
         metrics: Metrics | None = None,
         timeout: float = ACCEPT_TIMEOUT,
         wants_callback: Callable[[str], bool] = lambda _integration: False,
+        basis: Callable[[], str] = lambda: "",
     ) -> None:
-        """`rulebook` returns the live routes; `wants_callback` says whether relay reports cards of an integration."""
+        """`rulebook` returns the live routes; `wants_callback` says whether relay reports cards of an integration.
+
+        `basis` names relay's version and configuration: if it changes, shares that could not be planned are retried.
+        """
         self._store = store
         self._rulebook = rulebook
         self._clock = clock
@@ -83,8 +86,21 @@ class IngestService:
         self._metrics = metrics or Metrics()
         self._timeout = timeout
         self._wants_callback = wants_callback
+        self._basis = basis
+        self._planner = InboxPlanner(
+            store, self._parser, self._decide, clock, wake_delivery, metrics=self._metrics, basis=basis
+        )
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._arrived = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether every share that was stored here is planned."""
+        return not self._queue and self._planner.idle
+
+    def look(self) -> None:
+        """Retry what could not be planned, if the configuration has changed."""
+        self._planner.look()
 
     async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> AcceptedShare:
         """Store a share of a sender, the number of whose key this is; return once it is committed.
@@ -97,7 +113,7 @@ class IngestService:
         with self._metrics.time_accept():
             received = self._clock.now()
             try:
-                share = await self._parser.parse(body, headers, received, sender)
+                share = await self._parser.identify(body, headers, received, sender)
             except ShareError as error:
                 await self._quarantine(body, headers, error, received)
                 raise
@@ -113,15 +129,21 @@ class IngestService:
     async def run(self) -> None:
         """Commit group after group, until cancelled. Shares that wait then are not stored; their senders get a 503."""
         try:
-            while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                while self._queue:
-                    await self._commit(self._next_group())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._planner.run(), name="planner")
+                tasks.create_task(self._commit_groups(), name="group commit")
         finally:
             for waiting in self._queue.items:
                 waiting.answer.cancel()
             await self._parser.close()
+
+    async def _commit_groups(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._queue:
+                await self._planner.wait_for_room()
+                await self._commit(self._next_group())
 
     async def _quarantine(self, body: bytes, headers: Mapping[str, str], error: ShareError, received: float) -> None:
         """Store a rejected body for the operator; where that fails, the sender still learns why it was rejected."""
@@ -154,34 +176,49 @@ class IngestService:
             group.append(self._queue.take())
         return group
 
-    async def _commit(self, group: list[_Waiting]) -> None:
+    async def _commit(self, group: list[_Waiting], *, plan_at_once: bool = True) -> None:
         started = self._clock.now()
         try:
-            shares = [waiting.share for waiting in group]
-            accepted = await self._store.accept(shares, self._decide, within=PLANNING_SECONDS)
+            received = [waiting.share for waiting in group]
+            shares = self._parsed(received) if plan_at_once else received
+            accepted = await self._store.accept(shares, self._decide, by=self._basis(), within=PLANNING_SECONDS)
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.answer.cancel()
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, each sender gets an answer
             self._wake_delivery()  # it may be committed all the same; sent again it is a repeat, and wakes nobody
-            if len(group) == 1 or self._clock.now() - started >= STUCK_AFTER:
+            is_final = len(group) == 1 and (isinstance(error, StoreError) or not plan_at_once)
+            if is_final or self._clock.now() - started >= STUCK_AFTER:
                 self._reject(group, error)
             else:
                 log.warning("group_not_stored", shares=len(group), detail=str(error))
-                for waiting in group:
-                    await self._commit([waiting])
-            return
-        rest = [waiting for waiting in group[len(accepted) :] if not waiting.answer.done()]
-        self._queue.put_back([(waiting.sender, waiting) for waiting in rest])
-        for waiting, each in zip(group, accepted, strict=False):
-            _log_accepted(each)
-            self._metrics.record_share(str(each.outcome), waiting.share.headers, waiting.share.received)
-            self._metrics.record_times_taken(each.times_taken, each.severity)
+                for waiting in group:  # whatever planning them does: they are stored
+                    await self._commit([waiting], plan_at_once=False)
+        else:
+            self._answer(group, accepted)
+
+    def _answer(self, group: Sequence[_Waiting], accepted: Sequence[AcceptedShare]) -> None:
+        for waiting, each in zip(group, accepted, strict=True):
+            share = waiting.share
+            if each.outcome is None and not each.error:
+                unplanned = UnplannedShare(id=each.share_id, incident=each.incident, size=len(share.body))
+                self._planner.add(unplanned, sender=waiting.sender)
+            else:
+                self._planner.report(each, share.headers, share.received)
             with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
                 waiting.answer.set_result(each)
+        if any(each.error for each in accepted):
+            self._planner.look()
         if any(each.due for each in accepted):
             self._wake_delivery()
+
+    def _parsed(self, shares: Sequence[ReceivedShare]) -> Sequence[ReceivedShare]:
+        """Parse the shares of a small group, which are planned in the transaction that stores them."""
+        size = sum(len(share.body) for share in shares)
+        if len(shares) > PLANNED_AT_ONCE or size > SMALL_BODY or self._planner.flooded:
+            return shares
+        return [_parse(share) for share in shares]
 
     def _reject(self, group: list[_Waiting], error: Exception) -> None:
         unexpected = None if isinstance(error, StoreError) else error  # the database's own message says it all
@@ -206,42 +243,9 @@ class IngestService:
         )
 
 
-def _log_accepted(accepted: AcceptedShare) -> None:
-    """Log one line for the share, and one for each card that begins or ends; what is sent is logged when it is."""
-    decision, fields = accepted.decision, {"incident": accepted.incident, "share": accepted.share_id}
-    decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
-    outcome, routes = str(accepted.outcome), list(accepted.routes)
-    log.info("share_stored", **fields, outcome=outcome, routes=routes, **decided, detail=_described(accepted))
-    if unread := decision.get("unread"):
-        detail = "Comparing this incident with the routes took too long; these routes were not compared."
-        log.warning("routes_unread", **fields, routes=list(unread)[:MAX_LOGGED], detail=detail)
-    for unnamed in decision.get("unnamed", ()):
-        log.warning("channel_unnamed", **fields, route=unnamed["route"], detail=unnamed["detail"])
-    for card in decision.get("cards", ()):
-        if card["reason"] != "changed":
-            place = {"route": card["route"], "channel": card["channel"], "reason": card["reason"]}
-            log.debug("card_decided", **fields, **place, detail=f"A card {_CARD_REASONS[card['reason']]}.")
-
-
-_OUTCOMES: Mapping[ShareOutcome, str] = {
-    ShareOutcome.FIRST: "The first share of an incident that gets a card",
-    ShareOutcome.UPDATE: "A share with news",
-    ShareOutcome.NOTHING_NEW: "A share without news",
-    ShareOutcome.REPEAT: "The same share as before",
-    ShareOutcome.ENDED_LONG_AGO: "The first share of an incident that ended long ago: it gets no card",
-    ShareOutcome.DROPPED: "A route drops this incident: it gets no card",
-    ShareOutcome.NO_ROUTE: "No route matches, and there is no fallback: the incident gets no card",
-}
-_CARD_REASONS: Mapping[str, str] = {
-    "matched": "begins, since a route matches",
-    "no_route": "begins in the fallback channel, since no route matches",
-    "reopened_late": "ends: the incident was reopened late, and gets a new card",
-}
-
-
-def _described(accepted: AcceptedShare) -> str:
-    """Return a sentence on what a share leads to."""
-    begun = [str(card["channel"]) for card in accepted.decision.get("cards", ()) if card["new"]]
-    news = ", ".join(str(kind).replace("_", " ") for kind in accepted.decision.get("entries", ()))
-    cards = f"; new cards in {', '.join(begun[:MAX_LOGGED])}" if begun else ""
-    return f"{_OUTCOMES[accepted.outcome]}{f' ({news})' if news else ''}{cards}."
+def _parse(share: ReceivedShare) -> ReceivedShare:
+    """Parse a share; one that cannot be parsed stays as it is, and the planner finds out why."""
+    try:
+        return parse_share(share.body, share.headers, share.received)
+    except Exception:  # noqa: BLE001  whatever it is: the share is stored
+        return share

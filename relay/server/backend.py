@@ -7,11 +7,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareReceipt:
-    """A stored share: its number, its incident's id, and the names of the routes that matched."""
+    """A stored share: its number, its incident's id, and the names of the routes that matched.
+
+    `routes` is None while the share is not planned.
+    """
 
     share: str | int
     incident: str
-    routes: tuple[str, ...] = ()
+    routes: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

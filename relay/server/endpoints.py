@@ -136,7 +136,10 @@ class _Endpoints:
         except StoreError as error:
             # The log already has the error. Its text names machines and files, so the sender does not get it.
             raise unavailable("not_stored", "The database did not store the share; please send it again.") from error
-        document = {"share": receipt.share, "incident": receipt.incident, "routes": receipt.routes}
+        document: dict[str, Any] = {"share": receipt.share, "incident": receipt.incident}
+        document["planned"] = receipt.routes is not None
+        if receipt.routes is not None:
+            document["routes"] = receipt.routes
         return json_response(document, HTTPStatus.ACCEPTED)
 
     async def healthz(self, _request: web.Request) -> web.Response:

@@ -2,7 +2,8 @@
 
 Verbs
     store .................. `Store`: opens the database; names each verb and the function that does it
-    accepting .............. commits a group of shares with everything that follows from them
+    accepting .............. commits a group of shares, and plans those that can be planned at once
+    inbox .................. shares that are stored and not planned yet; planning: saves what they turn into
     card_queue ............. finds the next card with due work and starts it; due_queries: the SQL for it
     card_context ........... loads what a decision about one card needs, and saves what was decided
     attempts ............... posts whose result is unknown

@@ -12,6 +12,7 @@ from relay.cards.send import ROOT
 from relay.model.incident import State
 from relay.store import schema
 from relay.store.channels import CANONICAL_REF, canonical, canonical_refs, reference
+from relay.store.inbox import count_inbox
 from relay.store.tasks import count_waiting
 from relay.store.types import Backlog, ChannelBacklog
 
@@ -70,6 +71,7 @@ def backlog(connection: Connection, now: float) -> Backlog:
     """Return what waits at this moment, and for how long."""
     due_tasks, oldest_task_age = count_waiting(connection, now)
     held, due_cards = _held(connection, now)
+    unplanned, failed, oldest_unplanned_age = count_inbox(connection, now)
     return Backlog(
         channels=_channels(connection, now),
         in_doubt=connection.execute(IN_DOUBT).scalar_one(),
@@ -82,6 +84,9 @@ def backlog(connection: Connection, now: float) -> Backlog:
         open_incidents={State(state): count for state, count in connection.execute(OPEN_INCIDENTS)},
         held_cards=held,
         due_cards=due_cards,
+        unplanned_shares=unplanned,
+        failed_shares=failed,
+        oldest_unplanned_age=oldest_unplanned_age,
     )
 
 

@@ -15,6 +15,7 @@ _MOMENTS: Final = (
     schema.card.c.edit_in_doubt_until,
     schema.attempt.c.next_search_at,
     schema.bigpanda_task.c.due_at,
+    schema.share.c.plan_due,
 )
 """Every moment that relay waits for, or counts from."""
 

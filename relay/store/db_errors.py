@@ -57,12 +57,15 @@ def to_store_error(error: DBAPIError, address: Address) -> StoreError:
     """Return the error to raise instead: StoreUnusable, or StoreError if a constraint of the tables was violated."""
     database = address.name[0].upper() + address.name[1:]
     if isinstance(error, IntegrityError):
-        # PostgreSQL's message also shows values; SQLite's shows none.
-        diagnosis = getattr(error.orig, "diag", None)
-        constraint = (diagnosis and diagnosis.constraint_name) or str(error.orig).splitlines()[0]
-        return StoreError(f"{database} rejected a change that violates the constraint {constraint}.")
+        return StoreError(f"{database} rejected a change that violates the constraint {violated_constraint(error)}.")
     what, remedy = _known(error)
     return StoreUnusable(f"{database} {what} ({_message(error, address)}): {remedy}.")
+
+
+def violated_constraint(error: IntegrityError) -> str:
+    """Return the name of the constraint that was violated. PostgreSQL's message also shows values; SQLite's none."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return (diagnosis and diagnosis.constraint_name) or str(error.orig).splitlines()[0]
 
 
 def _known(error: DBAPIError) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
 
-from relay.cards.model import ADOPTING, Card
+from relay.cards.model import ADOPTING, Card, IncidentState
 from relay.model.outside_text import clean_text
+from relay.model.record import Record
 from relay.store import mappers, schema
 from relay.store.adoption import unread_channels
 from relay.store.channels import canonical_channel
@@ -50,11 +51,12 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
     if clean_text(incident) != incident:  # no incident has such an id, and PostgreSQL does not accept it
         return None
     row = connection.execute(_INCIDENT, {"incident": incident}).mappings().one_or_none()
-    if row is None:
-        return None
     newest = _Newest(connection, incident)
+    if row is None and not newest.any_share():
+        return None
     return IncidentHistory(
-        state=mappers.to_incident_state(row),
+        # Without a row, all its shares are in the inbox.
+        state=mappers.to_incident_state(row) if row else IncidentState(record=Record(incident=incident)),
         shares=newest.all("shares", _SHARES, mappers.to_share_summary),
         entries=newest.all("entries", _ENTRIES, mappers.to_entry),
         cards=_with_reasons(connection, newest.all("cards", _CARDS, mappers.to_card)),
@@ -93,6 +95,9 @@ class _Newest:
 
     def all(self, name: str, statement: Select[Any], read: Callable[[Row], T]) -> tuple[T, ...]:
         return tuple(read(row) for row in self._rows(name, statement))
+
+    def any_share(self) -> bool:
+        return self.connection.execute(_SHARES.limit(1), {"incident": self.incident}).first() is not None
 
     def by_card(self, name: str, statement: Select[Any], read: Callable[[Row], T]) -> dict[int, tuple[T, ...]]:
         by_card: dict[int, list[T]] = defaultdict(list)

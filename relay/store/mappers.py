@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from relay.bigpanda.webhook.share import Share
+from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.milestones import Milestones
 from relay.cards.model import (
     Attempt,
@@ -122,20 +122,37 @@ def to_incident_state(row: Row) -> IncidentState:
     )
 
 
-_SHARE = ("incident", "hash", "as_of", "received")
+_SHARE = ("incident", "hash", "received")
 
 
-def share_row(share: Share, plan: Plan, times_seen: int) -> dict[str, Any]:
-    """The row of a share, with what was decided about it."""
+def share_row(share: ReceivedShare, times_seen: int, plan_due: float) -> dict[str, Any]:
+    """The row of a share that is not planned yet, without its id."""
     return {
         **_fields(share, _SHARE),
         "times_seen": times_seen,
-        "outcome": plan.outcome,
-        "routes": dumps(plan.routes),
-        "decision": dumps(plan.decision),
         "headers": dumps(share.headers),
         "size": len(share.body),
         "body": compress(share.body),
+        "routes": "[]",
+        "decision": "{}",
+        "plan_due": plan_due,
+        "plan_starts": 0,
+        "plan_tries": 0,
+        "plan_error": "",
+        "plan_failed_by": "",
+    }
+
+
+def planned_columns(share: Share, plan: Plan, now: float) -> dict[str, Any]:
+    """The columns that say what was decided about a share."""
+    return {
+        "planned_at": now,
+        "as_of": share.as_of,
+        "outcome": plan.outcome,
+        "routes": dumps(plan.routes),
+        "decision": dumps(plan.decision),
+        "plan_due": None,
+        "plan_error": "",
     }
 
 
@@ -144,9 +161,10 @@ def to_share_summary(row: Row) -> ShareSummary:
     return ShareSummary(
         **_columns(row, ("id", "hash", "as_of", "received", "times_seen", "size")),
         headers=loads(row["headers"]),
-        outcome=ShareOutcome(row["outcome"]),
+        outcome=row["outcome"] and ShareOutcome(row["outcome"]),
         routes=tuple(loads(row["routes"])),
         decision=loads(row["decision"]),
+        error=row["plan_error"],
     )
 
 

@@ -72,8 +72,8 @@ def find_cutoffs(connection: Connection, now: float, days: float) -> Cutoffs:
 
 
 def delete_shares(connection: Connection, before: float) -> int:
-    """Delete one batch of the shares received before then; return how many."""
-    return _delete_oldest(connection, _share, _share.c.received, before)
+    """Delete one batch of the planned shares received before then; return how many."""
+    return _delete_oldest(connection, _share, _share.c.received, before, _PLANNED)
 
 
 def delete_calls(connection: Connection, before: float) -> int:
@@ -107,8 +107,10 @@ def reduce_incidents(
     return len(ended), deleted
 
 
-def _delete_oldest(connection: Connection, table: Table, moment: ColumnElement[float], before: float) -> int:
-    old = select(table.c.id).where(moment < before).order_by(moment).limit(BATCH_SIZE)
+def _delete_oldest(
+    connection: Connection, table: Table, moment: ColumnElement[float], before: float, *only: ColumnElement[bool]
+) -> int:
+    old = select(table.c.id).where(moment < before, *only).order_by(moment).limit(BATCH_SIZE)
     return connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
 
 
@@ -140,7 +142,8 @@ def _of_cards(table: Table) -> Delete:
 
 
 _IDS: Any = bindparam("ids", expanding=True)
-_OLDEST_SHARE = select(func.min(_share.c.received))
+_PLANNED = _share.c.planned_at.is_not(None)
+_OLDEST_SHARE = select(func.min(_share.c.received)).where(_PLANNED)
 _OLDEST_CALL = select(func.min(_call.c.at))
 _BEFORE = _incident.c.ended_at < bindparam("before")
 _OLDEST_ENDED = _ended(_incident.c.ended_at).limit(1)
@@ -150,5 +153,5 @@ _SAVE_STUB = (
     update(_incident).where(_incident.c.id == bindparam("which")).values(stub=True, record=bindparam("stub_record"))
 )
 _DELETE_DETAILS = (_of_incidents(schema.entry), _of_cards(_call), _of_cards(_attempt), _of_incidents(_task))
-_OLD_SHARES = select(_share.c.id).where(_share.c.incident.in_(_IDS)).limit(bindparam("batch", type_=Integer))
+_OLD_SHARES = select(_share.c.id).where(_share.c.incident.in_(_IDS), _PLANNED).limit(bindparam("batch", type_=Integer))
 _DELETE_SHARES = delete(_share).where(_share.c.id.in_(_OLD_SHARES))

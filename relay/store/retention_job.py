@@ -34,6 +34,11 @@ async def run_retention(store: Store, days: int, clock: Clock, is_leader: Callab
             except StoreError as error:
                 log.warning("retention_failed", detail=str(error))
             else:
+                if result.failed:
+                    detail = (
+                        f"relay deleted the {result.failed} oldest shares that it could not plan: they took too much."
+                    )
+                    log.error("failed_shares_deleted", shares=result.failed, detail=detail)
                 detail = f"relay deleted {result.shares} old shares, and reduced {result.incidents} ended incidents."
                 log.info("retention_applied", shares=result.shares, incidents=result.incidents, detail=detail)
         await clock.sleep(RUN_EVERY)

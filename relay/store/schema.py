@@ -1,6 +1,6 @@
 """The tables. What must always hold is written down as constraints of the database.
 
-    share ............ every share that was accepted, once per incident and hash
+    share ............ every share that was accepted, once per incident and hash; not planned: in the inbox
     incident ......... what all its shares say together, and its counters
     entry ............ one thing that happened to an incident
     channel .......... a reference to a Slack channel (an id or a #name), and what Slack says about it
@@ -151,21 +151,37 @@ share = Table(
     "share",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("incident", Text, ForeignKey("incident.id"), nullable=False, index=True),
+    Column("incident", Text, nullable=False, index=True),  # its row is made when the share is planned
     Column("hash", Text, nullable=False),
-    Column("as_of", Double, nullable=False),
     Column("received", Double, nullable=False, index=True),
     Column("times_seen", Integer, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("routes", Text, nullable=False),
-    Column("decision", Text, nullable=False),
     Column("headers", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("planned_at", Double),
+    Column("as_of", Double),
+    Column("outcome", Text),
+    Column("routes", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("plan_due", Double),
+    Column("plan_starts", Integer, nullable=False),
+    Column("plan_tries", Integer, nullable=False),
+    Column("plan_error", Text, nullable=False),
+    Column("plan_failed_by", Text, nullable=False),
     UniqueConstraint("hash", "incident"),  # hash first: repeated shares are looked up by hash alone
     *_at_least(1, "times_seen"),
+    *_at_least(0, "plan_starts", "plan_tries"),
     _one_of("outcome", ShareOutcome),
+    CheckConstraint(
+        "(planned_at IS NULL) = (outcome IS NULL) AND (planned_at IS NULL) = (as_of IS NULL)", name="planned"
+    ),
+    CheckConstraint("planned_at IS NULL OR plan_due IS NULL", name="planned_is_not_due"),
 )
+_UNPLANNED = "planned_at IS NULL"
+IS_UNPLANNED = text(_UNPLANNED)
+"""In the inbox. Statements use this very text, as the index does."""
+_partial_index("ix_share_unplanned", _UNPLANNED, share.c.incident, share.c.id)
+_partial_index("ix_share_plan_due", "plan_due IS NOT NULL", share.c.plan_due)
 
 entry = Table(
     "entry",

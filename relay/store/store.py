@@ -16,8 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from relay.bigpanda.webhook.share import Share
-from relay.cards.model import Plan
+from relay.bigpanda.webhook.share import ReceivedShare
 from relay.model.errors import StoreUnusable
 from relay.model.record import Record
 from relay.store import (
@@ -28,6 +27,7 @@ from relay.store import (
     clock_step,
     configurations,
     health,
+    inbox,
     leases,
     notices,
     retention,
@@ -58,6 +58,7 @@ from relay.store.installation import (
 )
 from relay.store.migration import migrate, require_newest
 from relay.store.notify import NotificationListener, OnNotify, notify
+from relay.store.planning import Decide
 from relay.store.quarantine import (
     delete_quarantined_body,
     quarantine,
@@ -74,7 +75,7 @@ from relay.store.recorded_incidents import (
 )
 from relay.store.restore import is_newly_marked, mark_restored, restore_window
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
-from relay.store.types import AcceptedShare, PlanContext, RetentionResult
+from relay.store.types import AcceptedShare, RetentionResult
 
 WRITTEN_FOR_A_SHARE, WRITTEN_PER_BYTE = 64 * 1024, 4
 """What a share writes to the database at most, in bytes: so many in any case, and so many for each byte of its body."""
@@ -168,11 +169,11 @@ class Store:
     _accept = _write(accepting.accept)
 
     async def accept(
-        self, shares: Sequence[Share], decide: Callable[[PlanContext], Plan], *, within: float = inf
+        self, shares: Sequence[ReceivedShare], decide: Decide, *, by: str = "", within: float = inf
     ) -> list[AcceptedShare]:
         """Do what `relay.store.accepting.accept` does, and remember how much could not be saved."""
         try:
-            accepted = await self._accept(shares, decide, within=within)
+            accepted = await self._accept(shares, decide, by=by, within=within)
         except StoreUnusable:
             body_bytes = sum(len(each.body) for each in shares)
             self._check_size = health.USUAL_SIZE + WRITTEN_FOR_A_SHARE + WRITTEN_PER_BYTE * body_bytes
@@ -180,6 +181,20 @@ class Store:
         self._check_size = health.USUAL_SIZE
         return accepted
 
+    # The inbox
+    due_shares = _read(inbox.due_shares)
+    next_plan_due = _read(inbox.next_plan_due)
+    start_planning = _write(inbox.start_planning)
+    inbox_bodies = _read(inbox.inbox_bodies)
+    plan_shares = _write(inbox.plan_shares)
+    set_aside = _write(inbox.set_aside)
+    retry_failed = _write(inbox.retry_failed)
+    resume_inbox = _write(inbox.resume_inbox)
+    failed_shares = _read(inbox.failed_shares)
+    unplanned_body = _read(inbox.unplanned_body)
+    discard_share = _write(inbox.discard_share)
+
+    # Bodies that are no shares
     async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:
         """Store a body that is no valid share; delete the oldest ones beyond the limits."""
         row = await asyncio.to_thread(quarantine_row, body, headers, reason, received)
@@ -350,7 +365,8 @@ class Store:
     async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> RetentionResult:
         """Delete what is older than `days`: shares, the details of ended incidents, and Slack's answers.
 
-        Of an incident, its cards and its row stay, with the record that `stub` makes of it. The work is done in
+        Of an incident, its cards and its row stay, with the record that `stub` makes of it. Shares in the inbox stay;
+        only if those that failed take too much room, the oldest of them are deleted. The work is done in
         batches, each one transaction. One run never deletes more than the oldest day of each, whatever the clock says.
         """
         # All cutoffs are read before anything is deleted: one deletion must not move the cutoff of the next.
@@ -363,7 +379,8 @@ class Store:
         while any(counts := await self.database.write(reduce)):
             incidents, shares = incidents + counts[0], shares + counts[1]
         shares += await self._delete_all(partial(retention.delete_shares, before=cutoffs.shares))
-        return RetentionResult(shares=shares, incidents=incidents, calls=calls)
+        failed = await self.database.write(partial(inbox.delete_failed_beyond, most=inbox.MAX_FAILED_BYTES))
+        return RetentionResult(shares=shares, incidents=incidents, calls=calls, failed=failed)
 
     async def _delete_all(self, delete_batch: Callable[[Connection], int]) -> int:
         total = 0

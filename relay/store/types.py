@@ -38,19 +38,49 @@ class IncidentContext:
 class AcceptedShare:
     """What happened to a stored share: its id, and the routes that match.
 
-    `due` says whether a card of its incident has work, now or later; `decision` is what was decided, as stored with the
-    share. A repeat has the id and the routes of the share that it repeats, and no decision. `times_taken` is what the
-    share reached first in its episode, and after how many seconds; `severity` is the worst state the incident ever had.
+    `outcome` is None if it is new and not `planned`: it is in the inbox, and `error` says why planning failed, if it
+    did. `due` says whether a card of its incident has work, now or later; `decision` is what was decided, as stored
+    with the share. A repeat has the id and the routes of the share that it repeats, and no decision. `times_taken` is
+    what the share reached first in its episode, and after how many seconds; `severity` is the worst state that the
+    incident ever had.
     """
 
     share_id: int
     incident: str
-    routes: tuple[str, ...]
-    outcome: ShareOutcome
+    routes: tuple[str, ...] = ()
+    outcome: ShareOutcome | None = None
+    planned: bool = True
+    error: str = ""
     due: bool = False
     decision: Mapping[str, JSON] = field(default_factory=dict, compare=False)  # for the log; not part of the answer
     times_taken: Mapping[Milestone, float] = field(default_factory=dict, compare=False)  # for the metrics
     severity: State = field(default=State.UNKNOWN, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnplannedShare:
+    """A share in the inbox: `starts` counts how often planning began and did not end, `size` is the body's in bytes."""
+
+    id: int
+    incident: str
+    size: int
+    starts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedShare:
+    """A share whose planning failed: how often, and the last error.
+
+    `retry_at` (Unix seconds) is None if relay does not retry it by itself. `size` is the body's in bytes.
+    """
+
+    id: int
+    incident: str
+    received: float
+    tries: int
+    error: str
+    retry_at: float | None
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +157,8 @@ class Backlog:
     `last_share_at` is when the last new share was saved (Unix seconds, 0: never). `due_tasks` counts the due tasks for
     BigPanda, and `oldest_task_age` is the age of the oldest open one in seconds. `open_incidents` counts the open
     incidents by state, `held_cards` the cards that are not posted yet by what holds them; `due_cards` counts those that
-    nothing holds but Slack itself.
+    nothing holds but Slack itself. `unplanned_shares` are in the inbox; `failed_shares` are those of them whose
+    planning failed, and `oldest_unplanned_age` is in seconds.
     """
 
     channels: tuple[ChannelBacklog, ...] = ()
@@ -141,6 +172,9 @@ class Backlog:
     open_incidents: Mapping[State, int] = field(default_factory=dict)
     held_cards: Mapping[HeldReason, int] = field(default_factory=dict)
     due_cards: int = 0
+    unplanned_shares: int = 0
+    failed_shares: int = 0
+    oldest_unplanned_age: float = 0.0
 
     def held(self, *, slack_paused: bool) -> Mapping[HeldReason, int]:
         """Return the cards that are held, by the reason.
@@ -155,18 +189,22 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareSummary:
-    """A stored share without its body: when it came, how often, and what was decided; `size` is the body's in bytes."""
+    """A stored share without its body: when it came, how often, and what was decided; `size` is the body's in bytes.
+
+    A share that is not planned has neither `as_of` nor `outcome`; `error` says why, if planning failed.
+    """
 
     id: int
     hash: str
-    as_of: float
+    as_of: float | None
     received: float
     headers: Mapping[str, str]
     times_seen: int
-    outcome: ShareOutcome
+    outcome: ShareOutcome | None
     routes: tuple[str, ...]
     decision: Mapping[str, JSON]
     size: int
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,11 +273,15 @@ class IncidentBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionResult:
-    """How much one run of retention deleted: shares and calls; `incidents` counts those reduced to a stub."""
+    """How much one run of retention deleted: shares and calls; `incidents` counts those reduced to a stub.
+
+    `failed` counts the shares that were never planned, and took too much room.
+    """
 
     shares: int = 0
     incidents: int = 0
     calls: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

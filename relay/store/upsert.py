@@ -22,15 +22,25 @@ def insert_or_update(connection: Connection, table: Table, conflict: Columns) ->
     return _statement(connection, table, conflict, changed, ())
 
 
-def _statement(
-    connection: Connection, table: Table, conflict: Columns, changed: Columns, returning: Columns
+def insert_or_count(
+    connection: Connection, table: Table, conflict: Columns, count: str, *, returning: Columns
+) -> Executable:
+    """Insert; of an existing row, the column `count` grows by the new value. Both are returned."""
+    return _statement(connection, table, conflict, (), returning, count=count)
+
+
+def _statement(  # noqa: PLR0913  each has a name
+    connection: Connection, table: Table, conflict: Columns, changed: Columns, returning: Columns, *, count: str = ""
 ) -> Executable:
     """Built once for each use: building a statement costs more than running it."""
     dialect = connection.dialect.name
-    key = (dialect, table.name, tuple(conflict), tuple(changed), tuple(returning))
+    key = (dialect, table.name, tuple(conflict), (*changed, count), tuple(returning))
     if key not in _built:
         insert: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
-        if changed:
+        if count:
+            more = table.c[count] + insert.excluded[count]
+            insert = insert.on_conflict_do_update(index_elements=list(conflict), set_={count: more})
+        elif changed:
             insert = insert.on_conflict_do_update(
                 index_elements=list(conflict), set_={name: insert.excluded[name] for name in changed}
             )

@@ -229,10 +229,17 @@ def _entry(entry: Entry, variables: Mapping[str, Any]) -> list[str]:
 def _share(share: ShareSummary, entries: Sequence[str], names: ChannelNames) -> HistoryEvent:
     state = f" ({share.decision['state']})" if share.decision.get("state") else ""
     matched = f"; matched by {', '.join(share.routes)}" if share.routes else ""
+    outcome = (
+        _OUTCOMES[share.outcome]
+        if share.outcome
+        else f"not planned: {share.error}"
+        if share.error
+        else "not planned yet"
+    )
     times = f", received {share.times_seen} times" if share.times_seen > 1 else ""
     return HistoryEvent(
         at=share.received,
-        text=f"share {share.id}{times}: {_OUTCOMES[share.outcome]}{state}{matched}",
+        text=f"share {share.id}{times}: {outcome}{state}{matched}",
         details=(*entries, *_decision(share.decision, names)),
     )
 

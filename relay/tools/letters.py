@@ -1,13 +1,14 @@
-"""`relay letters`: shows, retries and discards what was not delivered: dead letters, and quarantined bodies.
+"""`relay letters`: shows, retries and discards dead letters, shares that could not be planned, and quarantined bodies.
 
-One space of ids names all of them: a dead letter is `7`, a quarantined body `q7`. `LetterKind` has a row for each kind.
+One space of ids names all of them: a dead letter is `7`, a failed share `s7`, a quarantined body `q7`. `LetterKind` has
+a row for each kind.
 
 An operator's retry decides as relay does when a channel works again. If the channel does not accept messages yet, the
 card stays on the fallback channel: relay checks the channel at once, and retries the dead letter if it works.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.failures import EXTERNAL, is_external, retry_card, retry_reply
-from relay.cards.model import Attempt, CardContext, CardState, CardUpdate, Channel, ChannelState, Plan
+from relay.cards.model import Attempt, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.cards.recovery import retry_in_doubt
 from relay.cards.send import REPLY, ROOT
 from relay.model.errors import ShareError
@@ -25,8 +26,9 @@ from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.rendering.context import template_variables
 from relay.slack.error_codes import CHANNEL_REASONS
+from relay.store.planning import Decide, describe_error
 from relay.store.store import Store
-from relay.store.types import IncidentHistory, OpenDeadLetter, PlanContext, QuarantinedBody
+from relay.store.types import FailedShare, IncidentHistory, OpenDeadLetter, QuarantinedBody, ShareBody
 from relay.tools.incident import entry_lines
 from relay.tools.message_text import ChannelNames, channel_label, format_time
 
@@ -41,6 +43,7 @@ class LetterKind(StrEnum):
     """The kinds of letters; the value is the beginning of their ids."""
 
     DEAD_LETTER = ""
+    FAILED_SHARE = "s"
     QUARANTINED_BODY = "q"
 
     @property
@@ -61,7 +64,9 @@ class LetterId:
         """Parse an id. Raises ValueError, with what is expected."""
         form = _ID.fullmatch(text.strip().lower())
         if form is None:
-            raise ValueError(f"It is {text!r}; expected the id of a letter, such as 7 (a dead letter) or q7 (a body)")
+            raise ValueError(
+                f"It is {text!r}; expected the id of a letter: 7 (a dead letter), s7 (a failed share) or q7 (a body)"
+            )
         return cls(LetterKind(form["kind"]), int(form["number"]))
 
     def __str__(self) -> str:
@@ -90,6 +95,8 @@ class RetryOutcome(StrEnum):
     UNKNOWN_CHANNEL = "unknown_channel"
     ACCEPTED = "accepted"
     NOT_A_SHARE = "not_a_share"
+    PLANNED = "planned"
+    NOT_PLANNED = "not_planned"
     DISCARDED = "discarded"
     UNKNOWN_LETTER = "unknown_letter"
 
@@ -114,6 +121,7 @@ _NOT_DONE = {
     RetryOutcome.EXTERNAL_CHANNEL,
     RetryOutcome.UNKNOWN_CHANNEL,
     RetryOutcome.NOT_A_SHARE,
+    RetryOutcome.NOT_PLANNED,
     RetryOutcome.UNKNOWN_LETTER,
 }
 _SENTENCES = {
@@ -131,9 +139,36 @@ _SENTENCES = {
     RetryOutcome.UNKNOWN_CHANNEL: "not retried: relay does not know {channel} any more",
     RetryOutcome.ACCEPTED: "accepted as a share of incident {detail}, and out of quarantine",
     RetryOutcome.NOT_A_SHARE: "not retried: {detail} If nobody needs it, discard it",
+    RetryOutcome.PLANNED: "planned: it is part of incident {detail} now",
+    RetryOutcome.NOT_PLANNED: "not planned: {detail}. Relay keeps the share",
     RetryOutcome.DISCARDED: "discarded: {detail}",
     RetryOutcome.UNKNOWN_LETTER: "it does not exist, or not any more",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letters:
+    """All letters: open dead letters, shares that could not be planned, and quarantined bodies."""
+
+    dead: tuple[OpenDeadLetter, ...] = ()
+    shares: tuple[FailedShare, ...] = ()
+    bodies: tuple[QuarantinedBody, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.dead or self.shares or self.bodies)
+
+    def as_json(self) -> list[dict[str, JSON]]:
+        """All letters as JSON."""
+        return [*map(letter_as_json, self.dead), *map(share_as_json, self.shares), *map(body_as_json, self.bodies)]
+
+
+async def load_letters(store: Store) -> Letters:
+    """Load the letters to show. Raises StoreError if the database failed."""
+    return Letters(
+        dead=listed(await store.dead_letters()),
+        shares=await store.failed_shares(),
+        bodies=await store.quarantined_bodies(),
+    )
 
 
 def listed(letters: Sequence[OpenDeadLetter]) -> tuple[OpenDeadLetter, ...]:
@@ -175,7 +210,7 @@ async def retry(store: Store, letters: Sequence[OpenDeadLetter], now: float) -> 
     return results
 
 
-async def retry_body(store: Store, number: int, decide: Callable[[PlanContext], Plan]) -> RetryResult:
+async def retry_body(store: Store, number: int, decide: Decide) -> RetryResult:
     """Read a quarantined body again, as this version of relay does; `decide` plans it if it is a share.
 
     Raises StoreError if the database failed. A share that was stored before that is a repeat at the next retry.
@@ -194,12 +229,39 @@ async def retry_body(store: Store, number: int, decide: Callable[[PlanContext], 
     return RetryResult(id=letter, outcome=RetryOutcome.ACCEPTED, detail=accepted.incident)
 
 
+async def retry_share(store: Store, number: int, decide: Decide, now: float) -> RetryResult:
+    """Plan a share again that could not be planned, as this version of relay does.
+
+    Raises StoreError if the database failed.
+    """
+    letter = LetterId(LetterKind.FAILED_SHARE, number)
+    body = await store.unplanned_body(number)
+    if body is None:
+        return RetryResult(id=letter, outcome=RetryOutcome.UNKNOWN_LETTER)
+    try:
+        share = parse_share(body.body, body.headers, body.received)
+    except Exception as error:  # noqa: BLE001  whatever it is, the share stays, and the operator learns why
+        return RetryResult(id=letter, outcome=RetryOutcome.NOT_PLANNED, detail=describe_error(error).rstrip("."))
+    accepted = await store.plan_shares({number: share}, decide, now)
+    await store.notify()
+    for each in accepted:
+        if each.error:
+            return RetryResult(id=letter, outcome=RetryOutcome.NOT_PLANNED, detail=each.error.rstrip("."))
+        return RetryResult(id=letter, outcome=RetryOutcome.PLANNED, detail=each.incident)
+    return RetryResult(id=letter, outcome=RetryOutcome.UNKNOWN_LETTER)  # relay has planned it meanwhile
+
+
 async def discard(store: Store, letters: Sequence[LetterId], reason: str, now: float) -> list[RetryResult]:
-    """Close dead letters and delete quarantined bodies that nobody needs. Raises StoreError if the database failed."""
+    """Close dead letters, and delete failed shares and quarantined bodies, that nobody needs.
+
+    Raises StoreError if the database failed.
+    """
     results = []
     for letter in letters:
         if letter.kind is LetterKind.DEAD_LETTER:
             found = await store.discard_dead_letter(letter.number, reason, now)
+        elif letter.kind is LetterKind.FAILED_SHARE:
+            found = await store.discard_share(letter.number)
         else:
             found = await store.delete_quarantined_body(letter.number)
         outcome = RetryOutcome.DISCARDED if found else RetryOutcome.UNKNOWN_LETTER
@@ -215,6 +277,11 @@ def dead_letter_id(letter: OpenDeadLetter) -> LetterId:
 def body_id(body: QuarantinedBody) -> LetterId:
     """The id of a quarantined body."""
     return LetterId(LetterKind.QUARANTINED_BODY, body.id)
+
+
+def share_id(share: FailedShare) -> LetterId:
+    """The id of a failed share."""
+    return LetterId(LetterKind.FAILED_SHARE, share.id)
 
 
 def retry_outcome(letter: OpenDeadLetter, channel: Channel | None) -> RetryOutcome:
@@ -274,20 +341,24 @@ async def _attempts_in_doubt(store: Store, letter: OpenDeadLetter) -> tuple[Atte
 # -- As text -----------------------------------------------------------------------------------------------------------
 
 
-def tables(
-    letters: Sequence[OpenDeadLetter], bodies: Sequence[QuarantinedBody], names: ChannelNames
-) -> Iterator[Table]:
-    """One table of the dead letters, and one of the bodies; none for an empty list."""
-    if letters:
+def tables(letters: Letters, names: ChannelNames) -> Iterator[Table]:
+    """One table of each kind of letters; none for an empty list."""
+    if letters.dead:
         table = Table("id", "since", "channel", "incident", "reason and remedy", title="Dead letters", box=None)
-        for letter in letters:
+        for letter in letters.dead:
             reason = f"{letter.reason}: {letter.remedy}" if letter.remedy else letter.reason
             channel = channel_label(letter.card.channel, names)
             table.add_row(str(letter.id), format_time(letter.since), channel, letter.card.incident, reason)
         yield table
-    if bodies:
+    if letters.shares:
+        table = Table("id", "received", "incident", "tries", "error", title="Failed shares (not planned)", box=None)
+        for share in letters.shares:
+            received = format_time(share.received)
+            table.add_row(str(share_id(share)), received, share.incident, str(share.tries), share.error)
+        yield table
+    if letters.bodies:
         table = Table("id", "received", "size", "reason", title="Quarantined bodies (not shares)", box=None)
-        for body in bodies:
+        for body in letters.bodies:
             table.add_row(str(body_id(body)), format_time(body.received), f"{body.size} bytes", body.reason)
         yield table
 
@@ -328,6 +399,23 @@ def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, nam
     yield f'  discard  relay letters discard {letter.id} --reason "why nobody needs it"'
 
 
+def describe_share(share: FailedShare, body: ShareBody) -> Iterator[str]:
+    """A share that could not be planned: its error, and then its text."""
+    yield f"{share_id(share).description}: incident {share.incident}, received {format_time(share.received)}"
+    yield f"  error    {share.error}"
+    yield f"  tries    {share.tries}; {_next_try(share)}"
+    yield f"  retry    relay letters retry {share_id(share)}"
+    yield f'  discard  relay letters discard {share_id(share)} --reason "why nobody needs it"'
+    yield ""
+    yield body.body.decode(errors="replace")
+
+
+def _next_try(share: FailedShare) -> str:
+    if share.retry_at is None:
+        return "relay tries again only after an upgrade, a change of the configuration, or a retry"
+    return f"relay tries again at {format_time(share.retry_at)}"
+
+
 def describe_body(body: QuarantinedBody) -> Iterator[str]:
     """A quarantined body: what is known about it, and then its text."""
     yield f"{body_id(body).description}: {body.reason}, received {format_time(body.received)}, {len(body.body)} bytes"
@@ -347,6 +435,13 @@ def letter_as_json(letter: OpenDeadLetter, history: IncidentHistory | None = Non
         document["title"] = history.state.record.title
         document["calls"] = orjson.loads(orjson.dumps(history.calls.get(letter.card.id, ())))
     return document
+
+
+def share_as_json(share: FailedShare, body: ShareBody | None = None) -> dict[str, JSON]:
+    """A share that could not be planned, with its text if the body is given."""
+    document: dict[str, JSON] = orjson.loads(orjson.dumps(share))
+    document |= {"id": str(share_id(share)), "kind": LetterKind.FAILED_SHARE.name.lower()}
+    return document | ({} if body is None else {"body": body.body.decode(errors="replace")})
 
 
 def body_as_json(body: QuarantinedBody, *, whole: bool = False) -> dict[str, JSON]:

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from relay.cards import plan as plan_module
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import Card, Channel, ChannelState
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.delivery import leader
+from relay.ingest import service
 from relay.routes.options import Options
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.store.store import Store
@@ -77,10 +79,48 @@ async def retry(relay, letters):
         await other.close()
 
 
+@pytest.fixture
+def faulty(monkeypatch):
+    """Let planning fail for one incident, in relay and in the commands, until the set is cleared."""
+    planned, incidents = plan_module.plan, {"bad"}
+
+    def faulty_plan(rulebook, state, cards, share, *rest, **named):
+        if share.incident in incidents:
+            raise ValueError("no number can be this large")
+        return planned(rulebook, state, cards, share, *rest, **named)
+
+    monkeypatch.setattr(plan_module, "plan", faulty_plan)
+    monkeypatch.setattr(service, "plan", faulty_plan)
+    return incidents
+
+
+async def test_a_share_that_could_not_be_planned_is_listed_shown_retried_and_discarded(relay, faulty):
+    for status in ("critical", "warning"):
+        await relay.share("bad", status=status)
+    listed = await relay_letters("list")
+    for text in ("Failed shares", "s1", "s2", "bad", "no number can be this large"):
+        assert text in listed.stdout
+    shown = await relay_letters("show", "s1")
+    assert '"critical"' in shown.stdout
+    assert "relay letters retry s1" in shown.stdout
+    assert json.loads((await relay_letters("show", "s1", "--json")).stdout)["kind"] == "failed_share"
+
+    again = await relay_letters("retry", "s1")
+    assert (again.exit_code, "not planned: ValueError: no number" in again.stderr) == (1, True)
+    faulty.clear()
+    assert (await relay_letters("retry", "s1")).stdout == "failed share s1: planned: it is part of incident bad now\n"
+    assert (await relay_letters("discard", "s2", "--reason", "old")).stdout == "failed share s2: discarded: old\n"
+    assert (await relay_letters("show", "s2")).exit_code == 1
+    assert (await relay_letters("retry", "s1")).exit_code == 1
+    history = await relay.store.incident_history("bad")
+    assert ([str(share.outcome) for share in history.shares], history.state.version) == (["no_route"], 1)
+
+
 async def test_without_letters_it_says_so(relay):
     for arguments in ((), ("list",)):
         result = await relay_letters(*arguments)
-        assert (result.exit_code, result.stdout) == (0, "No dead letters, and no quarantined bodies.\n")
+        assert result.stdout == "No dead letters, no failed shares, and no quarantined bodies.\n"
+        assert result.exit_code == 0
 
 
 async def test_the_list_shows_reason_remedy_channel_incident_and_time(relay):

@@ -85,7 +85,7 @@ async def problem(response: Any, status: int, reason: str) -> dict[str, Any]:
 async def test_a_share_is_answered_202_with_its_number_incident_and_routes(client, backend):
     response = await client.post("/shares", data=share("i1"), headers=WITH_KEY)
     assert (response.status, response.content_type) == (202, "application/json")
-    assert await response.json() == {"share": 1, "incident": "i1", "routes": ["payments", "noc"]}
+    assert await response.json() == {"share": 1, "incident": "i1", "planned": True, "routes": ["payments", "noc"]}
     assert backend.stored[0][0] == share("i1")
 
 

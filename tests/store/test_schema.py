@@ -25,13 +25,17 @@ from tests.support.store_samples import (
 
 DUE = "post_due = 1, post_deadline = 2, post_since = 1"
 
+SHARE_COLUMNS = ", ".join(column.name for column in schema.share.c if column.name != "id")
+
 VIOLATIONS = {
-    "uq_share_hash_incident": "INSERT INTO share SELECT 99, incident, hash, as_of, received, times_seen, outcome, "
-    "routes, decision, headers, size, body FROM share",
+    "uq_share_hash_incident": f"INSERT INTO share SELECT 99, {SHARE_COLUMNS} FROM share",
     "ck_share_times_seen": "UPDATE share SET times_seen = 0",
     "ck_share_outcome": "UPDATE share SET outcome = 'unknown'",
-    "fk_share_incident": "UPDATE share SET incident = 'nobody'",
     "ck_incident_state": "UPDATE incident SET state = 'purple'",
+    "ck_share_plan_starts": "UPDATE share SET plan_starts = -1",
+    "ck_share_plan_tries": "UPDATE share SET plan_tries = -1",
+    "ck_share_planned": "UPDATE share SET planned_at = NULL",
+    "ck_share_planned_is_not_due": "UPDATE share SET plan_due = 1",
     "ck_incident_version": "UPDATE incident SET version = -1",
     "ck_incident_episode": "UPDATE incident SET episode = 0",
     "ck_incident_next_seq": "UPDATE incident SET next_seq = 0",

@@ -87,7 +87,7 @@ class RelayInProcess:
             while idle < IDLE_CHECKS and unchanged < UNCHANGED_CHECKS:
                 await asyncio.sleep(0 if idle or unchanged else 0.001)
                 awake = self.clock.rousing or self.store_activity.in_progress
-                idle = idle + 1 if self.delivery.idle and not awake else 0
+                idle = idle + 1 if self.delivery.idle and self.ingest.idle and not awake else 0
                 now = (len(self.slack.calls), self.clock.sleepers, self.store_activity.done)
                 unchanged = unchanged + 1 if self.clock.sleepers and not awake and now == before else 0
                 before = now

@@ -1,10 +1,10 @@
 """Shares, cards and decisions for the tests of the store, which saves them and does not care what they mean."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from sqlalchemy import text
 
-from relay.bigpanda.webhook.share import Share
+from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -30,6 +30,11 @@ DAY = 86_400.0
 
 def a_share(incident="i1", digest="h1", at=NOW, body=b'{"incident":{}}'):
     return Share(incident=incident, received=at, as_of=at, hash=digest, body=body, headers={"x-source": "nagios"})
+
+
+def received(share):
+    """The share as it is before it is parsed."""
+    return ReceivedShare(**{each.name: getattr(share, each.name) for each in fields(ReceivedShare)})
 
 
 def a_card(incident="i1", channel="#noc", **values):

@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from typing import Any
 
 from relay.bigpanda.webhook.blocks import CHANGED, UPDATED, person, read_blocks
 from relay.bigpanda.webhook.headers import custom_headers
-from relay.bigpanda.webhook.share import RecordedShare, Share, ShareEvent
+from relay.bigpanda.webhook.share import ReceivedShare, RecordedShare, Share, ShareEvent
 from relay.bigpanda.webhook.values import (
     ABSENT,
     Absent,
@@ -61,42 +62,44 @@ _MAX_KEYS_SHOWN, _MAX_KEY_SHOWN = 8, 40
 _TYPES = {Absent: "nothing", type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
 
 
-def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
-    """Parse a webhook body that arrived with these headers at that time (Unix seconds).
+def identify_share(
+    body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key"
+) -> ReceivedShare:
+    """Read as much of a webhook body as is needed to store it: whose incident it is, and its hash.
 
-    What the share says is within the bounds of `relay.model.bounds`; its `body` is whole.
-
-    Shares with the same hash differ in `received` at most. Parsing the `body` of a share again gives the same share.
+    `headers` are those with which it arrived at that time (Unix seconds). Shares with the same hash differ in
+    `received` at most.
 
     Raises:
         NotJson: the body is not JSON.
         NoIncident: the body names no incident, or its id is too long.
     """
-    tree = parse_json(body, _charset(headers))
-    share = _object(tree)
-    if share is ABSENT:
-        raise NoIncident(f"The body has no incident.id: expected a JSON object, found {_described(tree)}.")
-    incident = read_key(share, ("incident",), _object, share)
+    return ReceivedShare(**_identity(*_objects(body, headers), headers, received, key_header))
+
+
+def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
+    """Parse a webhook body that arrived with these headers at that time (Unix seconds).
+
+    What the share says is within the bounds of `relay.model.bounds`; its `body` is whole. Parsing the `body` of a share
+    again gives the same share.
+
+    Raises:
+        NotJson, NoIncident: as `identify_share`.
+    """
+    share, incident = _objects(body, headers)
     incident_or_body = (share,) if incident is share else (share, incident)
     found = (read_key(source, ("metadata",), _object) for source in incident_or_body)
     metadata = tuple(source for source in found if source is not ABSENT)
     anywhere = (*metadata, *incident_or_body)  # each is in the order to try
 
-    normalised = to_json(share)
-    kept = custom_headers(headers, key_header)
     blocks, omitted = bound_blocks(read_blocks(incident, incident_or_body, anywhere))
     events = read_key_in((*incident_or_body, *metadata), _EVENTS, lambda value: read_items(value, _event), [])
     newest = sorted(events, key=lambda event: -(event.at or 0))[:MAX_EVENTS] if len(events) > MAX_EVENTS else events
     sender = read_key_in(anywhere, ("sender",), person, None)
     comment = read_key_in(anywhere, ("comment",), _comment, None)
     return Share(
-        incident=_incident_id(share, incident),
-        received=received,
+        **_identity(share, incident, headers, received, key_header),
         as_of=_as_of(incident, events, received),
-        # JSON holds no NUL, so a NUL separates body and headers for sure.
-        hash=hashlib.sha256(normalised + b"\0" + to_json(kept)).hexdigest()[:_HASH_DIGITS],
-        body=normalised,
-        headers=kept,
         blocks=blocks,
         omitted=omitted | ({"events": {"events": len(events) - len(newest)}} if newest is not events else {}),
         environments=_environments(anywhere),
@@ -124,6 +127,31 @@ def parse_recorded_share(document: bytes) -> RecordedShare:
         headers={name: value for name, value in texts.items() if isinstance(value, str)},
         received=read_key(tree, ("received",), timestamp, None),
     )
+
+
+def _objects(body: bytes, headers: Mapping[str, str]) -> tuple[JsonObject, JsonObject]:
+    """The body as an object, and the incident in it, which may be the same object."""
+    tree = parse_json(body, _charset(headers))
+    share = _object(tree)
+    if isinstance(share, Absent):
+        raise NoIncident(f"The body has no incident.id: expected a JSON object, found {_described(tree)}.")
+    return share, read_key(share, ("incident",), _object, share)
+
+
+def _identity(
+    share: JsonObject, incident: JsonObject, headers: Mapping[str, str], received: float, key_header: str
+) -> dict[str, Any]:
+    """The fields of `ReceivedShare`."""
+    normalised = to_json(share)
+    kept = custom_headers(headers, key_header)
+    return {
+        "incident": _incident_id(share, incident),
+        "received": received,
+        # JSON holds no NUL, so a NUL separates body and headers for sure.
+        "hash": hashlib.sha256(normalised + b"\0" + to_json(kept)).hexdigest()[:_HASH_DIGITS],
+        "body": normalised,
+        "headers": kept,
+    }
 
 
 def _charset(headers: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The parsed share, and a recorded one."""
+"""A share as it is received, as it is parsed, and as it is recorded in a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,21 +20,29 @@ class ShareEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """One POST of BigPanda's Notifications Webhook.
+class ReceivedShare:
+    """One POST of BigPanda's Notifications Webhook, of which only the incident is known: enough to store it.
 
-    `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`; a
-    block that is not there was not in the share. `as_of` is the time up to which the share knows (Unix seconds). `hash`
-    is the same for repeats. `body` is the normalised JSON, for storing. `omitted` says what was left out of which
-    block, and how many `events`, since the share has more than relay keeps.
+    `received` is Unix seconds. `hash` is the same for repeats. `body` is the normalised JSON, for storing.
     """
 
     incident: str
     received: float
-    as_of: float
     hash: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share(ReceivedShare):
+    """A share that was parsed: what it says.
+
+    `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`; a
+    block that is not there was not in the share. `as_of` is the time up to which the share knows (Unix seconds).
+    `omitted` says what was left out of which block, and how many `events`, since the share has more than relay keeps.
+    """
+
+    as_of: float
     blocks: Mapping[str, JSON] = field(default_factory=dict)
     environments: tuple[Environment, ...] = ()
     sender: Person | None = None

@@ -161,18 +161,26 @@ CREATE TABLE entry (
 );
 
 CREATE TABLE share (
-    id {id} NOT NULL, incident TEXT NOT NULL, hash TEXT NOT NULL, as_of {double} NOT NULL,
-    received {double} NOT NULL, times_seen INTEGER NOT NULL, outcome TEXT NOT NULL, routes TEXT NOT NULL,
-    decision TEXT NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body {blob} NOT NULL,
+    id {id} NOT NULL, incident TEXT NOT NULL, hash TEXT NOT NULL, received {double} NOT NULL,
+    times_seen INTEGER NOT NULL, headers TEXT NOT NULL, size INTEGER NOT NULL, body {blob} NOT NULL,
+    planned_at {double}, as_of {double}, outcome TEXT, routes TEXT NOT NULL, decision TEXT NOT NULL,
+    plan_due {double}, plan_starts INTEGER NOT NULL, plan_tries INTEGER NOT NULL, plan_error TEXT NOT NULL,
+    plan_failed_by TEXT NOT NULL,
     CONSTRAINT pk_share PRIMARY KEY (id),
     CONSTRAINT uq_share_hash_incident UNIQUE (hash, incident),
     CONSTRAINT ck_share_times_seen CHECK (times_seen >= 1),
+    CONSTRAINT ck_share_plan_starts CHECK (plan_starts >= 0),
+    CONSTRAINT ck_share_plan_tries CHECK (plan_tries >= 0),
     CONSTRAINT ck_share_outcome CHECK (outcome IN ('first', 'update', 'nothing_new', 'repeat',
         'ended_long_ago', 'dropped', 'no_route')),
-    CONSTRAINT fk_share_incident FOREIGN KEY(incident) REFERENCES incident (id)
+    CONSTRAINT ck_share_planned CHECK ((planned_at IS NULL) = (outcome IS NULL)
+        AND (planned_at IS NULL) = (as_of IS NULL)),
+    CONSTRAINT ck_share_planned_is_not_due CHECK (planned_at IS NULL OR plan_due IS NULL)
 );
 CREATE INDEX ix_share_incident ON share (incident);
 CREATE INDEX ix_share_received ON share (received);
+CREATE INDEX ix_share_unplanned ON share (incident, id) WHERE planned_at IS NULL;
+CREATE INDEX ix_share_plan_due ON share (plan_due) WHERE plan_due IS NOT NULL;
 
 CREATE TABLE attempt (
     id {id} NOT NULL, card {reference} NOT NULL, "key" TEXT NOT NULL, kind TEXT NOT NULL,

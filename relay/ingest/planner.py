@@ -1,0 +1,294 @@
+"""Plans the shares that are in the inbox: those that arrived too quickly, and those that a former process left.
+
+Shares that have just arrived come first, in their order. They are planned in slices, when no more arrive or the oldest
+has waited long enough, so that a flood is accepted quickly. Shares that are found in the database (after a restart, or
+when a failed one is due again) are planned behind them. Large shares are parsed in another process, and do not hold up
+the others.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from operator import attrgetter
+from typing import TypeAlias, TypeVar
+
+import structlog
+
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
+from relay.ingest.parsing import SMALL_BODY, ShareParser
+from relay.ingest.share_log import log_share
+from relay.metrics import Metrics
+from relay.model.errors import ShareError, StoreError
+from relay.runtime.clock import Clock
+from relay.runtime.fair_queue import FairQueue
+from relay.runtime.logging import REPORT_IT
+from relay.store.inbox import MAX_STARTS, SET_ASIDE
+from relay.store.planning import Decide
+from relay.store.store import Store
+from relay.store.types import AcceptedShare, ShareBody, UnplannedShare
+
+SLICE = 30
+"""The most shares of one transaction. Accepting waits for it: about a hundredth of a second."""
+
+QUIET, LONGEST_WAIT = 0.03, 1.0
+"""Seconds without another share after which planning begins, and seconds after which it begins in any case."""
+
+SLICE_BYTES = 256 * 1024
+"""The most bytes of bodies in one slice; its first share may have more."""
+
+MAX_WAITING = 20_000
+"""Shares that may wait for planning. Beyond it, accepting waits."""
+
+PLANNING_SECONDS = 1.0
+"""Seconds after which a transaction plans no more shares: meanwhile nothing else is written."""
+
+LOOK_EVERY = 5.0
+"""Seconds after which relay looks into the inbox for what another relay has left there."""
+
+MOST_FOUND = 1_000
+"""Shares of the inbox that relay takes in hand at a time."""
+
+RETRY_AFTER = 1.0
+"""Seconds until the next try, if the database fails."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger("relay.ingest")
+
+_Parsed: TypeAlias = tuple[dict[int, Share], dict[int, Exception]]
+"""What was parsed, and why the others could not be, by the ids of the shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A share of the inbox, and since when it waits; `found` in the database, or received a moment ago."""
+
+    share: UnplannedShare
+    since: float
+    sender: int
+    found: bool
+
+
+class _Lane:
+    """Shares that wait to be planned, and how they are parsed."""
+
+    def __init__(self, parse: Callable[[Sequence[ShareBody]], Awaitable[_Parsed]], size: int) -> None:
+        self.parse = parse
+        self.arrived = asyncio.Event()
+        self.received: FairQueue[_Waiting] = FairQueue()
+        self._found: FairQueue[_Waiting] = FairQueue()
+        self._size = size
+        self._last_arrival = 0.0
+
+    def add(self, waiting: _Waiting) -> None:
+        self._queue_of(waiting).put(waiting.sender, waiting)
+        if not waiting.found:
+            self._last_arrival = waiting.since
+        self.arrived.set()
+
+    def put_back(self, waiting: Sequence[_Waiting]) -> None:
+        for each in reversed(waiting):
+            self._queue_of(each).put_back([(each.sender, each)])
+
+    def next_slice(self) -> list[_Waiting]:
+        """A share over which a process may have ended is a slice by itself, so that no other share is suspected."""
+        queue = self.received or self._found
+        if not queue:
+            return []
+        chosen = [queue.take()]
+        room = SLICE_BYTES - chosen[0].share.size
+        while queue and len(chosen) < self._size and not (chosen[0].share.starts or queue.next.share.starts):
+            room -= queue.next.share.size
+            if room < 0:
+                break
+            chosen.append(queue.take())
+        return chosen
+
+    def _queue_of(self, waiting: _Waiting) -> FairQueue[_Waiting]:
+        return self._found if waiting.found else self.received
+
+    async def wait_for_quiet(self) -> None:
+        now = asyncio.get_running_loop().time
+        while self.received and now() < min(  # noqa: ASYNC110  it waits for time to pass without an arrival
+            self._last_arrival + QUIET, self.received.next.since + LONGEST_WAIT
+        ):
+            await asyncio.sleep(QUIET)
+
+
+class InboxPlanner:
+    """Plans what is in the inbox. `basis` names the version and configuration by which it does."""
+
+    def __init__(  # noqa: PLR0913  each has a name
+        self,
+        store: Store,
+        parser: ShareParser,
+        decide: Decide,
+        clock: Clock,
+        wake_delivery: Callable[[], None],
+        *,
+        metrics: Metrics,
+        basis: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._parser = parser
+        self._decide = decide
+        self._clock = clock
+        self._wake_delivery = wake_delivery
+        self._metrics = metrics
+        self._basis = basis
+        self._small, self._large = _Lane(_parse_in_thread, SLICE), _Lane(self._parse_in_process, 1)
+        self._in_hand: set[int] = set()
+        self._has_room, self._look_again = asyncio.Event(), asyncio.Event()
+
+    @property
+    def flooded(self) -> bool:
+        """Whether shares that have just arrived wait already, so that later ones have to wait behind them."""
+        return bool(self._small.received)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no share is in hand."""
+        return not self._in_hand
+
+    def add(self, share: UnplannedShare, *, sender: int = 0, found: bool = False) -> None:
+        """Take a share of the inbox in hand; shares of each `sender` (the number of a key) are planned in turn."""
+        if share.id not in self._in_hand:
+            self._in_hand.add(share.id)
+            lane = self._small if share.size <= SMALL_BODY else self._large
+            lane.add(_Waiting(share, asyncio.get_running_loop().time(), sender, found))
+
+    def look(self) -> None:
+        """Look into the inbox: the configuration may have changed."""
+        self._look_again.set()
+
+    async def wait_for_room(self) -> None:
+        """Return once there are not too many shares in hand."""
+        while len(self._in_hand) >= MAX_WAITING:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    async def run(self) -> None:
+        """Plan until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_inbox(), name="look into the inbox")
+            tasks.create_task(self._plan_lane(self._small), name="plan shares")
+            tasks.create_task(self._plan_lane(self._large), name="plan large shares")
+
+    def report(self, accepted: AcceptedShare, headers: Mapping[str, str], received: float) -> None:
+        """Log and count a share that was planned, or that failed. What is sent is logged when it is."""
+        log_share(accepted)
+        if accepted.error:
+            self._metrics.record_share("planning_failed", headers)
+            return
+        self._metrics.record_share(str(accepted.outcome), headers, received)
+        self._metrics.record_times_taken(accepted.times_taken, accepted.severity)
+
+    async def _watch_inbox(self) -> None:
+        """Take in hand what is due, at the start, and whenever something may be due."""
+        if not self._store.shared:  # what a former process had in hand is in no other's
+            await self._until_done(lambda: self._store.resume_inbox(self._clock.now()))
+        basis = ""
+        while True:
+            if basis != self._basis():
+                basis = self._basis()
+                await self._until_done(lambda: self._store.retry_failed(self._clock.now(), basis))  # noqa: B023  awaited
+            next_due = await self._until_done(self._take_due)
+            if self._store.shared:  # another relay may leave something there
+                next_due = min(next_due or inf, self._clock.now() + LOOK_EVERY)
+            await self._clock.wait(self._look_again, next_due)
+
+    async def _take_due(self) -> float | None:
+        """Take in hand what is due; return when more is due (Unix seconds)."""
+        now = self._clock.now()
+        if len(self._in_hand) < MOST_FOUND:
+            due = await self._store.due_shares(now, MOST_FOUND)
+            if any(each.starts >= MAX_STARTS for each in due):
+                for share in await self._store.set_aside(now, self._basis()):
+                    log.error("share_set_aside", share=share, detail=SET_ASIDE)
+            for each in sorted(due, key=attrgetter("starts")):  # a share that ends the process comes after all others
+                if each.starts < MAX_STARTS:
+                    self.add(each, found=True)
+        return await self._store.next_plan_due(now)
+
+    async def _until_done(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Repeat until the database does it."""
+        while True:
+            try:
+                return await work()
+            except StoreError as error:
+                log.warning("inbox_unread", detail=str(error))
+                await asyncio.sleep(RETRY_AFTER)
+
+    async def _plan_lane(self, lane: _Lane) -> None:
+        while True:
+            await lane.arrived.wait()
+            await lane.wait_for_quiet()
+            if chosen := lane.next_slice():
+                await self._plan(lane, chosen)
+            else:
+                lane.arrived.clear()
+
+    async def _plan(self, lane: _Lane, chosen: Sequence[_Waiting]) -> None:
+        ids = [each.share.id for each in chosen]
+        try:
+            if chosen[0].found:  # of the others it is enough that they are due again if this process ends
+                await self._store.start_planning(ids, self._clock.now())
+            bodies = {body.id: body for body in await self._store.inbox_bodies(ids)}
+            accepted = await self._parse_and_plan(lane, bodies)
+        except (StoreError, OSError) as error:
+            log.warning("planning_delayed", shares=len(chosen), detail=str(error))
+            lane.put_back(chosen)
+            self._wake_delivery()  # they may be planned all the same
+            await asyncio.sleep(RETRY_AFTER)
+            return
+        for each in accepted:
+            self.report(each, bodies[each.share_id].headers, bodies[each.share_id].received)
+        tried = {each.share_id for each in accepted}
+        rest = [each for each in chosen if each.share.id in bodies and each.share.id not in tried]
+        lane.put_back(rest)
+        self._in_hand -= set(ids) - {each.share.id for each in rest}
+        self._has_room.set()
+        if chosen[0].found or any(each.error for each in accepted):  # more may be in the inbox
+            self._look_again.set()
+        if any(each.due for each in accepted):
+            self._wake_delivery()
+
+    async def _parse_and_plan(self, lane: _Lane, bodies: Mapping[int, ShareBody]) -> list[AcceptedShare]:
+        shares, errors = await lane.parse(list(bodies.values()))
+        now, by = self._clock.now(), self._basis()
+        try:
+            return await self._store.plan_shares(
+                shares, self._decide, now, by=by, within=PLANNING_SECONDS, errors=errors
+            )
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("planning_crashed", shares=len(shares), detail=f"relay cannot plan these shares. {REPORT_IT}")
+            return await self._store.plan_shares({}, self._decide, now, by=by, errors=dict.fromkeys(bodies, error))
+
+    async def _parse_in_process(self, bodies: Sequence[ShareBody]) -> _Parsed:
+        shares: dict[int, Share] = {}
+        errors: dict[int, Exception] = {}
+        for body in bodies:
+            try:
+                shares[body.id] = await self._parser.parse(body.body, body.headers, body.received)
+            except ShareError as error:
+                errors[body.id] = error
+        return shares, errors
+
+
+async def _parse_in_thread(bodies: Sequence[ShareBody]) -> _Parsed:
+    return await asyncio.to_thread(_parse, bodies)
+
+
+def _parse(bodies: Iterable[ShareBody]) -> _Parsed:
+    shares: dict[int, Share] = {}
+    errors: dict[int, Exception] = {}
+    for body in bodies:
+        try:
+            shares[body.id] = parse_share(body.body, body.headers, body.received)
+        except Exception as error:  # noqa: BLE001  it stays with the share
+            errors[body.id] = error
+    return shares, errors

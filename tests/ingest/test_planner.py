@@ -1,0 +1,278 @@
+"""Shares that are stored are planned, whatever happens to relay, to the share, or to the database meanwhile."""
+
+import asyncio
+from contextlib import suppress
+
+import orjson
+import pytest
+
+from relay.ingest import planner, service
+from relay.ingest.parsing import SMALL_BODY, ShareParser
+from relay.ingest.planner import InboxPlanner
+from relay.metrics import Metrics
+from relay.model.errors import StoreUnusable
+from relay.store import inbox
+from relay.store.store import Store
+from tests.support.clocks import ManualClock
+from tests.support.incident_lifecycle import visible_messages
+from tests.support.relay_in_process import fake_workspace, run_relay
+from tests.support.store_samples import a_share, count, one_entry, received
+
+
+def body(incident, status="critical", **values):
+    return orjson.dumps({"incident": {"id": incident, "status": status, **values}})
+
+
+async def flood(relay, *incidents):
+    """So many shares at once that they are stored first, and planned afterwards."""
+    fill = [f"fill{number}" for number in range(service.PLANNED_AT_ONCE + 1 - len(incidents))]
+    return await asyncio.gather(*(relay.ingest.accept(body(each), {}) for each in (*incidents, *fill)))
+
+
+async def known(relay, incident):
+    history = await relay.store.incident_history(incident)
+    return bool(history and history.cards)
+
+
+async def test_a_share_is_planned_at_once_if_few_arrive_and_afterwards_if_many_do(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        assert (await relay.ingest.accept(body("i1"), {})).planned
+        assert not any(each.planned for each in await flood(relay, "i2", "i3"))
+        await relay.settle()
+        assert [await known(relay, incident) for incident in ("i2", "i3")] == [True, True]
+
+
+async def test_a_large_share_is_planned_beside_the_others(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        large = await relay.ingest.accept(body("large", padding="x" * SMALL_BODY), {})
+        small = await relay.ingest.accept(body("small"), {})
+        assert (large.planned, small.planned) == (False, True)
+        await relay.settle()
+        assert await known(relay, "large")
+
+
+@pytest.fixture
+def fault(monkeypatch):
+    """A set of incidents that cannot be planned."""
+    planned, faulty = service.plan, set()
+
+    def plan(rulebook, state, cards, share, *rest, **named):
+        if share.incident in faulty:
+            raise ValueError("no number can be this large")
+        return planned(rulebook, state, cards, share, *rest, **named)
+
+    monkeypatch.setattr(service, "plan", plan)
+    return faulty
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_share_that_cannot_be_planned_holds_up_nobody_and_is_retried(tmp_path, fault, at_once):
+    fault.add("bad")
+    async with run_relay(tmp_path) as relay:
+        accepted = [await relay.ingest.accept(body("bad"), {})] if at_once else await flood(relay, "bad", "good")
+        await relay.settle()
+        [failed] = await relay.store.failed_shares()
+        assert (failed.incident, failed.error) == ("bad", "ValueError: no number can be this large")
+        assert accepted[0].share_id == failed.id
+        assert at_once or await known(relay, "good")
+        await relay.ingest.accept(body("bad", "warning"), {})
+        assert len(await relay.store.failed_shares()) == 2
+        fault.clear()
+        await relay.advance(4 * inbox.FIRST_PAUSE)
+        assert await relay.store.failed_shares() == ()
+        assert (await relay.store.incident_history("bad")).state.version == 2
+
+
+async def test_a_failed_share_is_retried_at_once_when_relay_or_its_configuration_changes(tmp_path, fault, monkeypatch):
+    fault.add("bad")
+    async with run_relay(tmp_path) as relay:
+        await relay.ingest.accept(body("bad"), {})
+        fault.clear()
+        relay.ingest.look()
+        await relay.settle()
+        assert not await known(relay, "bad")  # nothing has changed
+        monkeypatch.setattr(relay.ingest._planner, "_basis", lambda: "another version")
+        relay.ingest.look()
+        await relay.settle()
+        assert await known(relay, "bad")
+
+
+async def test_shares_are_planned_when_the_database_works_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(planner, "RETRY_AFTER", 0.0)
+    async with run_relay(tmp_path) as relay:
+        works, failures = relay.store.plan_shares, []
+
+        async def full(*arguments, **named):
+            failures.append(1)
+            if len(failures) < 5:
+                raise StoreUnusable("The disk is full.")
+            return await works(*arguments, **named)
+
+        monkeypatch.setattr(relay.store, "plan_shares", full)
+        await flood(relay, "i1")
+        await relay.settle()
+        assert await known(relay, "i1")
+        assert await relay.store.failed_shares() == ()
+
+
+async def test_accepting_waits_while_too_many_shares_wait_for_planning(tmp_path, monkeypatch):
+    monkeypatch.setattr(planner, "MAX_WAITING", 10)
+    async with run_relay(tmp_path) as relay:
+        plan, held = relay.store.plan_shares, asyncio.Event()
+
+        async def blocked(*arguments, **named):
+            await held.wait()
+            return await plan(*arguments, **named)
+
+        monkeypatch.setattr(relay.store, "plan_shares", blocked)
+        await flood(relay, *(f"i{number}" for number in range(10)))
+        waiting = asyncio.ensure_future(relay.ingest.accept(body("late"), {}))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        held.set()
+        assert (await waiting).incident == "late"
+
+
+# -- Crashes -----------------------------------------------------------------------------------------------------------
+
+VERBS = ("accept", "inbox_bodies", "start_planning", "plan_shares", "due_shares", "resume_inbox", "retry_failed")
+
+
+class Crash:
+    """Stops relay before or after the n-th call of a verb of the inbox: from then on nothing answers."""
+
+    def __init__(self, nth, *, after):
+        self.nth, self.after, self.seen = nth, after, 0
+        self.happened = asyncio.Event()
+
+    def install(self, relay):
+        for name in VERBS:
+            setattr(relay.store, name, self._around(getattr(relay.store, name)))
+
+    def _around(self, verb):
+        async def effect(*arguments, **named):
+            self.seen += 1
+            dies = self.seen == self.nth
+            if self.happened.is_set() or (dies and not self.after):
+                await self._die()
+            result = await verb(*arguments, **named)
+            if dies:
+                await self._die()
+            return result
+
+        return effect
+
+    async def _die(self):
+        self.happened.set()
+        await asyncio.Event().wait()
+
+
+async def life(folder, crash):
+    """Two floods of shares; what a crash left unanswered is sent again. Return what a reader sees in the end."""
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    floods = [
+        [body(f"i{number}", status, changedOn=int(clock.now()) + minute) for number in range(9)]
+        for minute, status in enumerate(("critical", "warning"))
+    ]
+    async with run_relay(folder, slack=slack, clock=clock, dies=True) as relay:
+        crash.install(relay)
+        unanswered = await send(relay, floods, crash)
+    crashed = crash.happened.is_set()
+    async with run_relay(folder, slack=slack, clock=clock) as relay:
+        assert await send(relay, [unanswered], Crash(0, after=False)) == []
+        await relay.advance(600)
+        assert (await relay.store.backlog(clock.now())).unplanned_shares == 0
+        return crashed, visible_messages(relay, "all", "noc")
+
+
+async def send(relay, floods, crash):
+    """Send the floods one after the other; return the bodies that got no answer."""
+    unanswered = []
+    for bodies in floods:
+        tasks = {asyncio.ensure_future(relay.ingest.accept(each, {})): each for each in bodies}
+        dead = asyncio.ensure_future(crash.happened.wait())
+        left = set(tasks)
+        while left and not dead.done():
+            _, pending = await asyncio.wait({*left, dead}, return_when=asyncio.FIRST_COMPLETED)
+            left &= pending
+        dead.cancel()
+        for task in left:
+            task.cancel()
+        unanswered += [tasks[task] for task in tasks if task in left]
+        if not crash.happened.is_set():
+            settled, dead = asyncio.ensure_future(relay.advance(60)), asyncio.ensure_future(crash.happened.wait())
+            await asyncio.wait({settled, dead}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (settled, dead):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+    return unanswered
+
+
+async def test_whenever_relay_dies_every_accepted_share_is_planned_in_the_end(tmp_path):
+    (tmp_path / "sound").mkdir()
+    crashed, expected = await life(tmp_path / "sound", Crash(0, after=False))
+    assert not crashed
+    assert expected
+    for after in (False, True):
+        nth, crashed = 0, True
+        while crashed:
+            nth += 1
+            folder = tmp_path / f"{nth}{after}"
+            folder.mkdir()
+            crashed, seen = await life(folder, Crash(nth, after=after))
+            assert sorted(seen) == sorted(expected), (nth, after)
+        assert nth > 5
+
+
+async def test_a_share_that_ends_the_process_again_and_again_is_set_aside(tmp_path):
+    def decide(context):
+        return one_entry(context)
+
+    lives, deaths = 0, []
+    while not deaths or deaths[-1]:
+        lives += 1
+        store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
+        if lives == 1:
+            await store.accept(
+                [
+                    received(a_share("deadly", "a", body=body("deadly"))),
+                    received(a_share("other", "b", body=body("other"))),
+                ],
+                decide,
+            )
+        died = dying_over(store, "deadly")
+        inbox_planner = InboxPlanner(
+            store, ShareParser("X"), decide, ManualClock(), lambda: None, metrics=Metrics(), basis=lambda: "1.0"
+        )
+        running = asyncio.ensure_future(inbox_planner.run())
+        async with asyncio.timeout(30):
+            while not died.is_set() and not await store.failed_shares():  # noqa: ASYNC110  nothing tells it
+                await asyncio.sleep(0.01)
+        deaths.append(died.is_set())
+        assert await count(store, "incident") == (len(deaths) > 2)  # the other share waits for one suspect at most
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await store.close()
+    assert deaths == [True] * inbox.MAX_STARTS + [False]
+    store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
+    [failed] = await store.failed_shares()
+    assert (failed.incident, failed.error) == ("deadly", inbox.SET_ASIDE)
+    await store.close()
+
+
+def dying_over(store, incident):
+    """Let the process die whenever it plans that incident."""
+    plan, died = store.plan_shares, asyncio.Event()
+
+    async def dying(shares, *arguments, **named):
+        if any(share.incident == incident for share in shares.values()):
+            died.set()
+            await asyncio.Event().wait()
+        return await plan(shares, *arguments, **named)
+
+    store.plan_shares = dying
+    return died
