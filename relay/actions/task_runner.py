@@ -179,7 +179,14 @@ class TaskRunner:
         """End a task without a call. Where somebody else has the incident, the card is brought up to date too."""
         task, now = context.task, self._clock.now()
         refresh = (tasks.check_task(task.incident, f"taken {task.key}", now, now),) if end.owner else ()
-        settled = await self._update(context, lambda current: tasks.close_task(current, end.state, end.reason, refresh))
+
+        def decide(current: TaskContext) -> TaskUpdate:
+            if end.state is AttemptState.DONE and task.kind in tasks.CONFIRMED_KINDS:
+                # An earlier call has done it. Its answer was lost, perhaps with the share that reported it.
+                return tasks.complete_task(current, now, end.reason)
+            return tasks.close_task(current, end.state, end.reason, refresh)
+
+        settled = await self._update(context, decide)
         if settled is not None and end.owner is not None:
             self._record(settled, quiet=True)
             await self._ask(settled, end.owner)

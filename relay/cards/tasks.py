@@ -176,12 +176,22 @@ def handle_crash(context: TaskContext, now: float) -> TaskUpdate:
             return retry_task(context, "crashed", now + check_delay(task, now))
 
 
+def complete_task(context: TaskContext, now: float, reason: str = "") -> TaskUpdate:
+    """BigPanda has done it; what a share should confirm is checked at once, so that the card shows it."""
+    task = replace(context.task, state=AttemptState.DONE, reason=reason, due_at=None)
+    if task.kind not in CONFIRMED_KINDS:
+        return TaskUpdate(task=task)
+    check = check_task(task.incident, CHECK_AFTER + task.key, now + CONFIRMATION_CHECKS[0], now)
+    check = replace(check, payload={**check.payload, "sent": task.payload.get("sent", "")})
+    return TaskUpdate(task=task, follow_ups=(check,))
+
+
 def apply_result(context: TaskContext, result: TaskOutcome, now: float) -> TaskUpdate:
     """What follows from BigPanda's answer."""
     task = context.task
     match result:
         case TaskDone():
-            return _complete(context, now)
+            return complete_task(context, now)
         case TaskRetryable(reason=reason, retry_after=wait):
             return retry_task(context, reason, now + (retry_delay(task) if wait is None else wait))
         case TaskAmbiguous(reason=reason) if task.kind in COMMENT_KINDS:
@@ -209,7 +219,7 @@ def apply_search(context: TaskContext, comments: Sequence[str] | None, sent: str
         at = now + check_delay(task, now)
         return TaskUpdate(task=replace(task, due_at=at if at <= _deadline(task) else None))
     if " ".join(sent.split()) in {" ".join(text.split()) for text in comments}:
-        return _complete(context, now)
+        return complete_task(context, now)
     searches = int(task.payload.get("searches", 0)) + 1
     again, payload = now + SEARCH_INTERVAL if searches < MAX_SEARCHES else None, {**task.payload, "searches": searches}
     return TaskUpdate(task=replace(task, payload=payload, state=AttemptState.IN_DOUBT, due_at=again))
@@ -263,16 +273,6 @@ def _deadline(task: Task) -> float:
 
 def _as_ambiguous(task: Task) -> Task:
     return replace(task, payload={**task.payload, "ambiguous": True})
-
-
-def _complete(context: TaskContext, now: float) -> TaskUpdate:
-    """BigPanda has done it; what a share should confirm is checked at once, so that the card shows it."""
-    task = replace(context.task, state=AttemptState.DONE, reason="", due_at=None)
-    if task.kind not in CONFIRMED_KINDS:
-        return TaskUpdate(task=task)
-    check = check_task(task.incident, CHECK_AFTER + task.key, now + CONFIRMATION_CHECKS[0], now)
-    check = replace(check, payload={**check.payload, "sent": task.payload.get("sent", "")})
-    return TaskUpdate(task=task, follow_ups=(check,))
 
 
 def _with_actions(context: TaskContext, actions: tuple[PendingAction, ...]) -> IncidentState:

@@ -128,7 +128,7 @@ async def test_a_relay_that_dies_at_any_effect_of_a_take_over_loses_and_repeats_
     assert point > 8
 
 
-@pytest.mark.parametrize(("point", "after"), [(2, False), (4, True), (7, False)])
+@pytest.mark.parametrize(("point", "after"), [(2, False), (4, True), (7, True)])
 async def test_a_relay_that_dies_during_a_take_over_loses_and_repeats_nothing(tmp_path, monkeypatch, point, after):
     seen, died = await take_over(tmp_path, monkeypatch, point, after=after)
     assert died
