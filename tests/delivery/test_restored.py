@@ -99,3 +99,13 @@ async def test_a_database_that_is_not_a_restored_backup_searches_for_nothing(tmp
         await relay.settle()
         assert len(cards(relay, "fresh")) == 1
         assert slack.calls_to("conversations.history") == []
+
+
+async def test_a_card_that_somebody_deleted_after_the_copy_is_posted_again_once(tmp_path, clock, slack, put_back):
+    async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
+        slack.channel("all").delete(cards(relay, "old")[0].ts)
+        await relay.share("old", status="critical", alerts=[ALERT])
+        await relay.advance(600)
+        [card] = cards(relay, "old")
+        assert "🔴" in slack.text_of(card)
+        assert len(slack.calls_to("conversations.replies")) < 10
