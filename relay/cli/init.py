@@ -14,7 +14,8 @@ Next:
   2. relay check --strict{option}
   3. relay test{option}
   4. relay explain --state critical --tag team=payments{option}
-  5. Set {settings}. Then: relay doctor, and relay serve."""
+  5. Try it with a simulated Slack: relay sandbox{option}
+  6. Set {settings}. Then: relay doctor, and relay serve."""
 
 
 def init(

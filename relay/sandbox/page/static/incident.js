@@ -226,7 +226,7 @@ const incidents = (() => {
 
   const isPlanned = (task) => task.kind === "check" && task.state === "waiting" && !task.tries;
 
-  /** When the first card was posted, after which BigPanda is told; 0 before. */
+  /** When the first card was posted, after which relay reports to BigPanda; 0 before. */
   function firstPost(incident) {
     const posts = Object.values(incident.calls ?? {}).flatMap(list).filter((call) => call.method === POST && isGood(call.answer));
     return posts.length ? Math.min(...posts.map((call) => call.at)) : 0;
