@@ -51,6 +51,11 @@ class DemoPage:
         await expect(shown).to_be_visible()
         return shown
 
+    async def let_seconds_pass(self) -> None:
+        """Let two seconds pass, less than any person waits: relay keeps to BigPanda's rate limit."""
+        await wait_until_idle(lambda: self.demo.idle)
+        await self.clock.run_for(2, lambda: self.demo.idle)
+
     async def let_minutes_pass(self) -> None:
         """Let twelve minutes pass: entries wait so that several of them share one reply."""
         await wait_until_idle(lambda: self.demo.idle)
@@ -77,6 +82,8 @@ async def test_taking_over_asks_first_and_then_changes_the_card(demo_page: DemoP
     dialog = await demo_page.open_dialog("Take over", "Take over")
     await expect(dialog).to_contain_text("Dana Levi has it since")
     await dialog.get_by_role("button", name="Take over").click()
+    await expect(dialog).to_be_hidden()
+    await demo_page.let_seconds_pass()
     await expect(demo_page.card.locator(".attachment-body")).to_contain_text("assigned to Ben Okafor")
     await expect(demo_page.ephemerals).to_have_count(0)
     assert await demo_page.tab.evaluate("window.neverReloaded")
