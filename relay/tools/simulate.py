@@ -67,10 +67,12 @@ class SentMessage:
     """One message that was sent to Slack at `at` (Unix seconds).
 
     `pings` are the targets that it notified: an edit notifies nobody. `entries` are the entries of a reply, merged as
-    the template gets them. The message is rendered when it is read.
+    the template gets them. A broadcast reply that was edited since shows what it was edited to; `ts` names it. The
+    message is rendered when it is read.
     """
 
     at: float
+    ts: str = ""
     pings: tuple[str, ...] = ()
     broadcast: bool = False
     entries: tuple[Entry, ...] = ()
@@ -226,11 +228,16 @@ class Simulation:
                 case PostRoot():
                     self._cards[number] = replace(card, first=sent, root=sent)
                 case PostReply():
+                    sent = replace(sent, ts=self._newest_ts(context.channel.ref))
                     self._cards[number] = replace(card, replies=(*card.replies, sent))
                 case Edit():
                     self._cards[number] = replace(card, root=sent, edits=card.edits + 1)
                 case AmendReply():
-                    pass  # the thread of a simulation shows each reply as it was posted
+                    replies = tuple(
+                        replace(each, _draw=lambda: sent.rendered) if each.ts == step.ts else each
+                        for each in card.replies
+                    )
+                    self._cards[number] = replace(card, replies=replies)
 
     def _apply(self, context: CardContext, step: SlackStep, shown: ShownRoot, *, needs_call: bool) -> CardUpdate:
         if isinstance(step, Edit):
@@ -239,9 +246,13 @@ class Simulation:
             return send.apply_edit_delivery(context, shown, self._now, called=False)
         # The `ts` of a message is Unix seconds with microseconds, later than any other in the channel.
         channel = context.channel.ref
-        ts = self._last_ts[channel] = max(self._last_ts.get(channel, 0) + 1, round(self._now * _MICRO))
-        posted = Delivered(channel=channel, ts=f"{ts // _MICRO}.{ts % _MICRO:06d}")
+        self._last_ts[channel] = max(self._last_ts.get(channel, 0) + 1, round(self._now * _MICRO))
+        posted = Delivered(channel=channel, ts=self._newest_ts(channel))
         return send.apply_delivery(context, step, posted, shown, self._now)
+
+    def _newest_ts(self, channel: str) -> str:
+        ts = self._last_ts[channel]
+        return f"{ts // _MICRO}.{ts % _MICRO:06d}"
 
     def _send(self, context: CardContext, step: SlackStep) -> tuple[SentMessage, ShownRoot, bool]:
         """The message of a step, what Slack then shows, and whether Slack has to be called for it."""
