@@ -7,7 +7,7 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ HERE = Path(__file__).parent
 SAMPLE = HERE.parent / "relay" / "samples" / "documented-sample.json"
 UNREACHABLE_SLACK = "http://127.0.0.1:9/api/"
 """An address without a server: relay stores shares and makes cards, but sends nothing."""
+
+
+SERVE = (sys.executable, "-m", "relay", "serve")
 
 
 class Server:
@@ -53,10 +56,16 @@ class Server:
 
 
 @asynccontextmanager
-async def relay(
-    folder: Path, routes: str, *, slack: str = UNREACHABLE_SLACK, database: str = "relay.db"
+async def relay(  # noqa: PLR0913  each has a name
+    folder: Path,
+    routes: str,
+    *,
+    slack: str = UNREACHABLE_SLACK,
+    database: str = "relay.db",
+    command: Sequence[str] = SERVE,
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Server]:
-    """Run `relay serve` with a database: a file in the folder, or a URL."""
+    """Run `relay serve` with a database: a file in the folder, or a URL; `more` settings come last."""
     port = _free_port()
     (folder / "routes.yaml").write_text(routes, encoding="utf-8")
     environment = {
@@ -69,9 +78,10 @@ async def relay(
         "RELAY_LOG_FORMAT": "json",
         "SLACK_BOT_TOKEN": "xoxb-sandbox",
         "SLACK_API_URL": slack,
+        **(more or {}),
     }
     with (folder / "relay.log").open("ab") as log:
-        async with _running([sys.executable, "-m", "relay", "serve"], environment, port, log.fileno()) as server:
+        async with _running(command, environment, port, log.fileno()) as server:
             yield server
 
 
@@ -91,7 +101,7 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def _running(command: list[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
+async def _running(command: Sequence[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
     started_at = time.time()
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
     try:

@@ -227,9 +227,7 @@ class _Pattern:
             raise ValueError(_TOO_LARGE if reason.startswith("pattern too large") else reason) from error
         if compiled.programsize > MAX_PATTERN_SIZE:
             raise ValueError(_TOO_LARGE)
-        options.encoding = re2.Options.Encoding.LATIN1
-        positions = re2.compile(pattern.encode("latin-1", "replace"), options).programsize
-        self.price_per_byte: int = positions * _NS_PER_STEP
+        self.price_per_byte: int = _positions(pattern, options, compiled.programsize) * _NS_PER_STEP
         self._fullmatch = compiled.fullmatch
         self._cached = lru_cache(maxsize=_CACHE_SIZE)(self._matches)
 
@@ -261,6 +259,21 @@ class _Pattern:
     def _matches(self, value: str) -> bool:
         return self._fullmatch(value.encode(errors="replace")) is not None
 
+
+def _positions(pattern: str, options: Any, most: int) -> int:
+    """How many places of a pattern RE2 may have to follow at a time: its size where each character is one byte.
+
+    In UTF-8, `.` has eight instructions, of which a text is at one. Characters beyond Latin-1 count as its last one.
+    """
+    options.encoding = re2.Options.Encoding.LATIN1
+    try:
+        positions: int = re2.compile(_BEYOND_LATIN_1.sub("\xff", pattern).encode("latin-1"), options).programsize
+    except re2.error:
+        return most
+    return min(positions, most)
+
+
+_BEYOND_LATIN_1 = re.compile("[^\x00-\xff]")
 
 _TOO_LARGE = (
     "the pattern is too large to be fast; write .* for a long gap such as .{0,900}, and fewer or shorter repeats"

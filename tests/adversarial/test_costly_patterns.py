@@ -81,6 +81,20 @@ def test_a_pattern_that_is_too_large_is_a_fault_that_says_what_to_write(pattern)
     assert "write .*" in fault.message
 
 
+@pytest.mark.parametrize(
+    "pattern", ["日本|語", "[日-語]+", "[é-日]?", r"\x{1F600}{2}", r"[\x{100}-\x{200}]*", "(?i)Ω+", "日{2}", "é*"]
+)
+def test_patterns_in_any_script_have_a_price(pattern):
+    compiled = Regex(pattern=pattern).compiled
+    assert compiled.price_per_byte > 0
+    assert compiled.longest > 3_000
+
+
+def test_a_pattern_in_another_script_matches_what_it_says():
+    assert Regex(pattern="日+[本-本]").matches(SubjectValues(("日日本",)))
+    assert not Regex(pattern="日+[本-本]").matches(SubjectValues(("ÿÿÿ", "?")))
+
+
 @pytest.mark.parametrize("pattern", USUAL)
 def test_usual_patterns_read_all_of_a_large_record(pattern):
     line = "worker 17 finished disk job 4 of payments in 233 ms with error 5; "

@@ -6,6 +6,7 @@ processor times of a process of its own, so that a busy machine changes no verdi
 """
 
 import random
+import re
 from itertools import product
 
 import pytest
@@ -19,15 +20,29 @@ MOST_SECONDS, MOST_BYTES = 2.0, 200 << 20
 SAMPLE = 1
 """How many values and arguments each callable meets, except in `make soak`."""
 
+SLOW_ONCE = 0.1
+"""Seconds from which a combination is another kind than one that ends with the same message, but sooner."""
+
 SANDBOX = TemplateSandbox()
 
-PRELUDE = (
-    "{% set ns = namespace(t=(1,), u=(1,)) %}{% for i in range(15) %}"
-    "{% set ns.t = (ns.t, ns.t) %}{% set ns.u = (ns.u, ns.u) %}{% endfor %}"
-    "{% set row = ['x' * 9000] * 300 %}{% set long = 'aB ' * 10000 %}{% set same = 'a' * 45000 %}"
-    "{% set sought = 'a' * 20000 ~ 'b' ~ 'a' * 20000 %}{% section %}x{% endsection %}"
-)
+NAMED = {
+    "ns": "{% set ns = namespace(t=(1,), u=(1,)) %}{% for i in range(15) %}"
+    "{% set ns.t = (ns.t, ns.t) %}{% set ns.u = (ns.u, ns.u) %}{% endfor %}",
+    "row": "{% set row = ['x' * 9000] * 300 %}",
+    "long": "{% set long = 'aB ' * 10000 %}",
+    "same": "{% set same = 'a' * 45000 %}",
+    "sought": "{% set sought = 'a' * 20000 ~ 'b' ~ 'a' * 20000 %}",
+}
 """`ns.t` and `ns.u` are equal, small in memory, and each has 32,768 entries to read; `row` is long to print."""
+END = "{% section %}x{% endsection %}"
+PRELUDE = "".join(NAMED.values()) + END
+
+
+def with_names(expression, times=1):
+    """A template that evaluates an expression, with the values that it names."""
+    named = [source for name, source in NAMED.items() if re.search(rf"\b{name}\b", expression)]
+    return "".join(named) + END + often(expression, times)
+
 
 VALUES = ("ns.t", "row", "long", "same", "5", "-1.5", "incident.alerts", "incident", "tags", "'9' * 5000", "ns", "none")
 ARGUMENTS = (
@@ -106,8 +121,17 @@ def test_whatever_a_template_calls_ends_soon(kind):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", ALL_FORMS)
-def test_every_combination_ends_soon_however_often_it_is_repeated(kind):
-    assert not over(PRELUDE + often(each, 1000) for form in ALL_FORMS[kind] for each in expressions(form))
+def test_every_combination_ends_soon_and_every_kind_of_combination_however_often_it_is_repeated(kind):
+    """All combinations once. Those of one callable that end alike are of one kind; the slowest of each is repeated."""
+    combinations = [each for form in ALL_FORMS[kind] for each in expressions(form)]
+    forms = [form for form in ALL_FORMS[kind] for _ in expressions(form)]
+    costs = template_costs([with_names(each) for each in combinations], once=True)
+    assert [each for each, cost in zip(combinations, costs, strict=True) if cost.signal] == []
+    slowest = {}
+    for form, each, cost in zip(forms, combinations, costs, strict=True):
+        alike = form, *(re.sub(r"[0-9]+", "", failure) for failure in cost.failures), cost.seconds > SLOW_ONCE
+        slowest[alike] = max(slowest.get(alike, (0.0, "")), (cost.seconds, each))
+    assert not over(with_names(each, 1000) for _, each in slowest.values())
 
 
 def test_a_value_that_is_too_large_is_charged_although_it_fails():
