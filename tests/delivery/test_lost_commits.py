@@ -17,7 +17,10 @@ POST = "chat.postMessage"
 
 
 class Losing:
-    """Loses the answer to the n-th writing transaction of delivery or ingest, after its commit."""
+    """Loses the answer to the n-th transaction of delivery or ingest that changed something, after its commit.
+
+    A search for work that finds none commits nothing: a lost answer to it is an error without an effect.
+    """
 
     def __init__(self, relay, nth: int) -> None:
         self.lost = False
@@ -26,9 +29,18 @@ class Losing:
         relay.store.database.write = self
 
     async def __call__(self, work):
-        result = await self._write(work)
-        self._left -= 1
-        if self._left == 0:
+        changes = []
+
+        def counted(connection):
+            database = connection.connection.dbapi_connection
+            before = database.total_changes
+            result = work(connection)
+            changes.append(database.total_changes - before)
+            return result
+
+        result = await self._write(counted)
+        self._left -= bool(changes[-1])
+        if self._left == 0 and not self.lost:
             self.lost = True
             raise StoreUnusable("The connection was lost as it committed.")
         return result
