@@ -41,6 +41,18 @@ async def test_an_assignment_whose_answer_was_lost_is_not_reported_as_failed(rou
     assert [each for each in round_trip.ephemeral_messages() if "when BigPanda confirms" not in each] == []
 
 
+@pytest.mark.parametrize(("action", "words"), [("assign", "assigned to *Ann Lee*"), ("resolve", "*Resolved*")])
+async def test_an_action_whose_answer_and_share_were_both_lost_shows_on_the_card(round_trip, action, words):
+    round_trip.panda.integrations.clear()
+    round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method=action))
+    await round_trip.click(action)
+    if action == "resolve":
+        await round_trip.submit()
+    await round_trip.advance(120)
+    assert words in round_trip.card_text()
+    assert len(round_trip.thread()) == 1
+
+
 async def test_an_action_that_bigpanda_accepted_but_never_did_may_be_repeated(round_trip):
     panda_resolve, round_trip.panda.resolve = round_trip.panda.resolve, lambda *_args, **_arguments: None
     await round_trip.click("resolve")
