@@ -42,6 +42,7 @@ CALLS_TO_SLACK = {
     Method.OPEN_VIEW: ("trigger", {}),
     Method.OPEN_SOCKET: (),
     Method.AUTH_TEST: (),
+    Method.VALIDATE: ("message", {}),
     Method.TEAMS: (),
 }
 """Method of Slack -> the arguments of the client's function of that name."""

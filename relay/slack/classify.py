@@ -147,15 +147,23 @@ def _rejected(scope: RejectionScope, meaning: Meaning, code: str, body: Body) ->
     needed, provided = text_field(body, "needed")[:_MAX_LINE], text_field(body, "provided")[:_MAX_LINE]
     # Slack's words, as in `[ERROR] must be less than 3001 characters [json-pointer:/blocks/0/...]`
     lines = object_field(body, "response_metadata").get("messages") or body.get("errors")
-    texts = [line[:_MAX_LINE] for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
+    texts = [_in_words(line)[:_MAX_LINE] for line in lines] if isinstance(lines, list) else []
     return Rejected(
         code=code,
         scope=scope,
         reason=meaning.reason,
         remedy=meaning.remedy.format(needed=needed or "that the method needs", provided=provided or "too few"),
         missing_scopes=needed,
-        detail="; ".join(texts[:_MAX_LINES]),
+        detail="; ".join(list(filter(None, texts))[:_MAX_LINES]),
     )
+
+
+def _in_words(line: object) -> str:
+    """What Slack says is wrong: a text, or (blocks.validate) an object with the place of the element."""
+    if isinstance(line, Mapping):
+        message, pointer = text_field(line, "message"), text_field(line, "pointer")
+        return f"{message} [json-pointer:{pointer}]" if pointer else message
+    return line if isinstance(line, str) else ""
 
 
 def _from_status(status: int) -> SlackOutcome:

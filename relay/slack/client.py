@@ -7,9 +7,10 @@ sending raises. What slack_sdk and aiohttp raise becomes a `Failure`; `classify`
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
+import orjson
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
@@ -145,6 +146,14 @@ class SlackClient:
     async def open_direct(self, user: str) -> SlackOutcome:
         """Open the conversation between the bot and one user, or find it; `channel_of` reads its id."""
         return await self._send(Method.OPEN_DIRECT, {"users": user})
+
+    async def validate(self, kind: Literal["message", "view"], payload: Mapping[str, Any]) -> SlackOutcome:
+        """Let Slack check the blocks of a message (without `text`), or a modal, against its schema. Nothing is posted.
+
+        The payload is JSON inside of JSON (https://docs.slack.dev/reference/methods/blocks.validate). The SDK would put
+        it into the address.
+        """
+        return await self._send(Method.VALIDATE, {kind: orjson.dumps(payload).decode()})
 
     async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> SlackOutcome:
         """Open a modal for the user who pressed a button. The click's `trigger_id` is valid for 3 seconds."""

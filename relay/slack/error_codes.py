@@ -187,6 +187,7 @@ TABLE: Final = (
 
     Meaning("invalid_blocks invalid_blocks_format too_many_contact_cards", Scope.PAYLOAD, "blocks_invalid",
             "chat.postMessage", _BLOCKS),
+    Meaning("invalid_message invalid_view", Scope.PAYLOAD, "blocks_invalid", "blocks.validate", _BLOCKS),
     Meaning("invalid_attachments block_mismatch", Scope.PAYLOAD, "blocks_invalid", "chat.update", _BLOCKS),
     Meaning("msg_blocks_too_long msg_too_long too_many_attachments attachment_payload_limit_exceeded", Scope.PAYLOAD,
             "message_too_large", "chat.postMessage", _SHORTEN),

@@ -48,6 +48,7 @@ class Method(StrEnum):
     OPEN_VIEW = "views.open", TIER_4
     OPEN_SOCKET = "apps.connections.open", TIER_3  # its scope, connections:write, belongs to the app-level token
     AUTH_TEST = "auth.test", SPECIAL_TIER
+    VALIDATE = "blocks.validate", SPECIAL_TIER
     TEAMS = "auth.teams.list", TIER_2
 
 

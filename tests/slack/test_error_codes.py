@@ -25,6 +25,7 @@ REJECTED = {
     ),
     RejectionScope.THREAD: "restricted_action_non_threadable_channel restricted_action_thread_locked thread_locked",
     RejectionScope.PAYLOAD: (
+        "invalid_message invalid_view "
         "invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long msg_too_large too_many_attachments "
         "attachment_payload_limit_exceeded invalid_attachments no_text markdown_text_conflict invalid_metadata_format "
         "invalid_metadata_schema metadata_too_large too_many_contact_cards block_mismatch invalid_arguments "

@@ -1,5 +1,7 @@
 """The table of Web API methods: each one's name, the scope that it needs, and its function."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -9,6 +11,7 @@ from relay.sandbox.slack import chat, conversations
 from relay.sandbox.slack.apps import ORGANISATION, TEAM, TEAM_NAME, TEAM_URL, TokenGrant
 from relay.sandbox.slack.arguments import Arguments
 from relay.sandbox.slack.errors import MethodError, validation_error
+from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.views import FakeView, add_missing_ids, validate_view
 from relay.sandbox.slack.workspace import Workspace
 
@@ -109,12 +112,50 @@ def _views_open(workspace: Workspace, caller: TokenGrant, arguments: Arguments) 
     return {"view": view.as_json(caller.bot)}
 
 
+_POINTER: Final = re.compile(r"(?P<message>.*?) \[json-pointer:(?P<pointer>[^\]]*)\]")
+
+
+def _blocks_validate(_workspace: Workspace, _caller: TokenGrant, arguments: Arguments) -> Answer:
+    """https://docs.slack.dev/reference/methods/blocks.validate: one payload, as JSON in a text."""
+    given = {name: text for name in ("blocks", "message", "view") if (text := read.text(arguments, name))}
+    if len(given) != 1:
+        raise MethodError("invalid_arguments")
+    [(name, text)] = given.items()
+    try:
+        payload = json.loads(text)
+    except ValueError as error:
+        raise MethodError("invalid_arguments") from error
+    try:
+        if name == "view":
+            validate_view(payload)
+        else:
+            _validate_message({"blocks": payload} if name == "blocks" else payload)
+    except MethodError as error:
+        raise MethodError(f"invalid_{name}", errors=[_located(each) for each in error.answer["errors"]]) from error
+    return {}
+
+
+def _validate_message(payload: Any) -> None:
+    if not isinstance(payload, dict) or (unknown := set(payload) - {"blocks", "attachments"}):
+        wrong = f"unknown field: {min(unknown)}" if isinstance(payload, dict) else "must be an object"
+        raise validation_error("invalid_message", [f"{wrong} [json-pointer:/]"])
+    blocks, attachments = payload.get("blocks", []), payload.get("attachments", [])
+    validate_content(MessageContent(text="-", blocks=tuple(blocks), attachments=tuple(attachments)))
+
+
+def _located(message: str) -> dict[str, str]:
+    found = _POINTER.fullmatch(message)
+    parts = found.groupdict() if found else {"message": message, "pointer": ""}
+    return {"code": "failed_constraint", **parts}
+
+
 _NEED_TEAM: Final = frozenset({"conversations.list", "usergroups.list", "usergroups.users.list"})
 
 METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
     {
         "auth.teams.list": WebMethod(_auth_teams_list),
         "auth.test": WebMethod(_auth_test),
+        "blocks.validate": WebMethod(_blocks_validate),
         "chat.delete": WebMethod(chat.delete, "chat:write"),
         "chat.postEphemeral": WebMethod(chat.post_ephemeral, "chat:write"),
         "chat.postMessage": WebMethod(chat.post_message, "chat:write"),

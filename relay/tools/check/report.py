@@ -1,5 +1,6 @@
 """The report of a check: its findings, and their forms for people and for machines."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -34,6 +35,10 @@ class CheckReport:
     def warnings(self) -> tuple[Fault, ...]:
         """The findings that work, but are probably not intended."""
         return tuple(finding for finding in self.findings if finding.warning)
+
+    def with_findings(self, more: Iterable[Fault]) -> "CheckReport":
+        """Return the same report with more findings."""
+        return replace(self, findings=(*self.findings, *more))
 
     def warnings_as_errors(self) -> "CheckReport":
         """Return the same report with every warning as an error."""

@@ -133,6 +133,30 @@ def bare_shares() -> list[Share]:
     return _shares({"id": "bare"}, [*states, *_ENDS])
 
 
+def extreme_shares() -> list[Share]:
+    """An incident with more and longer values than relay shows, through a rise, an assignment and its end."""
+    long = "<!channel> & *x* `y` 🚨 " * 200
+    alert = {
+        "status": "Critical",
+        "condition_name": long,
+        "description": long,
+        "primary_property": "host",
+        "host": long,
+    }
+    short = {**alert, "condition_name": "check", "description": "lag", "host": "db"}
+    alerts = [{**each, "id": f"a{number}"} for number, each in enumerate([alert] * 20 + [short] * 180)]
+    tags = [{"id": f"tag{number} {long[:200]}", "value": long} for number in range(40)]
+    ann = {"assignee": {"name": long}, "comment": long}
+    return _shares(
+        {"id": "extreme", "alerts": alerts, "active": True, "resolved": False},
+        [
+            ({"status": "Warning"}, {"incidentTags": tags, "metadata": {"environment": long}}),
+            ({"status": "Critical"}, {"metadata": ann, "event_types": ["incident#commented"]}),
+            *_ENDS,
+        ],
+    )
+
+
 _RESOLVED: Final[Body] = {"status": "Ok", "active": False, "resolved": True}
 _REOPENED: Final[Body] = {"status": "Critical", "active": True, "resolved": False}
 _ENDS: Final[Sequence[tuple[Body, Body]]] = [(_RESOLVED, {}), (_REOPENED, {}), (_RESOLVED, {})]

@@ -32,9 +32,10 @@ from relay.store.address import parse_database_url
 from relay.store.database import missing_database
 from relay.store.store import Store
 from relay.store.types import StoredConfiguration
+from relay.tools.check.slack_validation import ValidationUnavailable, slack_complaints
 from relay.tools.doctor.references import accepts_actions
 from relay.tools.doctor.report import Diagnosis, Finding, error, join_names, note, ok, warning
-from relay.tools.doctor.slack import SlackChecks
+from relay.tools.doctor.slack import SlackChecks, slack_works
 from relay.tools.live_store import build_stored, open_live_store
 
 
@@ -64,6 +65,8 @@ async def examine(
                 team_id=settings.slack_team_id,
             )
             findings += await SlackChecks(slack, rulebook, known, clock, workspace).findings()
+            if slack_works(findings):
+                findings.append(await _messages(slack, settings))
         if rulebook is not None and accepts_actions(rulebook):
             findings += [await _interactivity(session, settings), *await _bigpanda(session, settings, needed=True)]
         else:
@@ -200,6 +203,19 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, *, neede
     detail = getattr(outcome, "detail", "")
     reason = outcome.reason.replace("_", " ") + (f" ({detail})" if detail else "")
     return [problem("BigPanda", f"{url} did not answer the request for tag definitions: {reason}.", remedy)]
+
+
+async def _messages(slack: SlackGateway, settings: Settings) -> Finding:
+    """Let Slack check every message and modal that relay makes."""
+    subject, templates = "messages", read_files(settings.routes, settings.templates).templates
+    try:
+        complaints = await slack_complaints(slack, templates)
+    except ValidationUnavailable as raised:
+        return note(subject, str(raised))
+    if not complaints:
+        return ok(subject, "Slack accepts every message and modal that relay makes.")
+    message = f"Slack rejects {counted(len(complaints), 'message')}. The first: {complaints[0]}."
+    return error(subject, message, "Run `relay check --slack`, and correct the templates that it names.")
 
 
 async def _interactivity(session: aiohttp.ClientSession, settings: Settings) -> Finding:

@@ -24,7 +24,7 @@ from relay.slack.responses import (
 from relay.slack.workspace import SlackWorkspace, token_rejection, workspace_of
 from relay.tools.doctor import references
 from relay.tools.doctor.references import ChannelUse
-from relay.tools.doctor.report import Finding, error, join_names, note, ok, warning
+from relay.tools.doctor.report import Finding, Level, error, join_names, note, ok, warning
 
 MAX_TRIES = 4
 """How often a request is tried while Slack asks to retry."""
@@ -262,6 +262,11 @@ class SlackChecks:
             message = f"this account is deactivated, so {join_names(routes)} would ping nobody with it."
             return error(subject, message, "Write the id of another person or of a user group into routes.yaml.")
         return ok(subject, f"it is {found.name}.")
+
+
+def slack_works(findings: Sequence[Finding]) -> bool:
+    """Whether these findings say that the token works."""
+    return any(finding.subject == "Slack token" and finding.level is Level.OK for finding in findings)
 
 
 def _subject(uses: Sequence[ChannelUse]) -> str:

@@ -62,7 +62,10 @@ def test_the_check_has_errors_exactly_where_a_reload_rejects(tmp_path_factory, r
     if card is not None:
         (here / "templates" / folder).mkdir(parents=True)
         (here / "templates" / folder / "card.j2").write_bytes(card)
-    assert checked(here) == rejected(here)
+    found, wanted = checked(here), rejected(here)
+    assert bool(found) == bool(wanted)
+    unreadable = routes in {b"\xff", None}  # then the command says that alone
+    assert found <= wanted if unreadable else found == wanted
 
 
 @pytest.mark.parametrize("card", [CARD, b"{{ 1 / 0 }}", b"{{ incident.titel }}", b"{% nosuch %}"])

