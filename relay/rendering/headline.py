@@ -67,10 +67,10 @@ def reply_subject(variables: Mapping[str, Any]) -> str:
 def _tags(variables: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The values of the first tags of `show_tags` that fit and that the title does not say: priorities, and others.
 
-    A priority comes first, wherever `show_tags` has it. Without `show_tags` it is the only one.
+    A priority comes first, wherever `show_tags` has it.
     """
-    title, tags = _title(variables["incident"]).casefold(), variables["tags"]
-    values = ((tag, _one_line(tag)) for tag in tags.named or filter(_is_priority, tags.shown))
+    title = _title(variables["incident"]).casefold()
+    values = ((tag, _one_line(tag)) for tag in variables["tags"].named)
     fitting = [(tag, value) for tag, value in values if len(value) <= _LONGEST_TAG and value.casefold() not in title]
     chosen = sorted(fitting, key=lambda each: not _is_priority(each[0]))[:_LOCK_SCREEN_TAGS]
     return (

@@ -64,8 +64,8 @@ def test_json_contains_each_message_in_the_form_of_slacks_api(tmp_path, resolved
     (card,) = document["cards"]
     assert (card["channel"], card["route"], card["state"], card["edits"]) == ("C0NOC00001", "critical", "posted", 1)
     assert card["posted"]["pings"] == ["S0CRIT"]
-    assert card["message"]["text"].startswith("Resolved:")
-    assert card["posted"]["message"]["text"].startswith("Critical:")
+    assert card["message"]["text"].startswith("Resolved · ")
+    assert card["posted"]["message"]["text"].startswith("Critical · ")
     assert [(reply["entries"], reply["pings"]) for reply in card["thread"]] == [(["resolved"], [])]
 
 

@@ -19,7 +19,7 @@ Tests are in files `*.test.yaml` beside routes.yaml:
               route: payments-critical      # the route that governs the card now
               says: [Resolved, "/CPU .* web3/"]
               lacks: run-book
-              notification: {says: "Resolved:"}
+              notification: {says: "Resolved"}
               pings: [S0PAYONCALL]          # the targets of its first post; [] for nobody
               entries: 1                    # the number of entries in the thread
               thread:                       # all replies, in order

@@ -69,7 +69,7 @@ def test_the_tests_of_the_packaged_routes_pass():
     [
         "{routes: [payments], channels: [payments]}",
         "{cards: {payments: {route: payments, says: [Critical, 'run-book', '/CPU is \\d+%/'], lacks: Resolved}}}",
-        "{cards: {C0PAY00001: {notification: 'Critical:', pings: [S0PAYONCALL], entries: 0, thread: []}}}",
+        "{cards: {C0PAY00001: {notification: 'Critical', pings: [S0PAYONCALL], entries: 0, thread: []}}}",
     ],
 )
 def test_a_test_whose_expectations_are_met_passes(tmp_path, expected):
