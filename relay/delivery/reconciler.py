@@ -38,6 +38,9 @@ _RESULTS = {
 RETRY_PAUSE = 30.0
 """Seconds until a search that Slack did not answer is repeated."""
 
+MOST_AHEAD = 24 * 3600.0
+"""Seconds by which Slack's clock may be ahead of relay's; a `ts` beyond is no message's."""
+
 _TOO_LONG = Rejected(
     code="",
     scope=RejectionScope.CALL,
@@ -261,6 +264,8 @@ def _surely_older(target: SearchTarget, context: CardContext) -> str:
     if target.attempt.state is AttemptState.DROPPED:
         return f"{target.attempt.started_at - MAX_SLACK_SKEW:.6f}"  # the card is a newer message by now
     known = target.attempt.data.get("after") if target.attempt.kind == ROOT else context.card.ts
+    if known and float(known) > target.attempt.started_at + MOST_AHEAD:
+        return f"{target.attempt.started_at - MAX_SLACK_SKEW:.6f}"  # no message has it: nothing would ever be found
     return known or "0"
 
 

@@ -420,6 +420,20 @@ async def test_a_reply_that_gets_the_ts_of_a_card_never_deletes_that_card(tmp_pa
         assert len(cards(relay, "i1")) == len(cards(relay, "i2")) == 1
 
 
+async def test_a_ts_in_the_far_future_hides_no_later_message_from_relay(tmp_path):
+    """What is searched for is newer than the newest known message: nothing would be newer than this one."""
+    async with run_relay(tmp_path) as relay:
+        lie = RawResponse(body=json.dumps({"ok": True, "channel": ALL, "ts": "999999999999.000100"}))
+        relay.slack.faults.add(InjectedFault(behaviour=lie, method=POST, times=1))
+        await relay.share(status="critical", alerts=[ALERT])
+        await relay.settle()
+        relay.slack.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method=POST, times=1))
+        await relay.share("i2", status="critical", alerts=[ALERT])
+        await relay.advance(600)
+        assert len(cards(relay, "i2")) == 1
+        assert not [each for each in relay.slack.calls_to(HISTORY) if float(each.arguments.get("oldest", 0)) > 9e10]
+
+
 async def test_a_history_that_shows_another_card_as_the_lost_one_is_not_believed(tmp_path):
     async with run_relay(tmp_path) as relay:
         await relay.share(status="critical", alerts=[ALERT])
