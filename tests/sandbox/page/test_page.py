@@ -260,7 +260,7 @@ async def test_bigpanda_is_told_of_the_card_after_the_card_is_posted(shown: Show
         "cards": [{"id": 1, "slack_channel": "C0NOC00001"}],
         "shares": [{"id": 7, "received": AT, "outcome": "first"}],
         "bigpanda_tasks": [{"kind": "callback", "state": "done", "created": AT}],
-        "calls": {"1": [{"method": "chat.postMessage", "at": AT + 2, "answer": {"answer": "Delivered"}}]},
+        "calls": {"1": [{"method": "chat.postMessage", "at": AT + 2, "answer": {"answer": "delivered"}}]},
     }
     await shown.tab.evaluate(
         "history => document.getElementById('history').replaceChildren("

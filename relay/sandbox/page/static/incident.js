@@ -179,7 +179,7 @@ const incidents = (() => {
   const POST = "chat.postMessage";
   const DONE = { "chat.update": "Edited the card in", "chat.delete": "Deleted a message in", "conversations.join": "Joined" };
 
-  const isGood = (answer) => answer?.answer === "Delivered" || answer?.ok === true;
+  const isGood = (answer) => ["delivered", "read"].includes(answer?.answer);
 
   /** What a post was, and whom it pinged: a card has one open attempt at a time, so it is the newest one before the call. */
   function postOf(incident, card, call) {
@@ -199,7 +199,7 @@ const incidents = (() => {
       const detail = ["code", "reason", "remedy", "needed", "retry_after", "detail"]
         .filter((name) => answer[name] !== undefined && answer[name] !== null && !(good && name === "reason"))
         .map((name) => `${spaced(name)}: ${answer[name]}`);
-      const result = good ? pings : `: ${String(answer.answer ?? answer.error ?? "no answer").toLowerCase()}`;
+      const result = good ? pings : `: ${answer.answer ?? "no answer"}`;
       return {
         at: call.at,
         rank: 1,
