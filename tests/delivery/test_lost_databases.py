@@ -6,14 +6,19 @@ taking its cards over, and goes on.
 
 import copy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
+from sqlalchemy import update
 
 from relay.sandbox.slack.mentions import pings
+from relay.store import schema
 from tests.delivery.test_crashes import Crash, stopped
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT
+from tests.support.postgres import postgresql
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 EVERY = 400.0
@@ -69,6 +74,16 @@ def workspace(moment, clock):
     for channel, (messages, replies) in zip(slack.channels.values(), copy.deepcopy(moment.slack), strict=True):
         channel._messages, channel._replies = messages, replies
     return slack
+
+
+async def lived(folder):
+    """Return what `live` does; it is run once for all tests."""
+    if not _LIVED:
+        _LIVED.append(await live(folder))
+    return _LIVED[0]
+
+
+_LIVED = []
 
 
 async def live(folder):
@@ -148,7 +163,7 @@ def without(seen_all, lost):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.soak)])
 async def test_a_database_that_is_lost_at_any_moment_costs_at_most_what_was_not_posted_yet(tmp_path, every):
-    moments, expected = await live(tmp_path / "life")
+    moments, expected = await lived(tmp_path / "life")
     assert [words for _, words, _ in expected] == [[word for _, words in LIFE for word in words]]
     wrong = {}
     for moment in [*moments[2::every], moments[-1]]:
@@ -170,10 +185,10 @@ class Kill(Crash):
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.soak), True])
 async def test_relay_that_is_killed_while_it_takes_cards_over_goes_on(tmp_path, after):
-    moments, _ = await live(tmp_path / "life")
-    moment = next(each for each in moments if len(each.rest) == 4)
+    moments, _ = await lived(tmp_path / "life")
+    moment = next(each for each in moments if len(each.rest) == 2)
     expected = await go_on(tmp_path / "calm", moment)
     assert len(expected) == 1
     wrong, nth = {}, 0
@@ -187,3 +202,87 @@ async def test_relay_that_is_killed_while_it_takes_cards_over_goes_on(tmp_path, 
             wrong[nth] = found
     assert nth > 5
     assert wrong == {}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "every", [pytest.param(4, id="some points"), pytest.param(1, id="every point", marks=pytest.mark.soak)]
+)
+async def test_of_several_relays_the_leader_takes_cards_over_and_the_next_leader_goes_on(tmp_path, every):
+    moments, _ = await lived(tmp_path / "life")
+    moment = next(each for each in moments if len(each.rest) == 2)
+    expected = await go_on(tmp_path / "calm", moment)
+    wrong, nth = {}, 1
+    with postgresql() as server:
+        while (found := await change_leader(tmp_path / f"pg{nth}", moment, new_database(server, nth), nth)) is not None:
+            if found != expected:
+                wrong[nth] = found
+            nth += every
+    assert nth > 5
+    assert wrong == {}
+
+
+def new_database(server, number):
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE relay{number}")
+    address = urlsplit(server)
+    return urlunsplit(address._replace(path=f"/relay{number}"))
+
+
+async def change_leader(folder, moment, url, nth):
+    """The leader dies at that point, and another relay leads; None if there is no such point."""
+    for name in ("first", "second"):
+        (folder / name).mkdir(parents=True)
+    clock, crash = ManualClock(moment.time + 60), Kill(nth, after=True)
+    slack = workspace(moment, clock)
+    common = {"slack": slack, "clock": clock, "url": url, "is_new": True}
+    async with run_relay(folder / "first", dies=True, begin=crash.install, **common) as first:
+        await stopped(first.settle(), crash)
+        if not crash.happened.is_set():
+            return None
+        await first.store.database.write(lambda connection: connection.execute(update(schema.lease).values(until=0)))
+    async with run_relay(folder / "second", **common) as second:
+        await second.advance(EVERY)
+        for fields, _ in moment.rest:
+            await second.share("i1", **fields)
+            await second.advance(EVERY)
+    return seen(slack)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.soak), True])
+async def test_a_share_that_comes_while_a_killed_relay_takes_cards_over_is_neither_lost_nor_doubled(tmp_path, after):
+    moments, _ = await lived(tmp_path / "life")
+    calm = [each for each in moments if len(each.rest) == 7][-1]  # all is delivered; the rise comes next
+    moment = replace(calm, rest=calm.rest[:3])
+    expected = await go_on(tmp_path / "calm", moment)
+    wrong, nth = {}, 0
+    while True:
+        nth += 1
+        crash = Kill(nth, after=after)
+        found = await share_first(tmp_path / f"killed{nth}", moment, crash)
+        if not crash.happened.is_set():
+            break
+        if found != expected:
+            wrong[nth] = found
+    assert wrong == {}
+
+
+async def share_first(folder, moment, crash):
+    """The first share comes before relay reads the channel; relay is killed, and begins again."""
+    folder.mkdir()
+    clock = ManualClock(moment.time + 60)
+    slack = workspace(moment, clock)
+    common = {"slack": slack, "clock": clock, "is_new": True}
+    async with run_relay(folder, dies=True, begin=crash.install, **common) as relay:
+        relay.gateway.breaker.is_open = True  # nothing is read until the share is stored
+        await relay.share("i1", **moment.rest[0][0])
+        relay.gateway.breaker.is_open = False
+        relay.leader.wake(everything=True)
+        await stopped(relay.settle(), crash)
+    async with run_relay(folder, **common) as relay:
+        await relay.advance(EVERY)
+        for fields, _ in moment.rest[1:]:
+            await relay.share("i1", **fields)
+            await relay.advance(EVERY)
+    return seen(slack)
