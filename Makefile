@@ -88,8 +88,9 @@ gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
 picture: $(READY) ## take the README's picture again
 	$(BIN)/python -m tests.gallery.readme_picture docs/channel.png
 
-bench: $(READY) ## measure speed, into benchmarks/RESULTS.md (ARGS=--full for the whole size)
+bench: $(READY) ## measure speed and hostile surroundings, into benchmarks/ (ARGS=--full for the whole size)
 	$(BIN)/python -m benchmarks.run $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m benchmarks.hostile)
 
 soak: $(READY) ## run the long tests, then kill relay under load for MINUTES=10, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 2 -m soak

@@ -58,7 +58,7 @@ def main() -> None:
 
     asyncio.Runner.run = watched  # type: ignore[assignment, method-assign]  # it returns what `work` returns
     sys.argv = ["relay", *sys.argv[2:]]
-    sys.path[0] = str(Path.cwd())
+    del sys.path[0]  # the folder of this file; relay comes from PYTHONPATH, or is installed
     runpy.run_module("relay", run_name="__main__", alter_sys=False)
 
 
