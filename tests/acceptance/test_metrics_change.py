@@ -5,7 +5,9 @@ import re
 import resource
 import secrets
 import signal
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -139,6 +141,16 @@ async def test_every_metric_changes_with_its_events(folder, slack):
             (folder / "routes.yaml").write_text(edit)
             relay.process.send_signal(signal.SIGHUP)
             await scraper.until(lambda series, good=good: series["relay_config_last_reload_successful"] == good)
+        # A share that cannot be planned, since what is stored of its incident cannot be read.
+        with closing(sqlite3.connect(folder / "relay.db", isolation_level=None)) as connection:
+            connection.execute("UPDATE incident SET record = '{}' WHERE id = 'i3'")
+        assert await share(relay, "gone", "i3", "warning") == 202
+        await scraper.until(
+            lambda series: (
+                series["relay_failed_shares"] == series["relay_unplanned_shares"] == 1
+                and series["relay_oldest_unplanned_share_age_seconds"] > 0
+            )
+        )
         # A full disk.
         _, hard_limit = resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(relay.process.pid, resource.RLIMIT_FSIZE, (1, hard_limit))

@@ -32,7 +32,12 @@ async def test_the_documented_sample_becomes_a_card_and_its_changes_become_repli
     async with running(folder, slack.url) as relay:
         answer = await relay.share(sample)
         assert answer.status == 202
-        assert await answer.json() == {"share": 1, "incident": "5555370aabc20a001145d6g9", "routes": ["everything"]}
+        assert await answer.json() == {
+            "share": 1,
+            "incident": "5555370aabc20a001145d6g9",
+            "planned": True,
+            "routes": ["everything"],
+        }
         noc = slack.channel("noc")
         await until(lambda: noc.messages)
         [card] = noc.messages

@@ -44,4 +44,4 @@ async def test_a_relay_that_refuses_shares_is_not_ready(tmp_path, size):
         assert status == 200
         await relay.stop()
     with closing(sqlite3.connect(tmp_path / "relay.db")) as connection:
-        assert {incident for (incident,) in connection.execute("SELECT id FROM incident")} >= set(accepted)
+        assert {incident for (incident,) in connection.execute("SELECT incident FROM share")} >= set(accepted)

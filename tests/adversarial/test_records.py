@@ -3,6 +3,7 @@
 import asyncio
 import io
 import itertools
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -11,7 +12,7 @@ from yarl import URL
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards import merge
 from relay.cards.draw import draw_step
-from relay.cards.model import Card, CardContext, Channel, ChannelState, Entry, IncidentState
+from relay.cards.model import Card, CardContext, Channel, ChannelState, Entry
 from relay.cards.plan import plan
 from relay.cards.replies import next_reply
 from relay.cards.send import begin_post
@@ -110,7 +111,7 @@ def planned(configuration, *shares):
         entries += last.entries
         stored = to_record(record_text(last.incident_state.record))
         assert stored == last.incident_state.record
-        state = IncidentState(record=stored, next_seq=last.incident_state.next_seq)
+        state = replace(last.incident_state, record=stored)
         cards = last.cards or cards
     return last, entries
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relay import cli
 
-NOT_HIDDEN = {"sandbox"}
+NOT_HIDDEN = {"sandbox_server"}
 """The sandbox prints its own tokens, which may stand in the environment too."""
 
 

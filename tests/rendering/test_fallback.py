@@ -147,7 +147,7 @@ def test_every_entry_kind_has_its_own_built_in_text():
         "status": "Warning → *Critical*",
         "comment": "💬 *Dana*:",
         "assignment": "Assigned to *critical* by Dana",
-        "snooze": "Snooze ended",
+        "snooze": "Snooze ended by *Dana*",
         "tags": "*Team* a → *b*",
         "alerts": "Alerts: 2 joined (5 now)",
         "changes": "🔧 <https://x.example|C-1>",

@@ -44,6 +44,7 @@ async def everything(slack):
     answers["user_by_email"] = [await slack.user_by_email("ann@example.com")]
     answers["open_direct"] = [await slack.open_direct("U0ANN000001")]
     answers["post_direct"] = [await slack.post_direct("D0000000001", "not assigned")]
+    answers["validate"] = [await slack.validate("view", VIEW)]
     answers["open_view"] = [await slack.open_view("1.2.abc", VIEW)]
     answers["post_ephemeral"] = [await slack.post_ephemeral("C0PUBLIC01", "U0ANN000001", "under way")]
     answers["teams"] = [await slack.teams()]

@@ -108,10 +108,16 @@ def _token(token: Token) -> Iterator[Atom]:
             assert_never(token)
 
 
+_QUOTE_MARK: Final = Atom("", "> ", shown="", quoted=True)
+
+
 def _quote(node: Node) -> list[Atom]:
-    """A quote mark on each line, also on the lines of markup."""
-    quoted = [Atom("", "> ", shown="", quoted=True)]
+    """A quote mark on each line, also on the lines of markup. Slack has no quotes in quotes: the inner one joins in."""
+    quoted = [_QUOTE_MARK]
     for atom in flow_of(node.body()):
+        if atom.quoted:
+            quoted.extend([] if atom == _QUOTE_MARK else [atom])
+            continue
         before, after = (markup.replace("\n", "\n> ") for markup in (atom.before, atom.after))
         quoted.append(atom._replace(before=before, after=after, quoted=True))
     return quoted if len(quoted) > 1 else []
