@@ -21,7 +21,8 @@ from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import REMEDIES
 from relay.slack.outcomes import NotFound, Read, Rejected, RejectionScope, SlackOutcome
-from relay.slack.responses import MAX_CHANNEL_PAGES, ChannelInfo, channel_of, channels_of, cursor_of
+from relay.slack.pages import read_channels
+from relay.slack.responses import ChannelInfo, channel_of
 
 log = structlog.get_logger("relay.channels")
 
@@ -105,19 +106,12 @@ class ChannelResolver:
                 self._report(channel, updated)
 
     async def _list(self) -> dict[str, ChannelInfo] | SlackOutcome:
-        by_name: dict[str, ChannelInfo] = {}
-        cursor: str | None = None
-        for _ in range(MAX_CHANNEL_PAGES):
-            answer = await self._shared.slack.channels(cursor)
-            if not isinstance(answer, Read):
-                return answer
-            for info in channels_of(answer):
-                # an archived channel may have the same name as an active one
-                if not (info.archived and f"#{info.name}" in by_name):
-                    by_name[f"#{info.name}"] = info
-            if (cursor := cursor_of(answer)) is None:
-                break
-        return by_name
+        channels = await read_channels(self._shared.slack.channels)
+        if not isinstance(channels, tuple):
+            return channels
+        # An archived channel may have the same name as an active one, which counts.
+        archived_first = sorted(channels, key=lambda info: not info.archived)
+        return {f"#{info.name}": info for info in archived_first}
 
     async def _joined(self, info: ChannelInfo) -> ChannelInfo | SlackOutcome:
         """Join a public channel, since relay has to read what it posts; return what is known of it then."""

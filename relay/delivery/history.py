@@ -6,7 +6,8 @@ from functools import partial
 
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, SlackOutcome
-from relay.slack.responses import FoundMessage, cursor_of, messages_of
+from relay.slack.pages import Pages, ReadPage, read_pages
+from relay.slack.responses import FoundMessage, messages_of
 
 MAX_PAGES = 25
 """The most pages of one reading: 5,000 messages."""
@@ -51,20 +52,10 @@ async def _read(
             answer = await read_page(cursor=cursor)
         return answer
 
-    return await read_pages(read_joined, max_pages)
+    return await read_messages(read_joined, max_pages)
 
 
-async def read_pages(
-    read_page: Callable[[str | None], Awaitable[SlackOutcome]], max_pages: int
-) -> SlackOutcome | MessageHistory:
-    """Read page after page by its cursor; return the answer of Slack where a page could not be read."""
-    messages: list[FoundMessage] = []
-    cursor: str | None = None
-    for _ in range(max_pages):
-        answer = await read_page(cursor)
-        if not isinstance(answer, Read):
-            return answer
-        messages += messages_of(answer)
-        if (cursor := cursor_of(answer)) is None:
-            break
-    return MessageHistory(tuple(messages), complete=cursor is None)
+async def read_messages(read_page: ReadPage, max_pages: int) -> SlackOutcome | MessageHistory:
+    """Read all messages by a function for one page of them; the answer of Slack where a page could not be read."""
+    pages = await read_pages(read_page, messages_of, max_pages)
+    return MessageHistory(pages.items, complete=pages.complete) if isinstance(pages, Pages) else pages

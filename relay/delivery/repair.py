@@ -15,7 +15,7 @@ from relay.cards.failures import EXTERNAL, is_external
 from relay.cards.model import Card, CardState, Channel, ChannelState, DeadLetter
 from relay.delivery.channels import remedy_for
 from relay.delivery.context import DeliveryContext, card_fields
-from relay.delivery.history import MessageHistory, read_pages
+from relay.delivery.history import MessageHistory, read_messages
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.methods import Method
@@ -148,7 +148,7 @@ class Repair:
             return
         channel, cards = found
         oldest, latest = min(ts for _, ts in cards), self._swept_back_to.pop(channel.ref, None)
-        history = await read_pages(partial(self._read_page, channel.slack_id or "", oldest, latest), SWEEP_MAX_PAGES)
+        history = await read_messages(partial(self._read_page, channel.slack_id or "", oldest, latest), SWEEP_MAX_PAGES)
         if not isinstance(history, MessageHistory):
             return
         present = {message.ts for message in history.messages if not message.deleted}

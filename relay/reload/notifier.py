@@ -19,7 +19,7 @@ import structlog
 
 from relay.cards.model import Channel, ChannelState
 from relay.config.configuration import Configuration
-from relay.delivery.history import MessageHistory, read_pages
+from relay.delivery.history import MessageHistory, read_messages
 from relay.model.errors import StoreError
 from relay.ratelimit.budgets import backoff
 from relay.reload.messages import ROWS, NoticeTopic, open_message, over_message
@@ -234,7 +234,7 @@ class Notifier:
         identity = await self._slack.auth_test()
         if not isinstance(identity, Read):
             return _retry_after(identity, pause)
-        found = await read_pages(partial(self._read_page, channel, oldest), MAX_SEARCH_PAGES)
+        found = await read_messages(partial(self._read_page, channel, oldest), MAX_SEARCH_PAGES)
         if not isinstance(found, MessageHistory):
             if isinstance(found, Rejected | NotFound):
                 detail = "relay may not search the channel for its notice, so it does not post it again."

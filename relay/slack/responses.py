@@ -19,9 +19,6 @@ MAX_TEXT = 255
 MAX_MEMBERS = 20_000
 """The most users of a user group that relay reads."""
 
-MAX_CHANNEL_PAGES = 100
-"""The most pages of conversations.list that relay reads, of 999 channels each: a cursor may never end."""
-
 _ID = re.compile(r"[A-Z0-9]{1,32}", re.ASCII)
 _URL = re.compile(r"https?://[a-z0-9.-]+(:\d+)?/?", re.ASCII | re.IGNORECASE)
 _LARGEST_OFFSET = 24 * 3600

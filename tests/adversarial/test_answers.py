@@ -30,6 +30,7 @@ from relay.slack.client import SlackClient
 from relay.slack.message import Marker, Message, marker_key
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, Read, Retryable
+from relay.slack.pages import MAX_CHANNEL_PAGES
 from relay.slack.workspace import SlackWorkspace
 from relay.store.store import Store
 from relay.tools.doctor.slack import SlackChecks
@@ -312,11 +313,11 @@ async def test_a_cursor_that_never_ends_ends():
 
     slack = EndlessPages()
     await ChannelResolver(SimpleNamespace(slack=slack))._list()
-    assert slack.asked == responses.MAX_CHANNEL_PAGES
+    assert slack.asked == MAX_CHANNEL_PAGES
 
     slack = EndlessPages()
     await SlackChecks(slack, None, {}, ManualClock())._load_channels()
-    assert slack.asked == responses.MAX_CHANNEL_PAGES
+    assert slack.asked == MAX_CHANNEL_PAGES
 
 
 # -- The database ------------------------------------------------------------------------------------------------------

@@ -11,12 +11,10 @@ from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
+from relay.slack.pages import read_channels
 from relay.slack.responses import (
-    MAX_CHANNEL_PAGES,
     ChannelInfo,
     channel_of,
-    channels_of,
-    cursor_of,
     identity_of,
     user_groups_of,
     user_of,
@@ -152,16 +150,10 @@ class SlackChecks:
 
     async def _load_channels(self) -> SlackOutcome | None:
         """Load the list of all channels; return Slack's answer if that fails."""
-        channels: dict[str, ChannelInfo] = {}
-        cursor: str | None = None
-        for _ in range(MAX_CHANNEL_PAGES):
-            answer = await self._call(partial(self._slack.channels, cursor))
-            if not isinstance(answer, Read):
-                return answer
-            channels |= {channel.id: channel for channel in channels_of(answer)}
-            if (cursor := cursor_of(answer)) is None:
-                break
-        self._channels = channels
+        channels = await read_channels(lambda cursor: self._call(partial(self._slack.channels, cursor)))
+        if not isinstance(channels, tuple):
+            return channels
+        self._channels = {channel.id: channel for channel in channels}
         return None
 
     async def _check_id(self, ref: str, uses: Sequence[ChannelUse]) -> list[Finding]:
