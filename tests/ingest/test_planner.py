@@ -6,16 +6,19 @@ from contextlib import suppress
 import orjson
 import pytest
 
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.ingest import planner, service
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.planner import InboxPlanner
+from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import StoreUnusable
+from relay.routes.parser.parse import parse_rulebook
 from relay.store import inbox
 from relay.store.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
-from tests.support.relay_in_process import fake_workspace, run_relay
+from tests.support.relay_in_process import ROUTES, fake_workspace, run_relay
 from tests.support.store_samples import a_share, count, one_entry, received
 
 
@@ -276,3 +279,30 @@ def dying_over(store, incident):
 
     store.plan_shares = dying
     return died
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_fifty_thousand_shares_that_were_left_are_planned_while_new_ones_are_accepted(tmp_path):
+    store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
+    left = [received(parse_share(body(f"i{number}"), {}, 1.7e9)) for number in range(50_000)]
+    for start in range(0, len(left), 200):
+        await store.accept(left[start : start + 200], one_entry)
+    await store.close()
+
+    store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
+    rulebook = parse_rulebook(ROUTES)
+    ingest = IngestService(store, lambda: rulebook, ManualClock(), lambda: None, "X-Relay-Key")
+    running = asyncio.ensure_future(ingest.run())
+    while await count(store, "incident") == 0:  # noqa: ASYNC110  nothing tells it
+        await asyncio.sleep(0.01)
+    new = await ingest.accept(body("new"), {})
+    assert new.planned
+    assert await count(store, "incident") < 25_000
+    while not ingest.idle or await store.due_shares(1e12, 1):  # noqa: ASYNC110  nothing tells it
+        await asyncio.sleep(0.1)
+    assert await count(store, "incident") == 50_001
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await store.close()

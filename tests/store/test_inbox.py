@@ -7,7 +7,8 @@ import pytest
 
 from relay.cards.model import ShareOutcome
 from relay.store import inbox
-from tests.support.store_samples import DAY, NOW, a_share, count, one_entry, received, run
+from relay.store.store import Store
+from tests.support.store_samples import DAY, NOW, a_share, count, one_entry, query_plan, received, run
 
 BY = "1.0 abc"
 
@@ -120,6 +121,15 @@ async def test_due_shares_come_by_their_due_moment_and_not_by_age(store):
     old, new = await stored(store, a_share("i1", "a"), a_share("i2", "b"))
     await store.start_planning([old], NOW + 50)
     assert await due(store, NOW + 100) == [new, old]
+
+
+@pytest.mark.parametrize("statement", [inbox.DUE, inbox.NEXT_DUE, inbox.COUNTS])
+async def test_what_relay_asks_of_the_inbox_again_and_again_is_answered_from_an_index(sqlite_url, statement):
+    store = await Store.open(sqlite_url)
+    values = {name: 1 for name in ("now", "most", "after") if f":{name}" in str(statement)}
+    steps = await query_plan(store, statement, **values)
+    assert all("INDEX" in step for step in steps if step.startswith(("SCAN", "SEARCH"))), steps
+    await store.close()
 
 
 async def test_what_is_in_the_inbox_is_counted(store):
