@@ -83,8 +83,8 @@ class TagDefinitions:
         now = self._clock.now()
         if not isinstance(answer, TaskDone):
             detail = "BigPanda did not return its names for tags; relay asks again, and cards show what is known."
-            remedy = getattr(answer, "remedy", "")
-            self._failed.report("warning", "tag_definitions_failed", reason=answer.reason, remedy=remedy, detail=detail)
+            fields = {"reason": answer.reason, "remedy": answer.remedy}
+            self._failed.report("warning", "tag_definitions_failed", **fields, detail=detail)
             return
         self._failed.over()
         await self._store.save_tag_definitions(tag_definitions_of(answer.body), now)

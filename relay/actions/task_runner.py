@@ -198,12 +198,10 @@ class TaskRunner:
         context: TaskContext,
         decide: Callable[[TaskContext], TaskUpdate | None],
         outcome: TaskOutcome | None = None,
-        *,
-        quiet: bool = False,
     ) -> None:
         """Store a decision, and report how the task stands then."""
         if (settled := await self._update(context, decide)) is not None:
-            await self._report(settled, outcome, quiet=quiet)
+            await self._report(settled, outcome)
 
     async def _update(
         self, context: TaskContext, decide: Callable[[TaskContext], TaskUpdate | None]
@@ -245,7 +243,7 @@ class TaskRunner:
 
     def _record(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:
         task = context.task
-        state = "waiting" if task.state is AttemptState.WAITING else str(task.state)
+        state = str(task.state)
         self._metrics.record_task(task.kind, state)
         write = log.info if task.state is AttemptState.DONE or quiet else log.warning
         write(
@@ -254,7 +252,7 @@ class TaskRunner:
             outcome=state,
             reason=task.reason or "ok",
             detail=_described(task),
-            remedy=getattr(outcome, "remedy", ""),
+            remedy=outcome.remedy if outcome else "",
             incident=task.incident,
             key=task.key,
             user=task.payload.get("user", ""),

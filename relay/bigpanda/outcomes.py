@@ -1,7 +1,7 @@
 """The outcomes of a call to BigPanda: a closed union, `TaskOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set (`relay.bigpanda.classify.REASONS`), and a name as `outcome`.
-Logs, metrics and the store use both.
+Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty where nobody has to.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class TaskDone:
     body: JSON = None
     repeated: bool = False
     reason: ClassVar[str] = "ok"
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "done"
 
 
@@ -38,7 +39,7 @@ class TaskRetryable:
     """Surely not done; the same call may work later.
 
     `retry_after` is the wait in seconds that BigPanda names, else None (it documents no such header). `pauses`: no call
-    of this kind works until then. `remedy` is empty where waiting is enough.
+    of this kind works until then.
     """
 
     reason: str
@@ -53,6 +54,7 @@ class TaskAmbiguous:
     """A write that was done or not."""
 
     reason: str
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "ambiguous"
 
 
@@ -67,6 +69,7 @@ class IncidentNotFound:
 
     reason: str
     detail: str = ""
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "not_found"
 
 
@@ -74,7 +77,7 @@ class IncidentNotFound:
 class TaskRejected:
     """Surely not done, and useless to repeat unchanged.
 
-    `remedy` says what an operator has to do. `detail` is what BigPanda says, a few hundred characters at most.
+    `detail` is what BigPanda says, a few hundred characters at most.
     """
 
     cause: RejectionCause

@@ -228,7 +228,7 @@ class Adoption:
         """Reject a channel in which relay is not; wait for what passes; post without reading where nothing helps."""
         now = self._shared.clock.now()
         since = self._failed_since.setdefault(channel.ref, now)
-        fields = {"channel": channel.ref, "reason": answer.reason, "remedy": getattr(answer, "remedy", "")}
+        fields = {"channel": channel.ref, "reason": answer.reason, "remedy": answer.remedy}
         if isinstance(answer, Rejected) and answer.scope is RejectionScope.CHANNEL:
             log.warning(
                 "history_not_read", **fields, detail="Relay is not in the channel, and cannot post there either."

@@ -90,7 +90,7 @@ class _Lane:
 
     def put_back(self, waiting: Sequence[_Waiting]) -> None:
         for each in reversed(waiting):
-            self._queue_of(each).put_back([(each.sender, each)])
+            self._queue_of(each).put_back(each.sender, each)
 
     def next_slice(self) -> list[_Waiting]:
         """A share over which a process may have ended is a slice by itself, so that no other share is suspected."""

@@ -5,7 +5,7 @@ The items of one sender keep their order.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import asynccontextmanager, suppress
 from itertools import chain
 from typing import Generic, TypeVar
@@ -36,12 +36,11 @@ class FairQueue(Generic[T]):
         """Add an item behind the others of its sender."""
         self._by_sender.setdefault(sender, deque()).append(item)
 
-    def put_back(self, taken: Sequence[tuple[Hashable, T]]) -> None:
-        """Add items that were taken, with their senders: they are the next ones, in the same order."""
-        for sender, item in reversed(taken):
-            items = self._by_sender.pop(sender, deque())
-            items.appendleft(item)
-            self._by_sender = {sender: items, **self._by_sender}
+    def put_back(self, sender: Hashable, item: T) -> None:
+        """Add an item that was taken: it is the next one. Several keep their order if the last is put back first."""
+        items = self._by_sender.pop(sender, deque())
+        items.appendleft(item)
+        self._by_sender = {sender: items, **self._by_sender}
 
     def take(self) -> T:
         """Remove the next item and return it; raises StopIteration where there is none."""

@@ -1,7 +1,7 @@
 """The outcomes of a call to Slack: a closed union, `SlackOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set, and its own name as `outcome`. Logs, metrics and the store use
-both.
+both. `remedy` says what an operator has to do; it is empty where nobody has to.
 """
 
 from collections.abc import Mapping
@@ -38,6 +38,7 @@ class Delivered:
     stray: bool = False
     body: Body = field(default_factory=dict, repr=False, compare=False)
     reason: ClassVar[str] = "ok"
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "delivered"
 
 
@@ -48,6 +49,7 @@ class Read:
     body: Body
     scopes: tuple[str, ...] = ()
     reason: ClassVar[str] = "ok"
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "read"
 
 
@@ -56,7 +58,7 @@ class Retryable:
     """Surely not done; the same call may work later.
 
     `retry_after` is the wait in seconds, None where it is unknown. `pauses`: no call of this method works in the
-    workspace until then. `remedy` is empty where waiting is enough.
+    workspace until then.
     """
 
     reason: str
@@ -71,8 +73,8 @@ class Retryable:
 class Rejected:
     """Surely not done, and useless to repeat unchanged.
 
-    `remedy` says what an operator has to do. `code` is Slack's word. `missing_scopes` are the token scopes that Slack
-    asks for. `detail` is what Slack says about the message.
+    `code` is Slack's word. `missing_scopes` are the token scopes that Slack asks for. `detail` is what Slack says about
+    the message.
     """
 
     code: str
@@ -90,6 +92,7 @@ class NotFound:
 
     code: str
     reason: str
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "not_found"
 
 
@@ -99,6 +102,7 @@ class Ambiguous:
 
     reason: str
     code: str = ""
+    remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "ambiguous"
 
 

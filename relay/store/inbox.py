@@ -31,9 +31,6 @@ SET_ASIDE = f"relay ended {MAX_STARTS} times while it planned this share; it doe
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0
 """Seconds between the tries to plan a share that failed: four times as many after each, up to an hour."""
 
-MAX_ERROR = 500
-"""Characters of an error that are stored."""
-
 MAX_FAILED_BYTES = 256 * 1024 * 1024
 """Of the stored bodies of failed shares together; the oldest are deleted beyond it."""
 
@@ -172,8 +169,7 @@ def plan_shares(  # noqa: PLR0913  each has a name
 def to_accepted(share_id: int, incident: str, result: Plan | Exception) -> AcceptedShare:
     """Say what happened to a share that was planned, or failed."""
     if isinstance(result, Exception):
-        error = describe_error(result)[:MAX_ERROR]
-        return AcceptedShare(share_id=share_id, incident=incident, planned=False, error=error)
+        return AcceptedShare(share_id=share_id, incident=incident, planned=False, error=describe_error(result))
     return AcceptedShare(
         share_id=share_id,
         incident=incident,
@@ -192,9 +188,7 @@ def fail(
     """Save why shares failed; all failed shares of an incident are retried together."""
     if not errors:
         return
-    rows = [
-        {"share_id": key, "error": describe_error(error)[:MAX_ERROR], "by": by} for key, error in sorted(errors.items())
-    ]
+    rows = [{"share_id": key, "error": describe_error(error), "by": by} for key, error in sorted(errors.items())]
     connection.execute(_FAIL, rows)
     for incident in sorted(set(incidents.values())):
         tries = connection.execute(_TRIES, {"which": incident}).scalar() or 1

@@ -32,6 +32,9 @@ PlanResults: TypeAlias = dict[int, Plan | Exception]
 MAX_RECORDS = 16_000_000
 """Characters of the records that one transaction loads. Nearly all records have fewer than 100,000."""
 
+MAX_ERROR = 500
+"""Characters of an error that are stored."""
+
 _FEW_INCIDENTS = 8
 """So few records are within `MAX_RECORDS` in any case: each has at most about a million characters."""
 
@@ -198,4 +201,4 @@ def describe_error(error: Exception) -> str:
         return f"the database rejects it: it violates the constraint {violated_constraint(error)}"
     if isinstance(error, DBAPIError):
         return "the database rejects a value of it"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return (f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)[:MAX_ERROR]

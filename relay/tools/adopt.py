@@ -3,21 +3,24 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from relay.cards.adoption import AdoptionOutcome
 from relay.cards.model import Channel, ChannelState
 from relay.config.settings import Settings
 from relay.delivery.adoption import ChannelAdoption, adopt_channel
+from relay.delivery.channels import remedy_for
 from relay.http.session import make_session
 from relay.model.counting import counted
 from relay.model.errors import SettingsError
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
-from relay.slack.outcomes import Read, SlackOutcome
+from relay.slack.outcomes import Read
 from relay.slack.responses import Identity, identity_of
 from relay.slack.workspace import token_rejection, workspace_of
 from relay.store.store import Store
+from relay.tools.live_slack import slack_gateway
 from relay.tools.live_store import stored_rulebook
 from relay.tools.message_text import ChannelNames, channel_label, slack_names
 
@@ -77,46 +80,32 @@ async def adopt(settings: Settings, store: Store, seconds: float, clock: Clock |
     """
     clock = clock or Clock()
     async with make_session() as session:
-        slack = SlackGateway(
-            session,
-            settings.required_bot_token,
-            clock,
-            base_url=settings.slack_api_url,
-            team_id=settings.slack_team_id,
-        )
+        slack = slack_gateway(session, settings, clock)
         identity = await _identity(slack, store)
         since, rulebook = await store.now() - seconds, await stored_rulebook(store)
+        read = partial(adopt_channel, identity=identity, instance=settings.name, rulebook=rulebook, since=since)
         known = await store.channels()
         found: dict[str, ChannelAdoption] = {}
         unread: dict[str, tuple[str, str]] = {}
         for channel in known:
             if channel.canonical_ref is not None:
                 continue
-            if (problem := _problem(channel)) is not None:
-                unread[channel.ref] = problem
-                continue
-            answer = await adopt_channel(
-                slack,
-                store,
-                channel,
-                identity=identity,
-                instance=settings.name,
-                rulebook=rulebook,
-                since=since,
-                now=await store.now(),
-            )
-            if isinstance(answer, ChannelAdoption):
-                found[channel.ref] = answer
-                await store.mark_read(channel.ref)
-            else:
-                unread[channel.ref] = answer.reason, _remedy(answer)
+            problem = _problem(channel)
+            if problem is None:
+                answer = await read(slack, store, channel, now=await store.now())
+                if isinstance(answer, ChannelAdoption):
+                    found[channel.ref] = answer
+                    await store.mark_read(channel.ref)
+                    continue
+                problem = answer.reason, answer.remedy
+            unread[channel.ref] = problem
     return AdoptionReport(channels=found, unread=unread, names=slack_names(known))
 
 
 async def _identity(slack: SlackGateway, store: Store) -> Identity:
     answer = await slack.auth_test()
     if not isinstance(answer, Read):
-        raise SettingsError(f"Slack does not accept SLACK_BOT_TOKEN: {answer.reason}. {_remedy(answer)}".rstrip())
+        raise SettingsError(f"Slack does not accept SLACK_BOT_TOKEN: {answer.reason}. {answer.remedy}".rstrip())
     identity, bound = identity_of(answer), await store.bound_workspace()
     if bound is not None and (rejected := token_rejection(bound, workspace_of(identity))) is not None:
         raise SettingsError(f"The token is for {rejected.reason.replace('_', ' ')}. {rejected.remedy}")
@@ -127,9 +116,5 @@ def _problem(channel: Channel) -> tuple[str, str] | None:
     if channel.slack_id is None and channel.ref.startswith("#"):
         return "relay has not found it yet", "Start `relay serve`, which looks it up."
     if channel.state is ChannelState.REJECTED:
-        return channel.reason, str(channel.facts.get("remedy", ""))
+        return channel.reason, remedy_for(channel)
     return None
-
-
-def _remedy(answer: SlackOutcome) -> str:
-    return str(getattr(answer, "remedy", ""))

@@ -39,7 +39,8 @@ def test_what_is_put_back_comes_next_in_the_same_order(puts, number):
         queue.put(sender, (sender, item))
         same.put(sender, (sender, item))
     group = [queue.take() for _ in range(min(number, len(puts)))]
-    queue.put_back([(each[0], each) for each in group])
+    for each in reversed(group):
+        queue.put_back(each[0], each)
     assert [queue.take() for _ in group] == group
     assert len(list(queue.items)) == len(puts) - len(group)
 

@@ -7,6 +7,7 @@ import pytest
 
 from relay.cards.model import ShareOutcome
 from relay.store import inbox
+from relay.store.planning import MAX_ERROR
 from relay.store.store import Store
 from tests.support.store_samples import DAY, NOW, a_share, count, one_entry, query_plan, received, run
 
@@ -201,7 +202,7 @@ async def test_an_error_is_stored_within_bounds(store, text):
     await store.plan_shares(shares, decide, NOW, by=BY)
     [failed] = await store.failed_shares()
     assert failed.error.startswith("ValueError")
-    assert len(failed.error) <= inbox.MAX_ERROR
+    assert len(failed.error) <= MAX_ERROR
 
 
 async def test_two_relays_that_plan_the_same_inbox_plan_each_share_once(store, second):

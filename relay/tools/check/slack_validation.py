@@ -27,6 +27,7 @@ from relay.slack.interactions import ModalOrigin
 from relay.slack.message import Message
 from relay.slack.outcomes import Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.tools.check.template_trial import bare_shares, extreme_shares, full_shares
+from relay.tools.live_slack import slack_gateway
 from relay.tools.simulate import SentMessage, simulate
 
 MAX_TRIES: Final = 4
@@ -66,7 +67,7 @@ async def check_templates(settings: Settings, templates: Path) -> list[Fault]:
         raise ValidationUnavailable("Slack cannot check relay's messages: set SLACK_BOT_TOKEN (xoxb-...).")
     files = read_files(settings.routes, templates)
     async with make_session() as session:
-        slack = SlackGateway(session, settings.required_bot_token, Clock(), base_url=settings.slack_api_url)
+        slack = slack_gateway(session, settings, Clock())
         faults = await slack_complaints(slack, files.templates)
     return [files.with_path(each) if each.file != BUILT_IN else each for each in faults]
 
@@ -111,8 +112,7 @@ async def _validate(slack: SlackGateway, surface: Surface) -> SlackOutcome:
 def _why_not(answer: SlackOutcome) -> str:
     if getattr(answer, "code", "") == "unknown_method":
         return "This Slack does not know blocks.validate, so it cannot check relay's messages."
-    remedy = getattr(answer, "remedy", "")
-    return f"Slack cannot check relay's messages: {answer.reason.replace('_', ' ')}. {remedy}".rstrip()
+    return f"Slack cannot check relay's messages: {answer.reason.replace('_', ' ')}. {answer.remedy}".rstrip()
 
 
 def _fault(surface: Surface, detail: str, sources: Mapping[str, str]) -> Fault:

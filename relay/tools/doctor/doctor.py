@@ -36,6 +36,7 @@ from relay.tools.check.slack_validation import ValidationUnavailable, slack_comp
 from relay.tools.doctor.references import accepts_actions
 from relay.tools.doctor.report import Diagnosis, Finding, error, join_names, note, ok, warning
 from relay.tools.doctor.slack import SlackChecks, slack_works
+from relay.tools.live_slack import slack_gateway
 from relay.tools.live_store import build_stored, open_live_store
 
 
@@ -57,13 +58,7 @@ async def examine(
     findings += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
-            slack = SlackGateway(
-                session,
-                settings.required_bot_token,
-                clock,
-                base_url=settings.slack_api_url,
-                team_id=settings.slack_team_id,
-            )
+            slack = slack_gateway(session, settings, clock)
             findings += await SlackChecks(slack, rulebook, known, clock, workspace).findings()
             if slack_works(findings):
                 findings.append(await _messages(slack, settings))
@@ -199,7 +194,7 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, *, neede
     if isinstance(outcome, TaskDone):
         tags = len(tag_definitions_of(outcome.body))
         return [ok("BigPanda", f"{url} accepts the key, and defines {counted(tags, 'tag')}."), _callback(settings)]
-    remedy = getattr(outcome, "remedy", "") or "Check BIGPANDA_API_URL, and the network from here to it."
+    remedy = outcome.remedy or "Check BIGPANDA_API_URL, and the network from here to it."
     detail = getattr(outcome, "detail", "")
     reason = outcome.reason.replace("_", " ") + (f" ({detail})" if detail else "")
     return [problem("BigPanda", f"{url} did not answer the request for tag definitions: {reason}.", remedy)]

@@ -278,4 +278,4 @@ def _not_found(uses: Sequence[ChannelUse], answer: SlackOutcome) -> Finding:
 
 
 def _remedy(answer: SlackOutcome) -> str:
-    return getattr(answer, "remedy", "") or _NETWORK_REMEDY
+    return answer.remedy or _NETWORK_REMEDY
