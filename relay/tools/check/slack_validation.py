@@ -13,12 +13,11 @@ from typing import Any, Final, Literal
 import orjson
 
 from relay.actions.modals import build_modal, build_owner_question
-from relay.bigpanda.webhook.share import Share
-from relay.config.files import ConfigurationFiles, build_configuration, read_files
+from relay.config.files import read_files
 from relay.config.settings import Settings
 from relay.http.session import make_session
-from relay.model.buttons import ACTION_WORDS, BUTTONS
-from relay.model.errors import ConfigurationError, Fault, RelayError
+from relay.model.buttons import BUTTONS
+from relay.model.errors import Fault, RelayError
 from relay.reload.messages import NoticeTopic, open_message, over_message
 from relay.rendering.library import CARD, DEFAULT_FOLDER
 from relay.runtime.clock import Clock
@@ -26,22 +25,15 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import ModalOrigin
 from relay.slack.message import Message
 from relay.slack.outcomes import Read, Rejected, RejectionScope, Retryable, SlackOutcome
-from relay.tools.check.template_trial import bare_shares, extreme_shares, full_shares
+from relay.tools.check.trial_simulation import LONG_TEXT, SAMPLES, simulations, template_folders
 from relay.tools.live_slack import slack_gateway
-from relay.tools.simulate import SentMessage, simulate
+from relay.tools.simulate import SentMessage
 
 MAX_TRIES: Final = 4
 """How often relay asks about one message while Slack limits the rate."""
 
 BUILT_IN: Final = "(built into relay)"
-_ROUTES: Final = f"""\
-version: 1
-fallback: "#nowhere"
-defaults: {{actions: [{", ".join(ACTION_WORDS)}], template: "FOLDER"}}
-routes: [{{name: trial, post: [{{channel: "#trial", mention: {{any: [S0123456789, here]}}}}]}}]
-"""
 _POINTER: Final = re.compile(r"\[json-pointer:(?P<pointer>[^\]]*)\]")
-_EXTREME: Final = "<!channel> & *x* `y` 🚨 " * 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +66,7 @@ async def check_templates(settings: Settings, templates: Path) -> list[Fault]:
 
 def surfaces(sources: Mapping[str, str]) -> list[Surface]:
     """Every card, reply, modal and notice, each different payload once; `sources` are valid templates by name."""
-    folders = sorted({DEFAULT_FOLDER, *(name.partition("/")[0] for name in sources)})
+    folders = sorted({DEFAULT_FOLDER, *template_folders(sources)})
     found = [*_modals(), *_notices(), *(each for folder in folders for each in _messages(sources, folder))]
     unique = {orjson.dumps([each.kind, each.payload], option=orjson.OPT_SORT_KEYS): each for each in reversed(found)}
     return list(reversed(unique.values()))
@@ -143,25 +135,13 @@ def _line(source: str, payload: Any, pointer: str) -> int:
 
 
 def _messages(sources: Mapping[str, str], folder: str) -> Iterator[Surface]:
-    files = ConfigurationFiles(
-        routes_file="routes.yaml", routes_text=_ROUTES.replace("FOLDER", folder), templates=dict(sources)
-    )
-    try:
-        configuration = build_configuration(files)
-    except ConfigurationError:  # no route can name this folder, so relay never renders it
-        return
-    trials: Mapping[str, list[Share]] = {
-        "the full sample incident": full_shares(),
-        "an incident with few details": bare_shares(),
-        "a very large incident": extreme_shares(),
-    }
-    for label, shares in trials.items():
-        for simulation in simulate(configuration, shares).values():
+    for sample in SAMPLES:
+        for simulation in simulations(sources, folder, sample):
             for card in simulation.cards:
                 for sent in filter(None, (card.first, card.root)):
-                    yield _surface(f"the card of {label}", _file(sources, folder, CARD), sent.message)
+                    yield _surface(f"the card of {sample}", _file(sources, folder, CARD), sent.message)
                 for reply in card.replies:
-                    yield _surface(f"a reply of {label}", _reply_file(sources, folder, reply), reply.message)
+                    yield _surface(f"a reply of {sample}", _reply_file(sources, folder, reply), reply.message)
 
 
 def _surface(name: str, file: str, message: Message) -> Surface:
@@ -187,14 +167,14 @@ def _modals() -> Iterator[Surface]:
     place = {"incident": "5" * 24, "channel": "C0123456789", "message_ts": "1700000000.000001"}
     for action, row in BUTTONS.items():
         if row.modal_title:
-            modal = build_modal(action, title=_EXTREME, **place)
+            modal = build_modal(action, title=LONG_TEXT, **place)
             yield Surface(name=f"the modal of {action}", file=BUILT_IN, kind="view", payload=modal)
         origin = ModalOrigin(action=action, **place)
-        question = build_owner_question(origin, title=_EXTREME, question="*Cid* has it. Take over?")
+        question = build_owner_question(origin, title=LONG_TEXT, question="*Cid* has it. Take over?")
         yield Surface(name=f"the question of {action}", file=BUILT_IN, kind="view", payload=question)
 
 
 def _notices() -> Iterator[Surface]:
     for topic in NoticeTopic:
-        for message in (open_message(topic, [_EXTREME] * 500), open_message(topic, ["x"]), over_message(topic)):
+        for message in (open_message(topic, [LONG_TEXT] * 500), open_message(topic, ["x"]), over_message(topic)):
             yield _surface(f"the notice about {topic}", BUILT_IN, message)

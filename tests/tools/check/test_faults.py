@@ -19,7 +19,8 @@ from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
 from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
-from relay.tools.check.template_trial import bare_shares, full_shares, trial
+from relay.tools.check.template_trial import trial
+from relay.tools.check.trial_simulation import bare_shares, full_shares
 from tests.support.share_sequences import ShareSequence, share
 
 FAULTS = Path(__file__).parent / "faults"

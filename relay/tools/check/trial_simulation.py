@@ -1,0 +1,153 @@
+"""Simulate sample incidents with the operator's templates, so that everything is rendered that relay can make.
+
+Three incidents go through every kind of update: the full documented sample, one of which BigPanda sends only the state,
+and one with more and longer values than relay shows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
+from relay.config.configuration import Configuration
+from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.buttons import ACTION_WORDS
+from relay.model.errors import ConfigurationError
+from relay.rendering.library import DEFAULT_FOLDER
+from relay.samples import read_sample
+from relay.tools.simulate import Simulation, simulate
+
+FULL: Final = "the full sample incident"
+BARE: Final = "an incident with few details"
+EXTREME: Final = "a very large incident"
+"""The samples, as faults name them."""
+
+Body = dict[str, Any]
+
+LONG_TEXT: Final = "<!channel> & *x* `y` 🚨 " * 200
+"""A value that is longer than relay shows, with everything that Slack could take for its own."""
+
+_START: Final = 1_700_000_000
+_INTERVAL: Final = 600
+"""Seconds between two shares: long enough that each has its own entry."""
+_ROUTES: Final = f"""\
+version: 1
+fallback: "#nowhere"
+defaults: {{actions: [{", ".join(ACTION_WORDS)}], template: FOLDER}}
+routes:
+  - name: trial
+    match: {{environment: {{not: "-"}}}}
+    post: [{{channel: "#trial", mention: {{any: [S0123456789, here]}}}}]
+"""
+
+
+def template_folders(sources: Mapping[str, str]) -> set[str]:
+    """Return the folders of templates; `sources` are valid templates by name (`folder/file.j2`)."""
+    return {name.partition("/")[0] for name in sources}
+
+
+def simulations(sources: Mapping[str, str], folder: str, sample: str) -> Iterable[Simulation]:
+    """Simulate a sample incident (one of `SAMPLES`) with a folder of templates."""
+    try:
+        same_templates = _configuration(tuple(sources.items()))
+        return simulate(build_configuration(_files(sources, folder), same_templates), SAMPLES[sample]()).values()
+    except ConfigurationError:  # no route can name this folder, so relay never renders it
+        return ()
+
+
+@lru_cache(maxsize=1)
+def _configuration(sources: tuple[tuple[str, str], ...]) -> Configuration:
+    """A configuration with these templates, so that they are compiled and checked once for all simulations."""
+    return build_configuration(_files(dict(sources), DEFAULT_FOLDER))
+
+
+def _files(sources: Mapping[str, str], folder: str) -> ConfigurationFiles:
+    return ConfigurationFiles(
+        routes_file="routes.yaml",
+        routes_text=_ROUTES.replace("FOLDER", f'"{folder}"'),
+        templates=dict(sources),
+        has_templates_folder=True,
+    )
+
+
+def full_shares() -> list[Share]:
+    """An incident with every detail, through every kind of update."""
+    body: Body = orjson.loads(read_sample("documented"))
+    one, related = body["incident"]["alerts"][0], {"relatedChanges": body.pop("relatedChanges")}
+    tags = [*body["incidentTags"], {"id": "team", "value": "billing"}]
+    ann = {"assignee": {"name": "Ann Lee"}, "assigner": {"name": "Bo"}}
+    return _shares(
+        {"id": "full", **body["incident"], "active": True, "resolved": False},
+        [
+            ({"status": "Warning", "severity": "Warning"}, body),
+            ({"status": "Critical", "severity": "Critical"}, {}),
+            (
+                {},
+                {
+                    "metadata": {**body["metadata"], **ann, "comment": "restarted"},
+                    "event_types": ["incident#commented"],
+                },
+            ),
+            ({"alerts": [*body["incident"]["alerts"], {**one, "id": "another"}]}, {"incidentTags": tags}),
+            ({"snooze": {"snoozed": True, "wake": _START + 90_000, "autoCancel": True}}, {}),
+            ({"snooze": {"snoozed": False}}, {"incidentTags": tags[1:]}),
+            ({}, related),
+            ({}, {"event_types": ["incident#escalated"]}),
+            *_ENDS,
+        ],
+    )
+
+
+def bare_shares() -> list[Share]:
+    """An incident with nothing but its state."""
+    states: list[tuple[Body, Body]] = [({"status": status}, {}) for status in ("Warning", "Critical", "Warning")]
+    return _shares({"id": "bare"}, [*states, *_ENDS])
+
+
+def extreme_shares() -> list[Share]:
+    """An incident with more and longer values than relay shows, through a rise, an assignment and its end."""
+    alert = {
+        "status": "Critical",
+        "condition_name": LONG_TEXT,
+        "description": LONG_TEXT,
+        "primary_property": "host",
+        "host": LONG_TEXT,
+    }
+    short = {**alert, "condition_name": "check", "description": "lag", "host": "db"}
+    alerts = [{**each, "id": f"a{number}"} for number, each in enumerate([alert] * 20 + [short] * 180)]
+    tags = [{"id": f"tag{number} {LONG_TEXT[:200]}", "value": LONG_TEXT} for number in range(40)]
+    ann = {"assignee": {"name": LONG_TEXT}, "comment": LONG_TEXT}
+    return _shares(
+        {"id": "extreme", "alerts": alerts, "active": True, "resolved": False},
+        [
+            ({"status": "Warning"}, {"incidentTags": tags, "metadata": {"environment": LONG_TEXT}}),
+            ({"status": "Critical"}, {"metadata": ann, "event_types": ["incident#commented"]}),
+            *_ENDS,
+        ],
+    )
+
+
+_RESOLVED: Final[Body] = {"status": "Ok", "active": False, "resolved": True}
+_REOPENED: Final[Body] = {"status": "Critical", "active": True, "resolved": False}
+_ENDS: Final[Sequence[tuple[Body, Body]]] = [(_RESOLVED, {}), (_REOPENED, {}), (_RESOLVED, {})]
+
+
+def _shares(incident: Body, steps: Sequence[tuple[Body, Body]]) -> list[Share]:
+    """One share for each step: what changes inside `incident`, and what changes beside it."""
+    shares, beside = [], Body()
+    for number, (changes, more) in enumerate(steps):
+        at = _START + number * _INTERVAL
+        incident = {**incident, **changes, "changedOn": at}
+        beside = {**{name: value for name, value in beside.items() if name != "event_types"}, **more}
+        shares.append(parse_share(orjson.dumps({**beside, "incident": incident}), {}, float(at)))
+    return shares
+
+
+SAMPLES: Final[Mapping[str, Callable[[], list[Share]]]] = {
+    FULL: full_shares,
+    BARE: bare_shares,
+    EXTREME: extreme_shares,
+}
