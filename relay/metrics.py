@@ -28,6 +28,8 @@ from relay.bigpanda.outcomes import RejectionCause, TaskDone, TaskOutcome, TaskR
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards.eligibility import HeldReason
 from relay.cards.milestones import Milestone
+from relay.cards.model import ShareOutcome
+from relay.model.errors import ShareError
 from relay.model.incident import State
 from relay.slack.methods import Method
 from relay.slack.outcomes import Delivered, Read, Rejected, RejectionScope, Retryable, SlackOutcome
@@ -44,6 +46,13 @@ MAX_TEMPLATES: Final = 200
 MAX_ROUTES: Final = 200
 FALLBACK: Final = "(fallback)"
 """The label value for cards that no route asked for."""
+
+NOT_STORED: Final = "not_stored"
+PLANNING_FAILED: Final = "planning_failed"
+SHARE_OUTCOMES: Final = frozenset(
+    {*map(str, ShareOutcome), *(each.reason for each in ShareError.__subclasses__()), NOT_STORED, PLANNING_FAILED}
+)
+"""The values of the label `outcome` of `relay_shares_total`; `docs/operating.md` says what they mean."""
 
 _ACCEPT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -77,7 +86,7 @@ class Metric(NamedTuple):
 
 
 METRICS: Mapping[str, Metric] = {
-    "relay_shares_total": Metric("counter", ("outcome", "integration"), "Bodies received with a valid key"),
+    "relay_shares_total": Metric("counter", ("outcome", "integration"), "Bodies with a valid key, by their outcome"),
     "relay_http_problems_total": Metric("counter", ("status", "reason"), "Requests answered with an error"),
     "relay_cards_total": Metric("counter", ("message", "outcome"), "Cards posted (root) and edited (edit)"),
     "relay_entries_total": Metric("counter", ("outcome",), "Entries sent to threads"),
@@ -173,7 +182,7 @@ class Metrics:
         self._last_share_at = 0.0
         self._set("relay_build_info", 1, __version__)
         # The counters of alert rules are shown before anything happens: for Prometheus, none to 1 is no increase.
-        self._counters["relay_shares_total"].labels("not_stored", "default")
+        self._counters["relay_shares_total"].labels(NOT_STORED, "default")
         for status, reason in _ALERTED_PROBLEMS:
             self._counters["relay_http_problems_total"].labels(str(status), reason)
         for method in Method:
@@ -185,7 +194,7 @@ class Metrics:
     # From BigPanda
 
     def record_share(self, outcome: str, headers: Mapping[str, str], saved_at: float | None = None) -> None:
-        """Count a body that came with these headers; `saved_at` (Unix seconds) if it was saved."""
+        """Count a body that came with these headers, by one of `SHARE_OUTCOMES`; `saved_at` (Unix seconds) if it was saved."""
         integration = next((value for name, value in headers.items() if name.lower() == INTEGRATION_HEADER), "")
         label = self._integrations.limit(integration.strip()[:64] or "default")
         self._count("relay_shares_total", outcome, label)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
 from relay.cards.eligibility import HeldReason
-from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, MAX_ROUTES, METRICS, OTHERS, Metrics
+from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, MAX_ROUTES, METRICS, OTHERS, SHARE_OUTCOMES, Metrics
 from relay.model.incident import State
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, Rejected, RejectionScope, Retryable
@@ -48,6 +48,11 @@ def test_a_share_counts_by_outcome_and_by_the_integration_in_its_header():
     assert seen["relay_shares_total integration=payments outcome=repeat"] == 1
     assert seen["relay_shares_total integration=default outcome=not_json"] == 1
     assert seen["relay_last_share_timestamp_seconds"] == 9
+
+
+def test_the_operating_guide_explains_every_outcome_of_a_share():
+    table = GUIDE.read_text(encoding="utf-8").partition("| outcome | meaning |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == SHARE_OUTCOMES
 
 
 def test_after_a_restart_the_last_share_is_the_one_in_the_database():

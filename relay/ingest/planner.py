@@ -19,7 +19,7 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.share_log import log_share
-from relay.metrics import Metrics
+from relay.metrics import PLANNING_FAILED, Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.runtime.clock import Clock
 from relay.runtime.fair_queue import FairQueue
@@ -180,7 +180,7 @@ class InboxPlanner:
         """Log and count a share that was planned, or that failed. What is sent is logged when it is."""
         log_share(accepted)
         if accepted.error:
-            self._metrics.record_share("planning_failed", headers)
+            self._metrics.record_share(PLANNING_FAILED, headers)
             return
         self._metrics.record_share(str(accepted.outcome), headers, received)
         self._metrics.record_times_taken(accepted.times_taken, accepted.severity)

@@ -21,7 +21,7 @@ from relay.cards.model import Plan
 from relay.cards.plan import plan
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.planner import PLANNING_SECONDS, InboxPlanner
-from relay.metrics import Metrics
+from relay.metrics import NOT_STORED, Metrics
 from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
@@ -229,7 +229,7 @@ class IngestService:
 
     def _report_not_stored(self, waiting: _Waiting, error: Exception, unexpected: Exception | None = None) -> None:
         log.error("share_not_stored", incident=waiting.share.incident, detail=str(error), exc_info=unexpected)
-        self._metrics.record_share("not_stored", waiting.share.headers)
+        self._metrics.record_share(NOT_STORED, waiting.share.headers)
 
     def _decide(self, context: PlanContext) -> Plan:
         return plan(
