@@ -194,7 +194,7 @@ class Metrics:
     # From BigPanda
 
     def record_share(self, outcome: str, headers: Mapping[str, str], saved_at: float | None = None) -> None:
-        """Count a body that came with these headers, by one of `SHARE_OUTCOMES`; `saved_at` (Unix seconds) if it was saved."""
+        """Count a body with these headers by one of `SHARE_OUTCOMES`; `saved_at` (Unix seconds) if it was saved."""
         integration = next((value for name, value in headers.items() if name.lower() == INTEGRATION_HEADER), "")
         label = self._integrations.limit(integration.strip()[:64] or "default")
         self._count("relay_shares_total", outcome, label)

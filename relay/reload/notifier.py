@@ -23,6 +23,7 @@ from relay.delivery.history import MessageHistory, read_messages
 from relay.model.errors import StoreError
 from relay.ratelimit.budgets import backoff
 from relay.reload.messages import ROWS, NoticeTopic, open_message, over_message
+from relay.reload.open_notices import UNKNOWN, OpenNotices
 from relay.reload.unusable_channels import unusable_channels
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT, LastingProblem
@@ -51,9 +52,6 @@ MAX_SEARCH_PAGES = 5
 
 OVER = "over"
 """The `state` in the marker of a notice that says that nothing is wrong any more."""
-
-_UNKNOWN = StoredNotice(digest="unknown", opened_at=-SEARCH_AFTER)
-"""A notice that may stand in Slack."""
 
 
 @dataclass(slots=True)
@@ -96,7 +94,7 @@ class Notifier:
         self._waits = LastingProblem(log)
         self._desired: dict[NoticeTopic, _Desired] = {}
         self._channels_changed = False
-        self._not_in_store: dict[NoticeTopic, StoredNotice | None] = {}
+        self._open = OpenNotices(store)
 
     def report(self, kind: NoticeTopic, problems: Sequence[str]) -> None:
         """Say what is wrong now; nothing without problems. The same problems again change nothing."""
@@ -144,7 +142,7 @@ class Notifier:
         """
         while True:
             desired, now = self._desired[kind], self._clock.now()
-            shown = await self._shown(kind)
+            shown = await self._open.get(kind)
             if shown is None and not desired.problems:
                 return None
             if shown is not None and shown.ts and shown.digest == desired.digest:
@@ -191,35 +189,37 @@ class Notifier:
             case Delivered():
                 _log_sent(kind, shown.channel, desired)
                 if desired.problems:
-                    await self._save(kind, replace(shown, digest=desired.digest))
+                    await self._open.update(kind, replace(shown, digest=desired.digest))
                 else:
-                    await self._close(kind)
+                    await self._open.close(kind)
                 return 0.0
             case NotFound() | Rejected() if not _is_credentials(answer):
                 detail = "Slack does not let relay edit its notice; relay posts a new one if it is still true."
                 log.warning(
                     "notice_not_edited", kind=str(kind), reason=answer.reason, channel=shown.channel, detail=detail
                 )
-                await self._close(kind)  # it was deleted, or its channel is closed: post a new one, if it is still true
+                await self._open.close(
+                    kind
+                )  # it was deleted, or its channel is closed: post a new one, if it is still true
                 return 0.0
             case _:
                 return _retry_after(answer, pause)
 
     async def _post(self, kind: NoticeTopic, desired: _Desired, channel: str, pause: float) -> float | None:
         """Claim it, and post it. It stays claimed if nobody knows whether it was posted."""
-        if not await self._claim(kind, desired.digest):
+        if not await self._open.claim(kind, desired.digest, self._clock.now()):
             return 1.0  # another relay is posting it
         marker = self._marker(kind, desired.digest)
         answer = await self._slack.post(channel, open_message(kind, desired.problems), marker=marker)
         match answer:
             case Delivered():
                 _log_sent(kind, channel, desired)
-                await self._save(kind, StoredNotice(digest=desired.digest, channel=answer.channel, ts=answer.ts))
+                await self._open.update(kind, StoredNotice(digest=desired.digest, channel=answer.channel, ts=answer.ts))
                 return 0.0
             case Ambiguous():
                 return SEARCH_AFTER
             case Retryable() | Rejected() | NotFound() | Read():
-                await self._close(kind)
+                await self._open.close(kind)
                 if isinstance(answer, Retryable) or _is_credentials(answer):
                     return _retry_after(answer, pause)
                 detail = "Slack did not accept relay's notice about itself."
@@ -244,10 +244,10 @@ class Notifier:
         bot = identity_of(identity).bot_id
         own = next((each for each in found.messages if self._is_open(each, kind, bot)), None)
         if own is None:
-            await self._close(kind)
+            await self._open.close(kind)
         else:
             digest = own.marker.digest if own.marker else ""
-            await self._save(kind, StoredNotice(digest=digest or "unknown", channel=channel, ts=own.ts))
+            await self._open.update(kind, StoredNotice(digest=digest or UNKNOWN, channel=channel, ts=own.ts))
         return 0.0
 
     async def _read_page(self, channel: str, oldest: str, cursor: str | None) -> SlackOutcome:
@@ -288,32 +288,6 @@ class Notifier:
                 return channel
             may_open = True
         return may_open
-
-    # What is shown: in the database, but for a notice about the database itself.
-
-    async def _shown(self, kind: NoticeTopic) -> StoredNotice | None:
-        if ROWS[kind].in_store:
-            return await self._store.notice(kind)
-        # Several relays share only a database that has no files, of which nothing is reported.
-        return self._not_in_store.setdefault(kind, None if self._store.shared else _UNKNOWN)
-
-    async def _claim(self, kind: NoticeTopic, digest: str) -> bool:
-        if ROWS[kind].in_store:
-            return await self._store.claim_notice(kind, digest, self._clock.now())
-        self._not_in_store[kind] = StoredNotice(digest=digest, opened_at=self._clock.now())
-        return True
-
-    async def _save(self, kind: NoticeTopic, shown: StoredNotice) -> None:
-        if ROWS[kind].in_store:
-            await self._store.update_notice(kind, shown)
-        else:
-            self._not_in_store[kind] = shown
-
-    async def _close(self, kind: NoticeTopic) -> None:
-        if ROWS[kind].in_store:
-            await self._store.close_notice(kind)
-        else:
-            self._not_in_store[kind] = None
 
 
 def _log_sent(kind: NoticeTopic, channel: str, desired: _Desired) -> None:
