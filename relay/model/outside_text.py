@@ -19,6 +19,10 @@ _CONTROL_SEQUENCES: Final = re.compile(
     r"|\x1b\[[0-?]*[ -/]*[@-~]?|\x9b(?:[0-?]+[ -/]*[@-~]?|[HJKhlm])?"  # CSI
     r"|\x1b(?:[#-/][0-~]|[78=>\]PX^_\\]|[cDEHM](?![a-z]))?"  # short sequences, and strings that nothing ends
 )
+_SPELLED_SEQUENCES: Final = re.compile(
+    r"(?:\^\[|\\x1[bB]|\\u001[bB]|\\0?33|\\e|#033|\u241b)\[[0-9;:?]*[mKJH]", re.ASCII
+)
+"""CSI sequences whose ESC a program wrote as text: caret notation, escapes of JSON, C and shells, and syslog's."""
 _LINE_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85]")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
@@ -30,13 +34,13 @@ _BLOCKS: Final = (
 )
 _CELLS: Final = "td th"
 _INLINE: Final = (
-    "a abbr acronym b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup "
-    "title tt u"
+    "a abbr acronym b bdi bdo big button cite code del dfn em font i ins kbd label mark o:p q s samp small span strike "
+    "strong sub sup title tt u var wbr"
 )
 _NAMES: Final = "|".join(sorted(f"{_BLOCKS} {_CELLS} {_INLINE} img".split(), key=len, reverse=True))
-_ATTRIBUTE: Final = r"""\s+[a-z][\w:-]*(?:\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>]+))?"""
+_ATTRIBUTE: Final = r"""\s+[a-z][\w:-]*(?:\s*=\s*(?:"[^"<]*"|'[^'<]*'|[^\s"'<>]+))?"""
 _TAG: Final = re.compile(
-    rf"<(?P<end>/)?(?P<name>{_NAMES})(?P<attributes>(?:{_ATTRIBUTE})*)\s*/?>|<!doctype\s[^<>]*>",
+    rf"<(?P<end>/)?(?P<name>{_NAMES})(?P<attributes>(?:{_ATTRIBUTE})*)\s*/?>|<!doctype\s[^<>]*>|<!--[^<>]*-->",
     re.IGNORECASE,
 )
 _MARKED_UP: Final = re.compile(
@@ -61,13 +65,14 @@ _NOTHING: Final = frozenset({
     "null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "(nil)", "<nil>", "%!s(<nil>)",
     "undefined", "(undefined)", "<undefined>", "<no value>", "unset", "(unset)", "<unset>", "not set", "(not set)",
     "n/a", "#n/a", "n.a.", "(n/a)", "<n/a>", "not available", "not applicable", "(empty)", "<empty>", "*unknown*",
-    "-", "--", "---", "\u2013", "\u2014", '""', "''",
+    "[no value]", "(no value)", "n.a", "[]", "{}", "()", "-", "--", "---", "\u2013", "\u2014", '""', "''", "'null'", '"null"',
 })
 # fmt: on
 """What senders write for "no value", in lower case."""
 
 _UNFILLED: Final = re.compile(
     r"\{\{[\w\s.\-\[\]#'\"]+\}\}|\$\{[\w\s.\-\[\]#:]+\}|\{[#$]?[A-Z][A-Z0-9_.]*\}|\$[A-Z][A-Z0-9_]*\$|%\{[\w.:-]+\}"
+    r"|%[A-Z][A-Z0-9_]+%|\$(?:labels|values|externalLabels)\.\w+"
 )
 _LONGEST_NOTHING: Final = max(map(len, _NOTHING))
 
@@ -77,6 +82,8 @@ def clean_text(text: str) -> str:
 
     Tabs and line feeds stay; every other line break becomes a line feed.
     """
+    if "[" in text:
+        text = _SPELLED_SEQUENCES.sub("", text)
     if text.isascii() and text.isprintable():
         return text
     text = _CONTROLS.sub("", _LINE_BREAKS.sub("\n", _CONTROL_SEQUENCES.sub("", text)))

@@ -24,6 +24,8 @@ from relay.model.outside_text import clean_text, is_unfilled, readable_text, say
         ("\x1b]nothing ends this", "nothing ends this"),
         ("\x1b(B\x1b)0\x1b7\x1b8\x1b=plain\x1b#8", "plain"),
         ("\x1bError", "Error"),
+        (r"^[[31ma^[[0m \x1b[1mb\u001b[0m \033[1;31mc\e[0m #033[31md#033[0m", "a b c d"),
+        ("\u241b[31mred", "red"),
         ("cut in the middle \x1b[31", "cut in the middle "),
         ("a\x0bb\x0cc\x85d\r\ne\rf", "a\nb\nc\nd\ne\nf"),
         ("a\x00b\x07c\x7f", "abc"),
@@ -58,6 +60,7 @@ def test_control_sequences_go_as_a_whole(text, cleaned):
         ('<a href="https://a.example">https://a.example</a> &copy; 5 &euro;', "https://a.example © 5 €"),
         ('<img src="https://a.example/g.png" alt="graph"> x</p>', "graph https://a.example/g.png x"),
         ("&#27;[31mred &#x1b;[0m&#xF0000;", "red "),
+        ('<span title="a>b">hot</span><!-- a comment --><o:p></o:p> <label>Disk</label>', "hot Disk"),
     ],
 )
 def test_html_becomes_words_and_addresses_stay(text, words):
@@ -75,6 +78,7 @@ def test_html_becomes_words_and_addresses_stay(text, words):
         "5 < 6 > 4, <3, <-, ->, <=>",
         "<script>alert(1)</script>",
         r"C:\new\temp and ^\d+\s*$ and */5 * * * *",
+        "a[^[0-9]m] and <!-- a comment alone -->",
     ],
 )
 def test_what_only_resembles_html_stays(text):
@@ -116,7 +120,23 @@ def test_no_text_is_slow_to_clean(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["null", "None", "NONE", "N/A", "n/a", "-", "--", "undefined", "(null)", "<nil>", "<no value>"]
+    "text",
+    [
+        "null",
+        "None",
+        "NONE",
+        "N/A",
+        "n/a",
+        "-",
+        "--",
+        "undefined",
+        "(null)",
+        "<nil>",
+        "<no value>",
+        "[no value]",
+        "[]",
+        "{}",
+    ],
 )
 def test_words_for_nothing(text):
     assert says_nothing(text)
@@ -130,7 +150,8 @@ def test_words_for_something(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["{{ alert.host }}", "${host.name}", "{HOST.NAME}", "{#FSNAME}", "$HOSTNAME$", "%{host}"]
+    "text",
+    ["{{ alert.host }}", "${host.name}", "{HOST.NAME}", "{#FSNAME}", "$HOSTNAME$", "%{host}", "%HOST%", "$labels.host"],
 )
 def test_variables_that_nobody_filled_in(text):
     assert is_unfilled(text)

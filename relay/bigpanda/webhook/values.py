@@ -32,8 +32,21 @@ Fields = Mapping[str, tuple[Spellings, Reader]]
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _YEAR_FIRST = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.ASCII)
-_ZONE = re.compile(r"(?<=\d)\s*(?P<offset>[+-]\d\d:?\d\d)?\s*(?:UTC|GMT|UT|Z)?(?:\s+m=[+-][\d.]+)?$", re.ASCII)
-"""What may follow an ISO date, as Go, Ruby and Java write it."""
+_ZONE_HOURS = {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8} | {
+    name: 0 for name in ("UTC", "GMT", "UT", "Z")
+}
+"""The zones of RFC 2822 (section 4.3). Other names are ambiguous, so a date with one of them alone is not read."""
+_ZONE = re.compile(
+    rf"\s*(?:(?:UTC|GMT|UT)?(?P<offset>[+-]\d\d?(?::?\d\d)?)\s*[A-Z]{{0,5}}|(?P<name>{'|'.join(_ZONE_HOURS)}))"
+    r"(?:\[[\w/+-]+\]|\s*\([^()]*\)|\s+m=[+-][\d.]+)?$",
+    re.ASCII | re.IGNORECASE,
+)
+"""What may follow a time, as Go, Ruby, Java and JavaScript write it: `+0100 CET`, `+01:00[Europe/Berlin]`, `GMT+1`."""
+_TIME_OF_DAY = re.compile(r"\d:\d|\dT\d", re.ASCII | re.IGNORECASE)
+_TWELVE_HOURS = re.compile(
+    r"\b(?P<hour>\d\d?)(?P<rest>(?::\d\d){1,2}(?:\.\d+)?)\s*(?P<half>[AP])\.?M\b\.?", re.IGNORECASE
+)
+_UNKNOWN_ZONE = re.compile(r"[A-Za-z\])]$")
 _MAX_DATE = 100
 """Characters; no date is longer, and a pattern may read a long run of blanks once for each of them."""
 _CTIME_ZONE = re.compile(r"\s+(UTC|GMT)\s+(\d{4})$", re.ASCII)
@@ -132,7 +145,8 @@ def boolean(value: JSON) -> bool | Absent | None:
 def timestamp(value: JSON) -> float | Absent | None:
     """Read a time as Unix seconds: a number of seconds, milliseconds, ... (or its digits as a string), or a date.
 
-    A date is one of ISO 8601, perhaps with `UTC` after it, or one of RFC 2822. Without an offset it is in UTC.
+    A date is one of ISO 8601 or RFC 2822, also with what programs add to it (`UTC`, `PM`, `[Europe/Berlin]`). Without a
+    zone it is in UTC.
     """
     if type(value) is int and 0 < value < _SECONDS_BELOW:
         return float(value)  # the usual case
@@ -152,22 +166,38 @@ def whole_timestamp(value: JSON) -> int | Absent | None:
     return int(time) if isinstance(time, float) else time
 
 
-def _offset(zone: re.Match[str]) -> str:
-    return zone["offset"] or ("+00:00" if zone.group().strip() else "")
-
-
 def _date(written: str) -> datetime | None:
+    """Read a date; None where it is none, or where its zone is not known."""
     if len(written) > _MAX_DATE:
         return None
-    iso = _ZONE.sub(_offset, _YEAR_FIRST.sub(r"\1-\2-\3", written), count=1)
+    text = _CTIME_ZONE.sub(r" \2 GMT", _TWELVE_HOURS.sub(_of_24_hours, _YEAR_FIRST.sub(r"\1-\2-\3", written)))
+    if _TIME_OF_DAY.search(text):
+        text = _ZONE.sub(_offset, text)
+    if _UNKNOWN_ZONE.search(text):
+        return None
     try:
-        return datetime.fromisoformat(iso)
+        return datetime.fromisoformat(text.upper().replace(" +", "+").replace(" -", "-"))
     except ValueError:
         pass
     try:
-        return parsedate_to_datetime(_CTIME_ZONE.sub(r" \2 GMT", written))
+        return parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def _offset(zone: re.Match[str]) -> str:
+    if zone["name"]:
+        return f" {_ZONE_HOURS[zone['name'].upper()]:+03}00"
+    digits = zone["offset"][1:].replace(":", "")
+    return f" {zone['offset'][0]}{digits.zfill(2).ljust(4, '0') if len(digits) <= 2 else digits.zfill(4)}"
+
+
+def _of_24_hours(time: re.Match[str]) -> str:
+    """`10:13 PM` as 22:13; 12 AM is 0 and 12 PM is 12."""
+    hour = int(time["hour"])
+    if not 1 <= hour <= 12:
+        return time.group()
+    return f"{hour % 12 + (12 if time['half'] in 'Pp' else 0):02}{time['rest']}"
 
 
 def is_number(value: JSON) -> bool:

@@ -187,6 +187,42 @@ def test_a_time_is_read_from(value, expected):
     assert found in (None, ABSENT) or type(found) is int
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2022-04-10t07:38:02z",
+        "2022-04-10 07:38:02 UTC",
+        "2022-04-10T07:38:02+0000",
+        "2022/04/10 07:38:02",
+        "2022-04-10 07:38:02 AM",
+        "2022-04-10 02:38:02 EST",
+        "2022-04-10 09:38:02 +0200 CEST",
+        "2022-04-10 07:38:02.5 +0000 UTC m=+0.1",
+        "2022-04-10T09:38:02+02:00[Europe/Berlin]",
+        "2022-04-10T08:38:02 GMT+1",
+        "Sun, 10 Apr 2022 07:38:02 GMT",
+        "Sun, 10 Apr 2022 09:38:02 +0200 (CEST)",
+        "Sunday, 10-Apr-22 07:38:02 GMT",
+        "Sun Apr 10 07:38:02 UTC 2022",
+        "Sun Apr 10 2022 09:38:02 GMT+0200 (Central European Summer Time)",
+        "Apr 10, 2022 7:38:02 AM",
+    ],
+)
+def test_a_date_is_read_as_programs_write_it(written):
+    assert block("started", {"startedOn": written}) == 1_649_576_282
+
+
+@pytest.mark.parametrize("half", ["12:05 AM", "12:05 a.m.", "00:05"])
+def test_midnight_is_twelve_in_the_morning(half):
+    assert block("started", {"startedOn": f"2022-04-10 {half}"}) == 1_649_549_100
+
+
+@pytest.mark.parametrize("zone", ["CET", "BST", "Europe/Berlin", "[Europe/Berlin]", "PM"])
+def test_a_time_in_a_zone_that_relay_does_not_know_is_not_read(zone):
+    assert block("started", {"startedOn": f"2022-04-10T17:38:02 {zone}"}) is ABSENT
+    assert block("started", {"startedOn": f"Sun, 10 Apr 2022 17:38:02 {zone}"}) is ABSENT
+
+
 def test_a_time_without_an_offset_is_utc_in_every_time_zone(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setenv("TZ", "Asia/Tokyo")
