@@ -54,7 +54,8 @@ class Commands(TyperGroup):
 
 def _print_errors(errors: Iterable[BaseException]) -> typer.Exit:
     for error in errors:
-        say(f"relay: {error}", err=True)
+        for line in str(error).splitlines():  # one for each fault of a configuration
+            say(f"relay: {line}", err=True)
     return typer.Exit(COULD_NOT_RUN)
 
 

@@ -65,7 +65,8 @@ _NOTHING: Final = frozenset({
     "null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "(nil)", "<nil>", "%!s(<nil>)",
     "undefined", "(undefined)", "<undefined>", "<no value>", "unset", "(unset)", "<unset>", "not set", "(not set)",
     "n/a", "#n/a", "n.a.", "(n/a)", "<n/a>", "not available", "not applicable", "(empty)", "<empty>", "*unknown*",
-    "[no value]", "(no value)", "n.a", "[]", "{}", "()", "-", "--", "---", "\u2013", "\u2014", '""', "''", "'null'", '"null"',
+    "[no value]", "(no value)", "n.a", "[]", "{}", "()", "-", "--", "---", "\u2013", "\u2014", '""', "''",
+    "'null'", '"null"',
 })
 # fmt: on
 """What senders write for "no value", in lower case."""

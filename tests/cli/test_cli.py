@@ -140,14 +140,19 @@ def test_serve_names_every_invalid_variable(server, environment):
 
 
 ONE = StoreInUse("Another relay holds relay.db; stop it first.")
-FAULTS = ConfigurationError([Fault(file="routes.yaml", line=3, column=5, message="no such channel")])
+FAULTS = ConfigurationError(
+    [
+        Fault(file="routes.yaml", line=3, column=5, message="no such channel"),
+        Fault(file="routes.yaml", line=9, message="no such route"),
+    ]
+)
 
 
 @pytest.mark.parametrize(
     ("error", "printed"),
     [
         (ONE, f"relay: {ONE}\n"),
-        (FAULTS, "relay: routes.yaml:3:5: no such channel\n"),
+        (FAULTS, "relay: routes.yaml:3:5: no such channel\nrelay: routes.yaml:9: no such route\n"),
         (ExceptionGroup("tasks", [ONE]), f"relay: {ONE}\n"),
         (
             ExceptionGroup("tasks", [ONE, ExceptionGroup("inner", [SettingsError("And so on.")])]),

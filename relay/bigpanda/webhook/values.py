@@ -32,19 +32,20 @@ Fields = Mapping[str, tuple[Spellings, Reader]]
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _YEAR_FIRST = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.ASCII)
-_ZONE_HOURS = {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8} | {
-    name: 0 for name in ("UTC", "GMT", "UT", "Z")
+_ZONE_HOURS = {
+    **dict.fromkeys(("UTC", "GMT", "UT", "Z"), 0),
+    "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8,
 }
 """The zones of RFC 2822 (section 4.3). Other names are ambiguous, so a date with one of them alone is not read."""
 _ZONE = re.compile(
-    rf"\s*(?:(?:UTC|GMT|UT)?(?P<offset>[+-]\d\d?(?::?\d\d)?)\s*[A-Z]{{0,5}}|(?P<name>{'|'.join(_ZONE_HOURS)}))"
+    rf"\s*(?:(?:UTC|GMT|UT)?(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>\d\d))?\s*[A-Z]{{0,5}}|(?P<name>{'|'.join(_ZONE_HOURS)}))"
     r"(?:\[[\w/+-]+\]|\s*\([^()]*\)|\s+m=[+-][\d.]+)?$",
     re.ASCII | re.IGNORECASE,
 )
 """What may follow a time, as Go, Ruby, Java and JavaScript write it: `+0100 CET`, `+01:00[Europe/Berlin]`, `GMT+1`."""
 _TIME_OF_DAY = re.compile(r"\d:\d|\dT\d", re.ASCII | re.IGNORECASE)
 _TWELVE_HOURS = re.compile(
-    r"\b(?P<hour>\d\d?)(?P<rest>(?::\d\d){1,2}(?:\.\d+)?)\s*(?P<half>[AP])\.?M\b\.?", re.IGNORECASE
+    r"\b(?P<hour>0?[1-9]|1[0-2])(?P<rest>(?::\d\d){1,2}(?:\.\d+)?)\s*(?P<half>[AP])\.?M\b\.?", re.IGNORECASE
 )
 _UNKNOWN_ZONE = re.compile(r"[A-Za-z\])]$")
 _MAX_DATE = 100
@@ -188,16 +189,12 @@ def _date(written: str) -> datetime | None:
 def _offset(zone: re.Match[str]) -> str:
     if zone["name"]:
         return f" {_ZONE_HOURS[zone['name'].upper()]:+03}00"
-    digits = zone["offset"][1:].replace(":", "")
-    return f" {zone['offset'][0]}{digits.zfill(2).ljust(4, '0') if len(digits) <= 2 else digits.zfill(4)}"
+    return f" {zone['sign']}{int(zone['hours']):02}{zone['minutes'] or '00'}"
 
 
 def _of_24_hours(time: re.Match[str]) -> str:
     """`10:13 PM` as 22:13; 12 AM is 0 and 12 PM is 12."""
-    hour = int(time["hour"])
-    if not 1 <= hour <= 12:
-        return time.group()
-    return f"{hour % 12 + (12 if time['half'] in 'Pp' else 0):02}{time['rest']}"
+    return f"{int(time['hour']) % 12 + 12 * (time['half'] in 'Pp'):02}{time['rest']}"
 
 
 def is_number(value: JSON) -> bool:
