@@ -34,7 +34,14 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _YEAR_FIRST = re.compile(r"^(\d{4})/(\d\d)/(\d\d)", re.ASCII)
 _ZONE_HOURS = {
     **dict.fromkeys(("UTC", "GMT", "UT", "Z"), 0),
-    "EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8,
+    "EDT": -4,
+    "EST": -5,
+    "CDT": -5,
+    "CST": -6,
+    "MDT": -6,
+    "MST": -7,
+    "PDT": -7,
+    "PST": -8,
 }
 """The zones of RFC 2822 (section 4.3). Other names are ambiguous, so a date with one of them alone is not read."""
 _ZONE = re.compile(
