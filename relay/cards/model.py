@@ -45,17 +45,19 @@ class CardState(StrEnum):
     """The state of a card's root message. A reply in flight does not change it: replies have attempts of their own.
 
     state        meaning                                             next
-    pending      nothing of it is in Slack; it waits to be posted    posting, cancelled, rejected, in_doubt (1)
+    pending      nothing of it is in Slack; it waits to be posted    posting, posted (1), in_doubt (2), rejected,
+                                                                     cancelled, superseded
     posting      the attempt is committed; Slack has not answered    posted, pending, in_doubt, rejected
-    posted       its root is in Slack, under `ts`                    pending (2), rejected, superseded
+    posted       its root is in Slack, under `ts`                    pending (3), rejected, superseded
     in_doubt     Slack's answer was lost; it may be there            posted, pending, rejected, cancelled
     rejected     Slack does not accept it; a dead letter says why    pending, posted, in_doubt, cancelled, superseded
-    cancelled    before its time came, the incident ended, or no     pending, superseded
-                 route matched any more, or it was not needed
-    superseded   it is not followed any more: a later episode or     -
+    cancelled    before its time came, the incident ended, or no     pending, superseded,
+                 route matched any more, or it was not needed        posted (1)
+    superseded   it is not followed any more: a later episode or     pending (4), posted (4)
                  another spelling of its channel took over
 
-    (1) after a restore from a backup, relay searches Slack before it posts. (2) somebody deleted it; it is reposted.
+    (1) the card of a lost database was found in Slack. (2) after a restore from a backup, relay searches Slack before
+    it posts. (3) somebody deleted it; it is reposted. (4) its channel and episode have a card again.
     """
 
     PENDING = "pending"
@@ -245,9 +247,11 @@ class AttemptState(StrEnum):
     """The state of an attempt to post a root or a reply, or of a task for BigPanda.
 
     state       meaning for a post                            meaning for a task             next
-    in_flight   committed; Slack has not answered             BigPanda has not answered      any other
-    waiting     it was in doubt and not found; the same is    it waits for its (next) try    in_flight, dropped,
-                posted again, since the first may turn up                                    in_doubt (restored)
+    in_flight   committed; Slack has not answered             BigPanda has not answered      waiting, in_doubt,
+                                                                                             done, dropped, rejected
+    waiting     it was in doubt and not found; the same is    it waits for its (next) try    in_flight, in_doubt
+                posted again, since the first may turn up                                    (restored), done, dropped,
+                                                                                             rejected
     in_doubt    the answer was lost; relay searches for it    a comment whose answer was     done, waiting, dropped,
                                                               lost; relay searches for it    rejected
     done        it is in Slack                                BigPanda has done it           -

@@ -1,6 +1,7 @@
 """The documents for developers describe the code: their paths, imports, states and examples are real."""
 
 import ast
+import inspect
 import re
 import tomllib
 from collections import defaultdict
@@ -72,6 +73,22 @@ def test_every_module_in_a_walk_through_is_a_module_of_relay():
 def test_the_states_are_those_of_the_code():
     for heading, states in (("States of a card", CardState), ("States of an attempt", AttemptState)):
         assert re.findall(r"^\| `(\w+)` \|", section(heading), re.MULTILINE) == [str(state) for state in states]
+
+
+def next_states(states: type[CardState | AttemptState]) -> dict[str, set[str]]:
+    """Read the column `next` of the table in a docstring; a row may go on in further lines."""
+    heading, *lines = (inspect.getdoc(states) or "").split("\n\n")[1].splitlines()
+    column, rows, state = heading.index("next"), {}, ""
+    for line in lines:
+        state = line.split()[0] if line[0] != " " else state
+        rows.setdefault(state, set()).update(set(re.findall(r"\w+", line[column:])) & set(map(str, states)))
+    return rows
+
+
+def test_the_guide_and_the_code_name_the_same_next_states():
+    for heading, states in (("States of a card", CardState), ("States of an attempt", AttemptState)):
+        rows = re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|$", section(heading), re.MULTILINE)
+        assert {state: set(re.findall(r"`(\w+)`", following)) for state, following in rows} == next_states(states)
 
 
 def test_the_lines_for_the_python_prompt_run(monkeypatch, capsys):
