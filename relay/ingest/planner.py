@@ -20,7 +20,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.share_log import log_share
 from relay.metrics import PLANNING_FAILED, Metrics
-from relay.model.errors import ShareError, StoreError
+from relay.model.errors import StoreError
 from relay.runtime.clock import Clock
 from relay.runtime.fair_queue import FairQueue
 from relay.runtime.logging import REPORT_IT
@@ -111,9 +111,10 @@ class _Lane:
 
     async def wait_for_quiet(self) -> None:
         now = asyncio.get_running_loop().time
-        while self.received and now() < min(  # noqa: ASYNC110  it waits for time to pass without an arrival
-            self._last_arrival + QUIET, self.received.next.since + LONGEST_WAIT
-        ):
+        while self.received:
+            oldest = min(each.since for each in self.received.heads)
+            if now() >= min(self._last_arrival + QUIET, oldest + LONGEST_WAIT):
+                return
             await asyncio.sleep(QUIET)
 
 
@@ -195,7 +196,8 @@ class InboxPlanner:
                 basis = self._basis()
                 await self._until_done(lambda: self._store.retry_failed(self._clock.now(), basis))  # noqa: B023  awaited
             next_due = await self._until_done(self._take_due)
-            if self._store.shared:  # another relay may leave something there
+            # Another relay may leave something there, and what is due now waits until fewer are in hand.
+            if self._store.shared or len(self._in_hand) >= MOST_FOUND:
                 next_due = min(next_due or inf, self._clock.now() + LOOK_EVERY)
             await self._clock.wait(self._look_again, next_due)
 
@@ -274,7 +276,9 @@ class InboxPlanner:
         for body in bodies:
             try:
                 shares[body.id] = await self._parser.parse(body.body, body.headers, body.received)
-            except ShareError as error:
+            except OSError:  # no process can be started
+                raise
+            except Exception as error:  # noqa: BLE001  it stays with the share
                 errors[body.id] = error
         return shares, errors
 

@@ -32,6 +32,11 @@ class FairQueue(Generic[T]):
         """The item that `take` returns."""
         return next(iter(self._by_sender.values()))[0]
 
+    @property
+    def heads(self) -> Iterable[T]:
+        """The oldest item of each sender."""
+        return (items[0] for items in self._by_sender.values())
+
     def put(self, sender: Hashable, item: T) -> None:
         """Add an item behind the others of its sender."""
         self._by_sender.setdefault(sender, deque()).append(item)

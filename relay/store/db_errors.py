@@ -53,6 +53,11 @@ def is_transient(error: DBAPIError) -> bool:
     return (error.connection_invalidated and state != READ_ONLY) or state in _TRANSIENT
 
 
+def is_failure_of_database(error: DBAPIError) -> bool:
+    """Return whether another transaction would fail as well. Otherwise the database rejects this one's values."""
+    return error.connection_invalidated or is_transient(error) or _known(error) is not _OTHER
+
+
 def to_store_error(error: DBAPIError, address: Address) -> StoreError:
     """Return the error to raise instead: StoreUnusable, or StoreError if a constraint of the tables was violated."""
     database = address.name[0].upper() + address.name[1:]

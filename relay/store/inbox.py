@@ -57,7 +57,10 @@ _START = (
     .where(_share.c.id.in_(_IDS), schema.IS_UNPLANNED)
     .values(plan_starts=_share.c.plan_starts + 1, plan_due=bindparam("until"))
 )
-_TRIES = select(func.max(_share.c.plan_tries)).where(schema.IS_UNPLANNED, _share.c.incident == bindparam("which"))
+_EARLIER = select(
+    func.max(_share.c.plan_tries),
+    func.max(_share.c.plan_due).filter(_share.c.plan_starts == 0, _share.c.id.not_in(_IDS)),
+).where(_FAILED, _share.c.incident == bindparam("which"))
 _FAIL = (
     update(_share)
     .where(_share.c.id == bindparam("share_id"), schema.IS_UNPLANNED)
@@ -68,9 +71,9 @@ _FAIL = (
         plan_failed_by=bindparam("by"),
     )
 )
-_PAUSE_INCIDENT = (
+_PAUSE = (
     update(_share)
-    .where(_FAILED, _share.c.incident == bindparam("which"), _share.c.plan_due.is_not(None))
+    .where(_share.c.id.in_(_IDS), _FAILED, _share.c.plan_due.is_not(None))
     .values(plan_due=bindparam("until"))
 )
 _SET_ASIDE = (
@@ -185,14 +188,19 @@ def to_accepted(share_id: int, incident: str, result: Plan | Exception) -> Accep
 def fail(
     connection: Connection, incidents: Mapping[int, str], errors: Mapping[int, Exception], now: float, by: str
 ) -> None:
-    """Save why shares failed; all failed shares of an incident are retried together."""
+    """Save why shares failed. They are retried together with those of their incidents that wait for a retry already.
+
+    Only their own rows are written, however many failed before: each row has a body.
+    """
     if not errors:
         return
     rows = [{"share_id": key, "error": describe_error(error), "by": by} for key, error in sorted(errors.items())]
     connection.execute(_FAIL, rows)
     for incident in sorted(set(incidents.values())):
-        tries = connection.execute(_TRIES, {"which": incident}).scalar() or 1
-        connection.execute(_PAUSE_INCIDENT, {"which": incident, "until": now + pause(tries)})
+        ids = [key for key, each in incidents.items() if each == incident]
+        tries, waiting_until = connection.execute(_EARLIER, {"which": incident, "ids": ids}).one()
+        until = waiting_until if waiting_until and waiting_until > now else now + pause(tries or 1)
+        connection.execute(_PAUSE, {"ids": ids, "until": until})
 
 
 def pause(tries: int) -> float:

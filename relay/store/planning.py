@@ -17,7 +17,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, Entry, IncidentState, Plan
 from relay.store import schema
 from relay.store.channels import canonical_refs
-from relay.store.db_errors import violated_constraint
+from relay.store.db_errors import is_failure_of_database, violated_constraint
 from relay.store.locks import lock_incidents, share_channel_references
 from relay.store.mappers import incident_row, planned_columns
 from relay.store.rows import claim_incidents, load_current_cards, load_incident_states, save_cards, save_entries
@@ -192,7 +192,9 @@ def has_work(card: Card) -> bool:
 
 def _caused_by_share(error: Exception) -> bool:
     """Return whether a share is at fault, and not the database: the same would happen at every try."""
-    return not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | DataError)
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError | DataError):
+        return True
+    return not is_failure_of_database(error)
 
 
 def describe_error(error: Exception) -> str:

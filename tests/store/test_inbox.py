@@ -1,12 +1,15 @@
 """The inbox: shares that are stored and not planned yet, by whom they are planned, and when again."""
 
 import asyncio
+import sqlite3
 from itertools import accumulate
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from relay.cards.model import ShareOutcome
-from relay.store import inbox
+from relay.model.errors import StoreUnusable
+from relay.store import inbox, planning
 from relay.store.planning import MAX_ERROR
 from relay.store.store import Store
 from tests.support.store_samples import DAY, NOW, a_share, count, one_entry, query_plan, received, run
@@ -77,10 +80,11 @@ async def test_failed_shares_of_an_incident_are_retried_together_after_growing_p
         assert await due(store, now + pause) == list(shares)
         now += pause
     # A later share of the same incident is tried at once; when it fails too, it waits with the others.
+    await store.plan_shares(shares, failing, now, by=BY)
     [later] = more = await stored(store, a_share("i1", "c", at=now))
-    await store.plan_shares(more, failing, now, by=BY)
-    assert await due(store, now + inbox.LONGEST_PAUSE - 1) == [list(shares)[1]]
-    assert later in await due(store, now + inbox.LONGEST_PAUSE)
+    await store.plan_shares(more, failing, now + 60, by=BY)
+    assert await due(store, now + inbox.LONGEST_PAUSE - 1) == []
+    assert await due(store, now + inbox.LONGEST_PAUSE) == [*shares, later]
 
 
 def test_pauses_grow_up_to_an_hour():
@@ -226,3 +230,40 @@ async def test_an_incident_whose_stored_state_cannot_be_read_keeps_its_shares_an
     by_incident = {each.incident: bool(each.error) for each in accepted}
     assert by_incident == {"bad": True, "good": False}
     assert [each.incident for each in await store.failed_shares()] == ["bad", "bad"]
+
+
+def database_error(name):
+    cause = sqlite3.OperationalError("no")
+    cause.sqlite_errorname = name
+    return OperationalError("INSERT", {}, cause)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_an_error_of_the_database_over_one_share_costs_no_other_share(store, monkeypatch, at_once):
+    """Such as a limit of the database that the share's own values exceed."""
+    save = planning.save_entries
+
+    def limited(connection, entries):
+        if any(incident == "bad" for incident, _ in entries):
+            raise database_error("SQLITE_ERROR")
+        return save(connection, entries)
+
+    monkeypatch.setattr(planning, "save_entries", limited)
+    shares = [a_share("good", "a"), a_share("bad", "b"), a_share("other", "c")]
+    if at_once:
+        accepted = await store.accept(shares, one_entry)
+    else:
+        ids = [each.share_id for each in await store.accept([received(share) for share in shares], one_entry)]
+        accepted = await store.plan_shares(dict(zip(ids, shares, strict=True)), one_entry, NOW)
+    assert {each.incident: bool(each.error) for each in accepted} == {"good": False, "bad": True, "other": False}
+    assert [each.incident for each in await store.failed_shares()] == ["bad"]
+
+
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_BUSY", "SQLITE_CORRUPT"])
+async def test_no_share_is_blamed_for_a_database_that_does_not_work(store, monkeypatch, name):
+    def broken(*_arguments):
+        raise database_error(name)
+
+    monkeypatch.setattr(planning, "save_entries", broken)
+    with pytest.raises(StoreUnusable):
+        await store.accept([a_share("i1", "a")], one_entry)

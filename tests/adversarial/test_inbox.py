@@ -1,0 +1,172 @@
+"""No share stops the planning of others: not by what it is, nor by how often or how many of it are sent."""
+
+import asyncio
+import pickle
+import tracemalloc
+
+import orjson
+import pytest
+
+from relay.ingest import planner, service
+from relay.ingest.parsing import SMALL_BODY
+from relay.model.errors import NoIncident, TooCostly
+from relay.runtime.worker_process import WorkerFailed
+from relay.store import inbox
+from relay.store.types import UnplannedShare
+from tests.support.relay_in_process import run_relay
+
+
+def body(incident, **values):
+    return orjson.dumps({"incident": {"id": incident, "status": "critical", **values}})
+
+
+async def known(relay, incident):
+    history = await relay.store.incident_history(incident)
+    return bool(history and history.cards)
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """The incidents that were planned; that of `bad` fails."""
+    planned, seen = service.plan, []
+
+    def plan(rulebook, state, cards, share, *rest, **named):
+        seen.append(share.incident)
+        if share.incident == "bad":
+            raise ValueError("it never works")
+        return planned(rulebook, state, cards, share, *rest, **named)
+
+    monkeypatch.setattr(service, "plan", plan)
+    return seen
+
+
+# -- What a share is ---------------------------------------------------------------------------------------------------
+
+STRANGE = [
+    TooCostly("it takes too long"),
+    NoIncident("there is none"),
+    RecursionError("too deep"),
+    MemoryError(),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
+    KeyError("x"),
+    WorkerFailed("closed"),
+    pickle.UnpicklingError("odd"),
+    TypeError("__init__() takes two"),
+]
+
+
+@pytest.mark.parametrize("error", STRANGE, ids=lambda error: type(error).__name__)
+async def test_whatever_goes_wrong_when_a_stored_share_is_parsed_only_that_share_fails(tmp_path, monkeypatch, error):
+    async with run_relay(tmp_path) as relay:
+        parser = relay.ingest._planner._parser
+        parse = parser.parse
+
+        async def strange(content, *arguments, **named):
+            if b"culprit" in content:
+                raise error
+            return await parse(content, *arguments, **named)
+
+        monkeypatch.setattr(parser, "parse", strange)
+        assert not (await relay.ingest.accept(body("culprit", padding="x" * SMALL_BODY), {})).planned
+        await relay.settle()
+        await relay.ingest.accept(body("large", padding="x" * SMALL_BODY), {})
+        await relay.settle()
+        [failed] = await relay.store.failed_shares()
+        assert (failed.incident, await known(relay, "large")) == ("culprit", True)
+
+
+# -- How often, and how many -------------------------------------------------------------------------------------------
+
+
+async def test_repeats_of_a_failed_share_neither_try_it_again_nor_put_off_its_next_try(tmp_path, plans):
+    async with run_relay(tmp_path) as relay:
+        await relay.ingest.accept(body("bad"), {})
+        await relay.settle()
+        [before] = await relay.store.failed_shares()
+        relay.clock.advance(inbox.FIRST_PAUSE / 2)
+        for _ in range(5):
+            await asyncio.gather(*(relay.ingest.accept(body("bad"), {}) for _ in range(10)))
+        await relay.settle()
+        assert (plans, await relay.store.failed_shares()) == (["bad"], (before,))
+
+
+async def test_many_failing_shares_of_an_incident_cost_a_try_each_and_put_off_no_earlier_one(tmp_path, plans):
+    """They differ in a header alone, so each is a share of its own."""
+    async with run_relay(tmp_path) as relay:
+        await relay.ingest.accept(body("bad"), {"X-Number": "first"})
+        relay.clock.advance(inbox.FIRST_PAUSE / 2)
+        for number in range(20):
+            await relay.ingest.accept(body("bad"), {"X-Number": str(number)})
+        await relay.ingest.accept(body("good"), {})
+        assert plans.count("bad") == 21
+        failed = await relay.store.failed_shares()
+        assert ({each.retry_at for each in failed}, len(failed)) == ({failed[0].received + inbox.FIRST_PAUSE}, 21)
+        assert await known(relay, "good")
+        await relay.advance(inbox.FIRST_PAUSE)
+        assert plans.count("bad") == 21 + 1 + 21  # once together, then one by one
+
+
+async def test_shares_that_differ_in_a_header_alone_make_one_message(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        for number in range(20):
+            await relay.ingest.accept(body("i1"), {"X-Number": str(number)})
+        await relay.settle()
+        assert len(relay.slack.channel("all").messages) == 1
+
+
+def lane():
+    async def parse(_bodies):
+        raise AssertionError
+
+    return planner._Lane(parse, planner.SLICE)
+
+
+def waiting(number, since, sender):
+    return planner._Waiting(UnplannedShare(id=number, incident=f"i{number}", size=100), since, sender, found=False)
+
+
+async def test_twenty_thousand_waiting_shares_of_one_sender_delay_another_by_one_slice():
+    shares, now = lane(), asyncio.get_running_loop().time()
+    tracemalloc.start()
+    for number in range(planner.MAX_WAITING):
+        shares.add(waiting(number, now, sender=0))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    first = shares.next_slice()
+    shares.add(waiting(-1, now, sender=1))
+    assert -1 in {each.share.id for each in shares.next_slice()}
+    assert len(first) == planner.SLICE
+    assert most < 20 * 1024**2
+
+
+async def test_a_trickle_of_one_sender_does_not_make_the_flood_of_another_wait_for_quiet():
+    """The lane waited a second before each slice, until 20,000 shares waited and nobody's were accepted quickly."""
+    shares, now = lane(), asyncio.get_running_loop().time()
+    shares.add(waiting(1, now, sender=1))  # it is the next one
+    for number in range(2, 50):
+        shares.add(waiting(number, now - 2 * planner.LONGEST_WAIT, sender=0))
+    shares.add(waiting(60, now, sender=1))
+    async with asyncio.timeout(planner.QUIET / 2):
+        await shares.wait_for_quiet()
+
+
+async def test_what_falls_due_while_too_many_shares_are_in_hand_is_tried_soon(tmp_path, monkeypatch, plans):
+    monkeypatch.setattr(planner, "MOST_FOUND", 3)
+    async with run_relay(tmp_path) as relay:
+        await relay.ingest.accept(body("bad"), {})
+        await relay.settle()
+        plan, held = relay.store.plan_shares, asyncio.Event()
+
+        async def blocked(*arguments, **named):
+            await held.wait()
+            return await plan(*arguments, **named)
+
+        monkeypatch.setattr(relay.store, "plan_shares", blocked)
+        await asyncio.gather(*(relay.ingest.accept(body(f"i{number}"), {}) for number in range(20)))
+        relay.clock.advance(2 * inbox.CLAIM_SECONDS)  # everything in the inbox is due, and nothing later
+        for _ in range(100):
+            await asyncio.sleep(0)
+        held.set()
+        await relay.settle()
+        await relay.advance(2 * planner.LOOK_EVERY)
+        assert plans.count("bad") == 2
