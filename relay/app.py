@@ -263,7 +263,7 @@ class Relay:
 
     def _on_configuration(self) -> None:
         self._leader.wake()
-        self._ingest.look()
+        self._ingest.retry_failed()
 
     def _wake_leader(self) -> None:
         self._leader.wake()

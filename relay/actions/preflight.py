@@ -265,7 +265,7 @@ class Preflight:
 
     async def _resolve(self, context: TaskContext, environment: str, person: SlackUser) -> ReadyCall:
         _stop_if_in_progress(context)
-        note, name = _text(context, "text").strip(), person.name or person.id
+        note, name = _text(context, "text").strip(), _name(context, person)
         sent = f"{name} (Slack): {note}" if note else f"Resolved by {name} from Slack"
         return ReadyCall(
             call=BigPandaCall.RESOLVE,

@@ -11,7 +11,7 @@ from typing import Any
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.send import AmendReply, Edit, PostReply, ShownRoot, SlackStep, shown_root
+from relay.cards.send import Edit, EditBroadcast, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
 from relay.model.buttons import BUTTONS, CardButton, Clicks, Offered
 from relay.model.entry_kinds import EntryKind
@@ -87,7 +87,7 @@ def render_step(
         previous={"at": int(before.at), "link": link(before.channel, before.ts)} if before else None,
     )
     clickable = configuration.clicks is not Clicks.UNSEEN
-    if isinstance(step, AmendReply):
+    if isinstance(step, EditBroadcast):
         request = RenderRequest(variables=variables, clickable=clickable)
         return render_reply(configuration.library, card.options.template, request, [over_variables(step.broadcast)])
     if isinstance(step, PostReply):

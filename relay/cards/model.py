@@ -82,7 +82,7 @@ class Due:
     urgent: bool = False
 
     @property
-    def is_least(self) -> bool:
+    def is_broadcast_edit(self) -> bool:
         """Whether it is an edit of a broadcast that is over: it comes after all other edits."""
         return self.deadline >= NO_DEADLINE
 

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_least_edit, without
+from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -74,7 +74,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AmendReply:
+class EditBroadcast:
     """Edit a broadcast reply whose state is over."""
 
     ts: str
@@ -90,10 +90,10 @@ class NothingToSend:
     update: CardUpdate
 
 
-SlackStep = PostRoot | PostReply | Edit | AmendReply
+SlackStep = PostRoot | PostReply | Edit | EditBroadcast
 """The steps that call Slack."""
 
-EDITS = (Edit, AmendReply)
+EDITS = (Edit, EditBroadcast)
 """The steps that edit a message."""
 
 Step = SlackStep | NothingToSend
@@ -142,21 +142,21 @@ def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> St
         return NothingToSend(reason="not_shared", update=CardUpdate(cards=(replace(card, edit=None),)))
     if card.ts is None:
         return NothingToSend(reason="no_root", update=CardUpdate(cards=(replace(card, edit=None),)))
-    if card.edit is not None and card.edit.is_least:
-        return _begin_amendment(card, now, has_room=has_room)
+    if card.edit is not None and card.edit.is_broadcast_edit:
+        return _begin_broadcast_edit(card, now, has_room=has_room)
     in_flight = replace(card, shown_hash="", edit_in_doubt_until=now + MAX_EDIT_SECONDS + EDIT_DOUBT_SECONDS)
     update = CardUpdate(cards=(in_flight,))
     return Edit(ts=card.ts, shown_hash=card.shown_hash, in_doubt_until=card.edit_in_doubt_until, update=update)
 
 
-def _begin_amendment(card: Card, now: float, *, has_room: bool) -> Step:
+def _begin_broadcast_edit(card: Card, now: float, *, has_room: bool) -> Step:
     broadcast = next_over(card, now)
     if broadcast is None:
         return NothingToSend(reason="too_late", update=CardUpdate(cards=(replace(card, edit=None),)))
     if not has_room:
-        later = with_least_edit(card, now + RETRY_AFTER)
+        later = with_broadcast_edit(card, now + RETRY_AFTER)
         return NothingToSend(reason="no_room", update=CardUpdate(cards=(later,)))
-    return AmendReply(ts=broadcast.ts, broadcast=broadcast, update=CardUpdate())
+    return EditBroadcast(ts=broadcast.ts, broadcast=broadcast, update=CardUpdate())
 
 
 def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
@@ -252,8 +252,8 @@ def apply_delivery(
             return apply_reply_delivery(context, posted.ts, now)
         case Edit():
             return apply_edit_delivery(context, shown, now)
-        case AmendReply():
-            return end_amendment(context, step, now)
+        case EditBroadcast():
+            return end_broadcast_edit(context, step, now)
         case _:
             assert_never(step)
 
@@ -295,7 +295,7 @@ def apply_reply_delivery(context: CardContext, ts: str, now: float) -> CardUpdat
         reason="",
         tries=0,
     )
-    card = with_least_edit(track(card, attempt, context.entries, ts), now)
+    card = with_broadcast_edit(track(card, attempt, context.entries, ts), now)
     return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
 
 
@@ -317,19 +317,19 @@ def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, c
         card = replace(card, edit_in_doubt_until=None)
     if card.post is None and card.edit is None:
         card = replace(card, pending_since=None)  # nothing waits any more: what comes next waits from then on
-    card = with_least_edit(card, now)
+    card = with_broadcast_edit(card, now)
     others = make_way(context.cards, card, now, NoticeKind.FOR_CARD)
     return CardUpdate(cards=(card, *others), closes_letter_at=now if called else None)
 
 
-def end_amendment(context: CardContext, step: AmendReply, now: float) -> CardUpdate:
+def end_broadcast_edit(context: CardContext, step: EditBroadcast, now: float) -> CardUpdate:
     """The broadcast is edited, or given up: perhaps another one is next."""
-    return CardUpdate(cards=(with_least_edit(without(context.card, step.ts), now),))
+    return CardUpdate(cards=(with_broadcast_edit(without(context.card, step.ts), now),))
 
 
-def retry_amendment(context: CardContext, now: float) -> CardUpdate:
+def retry_broadcast_edit(context: CardContext, now: float) -> CardUpdate:
     """It was not edited, or nobody knows: the same edit again later."""
-    return CardUpdate(cards=(with_least_edit(context.card, now + RETRY_AFTER),))
+    return CardUpdate(cards=(with_broadcast_edit(context.card, now + RETRY_AFTER),))
 
 
 def cancel_unposted(context: CardContext, attempt: Attempt | None, now: float) -> CardUpdate:

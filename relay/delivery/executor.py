@@ -11,7 +11,7 @@ from relay.cards.draw import PermalinkBuilder, draw_step, drawn_step, render_ste
 from relay.cards.markers import marker
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
-from relay.cards.send import EDITS, AmendReply, Edit, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import EDITS, Edit, EditBroadcast, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
@@ -206,7 +206,7 @@ class Executor:
 
     async def _send(self, call: PreparedCall) -> SlackOutcome:
         slack, step, shared = self._shared.slack, call.step, self._shared
-        if isinstance(step, AmendReply):
+        if isinstance(step, EditBroadcast):
             return await slack.edit(call.slack_channel, step.ts, call.message)  # its marker stays
         marked = marker(call.context, step, instance=shared.instance, secret=shared.marker_secret)
         match step:
@@ -272,7 +272,7 @@ _KINDS: Mapping[type[SlackStep], MessageKind] = {
     PostRoot: "root",
     PostReply: "reply",
     Edit: "edit",
-    AmendReply: "edit",
+    EditBroadcast: "edit",
 }
 
 

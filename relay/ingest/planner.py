@@ -141,7 +141,7 @@ class InboxPlanner:
         self._basis = basis
         self._small, self._large = _Lane(_parse_in_thread, SLICE), _Lane(self._parse_in_process, 1)
         self._in_hand: set[int] = set()
-        self._has_room, self._look_again = asyncio.Event(), asyncio.Event()
+        self._has_room, self._check_again = asyncio.Event(), asyncio.Event()
 
     @property
     def flooded(self) -> bool:
@@ -160,9 +160,9 @@ class InboxPlanner:
             lane = self._small if share.size <= SMALL_BODY else self._large
             lane.add(_Waiting(share, asyncio.get_running_loop().time(), sender, found))
 
-    def look(self) -> None:
+    def check_inbox(self) -> None:
         """Look into the inbox: the configuration may have changed."""
-        self._look_again.set()
+        self._check_again.set()
 
     async def wait_for_room(self) -> None:
         """Return once there are not too many shares in hand."""
@@ -199,7 +199,7 @@ class InboxPlanner:
             # Another relay may leave something there, and what is due now waits until fewer are in hand.
             if self._store.shared or len(self._in_hand) >= MOST_FOUND:
                 next_due = min(next_due or inf, self._clock.now() + LOOK_EVERY)
-            await self._clock.wait(self._look_again, next_due)
+            await self._clock.wait(self._check_again, next_due)
 
     async def _take_due(self) -> float | None:
         """Take in hand what is due; return when more is due (Unix seconds)."""
@@ -253,22 +253,24 @@ class InboxPlanner:
         self._in_hand -= set(ids) - {each.share.id for each in rest}
         self._has_room.set()
         if chosen[0].found or any(each.error for each in accepted):  # more may be in the inbox
-            self._look_again.set()
+            self._check_again.set()
         if any(each.due for each in accepted):
             self._wake_delivery()
 
     async def _parse_and_plan(self, lane: _Lane, bodies: Mapping[int, ShareBody]) -> list[AcceptedShare]:
         shares, errors = await lane.parse(list(bodies.values()))
-        now, by = self._clock.now(), self._basis()
+        now, basis = self._clock.now(), self._basis()
         try:
             return await self._store.plan_shares(
-                shares, self._decide, now, by=by, within=PLANNING_SECONDS, errors=errors
+                shares, self._decide, now, basis=basis, within=PLANNING_SECONDS, errors=errors
             )
         except StoreError:
             raise
         except Exception as error:
             log.exception("planning_crashed", shares=len(shares), detail=f"relay cannot plan these shares. {REPORT_IT}")
-            return await self._store.plan_shares({}, self._decide, now, by=by, errors=dict.fromkeys(bodies, error))
+            return await self._store.plan_shares(
+                {}, self._decide, now, basis=basis, errors=dict.fromkeys(bodies, error)
+            )
 
     async def _parse_in_process(self, bodies: Sequence[ShareBody]) -> _Parsed:
         shares: dict[int, Share] = {}

@@ -98,9 +98,9 @@ class IngestService:
         """Whether every share that was stored here is planned."""
         return not self._queue and self._planner.idle
 
-    def look(self) -> None:
+    def retry_failed(self) -> None:
         """Retry what could not be planned, if the configuration has changed."""
-        self._planner.look()
+        self._planner.check_inbox()
 
     async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> AcceptedShare:
         """Store a share of a sender, the number of whose key this is; return once it is committed.
@@ -181,7 +181,7 @@ class IngestService:
         try:
             received = [waiting.share for waiting in group]
             shares = self._parsed(received) if plan_at_once else received
-            accepted = await self._store.accept(shares, self._decide, by=self._basis(), within=PLANNING_SECONDS)
+            accepted = await self._store.accept(shares, self._decide, basis=self._basis(), within=PLANNING_SECONDS)
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.answer.cancel()
@@ -209,7 +209,7 @@ class IngestService:
             with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
                 waiting.answer.set_result(each)
         if any(each.error for each in accepted):
-            self._planner.look()
+            self._planner.check_inbox()
         if any(each.due for each in accepted):
             self._wake_delivery()
 

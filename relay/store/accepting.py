@@ -34,7 +34,7 @@ def accept(
     shares: Sequence[ReceivedShare],
     decide: Decide,
     *,
-    by: str = "",
+    basis: str = "",
     within: float = inf,
 ) -> list[AcceptedShare]:
     """Save shares in one commit: when it is done, they are on disk.
@@ -58,7 +58,7 @@ def accept(
     fresh = {key: share for key, share in sorted(fresh.items()) if stored[share.incident, share.hash].new}
     results: PlanResults = planning.plan(fresh, decide, now, within=within) if planning else {}
     errors = {key: result for key, result in results.items() if isinstance(result, Exception)}
-    fail(connection, {key: fresh[key].incident for key in errors}, errors, now, by)
+    fail(connection, {key: fresh[key].incident for key in errors}, errors, now, basis)
     accepted = _answers(shares, stored, results)
     if any(each.due for each in accepted):
         notify(connection, anything=False)

@@ -68,7 +68,7 @@ _FAIL = (
         plan_tries=_share.c.plan_tries + 1,
         plan_starts=0,
         plan_error=bindparam("error"),
-        plan_failed_by=bindparam("by"),
+        plan_failed_by=bindparam("basis"),
     )
 )
 _PAUSE = (
@@ -88,14 +88,16 @@ _SET_ASIDE = (
         plan_due=None,
         plan_tries=_share.c.plan_tries + 1,
         plan_error=SET_ASIDE,
-        plan_failed_by=bindparam("by"),
+        plan_failed_by=bindparam("basis"),
     )
     .returning(_share.c.id)
 )
 _CHANGED = (
     update(_share)
     .where(
-        _FAILED, _share.c.plan_failed_by != bindparam("by"), or_(_share.c.plan_due.is_(None), _share.c.plan_due > _NOW)
+        _FAILED,
+        _share.c.plan_failed_by != bindparam("basis"),
+        or_(_share.c.plan_due.is_(None), _share.c.plan_due > _NOW),
     )
     .values(plan_due=_NOW, plan_starts=0)
 )
@@ -140,14 +142,14 @@ def plan_shares(  # noqa: PLR0913  each has a name
     decide: Decide,
     now: float,
     *,
-    by: str = "",
+    basis: str = "",
     within: float = inf,
     errors: Mapping[int, Exception] | None = None,
 ) -> list[AcceptedShare]:
     """Plan shares of the inbox, in this order; return what happened to each that was tried, in any order.
 
     `errors` are shares that could not be parsed: they fail. A share that fails is retried later, or by another version
-    or configuration of relay than `by`. After `within` seconds, or where the records are too large to be loaded
+    or configuration of relay than `basis`. After `within` seconds, or where the records are too large to be loaded
     together, no more shares are tried (but the first one is).
     """
     ids = [*shares, *(errors or ())]
@@ -162,7 +164,7 @@ def plan_shares(  # noqa: PLR0913  each has a name
         results = planning.plan({key: shares[key] for key in wanted if key in left}, decide, now, within=within)
     failed = {key: each for key, each in results.items() if isinstance(each, Exception)}
     failed |= {key: each for key, each in (errors or {}).items() if key in incidents}
-    fail(connection, {key: incidents[key] for key in failed}, failed, now, by)
+    fail(connection, {key: incidents[key] for key in failed}, failed, now, basis)
     accepted = [to_accepted(key, incidents[key], each) for key, each in (results | failed).items()]
     if any(each.due for each in accepted):
         notify(connection, anything=False)
@@ -186,7 +188,7 @@ def to_accepted(share_id: int, incident: str, result: Plan | Exception) -> Accep
 
 
 def fail(
-    connection: Connection, incidents: Mapping[int, str], errors: Mapping[int, Exception], now: float, by: str
+    connection: Connection, incidents: Mapping[int, str], errors: Mapping[int, Exception], now: float, basis: str
 ) -> None:
     """Save why shares failed. They are retried together with those of their incidents that wait for a retry already.
 
@@ -194,7 +196,7 @@ def fail(
     """
     if not errors:
         return
-    rows = [{"share_id": key, "error": describe_error(error), "by": by} for key, error in sorted(errors.items())]
+    rows = [{"share_id": key, "error": describe_error(error), "basis": basis} for key, error in sorted(errors.items())]
     connection.execute(_FAIL, rows)
     for incident in sorted(set(incidents.values())):
         ids = [key for key, each in incidents.items() if each == incident]
@@ -208,14 +210,14 @@ def pause(tries: int) -> float:
     return float(min(LONGEST_PAUSE, FIRST_PAUSE * 4 ** min(tries - 1, 10)))
 
 
-def set_aside(connection: Connection, now: float, by: str) -> list[int]:
+def set_aside(connection: Connection, now: float, basis: str) -> list[int]:
     """Stop trying the due shares over which the process died too often; return their ids."""
-    return list(connection.execute(_SET_ASIDE, {"now": now, "by": by}).scalars())
+    return list(connection.execute(_SET_ASIDE, {"now": now, "basis": basis}).scalars())
 
 
-def retry_failed(connection: Connection, now: float, by: str) -> int:
+def retry_failed(connection: Connection, now: float, basis: str) -> int:
     """Make all failed shares due that failed by another version or configuration; return how many."""
-    return connection.execute(_CHANGED, {"now": now, "by": by}).rowcount
+    return connection.execute(_CHANGED, {"now": now, "basis": basis}).rowcount
 
 
 def resume_inbox(connection: Connection, now: float) -> int:

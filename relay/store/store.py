@@ -169,11 +169,11 @@ class Store:
     _accept = _write(accepting.accept)
 
     async def accept(
-        self, shares: Sequence[ReceivedShare], decide: Decide, *, by: str = "", within: float = inf
+        self, shares: Sequence[ReceivedShare], decide: Decide, *, basis: str = "", within: float = inf
     ) -> list[AcceptedShare]:
         """Do what `relay.store.accepting.accept` does, and remember how much could not be saved."""
         try:
-            accepted = await self._accept(shares, decide, by=by, within=within)
+            accepted = await self._accept(shares, decide, basis=basis, within=within)
         except StoreUnusable:
             body_bytes = sum(len(each.body) for each in shares)
             self._check_size = health.USUAL_SIZE + WRITTEN_FOR_A_SHARE + WRITTEN_PER_BYTE * body_bytes

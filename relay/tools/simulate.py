@@ -30,7 +30,7 @@ from relay.cards.model import (
     ShareOutcome,
 )
 from relay.cards.plan import plan
-from relay.cards.send import AmendReply, Edit, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.rendering.request import RenderedMessage
 from relay.routes.rulebook import Rulebook
@@ -232,7 +232,7 @@ class Simulation:
                     self._cards[number] = replace(card, replies=(*card.replies, sent))
                 case Edit():
                     self._cards[number] = replace(card, root=sent, edits=card.edits + 1)
-                case AmendReply():
+                case EditBroadcast():
                     replies = tuple(
                         replace(each, _draw=lambda: sent.rendered) if each.ts == step.ts else each
                         for each in card.replies

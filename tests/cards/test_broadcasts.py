@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.cards.broadcasts import GIVE_UP_AFTER, MAX_BROADCASTS, mark_over, next_over, track, with_least_edit, without
+from relay.cards.broadcasts import (
+    GIVE_UP_AFTER,
+    MAX_BROADCASTS,
+    mark_over,
+    next_over,
+    track,
+    with_broadcast_edit,
+    without,
+)
 from relay.cards.model import Attempt, Card, Due, Entry
 from relay.cards.notices import NO_EDITS
 from relay.cards.send import REPLY
@@ -72,20 +80,20 @@ def test_how_entries_are_grouped_into_shares_does_not_matter(later):
 
 def test_such_an_edit_comes_after_all_others():
     over = tracked(REOPENED, RESOLVED)
-    least = with_least_edit(over, 200.0)
-    assert least.edit is not None
-    assert least.edit.is_least
+    edited = with_broadcast_edit(over, 200.0)
+    assert edited.edit is not None
+    assert edited.edit.is_broadcast_edit
     ordinary = Due(at=900.0, deadline=930.0)
-    assert with_least_edit(replace(over, edit=ordinary), 200.0).edit == ordinary
-    assert not ordinary.sooner(least.edit).is_least
+    assert with_broadcast_edit(replace(over, edit=ordinary), 200.0).edit == ordinary
+    assert not ordinary.sooner(edited.edit).is_broadcast_edit
 
 
 def test_there_is_no_such_edit_where_it_cannot_be_made_or_is_too_late():
     over = tracked(REOPENED, RESOLVED)
-    assert with_least_edit(replace(over, notices=(NO_EDITS,)), 200.0).edit is None
-    assert with_least_edit(over, 180.0 + GIVE_UP_AFTER).edit is None
-    assert with_least_edit(tracked(REOPENED), 200.0).edit is None
-    assert with_least_edit(without(over, "2.2"), 200.0).edit is None
+    assert with_broadcast_edit(replace(over, notices=(NO_EDITS,)), 200.0).edit is None
+    assert with_broadcast_edit(over, 180.0 + GIVE_UP_AFTER).edit is None
+    assert with_broadcast_edit(tracked(REOPENED), 200.0).edit is None
+    assert with_broadcast_edit(without(over, "2.2"), 200.0).edit is None
 
 
 def test_a_card_follows_so_many_at_the_most():

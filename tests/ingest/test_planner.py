@@ -91,11 +91,11 @@ async def test_a_failed_share_is_retried_at_once_when_relay_or_its_configuration
     async with run_relay(tmp_path) as relay:
         await relay.ingest.accept(body("bad"), {})
         fault.clear()
-        relay.ingest.look()
+        relay.ingest.retry_failed()
         await relay.settle()
         assert not await known(relay, "bad")  # nothing has changed
         monkeypatch.setattr(relay.ingest._planner, "_basis", lambda: "another version")
-        relay.ingest.look()
+        relay.ingest.retry_failed()
         await relay.settle()
         assert await known(relay, "bad")
 

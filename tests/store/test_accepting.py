@@ -119,7 +119,7 @@ async def test_a_share_that_cannot_be_planned_is_kept_and_costs_no_other_share(s
         return one_entry(context)
 
     group = [a_share("i1", "a"), a_share("i2", "b"), a_share("i2", "c"), a_share("i1", "d"), a_share("i3", "b")]
-    accepted = await store.accept(group, decide, by="1.0 abc")
+    accepted = await store.accept(group, decide, basis="1.0 abc")
 
     assert [each.outcome for each in accepted] == [
         ShareOutcome.FIRST,

@@ -14,7 +14,7 @@ from relay.store.planning import MAX_ERROR
 from relay.store.store import Store
 from tests.support.store_samples import DAY, NOW, a_share, count, one_entry, query_plan, received, run
 
-BY = "1.0 abc"
+BASIS = "1.0 abc"
 
 
 def failing(_context):
@@ -74,15 +74,15 @@ async def test_failed_shares_of_an_incident_are_retried_together_after_growing_p
     shares = await stored(store, a_share("i1", "a"), a_share("i2", "b"))
     now = NOW
     for tries in range(1, 8):
-        await store.plan_shares(shares, failing, now, by=BY)
+        await store.plan_shares(shares, failing, now, basis=BASIS)
         pause = inbox.pause(tries)
         assert await due(store, now + pause - 0.1) == []
         assert await due(store, now + pause) == list(shares)
         now += pause
     # A later share of the same incident is tried at once; when it fails too, it waits with the others.
-    await store.plan_shares(shares, failing, now, by=BY)
+    await store.plan_shares(shares, failing, now, basis=BASIS)
     [later] = more = await stored(store, a_share("i1", "c", at=now))
-    await store.plan_shares(more, failing, now + 60, by=BY)
+    await store.plan_shares(more, failing, now + 60, basis=BASIS)
     assert await due(store, now + inbox.LONGEST_PAUSE - 1) == []
     assert await due(store, now + inbox.LONGEST_PAUSE) == [*shares, later]
 
@@ -96,12 +96,12 @@ def test_pauses_grow_up_to_an_hour():
 
 async def test_another_version_or_configuration_retries_failed_shares_at_once(store):
     shares = await stored(store, a_share("i1", "a"))
-    await store.plan_shares(shares, failing, NOW, by="1.0 abc")
+    await store.plan_shares(shares, failing, NOW, basis="1.0 abc")
     assert await store.retry_failed(NOW + 1, "1.0 abc") == 0
     assert await due(store, NOW + 1) == []
     assert await store.retry_failed(NOW + 1, "1.0 def") == 1
     assert await due(store, NOW + 1) == list(shares)
-    [planned] = await store.plan_shares(shares, one_entry, NOW + 1, by="1.0 def")
+    [planned] = await store.plan_shares(shares, one_entry, NOW + 1, basis="1.0 def")
     assert planned.outcome is ShareOutcome.FIRST
     assert await store.failed_shares() == ()
 
@@ -111,12 +111,12 @@ async def test_a_share_over_which_the_process_died_too_often_is_set_aside_until_
     for _ in range(inbox.MAX_STARTS):
         await store.start_planning([culprit], NOW)
         await store.resume_inbox(NOW + 1)
-    assert await store.set_aside(NOW + 2, BY) == [culprit]
-    assert await store.set_aside(NOW + 2, BY) == []
+    assert await store.set_aside(NOW + 2, BASIS) == [culprit]
+    assert await store.set_aside(NOW + 2, BASIS) == []
     assert await due(store, NOW + DAY) == [other]
     [failed] = await store.failed_shares()
     assert (failed.id, failed.retry_at, failed.error) == (culprit, None, inbox.SET_ASIDE)
-    await store.retry_failed(NOW + 3, BY)
+    await store.retry_failed(NOW + 3, BASIS)
     assert await due(store, NOW + 3) == [other]
     await store.retry_failed(NOW + 3, "2.0 abc")
     assert [(each.id, each.starts) for each in await store.due_shares(NOW + 3, 9)] == [(other, 0), (culprit, 0)]
@@ -139,7 +139,7 @@ async def test_what_relay_asks_of_the_inbox_again_and_again_is_answered_from_an_
 
 async def test_what_is_in_the_inbox_is_counted(store):
     shares = await stored(store, a_share("i1", "a"), a_share("i2", "b", at=NOW + 5), a_share("i3", "c", at=NOW + 5))
-    await store.plan_shares(dict([shares.popitem()]), failing, NOW + 5, by=BY)
+    await store.plan_shares(dict([shares.popitem()]), failing, NOW + 5, basis=BASIS)
     backlog = await store.backlog(NOW + 10)
     assert (backlog.unplanned_shares, backlog.failed_shares, backlog.oldest_unplanned_age) == (3, 1, 10.0)
     await store.plan_shares(shares, one_entry, NOW)
@@ -152,7 +152,7 @@ async def test_retention_keeps_what_was_never_planned_within_bounds(store, monke
     for number in range(4):
         shares |= await stored(store, a_share("i1", f"h{number}", body=b"%d" % number * 100))
     waiting = [*await stored(store, a_share("i2", "waits"))]
-    await store.plan_shares(shares, failing, NOW, by=BY)
+    await store.plan_shares(shares, failing, NOW, basis=BASIS)
     planned = await stored(store, a_share("i3", "planned"))
     await store.plan_shares(planned, one_entry, NOW)
 
@@ -171,7 +171,7 @@ async def test_only_a_failed_share_is_discarded(store):
     [waiting] = await stored(store, a_share("i1", "a"))
     assert not await store.discard_share(waiting)
     failed = await stored(store, a_share("i1", "b"))
-    await store.plan_shares(failed, failing, NOW, by=BY)
+    await store.plan_shares(failed, failing, NOW, basis=BASIS)
     assert await store.discard_share(*failed)
     assert not await store.discard_share(*failed)
     assert await count(store, "share") == 1
@@ -179,9 +179,9 @@ async def test_only_a_failed_share_is_discarded(store):
 
 async def test_a_failed_share_is_planned_behind_a_later_one_of_its_incident(store):
     shares = await stored(store, a_share("i1", "a"))
-    await store.plan_shares(shares, failing, NOW, by=BY)
+    await store.plan_shares(shares, failing, NOW, basis=BASIS)
     await store.accept([a_share("i1", "b", at=NOW + 60)], one_entry)
-    [late] = await store.plan_shares(shares, one_entry, NOW + 120, by=BY)
+    [late] = await store.plan_shares(shares, one_entry, NOW + 120, basis=BASIS)
     assert late.outcome is ShareOutcome.UPDATE
 
 
@@ -189,7 +189,7 @@ async def test_a_share_that_cannot_be_parsed_fails_with_its_error(store):
     shares = await stored(store, a_share("i1", "a"), a_share("i2", "b"))
     broken, sound = shares
     accepted = await store.plan_shares(
-        {sound: shares[sound]}, one_entry, NOW, by=BY, errors={broken: ValueError("too deep")}
+        {sound: shares[sound]}, one_entry, NOW, basis=BASIS, errors={broken: ValueError("too deep")}
     )
     assert {each.share_id: each.error for each in accepted} == {sound: "", broken: "ValueError: too deep"}
     [failed] = await store.failed_shares()
@@ -203,7 +203,7 @@ async def test_an_error_is_stored_within_bounds(store, text):
     def decide(_context):
         raise ValueError(text)
 
-    await store.plan_shares(shares, decide, NOW, by=BY)
+    await store.plan_shares(shares, decide, NOW, basis=BASIS)
     [failed] = await store.failed_shares()
     assert failed.error.startswith("ValueError")
     assert len(failed.error) <= MAX_ERROR
