@@ -6,7 +6,7 @@ from relay.runtime.clock import Clock
 from relay.sandbox.bigpanda.server import serve_bigpanda
 from relay.sandbox.faults import InjectedFault, NoAnswer
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from tests.support.bigpanda_round_trip import ANN, APP_KEY, DB, ROUTES, body, fake_organisation
+from tests.support.bigpanda_round_trip import ANN, APP_KEY, DB, ROUTES, body, fake_organisation, press
 from tests.support.relay_process import KEY, running, until
 
 STOPPED_WITHIN = 10.0
@@ -35,7 +35,7 @@ async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_delay_th
             await until(lambda: "assigned to *Ann Lee*" in slack.text_of(card))
 
             panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="snooze"))
-            assert (await slack.click(ANN, DB, card.ts, "relay_snooze")).acknowledged
+            assert (await press(slack, ANN, DB, card, "snooze")).acknowledged
             await until(lambda: slack.open_views(ANN))
             assert (await slack.submit(ANN, slack.open_views(ANN)[-1], {"until": "1h"})).acknowledged
             await until(lambda: panda.calls_to("snooze"))

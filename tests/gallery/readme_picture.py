@@ -51,7 +51,7 @@ async def _look(tab: Tab, stage: DemoEnvironment, now: float) -> None:
     await tab.goto(stage.address)
     card = tab.locator(f"#messages > .message[data-incident='{BILLING_INCIDENT}']")
     await card.locator(".header").click()
-    await card.locator("summary").click()
+    await card.locator("summary:not(.button)").click()
     await tab.locator("#details li").first.wait_for()
     await tab.locator("#messages").evaluate("box => { box.scrollTop = box.scrollHeight; }")
 

@@ -17,8 +17,9 @@ from relay.http.session import make_session
 from relay.sandbox.bigpanda.server import FakeBigPanda, serve_bigpanda
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.slack.channel import FakeMessage
-from relay.sandbox.slack.interactivity import RequestUrl
+from relay.sandbox.slack.interactivity import PayloadDelivery, RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from relay.slack.interactions import MENU_ACTION
 from relay.store.store import Store
 
 START = 1_700_000_000
@@ -64,6 +65,16 @@ def body(incident: str = "i1", *, team: str = "database", **values: Any) -> dict
     }
 
 
+async def press(slack: FakeSlack, user: str, channel: str, card: FakeMessage, action: str) -> PayloadDelivery:
+    """Press a button of relay's on the card: where it stands in the menu, choose that entry."""
+    elements = [
+        element for part in card.attachments for block in part["blocks"] for element in block.get("elements", ())
+    ]
+    entries = [option["value"] for element in elements for option in element.get("options", ())]
+    entry = next((value for value in entries if value.startswith(f"relay_{action}:")), None)
+    return await slack.click(user, channel, card.ts, MENU_ACTION if entry else f"relay_{action}", option=entry)
+
+
 @dataclass
 class RoundTrip:
     """The parts that a test uses."""
@@ -102,7 +113,7 @@ class RoundTrip:
         return [self.slack.text_of(each) for each in self.slack.channel(channel).thread(self.card(channel).ts)]
 
     async def click(self, action: str, user: str = ANN, channel: str = DB) -> Any:
-        delivery = await self.slack.click(user, channel, self.card(channel).ts, f"relay_{action}")
+        delivery = await press(self.slack, user, channel, self.card(channel), action)
         await self.settle()
         return delivery
 

@@ -283,12 +283,15 @@ def _relay_elements(buttons: Sequence[Button]) -> Iterator[Element]:
 
     Buttons of which Slack would accept no menu stand there themselves.
     """
+    first = [button for button in buttons if button.place is ButtonPlace.FIRST]
     menu = [button for button in buttons if button.place is ButtonPlace.MENU]
+    if len(menu) == 1 and first and not first[-1].style:
+        menu.insert(0, first.pop())  # so that all buttons fit into two rows on a phone
     values = {button.action_id: menu_value(button.action_id, button.value) for button in menu}
     fits = len(menu) >= limits.FEWEST_OVERFLOW_OPTIONS and all(
         len(value) <= limits.OPTION_VALUE for value in values.values()
     )
-    yield from (_relay_button(button) for button in buttons if button.place is ButtonPlace.FIRST)
+    yield from map(_relay_button, first)
     if fits:
         options = [{"text": _label(button, limits.OPTION_TEXT), "value": values[button.action_id]} for button in menu]
         yield {"type": "overflow", "action_id": MENU_ACTION, "options": options[: limits.OVERFLOW_OPTIONS]}

@@ -119,12 +119,12 @@ def test_actions_hold_link_buttons_and_relays_own_buttons():
     assert block["elements"][1]["value"] == "5555"
 
 
-def relay_button(name, place=ButtonPlace.FIRST, *, value="5555"):
-    return Button(action_id=f"relay_{name}", text=name, value=value, place=place)
+def relay_button(name, place=ButtonPlace.FIRST, *, value="5555", style=""):
+    return Button(action_id=f"relay_{name}", text=name, value=value, place=place, style=style)
 
 
 ROW = "{% actions %}{% button links.landing_page %}Open{% endbutton %}{% relay_actions %}{% endactions %}"
-ASSIGN, RESOLVE = relay_button("assign"), relay_button("resolve", ButtonPlace.LAST)
+ASSIGN, RESOLVE = relay_button("assign", style="primary"), relay_button("resolve", ButtonPlace.LAST)
 
 
 def row(*buttons):
@@ -140,6 +140,13 @@ def test_the_menu_and_the_last_button_end_the_row_wherever_the_template_has_its_
         ("unassign", "relay_unassign:5555"),
         ("end_snooze", "relay_end_snooze:5555"),
     ]
+
+
+def test_a_menu_of_one_entry_takes_a_button_with_it_so_that_the_row_stays_short():
+    alone, snooze = relay_button("unassign", ButtonPlace.MENU), relay_button("snooze")
+    assert row(ASSIGN, snooze, alone, RESOLVE) == ["Open", "assign", "overflow", "resolve"]
+    [block] = made_blocks(ROW, buttons=(ASSIGN, snooze, alone))
+    assert [each["value"] for each in block["elements"][-1]["options"]] == ["relay_snooze:5555", "relay_unassign:5555"]
 
 
 def test_what_slack_takes_no_menu_of_is_a_button_of_its_own():
