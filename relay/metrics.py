@@ -6,7 +6,7 @@ holds any text of an alert, apart from a channel's name. Labels that others choo
 have a limited number of values.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, Literal, NamedTuple
@@ -153,6 +153,19 @@ _TIMES: Mapping[Milestone, str] = {
     Milestone.ASSIGNED: "relay_time_to_assign_seconds",
     Milestone.RESOLVED: "relay_time_to_resolve_seconds",
 }
+_BACKLOG_GAUGES: Mapping[str, Callable[[Backlog], float]] = {
+    "relay_attempts_in_doubt": lambda backlog: backlog.in_doubt,
+    "relay_unplanned_shares": lambda backlog: backlog.unplanned_shares,
+    "relay_failed_shares": lambda backlog: backlog.failed_shares,
+    "relay_oldest_unplanned_share_age_seconds": lambda backlog: backlog.oldest_unplanned_age,
+    "relay_dead_letters": lambda backlog: backlog.dead_letters,
+    "relay_due_bigpanda_tasks": lambda backlog: backlog.due_tasks,
+    "relay_oldest_bigpanda_task_age_seconds": lambda backlog: backlog.oldest_task_age,
+    "relay_quarantined_bodies": lambda backlog: backlog.quarantined_bodies,
+    "relay_database_size_bytes": lambda backlog: backlog.size_bytes,
+}
+"""The gauges that show one figure of the backlog."""
+
 OPEN_STATES: Final = tuple(state for state in State if state is not State.RESOLVED)
 """The states of open incidents."""
 
@@ -325,15 +338,8 @@ class Metrics:
                 self._set("relay_held_cards", held.get(reason, 0), reason.value)
             for state in OPEN_STATES:
                 self._set("relay_open_incidents", backlog.open_incidents.get(state, 0), state.value)
-            self._set("relay_attempts_in_doubt", backlog.in_doubt)
-            self._set("relay_unplanned_shares", backlog.unplanned_shares)
-            self._set("relay_failed_shares", backlog.failed_shares)
-            self._set("relay_oldest_unplanned_share_age_seconds", backlog.oldest_unplanned_age)
-            self._set("relay_dead_letters", backlog.dead_letters)
-            self._set("relay_due_bigpanda_tasks", backlog.due_tasks)
-            self._set("relay_oldest_bigpanda_task_age_seconds", backlog.oldest_task_age)
-            self._set("relay_quarantined_bodies", backlog.quarantined_bodies)
-            self._set("relay_database_size_bytes", backlog.size_bytes)
+            for name, value_of in _BACKLOG_GAUGES.items():
+                self._set(name, value_of(backlog))
             self._last_share_at = max(self._last_share_at, backlog.last_share_at)
         self._set("relay_last_share_timestamp_seconds", self._last_share_at)
         return generate_latest(self.registry), CONTENT_TYPE_LATEST

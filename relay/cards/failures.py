@@ -131,8 +131,7 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
     card, attempt = context.card, None
     if context.attempt is not None and context.attempt.kind != ROOT:
         # The next reply reports its entries. It may stand in the channel as a stray, or come to: it is searched for.
-        posts_nothing = context.attempt.data.get("reads_thread")
-        search_at = None if posts_nothing else now + STRAY_SEARCH_AFTER
+        search_at = None if context.attempt.reads_thread else now + STRAY_SEARCH_AFTER
         attempt = replace(context.attempt, state=AttemptState.DROPPED, next_search_at=search_at)
     if card.ts != ts:
         return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already

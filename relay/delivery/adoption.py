@@ -29,10 +29,8 @@ from relay.store.types import Lease
 
 log = structlog.get_logger("relay.delivery")
 
-ADOPT_DAYS = 7.0
-"""How many days of a channel's history are read."""
-
-DAY = 86_400.0
+ADOPT_WINDOW = 7 * 86_400.0
+"""Seconds of a channel's history that are read."""
 
 MAX_PAGES = 100
 """The most pages of one channel, 20,000 messages: two minutes at Slack's rate limit."""

@@ -98,7 +98,7 @@ class Reconciler:
         slack_id = next((each.channel.slack_id for each in contexts.values() if each.channel.slack_id), None)
         if slack_id is None:
             return
-        searched = [each for each in targets if not each.attempt.data.get("reads_thread")]
+        searched = [each for each in targets if not each.attempt.reads_thread]
         history: SlackOutcome | MessageHistory = MessageHistory((), complete=True)
         if searched:
             oldest = min(_surely_older(each, contexts[each.card]) for each in searched)

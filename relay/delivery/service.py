@@ -14,7 +14,7 @@ from relay.cards.model import CardContext, DeliveryRules
 from relay.cards.outcomes import give_up
 from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
 from relay.config.configuration import Configuration
-from relay.delivery.adoption import ADOPT_DAYS, DAY, Adoption
+from relay.delivery.adoption import ADOPT_WINDOW, Adoption
 from relay.delivery.card_backoff import CardBackoff
 from relay.delivery.channels import ChannelResolver
 from relay.delivery.context import DeliveryContext
@@ -130,12 +130,12 @@ class DeliveryService:
             StoreError: the store failed; what was interrupted is searched for when it begins again.
         """
         self._shared.lease = lease
-        now, adopted_days = self._clock.now(), ADOPT_DAYS * DAY
+        now = self._clock.now()
         self._shared.marker_secret = await self._store.marker_secret(
-            secrets.token_hex(32), adopt_since=now - adopted_days
+            secrets.token_hex(32), adopt_since=now - ADOPT_WINDOW
         )
-        await self._store.end_adoption(now - 2 * adopted_days)  # by now it knows all that matters
-        in_doubt = await self._store.recover_attempts(self._clock.now(), lease=lease)
+        await self._store.end_adoption(now - 2 * ADOPT_WINDOW)  # by now it knows all that matters
+        in_doubt = await self._store.recover_attempts(now, lease=lease)
         doubt = f" Messages in doubt: {in_doubt}; it searches Slack for them." if in_doubt else ""
         log.info("delivering", in_doubt=in_doubt, detail=f"This relay delivers to Slack from now on.{doubt}")
         await self._begin_restored()
