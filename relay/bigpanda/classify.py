@@ -37,11 +37,11 @@ _UNSUPPORTED = _rejected(
     "unsupported",
     "Ask BigPanda's support: this organisation's API does not offer the call.",
 )
-_NOT_BIGPANDA = TaskRetryable(
+NOT_BIGPANDA = TaskRetryable(
     reason="not_bigpanda",
     remedy="Check BIGPANDA_API_URL, and any proxy between relay and BigPanda: something else answers there.",
 )
-_REDIRECTED = replace(_NOT_BIGPANDA, reason=Failure.REDIRECTED.value)
+_REDIRECTED = replace(NOT_BIGPANDA, reason=Failure.REDIRECTED.value)
 _NO_SUCH_CALL = _rejected(
     RejectionCause.UNSUPPORTED,
     "no_such_call",
@@ -106,7 +106,7 @@ REASONS: Final = frozenset(
         "server_error",
         "unreadable",
         *(failure.value for failure in Failure),
-        *(outcome.reason for outcome in (*STATUSES.values(), _NOT_BIGPANDA, _NO_SUCH_CALL, _UNSENDABLE)),
+        *(outcome.reason for outcome in (*STATUSES.values(), NOT_BIGPANDA, _NO_SUCH_CALL, _UNSENDABLE)),
         *(rejected.reason for _, rejected in _NOT_THE_INCIDENT.values()),
     }
 )
@@ -127,7 +127,7 @@ def classify(call: BigPandaCall, response: HttpResponse | Failure) -> TaskOutcom
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _in_doubt(call, "server_error")
     # An unlisted 4xx says that the call is wrong. The API has no redirections.
-    return _complete(call, _BAD_REQUEST if status >= HTTPStatus.BAD_REQUEST else _NOT_BIGPANDA, response)
+    return _complete(call, _BAD_REQUEST if status >= HTTPStatus.BAD_REQUEST else NOT_BIGPANDA, response)
 
 
 def _from_failure(call: BigPandaCall, failure: Failure) -> TaskOutcome:

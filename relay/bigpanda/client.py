@@ -17,8 +17,9 @@ import orjson
 from yarl import URL
 
 from relay.bigpanda.calls import BigPandaCall
-from relay.bigpanda.classify import classify
-from relay.bigpanda.outcomes import TaskOutcome
+from relay.bigpanda.classify import NOT_BIGPANDA, classify
+from relay.bigpanda.outcomes import TaskDone, TaskOutcome
+from relay.http.json_fields import as_object, text_field
 from relay.http.outcome import Failure, HttpResponse
 from relay.http.session import checked_base_url, failure_from, parse_answer, proxy_for, watch_connection
 from relay.model.errors import NotJson, SettingsError
@@ -82,9 +83,13 @@ class BigPandaClient:
     async def incident(self, environment: str, incident: str) -> TaskOutcome:
         """Read an incident with its alerts; `relay.bigpanda.webhook.api` rewrites it as a share's body.
 
+        An answer that does not name this incident is not believed.
+
         https://api-docs.bigpanda.io/retrieve-incident-by-id-37770095e0.
         """
-        return await self._act(BigPandaCall.INCIDENT, "GET", (environment, incident), query={"expand": "alerts"})
+        outcome = await self._act(BigPandaCall.INCIDENT, "GET", (environment, incident), query={"expand": "alerts"})
+        is_other = isinstance(outcome, TaskDone) and text_field(as_object(outcome.body), "id").strip() != incident
+        return NOT_BIGPANDA if is_other else outcome
 
     async def resolve(self, environment: str, incident: str, comments: str) -> TaskOutcome:
         """Resolve the incident and all of its alerts, for good; `comments` may not be empty.

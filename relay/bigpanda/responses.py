@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count, islice
 from typing import Any
 
-from relay.bigpanda.webhook.values import is_number, number_text
+from relay.bigpanda.webhook.values import is_number, number_text, whole_timestamp
 from relay.http.json_fields import JsonObject, as_object, object_field, objects, objects_field, text_field
 from relay.model.bounds import MAX_ID_LENGTH
 from relay.model.incident import Person
@@ -63,7 +63,8 @@ def assignment_of(body: JSON) -> tuple[Person | None, int | None]:
         email=_text(assignee, "email"),
         id=_text(assignee, "user_id") or _text(assignee, "userId") or _text(assignee, "id"),
     )
-    when = int(changed) if isinstance(changed, int | float) and is_number(changed) else None
+    when = whole_timestamp(changed)
+    when = when if isinstance(when, int) else None
     return (person, when) if person != Person() else (None, when)
 
 

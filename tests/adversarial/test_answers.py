@@ -1,10 +1,11 @@
 """No answer of Slack or BigPanda stops or fools relay: not by its size, its shape, its address, or its author."""
 
+import asyncio
 import gzip
 import json
 import time
 import tracemalloc
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -12,14 +13,16 @@ import structlog.testing
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from relay.actions.messages import _has_it
+from relay.actions.ownership import Owner
 from relay.bigpanda.client import BigPandaClient
 from relay.bigpanda.outcomes import TaskRetryable
-from relay.bigpanda.responses import comments_of, tag_definitions_of, users_of
+from relay.bigpanda.responses import assignment_of, comments_of, tag_definitions_of, users_of
 from relay.delivery.channels import ChannelResolver
 from relay.delivery.history import MAX_PAGES, read_channel
 from relay.http import session as http_session
 from relay.http.outcome import LONGEST_WAIT, HttpResponse
-from relay.http.session import make_session
+from relay.http.session import make_session, parse_answer
 from relay.sandbox.faults import DropConnection, InjectedFault, RawResponse, SideEffect, rate_limited
 from relay.sandbox.slack import methods as sandbox_methods
 from relay.sandbox.slack.apps import Bot
@@ -106,6 +109,81 @@ async def test_bigpandas_answers_have_the_same_limit(session):
     assert outcome == TaskRetryable(reason="answer_too_large")
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+STREAMS = {
+    "headers": (HEAD, b"X-A: y\r\n"),
+    "a header": (HEAD + b"X-A: ", b"y"),
+    "a reason": (b"HTTP/1.1 200 ", b"y"),
+    "other responses before it": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"),
+    "an extension of a chunk": (CHUNKED + b"1;", b"y"),
+    "small chunks": (CHUNKED, b"1\r\n \r\n"),
+    "trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-A: y\r\n"),
+    "blanks": (HEAD + b"Content-Length: 999999999999\r\n\r\n", b" "),
+    "empty blocks of gzip": (
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n"),
+        b"5\r\n\x00\x00\x00\xff\xff\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
+async def test_nothing_in_an_answer_of_bigpanda_goes_on_for_ever(session, stream):
+    begin, again = stream
+
+    answers = []
+
+    async def answer(reader, writer):
+        answers.append(asyncio.current_task())
+        with suppress(OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(begin)
+            while not writer.is_closing():
+                writer.write(again * 500)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        tracemalloc.start()
+        outcome = await BigPandaClient(session, "BPU1", base_url=url, timeout=0.5).incident("env1", "i1")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        await session.close()
+        await asyncio.gather(*answers)
+
+    assert isinstance(outcome, TaskRetryable)
+    assert peak < 2 * http_session.MAX_ANSWER_BYTES
+
+
+NUMBERS = [
+    "1e308",
+    "-1e308",
+    "1e-308",
+    "9" * 20,
+    "9" * 5000,
+    "-1",
+    "0",
+    "253402300800",
+    "true",
+    '"9e99"',
+    '"\\u0000"',
+    "[]",
+    "{}",
+]
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:20])
+def test_a_time_of_bigpanda_can_be_shown_or_is_none(number):
+    body = parse_answer(f'{{"id": "i1", "assignee": {{"name": "Ann"}}, "changed_at": {number}}}'.encode())
+
+    person, since = assignment_of(body)
+
+    assert person.name == "Ann"
+    assert "Ann" in _has_it(Owner(person=person, since=since))
+
+
 @pytest.mark.parametrize(("status", "kind"), [(429, Retryable), (503, Ambiguous), (404, Retryable)])
 async def test_of_an_error_the_status_is_enough_however_long_the_body(session, status, kind):
     async with endless(compressed=False, status=status, megabytes=20) as (url, _):
@@ -159,6 +237,31 @@ async def test_bigpandas_calls_follow_no_redirect_either(session, peers, status)
         assert isinstance(outcome, TaskRetryable)
         assert outcome.reason == "redirected"
     assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "i2"},
+        {"id": "i1 i2"},
+        {"id": 1},
+        {"id": None},
+        {"id": ["i1"]},
+        {},
+        [],
+        [{"id": "i1"}],
+        {"incident": {"id": "i1"}},
+    ],
+    ids=str,
+)
+async def test_bigpandas_answer_about_another_incident_is_not_believed(session, peers, body):
+    """The bug took what a wrong cache said for the incident: it made cards of others, and took owners away."""
+    peer = await peers(http_response(body={"folders": []} | body if isinstance(body, dict) else body))
+
+    outcome = await BigPandaClient(session, "BPU1", base_url=peer.url).incident("env1", "i1")
+
+    assert isinstance(outcome, TaskRetryable)
+    assert outcome.reason == "not_bigpanda"
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 399, 400, 403, 404, 418, 500, 503])

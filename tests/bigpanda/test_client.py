@@ -85,7 +85,7 @@ CALLS = {
         None,
     ),
 }
-DONE = http_response(200, {})
+DONE = http_response(200, {"id": "5e7f"})
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_each_call_sends_one_request_as_documented(answering, client, call
     act, verb, target, body = expected
     peer = await answering(DONE)
 
-    assert await act(client(peer)) == TaskDone(body={})
+    assert await act(client(peer)) == TaskDone(body={"id": "5e7f"})
 
     (request,) = peer.requests
     assert (request.verb, request.target) == (verb, target)
@@ -286,7 +286,12 @@ async def test_no_call_is_repeated_on_a_broken_connection_new_or_old(answering, 
     bigpanda = client(peer)
 
     lost = (TaskRetryable if call.is_read else TaskAmbiguous)(reason="connection_cut")
-    assert [await act(bigpanda) for _ in range(4)] == [TaskDone(body={}), lost, lost, TaskDone(body={})]
+    assert [await act(bigpanda) for _ in range(4)] == [
+        TaskDone(body={"id": "5e7f"}),
+        lost,
+        lost,
+        TaskDone(body={"id": "5e7f"}),
+    ]
     assert (len(peer.requests), peer.connections) == (4, 3)
 
 
