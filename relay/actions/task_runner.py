@@ -289,8 +289,9 @@ def _described(task: Task) -> str:
 
 
 def _mark_gone(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:
-    state, cards, _ = staleness.mark_gone(context.incident_state, context.cards, now)
-    return replace(tasks.close_task(context, AttemptState.DONE, outcome.reason), incident_state=state, cards=cards)
+    gone = staleness.mark_gone(context.incident_state, context.cards, now)
+    closed = tasks.close_task(context, AttemptState.DONE, outcome.reason)
+    return replace(closed, incident_state=gone.incident_state, cards=gone.cards)
 
 
 def _confirm(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:  # noqa: ARG001  like its siblings
@@ -309,5 +310,5 @@ def _apply_failed_check(context: TaskContext, outcome: TaskOutcome, now: float) 
         update = tasks.apply_result(context, outcome, now)
     if update.task.state.open or not str(context.task.payload.get("why", "")).startswith("silent"):
         return update
-    state, cards, _ = staleness.mark_stale(context.incident_state, context.cards, now, can_query=True)
-    return replace(update, incident_state=state, cards=cards)
+    stale = staleness.mark_stale(context.incident_state, context.cards, now, can_query=True)
+    return replace(update, incident_state=stale.incident_state, cards=stale.cards)

@@ -44,7 +44,7 @@ PermalinkBuilder = Callable[[str, str], str]
 class DrawnStep:
     """What a step sends: its context as the step leaves it, the message, and what Slack shows once it accepts it.
 
-    `called` is False for an edit to what Slack shows already.
+    `needs_call` is False for an edit to what Slack shows already.
     """
 
     context: CardContext

@@ -2,10 +2,10 @@
 
 Reading 1 MB takes up to 0.3 seconds, and holds Python's interpreter lock for up to 50 ms, so a thread would not do.
 Bodies of medium size do not wait for the largest ones: each of the two sizes has its worker, and reads one at a time,
-of each sender in turn.
+of each sender, and of the inbox, in turn.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 from relay.bigpanda.webhook.parsing import identify_share, parse_share
@@ -21,6 +21,9 @@ SMALL_BODY = 64 * 1024
 
 MEDIUM_BODY = 1024**2
 """Bytes up to which a body does not wait for larger ones."""
+
+_PLANNER = "planner"
+"""Whose turn it is when a share of the inbox is parsed."""
 
 PARSE_SECONDS = 30.0
 """Processor time in which a share is read. The largest takes about 5 seconds."""
@@ -46,9 +49,9 @@ class ShareParser:
         """
         return await self._read(identify_share, body, headers, received, sender)
 
-    async def parse(self, body: bytes, headers: Mapping[str, str], received: float, sender: int = 0) -> Share:
-        """Parse such a body. Raises as `identify` does."""
-        return await self._read(parse_share, body, headers, received, sender)
+    async def parse(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
+        """Parse such a body; shares of the inbox have a turn of their own. Raises as `identify` does."""
+        return await self._read(parse_share, body, headers, received, _PLANNER)
 
     async def close(self) -> None:
         """End the workers."""
@@ -56,7 +59,7 @@ class ShareParser:
             await worker.close()
 
     async def _read(
-        self, read: Callable[..., T], body: bytes, headers: Mapping[str, str], received: float, sender: int
+        self, read: Callable[..., T], body: bytes, headers: Mapping[str, str], received: float, sender: Hashable
     ) -> T:
         if len(body) <= SMALL_BODY:
             return read(body, headers, received, key_header=self._key_header)

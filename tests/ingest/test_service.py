@@ -101,7 +101,7 @@ async def test_many_shares_of_one_sender_delay_those_of_another_by_one_group(tmp
 
 
 @pytest.mark.parametrize("size", [100_000, 2_000_000], ids=["medium", "large"])
-async def test_many_large_bodies_of_one_sender_delay_those_of_another_by_one(monkeypatch, size):
+async def test_many_large_bodies_of_one_sender_delay_those_of_another_and_of_the_inbox_by_one(monkeypatch, size):
     parser, order = ShareParser("X-Relay-Key"), []
 
     async def parse(_worker, _seconds, _function, body, *_arguments, **_named):
@@ -113,7 +113,8 @@ async def test_many_large_bodies_of_one_sender_delay_those_of_another_by_one(mon
         for sender, number in ((0, 20), (1, 1), (2, 2)):
             for each in range(number):
                 body = f"{sender}-{each:03}".encode().ljust(size)
-                tasks.create_task(parser.parse(body, {}, 1.0, sender))
-    assert order[:5] == [b"0-000", b"0-001", b"1-000", b"2-000", b"0-002"]
-    assert len(order) == 23
+                tasks.create_task(parser.identify(body, {}, 1.0, sender))
+        tasks.create_task(parser.parse(b"inbox".ljust(size), {}, 1.0))
+    assert order[:6] == [b"0-000", b"0-001", b"1-000", b"2-000", b"inbox", b"0-002"]
+    assert len(order) == 24
     await parser.close()
