@@ -7,7 +7,7 @@ from benchmarks.measure import Server, baseline, fdatasync_ms, flood, relay, sha
 from benchmarks.table import Figure
 
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
-TARGET_RATIO, P99_MS, RATE = 0.3, 50.0, 200
+TARGET_RATIO, P99_MS, RATE = 0.35, 10.0, 200
 SECONDS = 10
 
 

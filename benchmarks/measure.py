@@ -7,6 +7,7 @@ import socket
 import statistics
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ UNREACHABLE_SLACK = "http://127.0.0.1:9/api/"
 
 
 SERVE = (sys.executable, "-m", "relay", "serve")
+
+
+def serve_of(tree: Path) -> tuple[str, ...]:
+    """Return the command that serves another checkout of relay, which has an environment `.venv`."""
+    return str(tree / ".venv" / "bin" / "relay"), "serve"
 
 
 class Server:
@@ -50,9 +56,19 @@ class Server:
 
     @property
     def cpu_seconds(self) -> float:
-        """The CPU time that it has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """The CPU time that it has used; Linux has a clock for each process, see clock_getcpuclockid(3)."""
+        return time.clock_gettime(~self.process.pid << 3 | 2)
+
+    async def not_planned(self) -> int:
+        """Return how many accepted shares are not planned; a relay that plans them at once does not report any."""
+        address = f"http://127.0.0.1:{self.port}/readyz"
+        answer = await asyncio.to_thread(lambda: urllib.request.urlopen(address).read())
+        return int(orjson.loads(answer).get("not_planned", 0))
+
+    async def all_planned(self) -> None:
+        """Return once no accepted share waits to be planned."""
+        while await self.not_planned():  # noqa: ASYNC110  it happens in another process
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -66,7 +82,7 @@ async def relay(  # noqa: PLR0913  each has a name
     more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Server]:
     """Run `relay serve` with a database: a file in the folder, or a URL; `more` settings come last."""
-    port = _free_port()
+    port = free_port()
     (folder / "routes.yaml").write_text(routes, encoding="utf-8")
     environment = {
         "PATH": os.environ["PATH"],
@@ -81,27 +97,29 @@ async def relay(  # noqa: PLR0913  each has a name
         **(more or {}),
     }
     with (folder / "relay.log").open("ab") as log:
-        async with _running(command, environment, port, log.fileno()) as server:
+        async with running(command, environment, port, log.fileno()) as server:
             yield server
 
 
 @asynccontextmanager
 async def baseline(*arguments: str) -> AsyncIterator[Server]:
     """Run `baseline.py` in a separate process."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, str(HERE / "baseline.py"), str(port), *arguments]
-    async with _running(command, {"PATH": os.environ["PATH"]}, port, asyncio.subprocess.DEVNULL) as server:
+    async with running(command, {"PATH": os.environ["PATH"]}, port, asyncio.subprocess.DEVNULL) as server:
         yield server
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
+async def running(command: Sequence[str], environment: dict[str, str], port: int, log: int) -> AsyncIterator[Server]:
+    """Run a server in a separate process, from its first answer on."""
     started_at = time.time()
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=log, stderr=log)
     try:
@@ -130,10 +148,11 @@ async def _until_it_answers(process: asyncio.subprocess.Process, port: int) -> N
 # -- Shares ------------------------------------------------------------------------------------------------------------
 
 
-def request(body: bytes, port: int) -> bytes:
-    """Return the bytes of a POST of a share."""
+def request(body: bytes, port: int, path: str = "/shares") -> bytes:
+    """Return the bytes of a POST of a share, or of another JSON document."""
     head = (
-        f"POST /shares HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Relay-Key: {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Relay-Key: {KEY}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

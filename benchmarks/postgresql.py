@@ -1,11 +1,13 @@
 """The cost of storing a share on PostgreSQL, against SQLite on the same disk."""
 
 import statistics
+from dataclasses import astuple
 from pathlib import Path
 
 from benchmarks.accepting import P99_MS, RATE, ROUTES, in_turn, steady_shares
 from benchmarks.idle import CHANNELS, medians_ms
 from benchmarks.measure import flood, relay, shares, steadily
+from benchmarks.sustained import BACKLOG, until_planned_in_turn
 from benchmarks.table import Figure
 from benchmarks.workspace import all_found, channels_of, routes_to
 from relay.sandbox.slack.server import FakeSlack, serve_slack
@@ -32,9 +34,14 @@ async def _accepting(folder: Path, url: str, *, rounds: int = 7, count: int = 20
             await flood(each.port, list(shares("warm", 500)))
         rates, busy, cpu = await in_turn(both, rounds, count)
         before, after = [await steadily(each.port, steady_shares(), RATE) for each in both]
+        planned = await until_planned_in_turn(both, rounds=3, count=BACKLOG)
     ratios = [rate / other for other, rate in zip(*rates, strict=True)]
     other, rate = (statistics.median(each) for each in rates)
     theirs, ours = (statistics.median(each) for each in cpu)
+    planned_ratios = [there.rate / here.rate for here, there in zip(*planned, strict=True)]
+    sqlite, postgresql = (
+        [statistics.median(each) for each in zip(*map(astuple, some), strict=True)] for some in planned
+    )
     return [
         Figure(
             what="shares stored per second on PostgreSQL, against SQLite",
@@ -42,6 +49,12 @@ async def _accepting(folder: Path, url: str, *, rounds: int = 7, count: int = 20
             f"({min(ratios):.2f}-{max(ratios):.2f})",
             note=f"CPU time per share, without PostgreSQL's server: {ours:.0f} us against {theirs:.0f} "
             f"us; the generator used {busy:.0%} of a processor at most",
+        ),
+        Figure(
+            what="shares per second until all are planned, on PostgreSQL, against SQLite",
+            measured=f"{postgresql[0]:.0f} against {sqlite[0]:.0f}: {statistics.median(planned_ratios):.2f}",
+            note=f"CPU time per planned share, without PostgreSQL's server: {postgresql[1]:.0f} us against "
+            f"{sqlite[1]:.0f} us",
         ),
         Figure(
             what=f"99th percentile of accepting at {RATE} shares per second on PostgreSQL, against SQLite",

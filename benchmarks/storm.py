@@ -67,7 +67,7 @@ class Accepted:
 async def measure(folder: Path, storm: Storm, *, drain: bool = True) -> list[Figure]:
     """Send the storm and, with `drain`, wait for the last message (twelve minutes or more for the whole storm)."""
     slack = FakeSlack()
-    slack.rate_limits = True
+    slack.limits.enabled = True
     channels = channels_of(slack, CHANNELS)
     accepted = Accepted()
     async with serve_slack(slack) as url, relay(folder, routes_to(channels), slack=url) as server:
