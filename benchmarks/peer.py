@@ -294,8 +294,13 @@ during the storm.
 """
 
 
-def report(
-    programs: Sequence[Program], idle: Sequence[Latency], storms: Sequence[Storm], kills: Sequence[Survival], count: int
+def report(  # noqa: PLR0913  each is a part of it
+    programs: Sequence[Program],
+    idle: Sequence[Latency],
+    storms: Sequence[Storm],
+    kills: Sequence[Survival],
+    count: int,
+    load: float,
 ) -> str:
     incidents = max(each.named for each in storms)
     rows = [
@@ -315,11 +320,13 @@ def report(
         ("the same: posted twice", *(f"{each.doubled} of {each.tries}" for each in kills)),
     ]
     versions = f"relay {programs[0].version} and Alertmanager {programs[1].version}"
-    head = f"# Beside Alertmanager\n\n{versions}, {datetime.now(UTC):%Y-%m-%d}, on {machine()}."
+    where = f"{machine()}. Load before the run: {load:.1f}."
+    head = f"# Beside Alertmanager\n\n{versions}, {datetime.now(UTC):%Y-%m-%d}, on {where}"
     return f"{head}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n{HOW}"
 
 
 async def compare(*, count: int, incidents: int, tries: int) -> str:
+    load = os.getloadavg()[0]
     programs = [
         relay_program(),
         alertmanager("Alertmanager, a message for each incident", "incident"),
@@ -333,7 +340,7 @@ async def compare(*, count: int, incidents: int, tries: int) -> str:
         print(*kills, sep="\n", flush=True)
         storms = [await storm(_made(folder / "storm" / each.name), each, incidents) for each in programs]
         print(*storms, sep="\n", flush=True)
-    return report(programs, idle, storms, kills, count)
+    return report(programs, idle, storms, kills, count, load)
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def _commands() -> list[Figure]:
         figures.append(
             Figure(
                 what=f"CPU time of `relay {name}`, against an interpreter that does nothing",
-                measured=f"{took:.2f} s against {nothing:.3f} s",
+                measured=f"{took:.3f} s against {nothing:.3f} s",
                 wanted=f"at most {limit} s",
                 met=took <= limit,
                 note=note,

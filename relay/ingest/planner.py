@@ -29,8 +29,11 @@ from relay.store.planning import Decide
 from relay.store.store import Store
 from relay.store.types import AcceptedShare, ShareBody, UnplannedShare
 
-SLICE = 30
-"""The most shares of one transaction. Accepting waits for it: about a hundredth of a second."""
+SLICE, SLICE_WHEN_QUIET = 30, 120
+"""The most shares of one transaction while others arrive, and while none does.
+
+Accepting waits for it: for 30 about a hundredth of a second. Planning many at a time takes less processor time.
+"""
 
 QUIET, LONGEST_WAIT = 0.03, 1.0
 """Seconds without another share after which planning begins, and seconds after which it begins in any case."""
@@ -99,7 +102,8 @@ class _Lane:
             return []
         chosen = [queue.take()]
         room = SLICE_BYTES - chosen[0].share.size
-        while queue and len(chosen) < self._size and not (chosen[0].share.starts or queue.next.share.starts):
+        most = SLICE_WHEN_QUIET if self._size > 1 and self._quiet else self._size
+        while queue and len(chosen) < most and not (chosen[0].share.starts or queue.next.share.starts):
             room -= queue.next.share.size
             if room < 0:
                 break
@@ -108,6 +112,11 @@ class _Lane:
 
     def _queue_of(self, waiting: _Waiting) -> FairQueue[_Waiting]:
         return self._found if waiting.found else self.received
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether no share has arrived for a moment."""
+        return asyncio.get_running_loop().time() >= self._last_arrival + QUIET
 
     async def wait_for_quiet(self) -> None:
         now = asyncio.get_running_loop().time

@@ -45,6 +45,24 @@ async def test_a_share_is_planned_at_once_if_few_arrive_and_afterwards_if_many_d
         assert [await known(relay, incident) for incident in ("i2", "i3")] == [True, True]
 
 
+@pytest.mark.parametrize("more_arrive", [True, False])
+async def test_many_shares_are_planned_at_a_time_only_where_no_other_has_to_wait(tmp_path, monkeypatch, more_arrive):
+    monkeypatch.setattr(planner, "LONGEST_WAIT", 0.0 if more_arrive else 60.0)
+    monkeypatch.setattr(planner, "QUIET", 60.0 if more_arrive else 0.01)
+    async with run_relay(tmp_path) as relay:
+        sizes, plan_shares = [], relay.store.plan_shares
+
+        async def observed(shares, *rest, **named):
+            sizes.append(len(shares))
+            return await plan_shares(shares, *rest, **named)
+
+        monkeypatch.setattr(relay.store, "plan_shares", observed)
+        await flood(relay, *(f"i{number}" for number in range(planner.SLICE_WHEN_QUIET)))
+        await relay.settle()
+    assert sum(sizes) <= planner.SLICE_WHEN_QUIET
+    assert max(sizes) <= planner.SLICE if more_arrive else max(sizes) > planner.SLICE
+
+
 async def test_a_large_share_is_planned_beside_the_others(tmp_path):
     async with run_relay(tmp_path) as relay:
         large = await relay.ingest.accept(body("large", padding="x" * SMALL_BODY), {})
