@@ -299,6 +299,7 @@ def report(  # noqa: PLR0913  each is a part of it
     idle: Sequence[Latency],
     storms: Sequence[Storm],
     kills: Sequence[Survival],
+    *,
     count: int,
     load: float,
 ) -> str:
@@ -340,7 +341,7 @@ async def compare(*, count: int, incidents: int, tries: int) -> str:
         print(*kills, sep="\n", flush=True)
         storms = [await storm(_made(folder / "storm" / each.name), each, incidents) for each in programs]
         print(*storms, sep="\n", flush=True)
-    return report(programs, idle, storms, kills, count, load)
+    return report(programs, idle, storms, kills, count=count, load=load)
 
 
 def main() -> None:
