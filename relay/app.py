@@ -157,7 +157,7 @@ class Relay:
             clock,
             is_leader=self._is_delivering,
             on_problem=partial(self._notifier.report, NoticeTopic.DATABASE),
-            on_change=partial(self._leader.wake, everything=True),
+            on_change=self._look_for_due_work,
         )
         self.backend = RelayBackend(
             store=store,
@@ -263,10 +263,14 @@ class Relay:
 
     def _on_configuration(self) -> None:
         self._leader.wake()
-        self._ingest.retry_failed()
+        self._ingest.check_inbox()
 
     def _wake_leader(self) -> None:
         self._leader.wake()
+
+    def _look_for_due_work(self) -> None:
+        self._leader.wake(everything=True)
+        self._ingest.check_inbox()
 
     def _message_link(self, channel: str, ts: str) -> str:
         return self._delivery.message_link(channel, ts)

@@ -170,7 +170,7 @@ class InboxPlanner:
             lane.add(_Waiting(share, asyncio.get_running_loop().time(), sender, found))
 
     def check_inbox(self) -> None:
-        """Look into the inbox: the configuration may have changed."""
+        """Look into the inbox: the configuration may have changed, or when shares are due."""
         self._check_again.set()
 
     async def wait_for_room(self) -> None:

@@ -98,8 +98,8 @@ class IngestService:
         """Whether every share that was stored here is planned."""
         return not self._queue and self._planner.idle
 
-    def retry_failed(self) -> None:
-        """Retry what could not be planned, if the configuration has changed."""
+    def check_inbox(self) -> None:
+        """Plan what is due in the inbox, and what could not be planned if the configuration has changed."""
         self._planner.check_inbox()
 
     async def accept(self, body: bytes, headers: Mapping[str, str], sender: int = 0) -> AcceptedShare:

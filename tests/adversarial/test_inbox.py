@@ -1,17 +1,19 @@
 """No share stops the planning of others: not by what it is, nor by how often or how many of it are sent."""
 
 import asyncio
-import pickle
 import tracemalloc
+from functools import partial
+from types import SimpleNamespace
 
 import orjson
 import pytest
 
+from relay.app import Relay
 from relay.ingest import planner, service
 from relay.ingest.parsing import SMALL_BODY
-from relay.model.errors import NoIncident, TooCostly
-from relay.runtime.worker_process import WorkerFailed
+from relay.model.errors import TooCostly
 from relay.store import inbox
+from relay.store.monitor import StoreMonitor
 from relay.store.types import UnplannedShare
 from tests.support.relay_in_process import run_relay
 
@@ -44,13 +46,8 @@ def plans(monkeypatch):
 
 STRANGE = [
     TooCostly("it takes too long"),
-    NoIncident("there is none"),
     RecursionError("too deep"),
     MemoryError(),
-    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"),
-    KeyError("x"),
-    WorkerFailed("closed"),
-    pickle.UnpicklingError("odd"),
     TypeError("__init__() takes two"),
 ]
 
@@ -170,3 +167,43 @@ async def test_what_falls_due_while_too_many_shares_are_in_hand_is_tried_soon(tm
         await relay.settle()
         await relay.advance(2 * planner.LOOK_EVERY)
         assert plans.count("bad") == 2
+
+
+# -- Clocks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+@pytest.mark.parametrize("looked", [True, False], ids=["relay looked before it noticed", "relay noticed first"])
+async def test_a_clock_that_is_set_puts_off_no_next_try(tmp_path, plans, step, looked):
+    """The bug: whoever looked before everything was moved back waited for an hour."""
+    async with run_relay(tmp_path) as relay:
+        relay_app = SimpleNamespace(_leader=relay.leader, _ingest=relay.ingest)
+        on_change = partial(Relay._look_for_due_work, relay_app)
+        leads = lambda: True  # noqa: E731  one line
+        monitor = StoreMonitor(
+            relay.store, relay.clock, is_leader=leads, on_problem=lambda _problems: None, on_change=on_change
+        )
+        await relay.ingest.accept(body("bad"), {})
+        await relay.settle()
+        relay.clock.set_time(relay.clock.now() + step)
+        if looked:
+            relay.ingest.check_inbox()
+            await relay.settle()
+        await monitor.check()
+        await relay.advance(inbox.FIRST_PAUSE)
+        assert plans.count("bad") == 2
+
+
+@pytest.mark.parametrize("step", [-3600, 3600])
+async def test_a_clock_that_is_set_while_shares_wait_to_be_planned_plans_each_once(tmp_path, plans, step):
+    async with run_relay(tmp_path) as relay:
+        sent = [relay.ingest.accept(body(f"i{number}"), {}) for number in range(3 * planner.SLICE)]
+        sending = asyncio.gather(*sent)
+        while not plans:  # noqa: ASYNC110  the clock is set in the middle
+            await asyncio.sleep(0)
+        relay.clock.set_time(relay.clock.now() + step)
+        relay.ingest.check_inbox()
+        await sending
+        await relay.settle()
+        assert sorted(plans) == sorted(f"i{number}" for number in range(3 * planner.SLICE))
+        assert (await relay.store.backlog(relay.clock.now())).unplanned_shares == 0

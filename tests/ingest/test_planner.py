@@ -109,11 +109,11 @@ async def test_a_failed_share_is_retried_at_once_when_relay_or_its_configuration
     async with run_relay(tmp_path) as relay:
         await relay.ingest.accept(body("bad"), {})
         fault.clear()
-        relay.ingest.retry_failed()
+        relay.ingest.check_inbox()
         await relay.settle()
         assert not await known(relay, "bad")  # nothing has changed
         monkeypatch.setattr(relay.ingest._planner, "_basis", lambda: "another version")
-        relay.ingest.retry_failed()
+        relay.ingest.check_inbox()
         await relay.settle()
         assert await known(relay, "bad")
 
