@@ -104,13 +104,13 @@ class AdoptionUpdate:
 def adopt(context: AdoptionContext, found: FoundCard, options: Options, now: float) -> AdoptionUpdate:
     """Take a card over, or leave it alone. `options` are those of its route in its channel."""
     state, card = context.incident_state, context.card
-    if (reason := _stays(context, found)) is not None:
+    if (reason := _reason_to_leave_alone(context, found)) is not None:
         return AdoptionUpdate(outcome=reason)
     known = state or IncidentState(record=Record(incident=found.marker.incident), last_share_at=now)
-    after = _with_found(known, found)
+    after = _with_shown_state(known, found)
     options = card.options if card is not None else options
     if known.was_shared and _reopened_late(after, found, options):
-        return _followed(after, card, found)
+        return _leave_for_new_episode(after, card, found)
     adopted = _adopted(card or _new_card(context, after, found, options), found)
     if not known.was_shared:
         stale_at = now + options.stale_after if found.ended is None else after.stale_at
@@ -125,7 +125,7 @@ def adopt(context: AdoptionContext, found: FoundCard, options: Options, now: flo
     return AdoptionUpdate(outcome=AdoptionOutcome.ADOPTED, incident_state=after, cards=(adopted,), entries=missed)
 
 
-def _stays(context: AdoptionContext, found: FoundCard) -> AdoptionOutcome | None:
+def _reason_to_leave_alone(context: AdoptionContext, found: FoundCard) -> AdoptionOutcome | None:
     """Why the card is left alone, whatever the incident is now."""
     state, card = context.incident_state, context.card
     if card is not None and card.ts is not None:
@@ -136,7 +136,7 @@ def _stays(context: AdoptionContext, found: FoundCard) -> AdoptionOutcome | None
     return AdoptionOutcome.OLDER_EPISODE if found.episode < newest else None
 
 
-def _with_found(state: IncidentState, found: FoundCard) -> IncidentState:
+def _with_shown_state(state: IncidentState, found: FoundCard) -> IncidentState:
     """The incident with the state that the card shows, unless a newer one is known."""
     record, marker, as_of = state.record, found.marker, float(found.marker.as_of)
     episode = max(state.episode, found.episode)
@@ -164,7 +164,7 @@ def _reopened_late(state: IncidentState, found: FoundCard, options: Options) -> 
     return block.as_of - found.ended > options.reopen_within
 
 
-def _followed(state: IncidentState, card: Card | None, found: FoundCard) -> AdoptionUpdate:
+def _leave_for_new_episode(state: IncidentState, card: Card | None, found: FoundCard) -> AdoptionUpdate:
     """The card that is found is of the episode before, and stays as it is; the new one links to it."""
     previous = PreviousCard(at=float(found.ts), channel=found.slack_channel, ts=found.ts)
     after = replace(state, episode=max(state.episode, found.episode + 1))

@@ -139,11 +139,26 @@ def evaluate_routes(
     matching = evaluation.matching(rulebook.routes)
     if evaluation.unread:
         matching = [route for route in matching if route.posts]
+    postings, failures = _resolve_channels(matching, cached_variables)
+    return RoutingDecision(
+        postings=postings,
+        failures=failures,
+        routes=tuple(route.name for route in matching),
+        dropped=tuple(route.name for route in matching if not route.posts),
+        unread=tuple(evaluation.unread),
+        _evaluated=(rulebook.routes, facts),
+    )
+
+
+def _resolve_channels(
+    matching: Sequence[Route], variables: Variables
+) -> tuple[tuple[Posting, ...], tuple[ChannelFailure, ...]]:
+    """The channels of these routes, each once, and those that cannot be made from the incident."""
     postings: dict[str, Posting] = {}
     failures: list[ChannelFailure] = []
     for route in matching:
         for post in route.posts:
-            ref = post.channel.resolve(cached_variables)
+            ref = post.channel.resolve(variables)
             if isinstance(ref, Unresolved):
                 failures.append(
                     ChannelFailure(
@@ -156,14 +171,7 @@ def evaluate_routes(
                 )
             else:
                 postings[ref] = _merged(postings.get(ref), route, post, ref)
-    return RoutingDecision(
-        postings=tuple(postings.values()),
-        failures=tuple(failures),
-        routes=tuple(route.name for route in matching),
-        dropped=tuple(route.name for route in matching if not route.posts),
-        unread=tuple(evaluation.unread),
-        _evaluated=(rulebook.routes, facts),
-    )
+    return tuple(postings.values()), tuple(failures)
 
 
 class _Evaluation:

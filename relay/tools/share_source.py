@@ -5,7 +5,7 @@ Options change the last of them, as in a test file: state, environment, tags, ti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -96,8 +96,8 @@ def _build(specs: Sequence[ShareSpec], changes: ShareChanges) -> list[Share]:
     return shares
 
 
-def parse_moment(text: str, zone: tzinfo = UTC) -> float:
-    """Parse a time such as `2026-11-30T09:00+01:00`; `zone` counts if it has no offset. Returns Unix seconds.
+def parse_moment(text: str) -> float:
+    """Parse a time such as `2026-11-30T09:00+01:00`, in UTC if it has no offset. Returns Unix seconds.
 
     Raises ValueError, with what is expected.
     """
@@ -105,4 +105,4 @@ def parse_moment(text: str, zone: tzinfo = UTC) -> float:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(f"{text!r} is not a time; expected one such as 2026-11-30T09:00+01:00") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -9,6 +9,8 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
+from relay.model.counting import counted
+
 
 class Level(StrEnum):
     """How serious a finding is."""
@@ -59,7 +61,7 @@ class Diagnosis:
                 yield Padding(Text(finding.remedy), (0, 0, 0, 2), expand=False)
         levels = [finding.level for finding in self.findings]
         counts = {"check": len(levels), "error": levels.count(Level.ERROR), "warning": levels.count(Level.WARNING)}
-        checks, errors, warnings = (f"{number} {noun}{'' if number == 1 else 's'}" for noun, number in counts.items())
+        checks, errors, warnings = (counted(number, noun) for noun, number in counts.items())
         yield Text(f"{checks}: {errors}, {warnings}", "green" if self.ok else "red")
 
     def as_json(self) -> dict[str, Any]:
@@ -73,8 +75,12 @@ warning = partial(Finding, Level.WARNING)
 error = partial(Finding, Level.ERROR)
 
 
-def join_names(names: Iterable[str], most: int = 5) -> str:
+_MAX_NAMES = 5
+"""How many names a finding lists."""
+
+
+def join_names(names: Iterable[str]) -> str:
     """Join names with commas, and count those after the first few."""
     unique = list(dict.fromkeys(names))
-    more = f" and {len(unique) - most} more" if len(unique) > most else ""
-    return ", ".join(unique[:most]) + more
+    more = f" and {len(unique) - _MAX_NAMES} more" if len(unique) > _MAX_NAMES else ""
+    return ", ".join(unique[:_MAX_NAMES]) + more
