@@ -18,8 +18,11 @@ from relay.config.template_files import MAX_ENTRIES, is_folder
 
 log = structlog.get_logger("relay.reload")
 
-STEP_MS, DEBOUNCE_MS = 50, 200
-"""Milliseconds without changes after which they are reported, and the most milliseconds until they are reported."""
+STEP_MS, DEBOUNCE_MS = 200, 200
+"""Milliseconds without changes after which they are reported, and the most milliseconds until they are reported.
+
+A thread wakes at each step, also while nothing changes.
+"""
 
 REWATCH_MS = 2_000
 """Milliseconds after which relay checks whether it still watches the right folders."""
@@ -58,7 +61,7 @@ async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], No
         path = Path(changed)  # not every file: a database beside routes.yaml, for example, changes often
         return path.name in names or path.name.startswith(_KUBERNETES) or templates in path.parents
 
-    async for _ in awatch(
+    async for changes in awatch(
         *{path for path, _, _ in watched},
         watch_filter=concerns,
         recursive=False,
@@ -68,8 +71,10 @@ async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], No
         yield_on_timeout=True,
         ignore_permission_denied=True,
     ):
-        on_change()
+        if changes:
+            on_change()
         if await asyncio.to_thread(_identities, routes, templates) != watched:
+            on_change()
             return
 
 
