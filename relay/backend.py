@@ -167,7 +167,7 @@ class RelayBackend:
         held = backlog.held(slack_paused=self.breaker.is_open)
         return {
             "last_share_at": utc(backlog.last_share_at) if backlog.last_share_at else "never",
-            "held_cards": {str(reason): cards for reason, cards in held.items()},  # JSON has no other keys
+            "held_cards": held,
             "stalled_channels": {each.ref: each.waits_for for each in channels[:MAX_CHANNELS]},
             **({"stalled_channels_omitted": omitted} if omitted else {}),
             "in_doubt": backlog.in_doubt,

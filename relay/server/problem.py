@@ -91,7 +91,8 @@ def at_wrong_address(problem: Problem) -> Problem:
 
 
 def json_response(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """Return a response with a value as JSON; an empty one for None."""
+    """Return a response with a value as JSON; an empty one for None. Keys may be enums, such as Slack's methods."""
     if value is None:
         return web.Response()
-    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
+    body = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    return web.Response(status=status, body=body, content_type="application/json")

@@ -23,12 +23,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from relay.cards.eligibility import HeldReason
 from relay.model.errors import SettingsError, StoreUnusable
 from relay.server.api_keys import ApiKeys
 from relay.server.backend import Readiness
 from relay.server.body import DecompressedTooLarge, decompress
 from relay.server.endpoints import create_app
 from relay.server.lifecycle import IN_FLIGHT, InFlightRequests, listen
+from relay.slack.methods import Method
 from tests.support.fake_backend import FakeBackend, share
 
 KEY = "the-key-of-today"
@@ -573,6 +575,15 @@ async def test_readyz_lists_other_problems_and_stays_200(client):
     response = await client.get("/readyz")
     assert response.status == 200
     assert await response.json() == {"ready": True, "slack": "unreachable", "letters": 3}
+
+
+async def test_readyz_is_200_while_slack_limits_the_rate_although_methods_and_reasons_are_enums(client, backend):
+    detail = {"rate_limited": {Method.POST: 20}, "held_cards": {HeldReason.RETRY: 2}}
+    backend.current = Readiness(ok=True, detail=detail)
+    response = await client.get("/readyz")
+    assert response.status == 200
+    expected = {"ready": True, "rate_limited": {"chat.postMessage": 20}, "held_cards": {"retry": 2}}
+    assert await response.json() == expected
 
 
 async def test_no_page_shows_a_secret_whatever_the_backend_says(backend):
