@@ -110,6 +110,7 @@ class Relay:
             metrics=metrics,
             wants_callback=settings.can_call_back,
             basis=lambda: f"{__version__} {self._reloader.live.hash}",
+            on_failure=self._check_shares,
         )
         people = People(self._slack, bigpanda, self._rulebook, clock)
         permissions = Permissions(people, self._rulebook)
@@ -260,6 +261,9 @@ class Relay:
 
     def _check_channels(self) -> None:
         self._notifier.check_channels()
+
+    def _check_shares(self) -> None:
+        self._notifier.check_shares()
 
     def _on_configuration(self) -> None:
         self._leader.wake()

@@ -140,6 +140,7 @@ class InboxPlanner:
         *,
         metrics: Metrics,
         basis: Callable[[], str],
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._parser = parser
@@ -148,6 +149,7 @@ class InboxPlanner:
         self._wake_delivery = wake_delivery
         self._metrics = metrics
         self._basis = basis
+        self._on_failure = on_failure
         self._small, self._large = _Lane(_parse_in_thread, SLICE), _Lane(self._parse_in_process, 1)
         self._in_hand: set[int] = set()
         self._has_room, self._check_again = asyncio.Event(), asyncio.Event()
@@ -190,6 +192,7 @@ class InboxPlanner:
         """Log and count a share that was planned, or that failed. What is sent is logged when it is."""
         log_share(accepted)
         if accepted.error:
+            self._on_failure()
             self._metrics.record_share(PLANNING_FAILED, headers)
             return
         self._metrics.record_share(str(accepted.outcome), headers, received)

@@ -73,10 +73,12 @@ class IngestService:
         timeout: float = ACCEPT_TIMEOUT,
         wants_callback: Callable[[str], bool] = lambda _integration: False,
         basis: Callable[[], str] = lambda: "",
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """`rulebook` returns the live routes; `wants_callback` says whether relay reports cards of an integration.
 
         `basis` names relay's version and configuration: if it changes, shares that could not be planned are retried.
+        `on_failure` is called for each share that cannot be planned.
         """
         self._store = store
         self._rulebook = rulebook
@@ -88,7 +90,14 @@ class IngestService:
         self._wants_callback = wants_callback
         self._basis = basis
         self._planner = InboxPlanner(
-            store, self._parser, self._decide, clock, wake_delivery, metrics=self._metrics, basis=basis
+            store,
+            self._parser,
+            self._decide,
+            clock,
+            wake_delivery,
+            metrics=self._metrics,
+            basis=basis,
+            on_failure=on_failure,
         )
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._arrived = asyncio.Event()

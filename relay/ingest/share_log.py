@@ -17,9 +17,9 @@ def log_share(accepted: AcceptedShare) -> None:
     """Log one line for the share, and one for each card that begins or ends; what is sent is logged when it is."""
     decision, fields = accepted.decision, {"incident": accepted.incident, "share": accepted.share_id}
     if accepted.outcome is None:
-        log.error(
-            "share_not_planned", **fields, detail=f"The share is stored, but cannot be planned: {accepted.error}."
-        )
+        cause = f"The share is stored, but cannot be planned: {accepted.error}."
+        detail = f"{cause} Relay keeps it and tries again; `relay letters` lists it."
+        log.error("share_not_planned", **fields, detail=detail)
         return
     decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
     outcome, routes = str(accepted.outcome), list(accepted.routes)

@@ -19,6 +19,7 @@ class NoticeTopic(StrEnum):
     CONFIGURATION = "configuration"
     CHANNELS = "channels"
     DATABASE = "database"
+    SHARES = "shares"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +54,11 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
         leader_first=30.0,
     ),
     NoticeTopic.CHANNELS: NoticeRow(
-        headline="⚠️ routes.yaml names {count} that take no messages.",
+        headline="⚠️ routes.yaml names {count} that relay cannot post to.",
         noun="channel",
         effect="Incidents for them go to the fallback instead.",
         remedy="`relay doctor` lists all of them. Relay looks them up again every five minutes.",
-        over="✅ All channels that routes.yaml names take messages again.",
+        over="✅ Relay can post to all channels that routes.yaml names again.",
         gathers=2.0,
     ),
     NoticeTopic.DATABASE: NoticeRow(
@@ -66,6 +67,13 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
         effect="It answers BigPanda with 503 until somebody acts.",
         over="✅ Relay stores shares again.",
         in_store=False,
+    ),
+    NoticeTopic.SHARES: NoticeRow(
+        headline="🚨 Relay cannot process {count}.",
+        noun="share",
+        effect="That news is on no card: look at these incidents in BigPanda. Relay keeps it, and tries again.",
+        remedy="`relay letters` lists all of them.",
+        over="✅ Relay has processed all shares.",
     ),
 }
 

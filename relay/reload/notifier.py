@@ -43,6 +43,9 @@ STORE_PAUSE = 30.0
 LEADER_PAUSE = 5.0
 """Seconds until a relay that does not deliver looks whether it does now."""
 
+SHARES_AFTER, SHARES_EVERY = 15.0, 60.0
+"""Seconds after a failure at which relay reports the shares that still fail, and seconds until it looks again."""
+
 SEARCH_AFTER = 30.0
 """Seconds after a lost answer at which relay searches for the message: Slack may not show it at once."""
 
@@ -94,6 +97,7 @@ class Notifier:
         self._waits = LastingProblem(log)
         self._desired: dict[NoticeTopic, _Desired] = {}
         self._channels_changed = False
+        self._look_at_shares_at: float | None = None
         self._open = OpenNotices(store)
 
     def report(self, kind: NoticeTopic, problems: Sequence[str]) -> None:
@@ -106,18 +110,24 @@ class Notifier:
     def check_channels(self) -> None:
         """Look which channels of the live routes take no messages: the routes or the channels have changed."""
         self._channels_changed = True
+        self.check_shares()  # a valid edit retries them; a former process may have reported some
         for desired in self._desired.values():
             desired.try_again_at = 0.0  # the channel for notices may be there now
         self._wakeup.set()
+
+    def check_shares(self) -> None:
+        """Look which shares are in no card, a moment from now: one has failed."""
+        if self._look_at_shares_at is None:
+            self._look_at_shares_at = self._clock.now() + SHARES_AFTER
+            self._wakeup.set()
 
     async def run(self) -> None:
         """Send notices, until cancelled. Nothing waits for it."""
         while True:
             self._wakeup.clear()
             try:
-                await self._look_at_channels()
-                waits = [await self._settle(kind) for kind in tuple(self._desired)]
-                waits.append(LEADER_PAUSE if self._channels_changed else None)
+                looks = await self._look()
+                waits = [looks, *[await self._settle(kind) for kind in tuple(self._desired)]]
                 self._waits.over()
             except StoreError as error:
                 self._waits.report("warning", "notice_waits", reason="store", detail=str(error))
@@ -128,12 +138,22 @@ class Notifier:
             until = min((wait for wait in waits if wait is not None), default=None)
             await self._clock.wait(self._wakeup, None if until is None else self._clock.now() + until)
 
-    async def _look_at_channels(self) -> None:
-        """Only the relay that delivers looks channels up."""
-        if self._channels_changed and self._delivering():
+    async def _look(self) -> float | None:
+        """Look channels and failed shares up, in the relay that delivers. Return the seconds until the next look."""
+        if not self._delivering():
+            return LEADER_PAUSE if self._channels_changed or self._look_at_shares_at is not None else None
+        if self._channels_changed:
             self._channels_changed = False
             rulebook = self._live().rulebook
             self.report(NoticeTopic.CHANNELS, unusable_channels(rulebook, await self._store.channels()))
+        if self._look_at_shares_at is None:
+            return None
+        if (wait := self._look_at_shares_at - self._clock.now()) > 0:
+            return wait
+        failed = await self._store.failed_shares()
+        self.report(NoticeTopic.SHARES, [f"incident {each.incident}: {each.error}" for each in failed])
+        self._look_at_shares_at = self._clock.now() + SHARES_EVERY if failed else None
+        return SHARES_EVERY if failed else None
 
     async def _settle(self, kind: NoticeTopic) -> float | None:
         """Take the next steps for a notice; return the seconds until another one is due, or None.

@@ -87,13 +87,16 @@ def fault(monkeypatch):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_a_share_that_cannot_be_planned_holds_up_nobody_and_is_retried(tmp_path, fault, at_once):
+async def test_a_share_that_cannot_be_planned_holds_up_nobody_and_is_retried(tmp_path, fault, at_once, monkeypatch):
     fault.add("bad")
+    reported: list[int] = []
     async with run_relay(tmp_path) as relay:
+        monkeypatch.setattr(relay.ingest._planner, "_on_failure", lambda: reported.append(1))
         accepted = [await relay.ingest.accept(body("bad"), {})] if at_once else await flood(relay, "bad", "good")
         await relay.settle()
         [failed] = await relay.store.failed_shares()
         assert (failed.incident, failed.error) == ("bad", "ValueError: no number can be this large")
+        assert len(reported) == failed.tries
         assert accepted[0].share_id == failed.id
         assert at_once or await known(relay, "good")
         await relay.ingest.accept(body("bad", "warning"), {})

@@ -9,7 +9,7 @@ from relay.cards.model import Channel, ChannelState
 from relay.config.configuration import Configuration
 from relay.http.session import make_session
 from relay.reload.messages import MAX_LISTED, ROWS, NoticeTopic, open_message, over_message
-from relay.reload.notifier import SEARCH_AFTER, Notifier
+from relay.reload.notifier import SEARCH_AFTER, SHARES_AFTER, SHARES_EVERY, Notifier
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
@@ -17,6 +17,7 @@ from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
+from relay.store.types import FailedShare
 from tests.support.reload_samples import GOOD
 
 FAULTS = ("routes.yaml:6:5: unknown key 'pots' in route",)
@@ -299,3 +300,30 @@ async def test_a_relay_that_begins_to_deliver_looks_at_the_channels(bench, store
     bench.delivering = True
     await bench.run_for(60)
     assert len(bench.texts) == 1
+
+
+async def test_a_share_that_cannot_be_processed_is_named_until_it_is_processed(bench, monkeypatch):
+    failed = [
+        FailedShare(id=7, incident="i7", received=0.0, tries=1, error="KeyError: 'x'", retry_at=None, size=2),
+    ]
+
+    async def failed_shares():
+        return tuple(failed)
+
+    monkeypatch.setattr(bench.store, "failed_shares", failed_shares)
+    bench.notifier.check_shares()
+    await bench.run_for(SHARES_AFTER - 1)
+    assert bench.texts == []  # the first retry may help
+    await bench.run_for(SHARES_AFTER)
+    [message] = bench.messages
+    assert bench.texts == ["🚨 Relay cannot process 1 share."]
+    assert "incident i7: KeyError: 'x'" in bench.slack.text_of(message)
+    failed.clear()  # `relay letters` has processed it, in another process
+    await bench.run_for(SHARES_EVERY + 1)
+    assert bench.texts == [ROWS[NoticeTopic.SHARES].over]
+
+
+async def test_a_share_that_fails_once_is_not_reported(bench):
+    bench.notifier.check_shares()
+    await bench.run_for(SHARES_AFTER + SHARES_EVERY)
+    assert bench.texts == []
