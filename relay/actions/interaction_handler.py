@@ -17,6 +17,7 @@ from relay.actions import messages
 from relay.actions.modals import build_modal, validation_errors
 from relay.actions.people import LookupFailed
 from relay.actions.permission import Denied, Permissions
+from relay.cards.attribution import is_awaited
 from relay.cards.model import Card, Task, TaskKind
 from relay.delivery.context import card_fields
 from relay.metrics import Metrics
@@ -185,7 +186,8 @@ class InteractionHandler:
         state = await self._store.incident_state(source.incident)
         pending = {action.key: action for action in state.record.pending_actions} if state else {}
         open_tasks = {task.key for task in await self._store.open_tasks(source.incident)}
-        if about in self._told or key not in {*pending, *open_tasks}:
+        awaited = key in open_tasks or (state is not None and is_awaited(state.record, key))
+        if about in self._told or not awaited:
             return
         self._told[about] = now
         if not isinstance(await self._check(source, card), Denied):

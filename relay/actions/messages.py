@@ -40,7 +40,7 @@ _WHY: Final[Mapping[str, str]] = {
     "in_progress": "the same action is already in progress",
     "not_assigned": "nobody has the incident",
     "not_snoozed": "the incident is not snoozed",
-    "moment_passed": "the chosen moment has passed",
+    "moment_passed": "the chosen time has passed",
     "not_found": _NOT_IN_BIGPANDA,
     "gone": _NOT_IN_BIGPANDA,
     "key_invalid": f"BigPanda rejects relay's API key. {_TELL_OPERATOR}",
@@ -135,7 +135,7 @@ def in_doubt(kind: str) -> str:
 
 def _has_it(owner: Owner) -> str:
     name = mrkdwn([Atom(owner.person.display_name, "*", "*")], _LONGEST_TITLE)
-    return f"{name} has it" + ("" if owner.since is None else f" since {_date(owner.since)}")
+    return f"{name} has it" if owner.since is None else f"{name} has had it since {_date(owner.since)}"
 
 
 def _date(at: int) -> str:

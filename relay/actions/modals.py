@@ -78,9 +78,9 @@ def validation_errors(action: str, values: Mapping[str, str], now: float) -> dic
 
 def _moment_errors(moment: float, now: float) -> dict[str, Any] | None:
     if moment <= now:
-        return _errors(MOMENT_INPUT, "This moment has passed. Choose a later one.")
+        return _errors(MOMENT_INPUT, "This time has passed. Choose a later one.")
     if moment > now + LONGEST_SNOOZE:
-        return _errors(MOMENT_INPUT, "BigPanda snoozes for less than 90 days. Choose an earlier moment.")
+        return _errors(MOMENT_INPUT, "BigPanda snoozes for less than 90 days. Choose an earlier time.")
     return None
 
 
@@ -93,7 +93,7 @@ def _inputs(action: str) -> list[Block]:
             options = [{"text": _plain_text(label), "value": value} for value, label in SNOOZE_CHOICES.items()]
             choice = {"type": "radio_buttons", "action_id": UNTIL_INPUT, "options": options}
             picker = {"type": "datetimepicker", "action_id": MOMENT_INPUT}
-            hint = "If you set it, it counts instead of the choice above. It is in your device's time zone."
+            hint = "A date and time replaces the choice above. It is in your device's time zone."
             return [
                 _input(UNTIL_INPUT, "For how long?", {**choice, "initial_option": options[0]}),
                 {**_input(MOMENT_INPUT, "Or until", picker), "optional": True, "hint": _plain_text(hint)},

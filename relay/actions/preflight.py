@@ -138,7 +138,8 @@ class Preflight:
 
     def _check(self, context: TaskContext) -> Prepared:
         after = checked_task_key(context.task)
-        if after and after not in {pending.key for pending in context.incident_state.record.pending_actions}:
+        pending = {each.key for each in context.incident_state.record.pending_actions if not each.confirmed}
+        if after and after not in pending:
             return NoCall(state=AttemptState.DONE, reason="confirmed", quiet=True)
         environment, incident = _environment(context), context.task.incident
         return ReadyCall(call=BigPandaCall.INCIDENT, send=lambda: self._bigpanda.incident(environment, incident))

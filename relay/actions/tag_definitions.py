@@ -10,6 +10,7 @@ import structlog
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
+from relay.model.counting import counted
 from relay.model.errors import StoreError
 from relay.model.tag_labels import TagDefinition
 from relay.ratelimit.budgets import backoff
@@ -91,4 +92,4 @@ class TagDefinitions:
         await self.load()
         self._tries, self._retry_at = 0, now + REFRESH_EVERY  # the store has no time where there are no definitions
         number = len(self._definitions)
-        log.info("tag_definitions_saved", tags=number, detail=f"BigPanda names {number} tags.")
+        log.info("tag_definitions_saved", tags=number, detail=f"BigPanda names {counted(number, 'tag')}.")

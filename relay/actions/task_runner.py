@@ -245,7 +245,8 @@ class TaskRunner:
         task = context.task
         state = str(task.state)
         self._metrics.record_task(task.kind, state)
-        write = log.info if task.state is AttemptState.DONE or quiet else log.warning
+        usual = task.state is AttemptState.DONE or (task.state is AttemptState.WAITING and not task.reason)
+        write = log.info if usual or quiet else log.warning
         write(
             "bigpanda_task",
             kind=str(task.kind),

@@ -13,16 +13,13 @@ from relay.model.bounds import LONGEST_TEXT, bound_text
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
-from relay.model.record import PendingAction, Record
+from relay.model.record import ECHO, PendingAction, Record
 
 ACTION_EXPIRES_AFTER = 3600.0
 """Seconds after which an action that no share confirmed is forgotten."""
 
 _SNOOZE_TOLERANCE = 120
 """Seconds by which BigPanda may round the end of a snooze."""
-
-_ECHO = "echo"
-"""The kind of what is left of a resolution that was reported with its note: the note may still come as a comment."""
 
 
 def attribute_entries(
@@ -47,10 +44,29 @@ def attribute_entries(
     return named, replace(record, pending_actions=tuple(waiting), note=note)
 
 
+def is_awaited(record: Record, key: str) -> bool:
+    """Whether an action is still to show: no share has confirmed it, and the incident is not as the person wants it.
+
+    Two people may snooze an incident at the same time, until the same time: nothing changes by the second one.
+    """
+    return any(
+        action.key == key and not (action.confirmed or _is_shown(record, action)) for action in record.pending_actions
+    )
+
+
+def _is_shown(record: Record, action: PendingAction) -> bool:
+    snooze = record.value("snooze") or {}
+    return action.kind == TaskKind.SNOOZE and bool(snooze.get("snoozed")) and _is_near(snooze.get("wake"), action)
+
+
+def _is_near(until: float | None, action: PendingAction) -> bool:
+    return until is None or action.until is None or abs(until - action.until) <= _SNOOZE_TOLERANCE
+
+
 def _is_echo(entry: Entry, action: PendingAction) -> bool:
     """Whether the comment says only what the resolution itself reports: its note, or that somebody did it."""
     without_note = entry.kind is EntryKind.COMMENT and action.kind == TaskKind.RESOLVE and not action.text
-    return action.kind == _ECHO or without_note
+    return action.confirmed or without_note
 
 
 def _confirms(entry: Entry, action: PendingAction, new: Incident) -> bool:
@@ -59,9 +75,7 @@ def _confirms(entry: Entry, action: PendingAction, new: Incident) -> bool:
             ids = {new.assignee.id, new.assignee.email} if new.assignee else {""}
             return action.assignee_id in ids  # unassigning gives it to nobody
         case EntryKind.SNOOZE, TaskKind.SNOOZE:
-            until = entry.data.get("new")
-            near = until is None or action.until is None or abs(until - action.until) <= _SNOOZE_TOLERANCE
-            return bool(entry.data.get("snoozed")) and near
+            return bool(entry.data.get("snoozed")) and _is_near(entry.data.get("new"), action)
         case EntryKind.SNOOZE, TaskKind.END_SNOOZE:
             return not entry.data.get("snoozed")
         case EntryKind.RESOLVED, TaskKind.RESOLVE:
@@ -76,7 +90,7 @@ def _rest(entry: Entry, action: PendingAction) -> list[PendingAction]:
     """What is still to be confirmed: a resolution and its note may come one by one, in either order."""
     match entry.kind, action.kind:
         case EntryKind.RESOLVED, TaskKind.RESOLVE if action.sent_hash:
-            return [replace(action, kind=_ECHO)]
+            return [replace(action, kind=ECHO)]
         case EntryKind.COMMENT, TaskKind.RESOLVE:
             return [replace(action, sent_hash="")]
         case _:

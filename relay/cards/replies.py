@@ -60,7 +60,7 @@ class Reply:
     """One reply: its entries (merged, as the templates take them), up to and with `upto_seq`.
 
     `worst` is what the card has shown after it. `reports_reopening`: it reports a reopening by itself, not as one of
-    many state changes. `pings_for_reopening`: it also pings for it.
+    many state changes. `pings_for_reopening`: it also pings for it. `pings_for`: the kinds of the entries that ping.
     """
 
     upto_seq: int
@@ -69,6 +69,7 @@ class Reply:
     broadcast: bool = False
     reports_reopening: bool = False
     pings_for_reopening: bool = False
+    pings_for: tuple[EntryKind, ...] = ()
     worst: WorstShown = WorstShown()
 
 
@@ -110,6 +111,7 @@ def next_reply(
         broadcast=broadcast,
         reports_reopening=any(_is_own_reopening(each.entry) for each in shown),
         pings_for_reopening=any(each.entry.kind is EntryKind.REOPENED and each.targets for each in shown),
+        pings_for=tuple(dict.fromkeys(each.entry.kind for each in shown if each.targets)),
         worst=last.worst,
     )
 

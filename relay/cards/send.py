@@ -221,6 +221,7 @@ def _begin_reply(context: CardContext, now: float) -> Step:
             "broadcast": reply.broadcast,
             "reports_reopening": reply.reports_reopening,
             "pings_for_reopening": reply.pings_for_reopening,
+            "pings_for": [str(kind) for kind in reply.pings_for],
             "worst": reply.worst.recent,
             "episode_worst": reply.worst.episode,
         },

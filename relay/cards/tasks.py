@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from relay.bigpanda.outcomes import IncidentNotFound, TaskAmbiguous, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
+from relay.cards.attribution import is_awaited
 from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
 from relay.model.buttons import BUTTONS
 from relay.model.record import PendingAction
@@ -238,8 +239,8 @@ def confirm_checked(context: TaskContext) -> TaskUpdate:
     One that it does not report at the last check was not done, and names nobody later.
     """
     task, asked = context.task, int(context.task.payload.get("asked", 0)) + 1
-    pending = {action.key for action in context.incident_state.record.pending_actions}
-    if checked_task_key(task) in pending and asked < len(CONFIRMATION_CHECKS):
+    awaited = is_awaited(context.incident_state.record, checked_task_key(task))
+    if awaited and asked < len(CONFIRMATION_CHECKS):
         due_at, payload = task.created + CONFIRMATION_CHECKS[asked], {**task.payload, "asked": asked}
         return TaskUpdate(task=replace(task, state=AttemptState.WAITING, due_at=due_at, payload=payload))
     update = close_task(context, AttemptState.DONE, "")
@@ -283,5 +284,5 @@ def _with_actions(context: TaskContext, actions: tuple[PendingAction, ...]) -> I
 def _without_action(context: TaskContext, key: str) -> IncidentState | None:
     """An action that was not done must not name anybody; None where there is none."""
     known = context.incident_state.record.pending_actions
-    kept = tuple(each for each in known if each.key != key)
+    kept = tuple(each for each in known if each.key != key or each.confirmed)
     return None if kept == known else _with_actions(context, kept)

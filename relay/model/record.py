@@ -27,6 +27,7 @@ Block names and the shape of their values (`None` means: reported as empty):
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from relay.model.bounds import Omitted
 from relay.model.incident import Environment, Person, State, parse_state
@@ -48,9 +49,13 @@ class Block:
     omitted: Omitted | None = None
 
 
+ECHO: Final = "echo"
+"""The kind of what is left of a resolution that was reported with its note: the note may still come as a comment."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingAction:
-    """What somebody did through relay and no share has confirmed yet. The entry that confirms it names `actor`.
+    """What somebody did through relay, until a share has reported all of it. The entry that confirms it names `actor`.
 
     `kind` and `key` are the task's (`assign`, `comment`, `snooze`, `resolve`, `reply`, ...); `at` is Unix seconds.
     `user` is the person's Slack id.
@@ -70,6 +75,11 @@ class PendingAction:
     text: str = ""
     sent_hash: str = ""
     channel: str = ""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a share has confirmed it, and only its echo is awaited."""
+        return self.kind == ECHO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

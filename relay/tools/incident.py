@@ -13,6 +13,7 @@ from relay.cards.notices import NO_PING, POINTER, STAND_IN
 from relay.config.settings import Settings
 from relay.config.template_files import load_packaged
 from relay.http.session import make_session
+from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
 from relay.model.reading import placeholder_title, read_episode, read_incident
@@ -55,6 +56,18 @@ _NOTICES = {
 
 _TASKS = {TaskKind.REPLY: "copy a reply as a comment", TaskKind.CHECK: "check the incident's state"}
 """Tasks that their kind does not explain."""
+
+_TASK_REASONS = {"taken": "somebody else has the incident"}
+"""Reasons for the end of a task that do not read as words."""
+
+_CHECK_CAUSES = {"after": "after {}", "taken": "somebody else has it", "silent": "no share came for `stale_after`"}
+"""First word of why a check was made -> how it reads."""
+
+_PING_REASONS = {
+    EntryKind.REOPENED: "the incident was reopened",
+    EntryKind.ASSIGNMENT: "they had the incident",
+}
+"""Kind of the entry that pings -> why; any other is a rise."""
 
 _MAX_RENDERED = 50
 """The newest entries for which JSON contains the text."""
@@ -142,7 +155,7 @@ def _packaged_library() -> TemplateLibrary:
 
 
 def _incident(incident: Incident, episode: int) -> Iterator[str]:
-    has_title = incident.title != placeholder_title(incident.id)
+    has_title = incident.title not in {"", placeholder_title(incident.id)}
     yield f"incident {incident.id}" + (f": {incident.title}" if has_title else "")
     since = incident.started if incident.ended is None else incident.ended
     parts = [
@@ -260,12 +273,18 @@ def _decision(decision: Mapping[str, JSON], names: ChannelNames) -> Iterator[str
 
 def _task(task: Task) -> HistoryEvent:
     user = task.payload.get("name") or task.payload.get("user")
-    cause = task.payload.get("integration") or task.payload.get("why")
+    cause = task.payload.get("integration") or _cause(str(task.payload.get("why", "")))
     by = f" by {user}" if user else f" ({cause})" if cause else ""
-    reason = f" ({_words(task.reason)})" if task.reason else ""
+    reason = f" ({_TASK_REASONS.get(task.reason, _words(task.reason))})" if task.reason else ""
     due = f"; due {format_time(task.due_at)}" if task.due_at is not None else ""
     text = f"{_TASKS.get(task.kind, task.kind)}{by}{_tries(task.tries)}: {_words(task.state)}{reason}{due}"
     return HistoryEvent(at=task.created, text=f"BigPanda task: {text}")
+
+
+def _cause(why: str) -> str:
+    """Why the state is checked: `after KIND:...` or `taken KIND:...`, or another word first."""
+    word, _, rest = why.partition(" ")
+    return _CHECK_CAUSES.get(word, word).format(_words(rest.partition(":")[0]))
 
 
 def _dead_letter(letter: RecordedDeadLetter, channel: str) -> Iterator[HistoryEvent]:
@@ -282,11 +301,15 @@ def _attempts(attempts: Iterable[Attempt], channel: str) -> Iterator[HistoryEven
             continue  # it succeeded at once and pinged nobody: then the line with Slack's answer is enough
         pings = f", pinging {', '.join(attempt.targets)}" if attempt.targets else ""
         if attempt.targets and attempt.kind != "root":
-            rose = f"it rose to {attempt.data.get('worst')}"
-            pings += f" because {'the incident was reopened' if attempt.data.get('pings_for_reopening') else rose}"
+            pings += f" because {' and '.join(_ping_reasons(attempt))}"
         state = f"{_tries(attempt.tries)}: {_words(attempt.state)}"
         text = f"attempt to post {_message(attempt)} in {channel}{pings}{state}"
         yield HistoryEvent(at=attempt.started_at, text=text)
+
+
+def _ping_reasons(attempt: Attempt) -> Iterator[str]:
+    for kind in attempt.data.get("pings_for") or [EntryKind.STATUS]:
+        yield _PING_REASONS.get(kind, f"it rose to {attempt.data.get('worst')}")
 
 
 def _message(attempt: Attempt) -> str:

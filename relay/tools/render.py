@@ -111,7 +111,10 @@ def on_terminal(incidents: Mapping[str, Simulation], names: ChannelNames) -> Ite
         yield Rule(Text(f"incident {incident}", "bold"), align="left", style=_QUIET)
         for share in simulation.shares:
             matched = f" · matched by {', '.join(share.routes)}" if share.routes else ""
-            yield Text(f"{message_text.format_time(share.share.received)}  {share.outcome}{matched}", _QUIET)
+            yield Text(
+                f"{message_text.format_time(share.share.received)}  {str(share.outcome).replace('_', ' ')}{matched}",
+                _QUIET,
+            )
         if not simulation.cards:
             yield Text("No card.", "bold")
         for card in simulation.cards:

@@ -4,6 +4,7 @@ import pytest
 
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.faults import InjectedFault, NoAnswer
+from relay.tools.incident import describe
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, run_round_trip
 
 CID = FakeBigPandaUser(id="5506e4fbe7e0e400000000c3", name="Cid", email="cid@example.com")
@@ -34,12 +35,18 @@ async def test_where_somebody_has_the_incident_the_button_says_so_and_asks_first
     assert "[Take over]" in round_trip.card_text()
     await round_trip.click("assign", BOB)
     assert len(round_trip.panda.calls_to("assign")) == 1
-    assert any("*Ann Lee* has it since" in text and "Take over?" in text for text in modal_texts(round_trip, BOB))
+    assert any("*Ann Lee* has had it since" in text and "Take over?" in text for text in modal_texts(round_trip, BOB))
     await round_trip.submit(BOB)
     await round_trip.advance(60)
     assert "assigned to *Bob*" in round_trip.card_text()
     assert "*Bob* took over from Ann Lee" in round_trip.thread()[-1]
     assert f"<@{ANN}>" in str(round_trip.slack.channel(DB).thread(round_trip.card().ts)[-1].blocks)
+    history = "\n".join(describe(await round_trip.store.incident_history("i1"), lambda *_: ""))
+    assert f"pinging {ANN} because they had the incident: done" in history
+    assert "rose to" not in history
+    assert "assign by Bob: dropped (somebody else has the incident)" in history
+    assert "check the incident's state (somebody else has it): done" in history
+    assert "check the incident's state (after assign): done" in history
     assert f"<@{ANN}>" not in str(round_trip.slack.channel(NOC).thread(round_trip.card(NOC).ts)[-1].blocks)
 
 
@@ -48,7 +55,7 @@ async def test_a_card_that_does_not_show_the_owner_asks_too(round_trip):
     assert "[Assign to me]" in round_trip.card_text()
     await round_trip.click("assign")
     assert round_trip.panda.calls_to("assign") == []
-    assert any("*Cid* has it" in text for text in modal_texts(round_trip, ANN))
+    assert any("*Cid* has had it since" in text for text in modal_texts(round_trip, ANN))
     await round_trip.advance(10)
     assert "assigned to *Cid*" in round_trip.card_text()
     assert "[Take over]" in round_trip.card_text()
@@ -62,7 +69,7 @@ async def test_an_answer_counts_for_the_person_named_in_the_question_only(round_
     await round_trip.submit()
     await round_trip.advance(1)
     assert round_trip.panda.calls_to("assign") == []
-    assert any("*Bob* has it" in text for text in modal_texts(round_trip, ANN))
+    assert any("*Bob* has had it since" in text for text in modal_texts(round_trip, ANN))
     await round_trip.submit()
     await round_trip.advance(5)
     assert "*Ann Lee* took over from Bob" in round_trip.thread()[-1]
@@ -87,7 +94,7 @@ async def test_of_two_people_who_press_at_the_same_moment_one_has_it_and_the_oth
     await round_trip.click("assign", BOB)
     await round_trip.advance(1)
     assert [call.arguments["assignee"] for call in round_trip.panda.calls_to("assign")] == ["5506e4fbe7e0e400000000a1"]
-    assert any("*Ann Lee* has it" in text for text in modal_texts(round_trip, BOB))
+    assert any("*Ann Lee* has had it" in text for text in modal_texts(round_trip, BOB))
     await round_trip.submit(BOB)
     await round_trip.advance(120)
     assert "assigned to *Bob*" in round_trip.card_text()
@@ -100,7 +107,7 @@ async def test_a_slow_bigpanda_does_not_prevent_the_question_where_the_card_name
     await round_trip.advance(60)
     round_trip.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="incident", times=1))
     await round_trip.click("assign", BOB)
-    assert any("*Ann Lee* has it" in text for text in modal_texts(round_trip, BOB))
+    assert any("*Ann Lee* has had it" in text for text in modal_texts(round_trip, BOB))
 
 
 async def test_where_it_is_too_late_for_a_modal_the_person_reads_who_has_it(round_trip):
@@ -111,7 +118,7 @@ async def test_where_it_is_too_late_for_a_modal_the_person_reads_who_has_it(roun
     assert round_trip.slack.open_views(ANN) == []
     [slow, taken] = round_trip.ephemeral_messages()
     assert "when BigPanda confirms" in slow
-    assert "Not assigned: *Cid* has it" in taken
+    assert "Not assigned: *Cid* has had it since" in taken
     assert round_trip.panda.calls_to("assign") == []
 
 
@@ -131,7 +138,7 @@ async def test_unassigning_somebody_else_asks_first_and_pings_them(round_trip):
     await round_trip.click("assign")
     await round_trip.advance(60)
     await round_trip.click("unassign", BOB)
-    assert any("*Ann Lee* has it" in text and "Unassign?" in text for text in modal_texts(round_trip, BOB))
+    assert any("*Ann Lee* has had it since" in text and "Unassign?" in text for text in modal_texts(round_trip, BOB))
     await round_trip.submit(BOB)
     await round_trip.advance(60)
     assert "Unassigned (was Ann Lee) by Bob" in round_trip.thread()[-1]

@@ -103,6 +103,7 @@ async def test_a_resolution_is_reported_once_with_its_person_and_note(round_trip
     assert "Resolved by Ann Lee" in reply.replace("*", "")
     assert "failed over to db-118" in reply
     assert round_trip.panda.calls_to("resolve")[0].arguments["comments"] == "Ann Lee (Slack): failed over to db-118"
+    assert round_trip.ephemeral_messages() == []  # not "Resolving…" after the card has shown it
 
 
 async def test_a_resolved_card_has_no_buttons_but_the_link(round_trip):

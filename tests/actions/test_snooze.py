@@ -90,9 +90,9 @@ async def test_a_moment_that_passes_while_bigpanda_is_away_snoozes_nothing_and_t
     await round_trip.click("snooze")
     await round_trip.submit(moment=str(START + 120))
     await round_trip.advance(600)
-    assert "moment has passed" in round_trip.ephemeral_messages()[-1]
+    assert "time has passed" in round_trip.ephemeral_messages()[-1]
     [told] = round_trip.slack.direct_messages(ANN)
-    assert "Not snoozed: the chosen moment has passed." in told.text
+    assert "Not snoozed: the chosen time has passed." in told.text
 
 
 async def test_ending_a_snooze_shows_at_once_with_who_did_it(round_trip):

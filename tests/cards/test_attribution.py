@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from relay.cards.attribution import is_awaited
 from relay.cards.merge import comment_hash
 from relay.cards.replies import reply_due
 from relay.model.reading import read_incident
@@ -138,3 +139,19 @@ def test_an_action_that_nothing_confirms_is_forgotten_after_an_hour():
     sequence.add(share(601 + 3600, status="ok", resolved=True))
     assert "actor" not in sequence.entry_data()[0][1]
     assert sequence.incident_state.record.pending_actions == ()
+
+
+def test_the_rest_of_a_confirmed_resolution_is_not_awaited():
+    sequence = a_sequence(pending_action("resolve", text="failing over", sent_hash=comment_hash(SENT)))
+    assert is_awaited(sequence.incident_state.record, "resolve:1")
+    sequence.add(share(601, resolved=True, status="ok"))
+    assert not is_awaited(sequence.incident_state.record, "resolve:1")
+
+
+def test_of_two_snoozes_until_the_same_time_the_second_is_not_awaited_as_it_changes_nothing():
+    second = replace(pending_action("snooze", until=START + 4201), key="snooze:2")
+    later = replace(pending_action("snooze", until=START + 9000), key="snooze:3")
+    sequence = a_sequence(pending_action("snooze", until=START + 4200))
+    sequence.add(share(601, snooze={"snoozed": True, "wake": START + 4200}))
+    record = replace(sequence.incident_state.record, pending_actions=(second, later))
+    assert [is_awaited(record, key) for key in ("snooze:2", "snooze:3", "snooze:4")] == [False, True, False]

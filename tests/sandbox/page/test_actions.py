@@ -82,7 +82,7 @@ async def test_taking_over_asks_first_and_then_changes_the_card(demo_page: DemoP
     await expect(demo_page.card.locator(".attachment-body")).to_contain_text("assigned to Dana Levi")
     await demo_page.tab.evaluate("window.neverReloaded = true")
     dialog = await demo_page.open_dialog("Take over", "Take over")
-    await expect(dialog).to_contain_text("Dana Levi has it since")
+    await expect(dialog).to_contain_text("Dana Levi has had it since")
     await dialog.get_by_role("button", name="Take over").click()
     await expect(dialog).to_be_hidden()
     await demo_page.let_seconds_pass()

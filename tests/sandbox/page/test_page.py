@@ -220,7 +220,7 @@ async def test_the_incident_panel_shows_texts_and_links_to_messages(tab):
             "Warning → Critical"
         )
         await expect(details).to_contain_text(
-            "Replied in the thread in #billing-oncall, pinging @billing-oncall since it rose to critical"
+            "Replied in the thread in #billing-oncall, pinging @billing-oncall because it rose to critical"
         )
         folded = share.locator(".routes")
         await expect(folded.locator(".route").first).to_be_hidden()  # only those of the newest share are unfolded

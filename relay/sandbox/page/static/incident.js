@@ -181,13 +181,18 @@ const incidents = (() => {
 
   const isGood = (answer) => ["delivered", "read"].includes(answer?.answer);
 
+  /** Why a reply pings, by the kind of its entry; any other is a rise, as in `relay incident`. */
+  const PING_REASONS = { reopened: "the incident was reopened", assignment: "they had the incident" };
+
   /** What a post was, and whom it pinged: a card has one open attempt at a time, so it is the newest one before the call. */
   function postOf(incident, card, call) {
     const started = list(incident.attempts?.[card?.id]).filter((attempt) => attempt.started_at <= call.at);
     const last = started.sort((one, other) => one.started_at - other.started_at).at(-1);
     const root = (last?.kind ?? "root") === "root";
     const targets = list(last?.targets).map(mentionOf).join(" ");
-    const why = root ? "" : last.data?.pings_for_reopening ? " since it reopened" : ` since it rose to ${last.data?.worst}`;
+    const kinds = root ? [] : list(last.data?.pings_for ?? ["status"]);
+    const reasons = kinds.map((kind) => PING_REASONS[kind] ?? `it rose to ${last.data?.worst}`);
+    const why = reasons.length ? ` because ${reasons.join(" and ")}` : "";
     return { what: root ? "Posted the card in" : "Replied in the thread in", pings: targets ? `, pinging ${targets}${why}` : "" };
   }
 
