@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
+from zoneinfo import available_timezones
 
 import typer
 
@@ -24,7 +25,7 @@ from relay.sandbox.page.relay_client import RelayClient
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 
-_USERS: Final = (("U0SANDBOX1", "ann"), ("U0SANDBOX2", "ben"))
+_USERS: Final = (("ann", "U0SANDBOX1"), ("ben", "U0SANDBOX2"))
 _CHANNEL = re.compile(r"#?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>[CG][A-Z0-9]{2,20}))?")
 _GROUP = re.compile(r"@?(?P<name>[a-z0-9_-]{1,80})(=(?P<id>S[A-Z0-9]{2,20}))?")
 
@@ -81,15 +82,27 @@ def _fill(
         _add_channel(slack, text)
     for text in named or ([] if slack.channels else ["alerts"]):
         _add_named_channel(slack, text)
-    users = [*_USERS, *((id_, name) for id_, name in people.items() if id_[0] in "UW")]
-    for user, name in users:
-        slack.add_user(user, name, email=f"{name}@example.com", channels=list(slack.channels))
+    users, zone = _users(people), _local_zone()
+    for name, user in users.items():
+        slack.add_user(user, name, email=f"{name}@example.com", timezone=zone, channels=list(slack.channels))
         bigpanda.add_user(FakeBigPandaUser(id=user, name=name, email=f"{name}@example.com"))
+    ann = next(iter(users.values()))
     for text in groups:
-        _add_group(slack, text)
+        _add_group(slack, text, ann)
     unknown = [f"{name}={id_}" for id_, name in people.items() if id_[0] == "S" and id_ not in slack.usergroups]
     for text in unknown or ([] if slack.usergroups else ["oncall"]):
-        _add_group(slack, text)
+        _add_group(slack, text, ann)
+
+
+def _users(people: Mapping[str, str]) -> dict[str, str]:
+    """Ann, Ben and the users of the routes: name to id. Where the routes name an Ann, she is the Ann of the sandbox."""
+    return dict(_USERS) | {name: id_ for id_, name in people.items() if id_[0] in "UW"}
+
+
+def _local_zone() -> str:
+    """This machine's time zone: 09:00 is then the same in Slack's profiles and in the browser."""
+    name = os.environ.get("TZ", "").lstrip(":") or str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
+    return name if name in available_timezones() else "Etc/UTC"
 
 
 def _named_in(routes: Path) -> tuple[list[str], dict[str, str]]:
@@ -132,7 +145,7 @@ def _add_named_channel(slack: FakeSlack, text: str) -> None:
         _add_channel(slack, f"{id_.lower()}={id_}" if slack.find_channel(name) else text)
 
 
-def _add_group(slack: FakeSlack, text: str) -> None:
+def _add_group(slack: FakeSlack, text: str, member: str) -> None:
     parts = _GROUP.fullmatch(text)
     if parts is None:
         expected = "a name of lower-case letters, digits, '-' and '_', or name=ID with an id such as S0123456789"
@@ -140,7 +153,7 @@ def _add_group(slack: FakeSlack, text: str) -> None:
     group_id = parts["id"] or f"S0SANDBOX{len(slack.usergroups) + 1}"
     if group_id in slack.usergroups or parts["name"] in {each.handle for each in slack.usergroups.values()}:
         raise typer.BadParameter(f"{text!r} exists already.", param_hint="--group")
-    slack.add_usergroup(group_id, parts["name"], users=[_USERS[0][0]])
+    slack.add_usergroup(group_id, parts["name"], users=[member])
 
 
 # --- serving ---

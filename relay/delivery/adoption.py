@@ -68,8 +68,8 @@ class ChannelAdoption:
         """The same as a sentence for the log."""
         others = f", and left {self.outcomes.total() - self.adopted} others alone" if self.left_alone else ""
         more = "" if self.complete else " The channel has older messages, which relay has not read."
-        cards = counted(self.adopted, "card")
-        return f"Relay has read what it had posted in the channel, and took {cards} over{others}.{more}"
+        adopted = f"took {counted(self.adopted, 'card')} over" if self.adopted else "found no card to take over"
+        return f"Relay has read what it had posted in the channel, and {adopted}{others}.{more}"
 
     @property
     def left_alone(self) -> dict[str, int]:

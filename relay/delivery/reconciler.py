@@ -22,6 +22,7 @@ from relay.cards.reported import ReportedFacts
 from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
+from relay.model.counting import counted
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
@@ -122,7 +123,7 @@ class Reconciler:
         if isinstance(history, MessageHistory) and target.attempt.reads_thread and history.complete:
             now, reported = self._shared.clock.now(), self._reported(history, context.card)
             facts = len(reported.values)
-            detail = f"relay read what the thread says already: {facts} facts."
+            detail = f"relay read what the thread says already: {counted(facts, 'fact')}."
             log.info("thread_read", **card_fields(context.card), facts=facts, detail=detail)
             await self._update(target, lambda current: recovery.skip_reported(current, reported, now))
             return

@@ -147,6 +147,26 @@ def test_everything_that_the_routes_name_exists_in_the_sandbox(filled, tmp_path)
     assert set(slack.users) == {"U0SANDBOX1", "U0SANDBOX2", "U0123456789"} < set(bigpanda.users)
 
 
+def test_an_ann_of_the_routes_is_the_ann_of_the_sandbox(filled, tmp_path, monkeypatch):
+    (tmp_path / "routes.yaml").write_text(
+        """\
+version: 1
+people: {ann: U0ANNLEE01, db-oncall: S0DBONCALL1}
+routes:
+  - name: databases
+    post: [{channel: "#db", mention: {critical: [ann, db-oncall]}}]
+"""
+    )
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    slack, bigpanda = filled()
+    assert {name: (each.name, each.timezone) for name, each in slack.users.items()} == {
+        "U0ANNLEE01": ("ann", "Asia/Tokyo"),
+        "U0SANDBOX2": ("ben", "Asia/Tokyo"),
+    }
+    assert slack.usergroups["S0DBONCALL1"].users == ["U0ANNLEE01"]
+    assert "U0SANDBOX1" not in bigpanda.users
+
+
 def test_without_routes_the_sandbox_has_a_channel_and_a_group_to_try(filled):
     slack, _ = filled()
     assert [each.name for each in slack.channels.values()] == ["alerts"]

@@ -170,7 +170,7 @@ def test_the_tag_that_makes_the_title_is_not_shown_again():
             "Changed state 4 times while flapping, now *Critical*",
         ),
         ("comment", {"text": "looked at it", "actor": "Dana Levi"}, "💬 *Dana Levi*: looked at it"),
-        ("comment", {"text": "one\ntwo <!here>"}, "💬:\n> one\n> two &lt;!here&gt;"),
+        ("comment", {"text": "one\ntwo <!here>"}, "💬\n> one\n> two &lt;!here&gt;"),
         ("assignment", {"old": "", "new": "Ann Lee", "actor": "Lead"}, "Assigned to *Ann Lee* by Lead"),
         ("assignment", {"old": "Ann Lee", "new": "", "actor": ""}, "Unassigned (was Ann Lee)"),
         ("snooze", {"new": 1649576282, "snoozed": True}, "Snoozed until [{date_short_pretty} at {time}]"),

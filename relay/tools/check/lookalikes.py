@@ -78,6 +78,9 @@ def _almost_regex_message(text: str) -> str:
     body, slash, flags = text[1:].rpartition("/")
     if text.startswith("/") and slash and body and flags and set(flags) <= _FLAGS:
         return f"this is plain text, not a regular expression; write flags inside the slashes: /(?{flags}){body}/"
+    if "|" in text and text.startswith("/") != text.endswith("/"):
+        whole = f"/{text.strip('/')}/"
+        return f"this is plain text; a regular expression has a slash at both ends: {whole}{_literal_hint(text)}"
     if _REGEX.search(text):
         return f"this is plain text; write a regular expression between slashes: '/{text}/'{_literal_hint(text)}"
     return ""

@@ -73,7 +73,7 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
             "when it arrives, counted from the first share (`3m`), whose time is in its body; without it, one minute "
             "after the share before it. Also sets `changedOn` and `updatedOn`",
         ),
-        "state": PartKey(enum(State), "one of relay's states"),
+        "state": PartKey(enum(State), "one of relay's states; an alert that is worse gets it too"),
         "environment": PartKey(_WORD, "the environment that shares it"),
         "tags": PartKey(_ANY_OBJECT, "incident tags: name to value or values, or null to remove one"),
         "comment": PartKey(_WORD, "somebody comments it"),

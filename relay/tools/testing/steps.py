@@ -11,7 +11,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.http.json_fields import as_object
 from relay.http.lenient_json import parse_json
 from relay.model.errors import ShareError
-from relay.model.incident import State
+from relay.model.incident import State, parse_state
 from relay.model.json_types import JSON
 from relay.model.tag_labels import readable_tag_name
 from relay.routes.yaml_reader.context import Position
@@ -83,6 +83,7 @@ def _apply_changes(body: Body, spec: ShareSpec, time: float) -> Body:
         _incident(body).update(resolved=True, active=False, endedOn=int(time))
     elif spec.state is not None:
         _incident(body).update(status=spec.state.capitalize(), resolved=False, active=True, endedOn=None)
+        _limit_alerts(body, State(spec.state))
     if spec.environment is not None:
         _metadata(body).update(environment=spec.environment)
         _metadata(body).pop("environment_id", None)
@@ -95,6 +96,15 @@ def _apply_changes(body: Body, spec: ShareSpec, time: float) -> Body:
     for path in spec.without:
         _remove(body, *path.split("."))
     return body
+
+
+def _limit_alerts(body: Body, state: State) -> None:
+    """No alert is worse than the incident: BigPanda gives an incident the state of its worst alert."""
+    alerts = _incident(body).get("alerts")
+    for alert in alerts if isinstance(alerts, list) else ():
+        status = alert.get("status") if isinstance(alert, dict) else None
+        if isinstance(status, str) and parse_state(status).rank > state.rank:
+            alert["status"] = state.capitalize()
 
 
 def _remove(body: JSON, name: str, *inside: str) -> None:
