@@ -36,7 +36,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 import relay as measured_relay
-from benchmarks.measure import HERE, KEY, Server, machine, relay
+from benchmarks.measure import HERE, KEY, Server, flood, machine, relay, shares
 from relay.sandbox.faults import InjectedFault, RawResponse, SideEffect
 from relay.sandbox.slack.apps import Bot
 from relay.sandbox.slack.message_content import MessageContent
@@ -265,6 +265,11 @@ async def same_ts(scene: Scene) -> None:
     await asyncio.sleep(6)
 
 
+async def flooded(scene: Scene) -> None:
+    with suppress(SystemExit):  # one was refused
+        await flood(scene.server.port, list(shares("flood", 20_000)))
+
+
 KNOT = (
     "{% set ns = namespace(t=(1,)) %}{% for i in range(60) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
     "{{ {}.get(ns.t) }}"
@@ -296,6 +301,7 @@ ROWS = (
     ),
     Row(name="D12", what="25 bodies of 9 MB that are no JSON", do=d12, wrong="1,000 quarantined bodies lost"),
     Row(name="patterns", what="slow patterns on the worst records", do=patterns, routes=SLOW_ROUTES),
+    Row(name="flood", what="20,000 small shares of 4,000 incidents over 64 connections", do=flooded),
     Row(name="same ts", what="Slack gives each post the same ts", do=same_ts, wrong="a traceback for each"),
 )
 
