@@ -1,16 +1,18 @@
 """Actions that BigPanda or Slack rejects, and people who may not act: what the person reads, and what is stored."""
 
 import asyncio
+import re
 import sqlite3
 
 import pytest
+import structlog.testing
 
 from relay.actions import messages
 from relay.bigpanda.classify import REASONS
 from relay.demo.clock import wait_until_idle
 from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox.bigpanda.server import RELAY_USER
-from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault, NoAnswer
+from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault, NoAnswer, RawResponse
 from relay.slack.error_codes import REMEDIES
 from tests.support.bigpanda_round_trip import ANN, DB, run_round_trip
 
@@ -175,3 +177,42 @@ async def test_a_task_whose_result_cannot_be_stored_is_retried_after_a_pause(rou
         round_trip.clock.set_time(round_trip.clock.now() + 0.1)
         await asyncio.sleep(0.01)
     assert len(tried) <= 2
+
+
+LARGE = {"HUGE": "9" * 400, "LONG": "x" * 99_999, "DEEP": "[" * 50_000}
+BODIES = [
+    "null",
+    "[]",
+    '"text"',
+    "DEEP",
+    '{"id": "\\u0000"}',
+    '{"id": "another", "status": "ok", "folders": []}',
+    '{"id": "i1", "status": {"a": []}, "changed_at": HUGE, "alerts": {"a": 1}, "incident_tags": 7}',
+    '{"id": "i1", "status": "\\u0000\\ud800", "start": 1e308, "end": -1e308, "assignee": {"name": ["x"]}}',
+    '{"id": "i1", "status": "critical", "assignee": {"name": "LONG", "email": 5}, "changed_at": 1e300}',
+    '{"id": "i1", "status": "LONG", "snooze": {"snoozed": 2, "end_time": HUGE}, "severity": []}',
+    '{"items": [{"id": "a", "name": "b", "config": {"ordered_list": [{"order_id": 1e308, "name": "\\u0000"}]}}]}',
+    '{"Resources": [{"id": "\\u0000", "userName": "ann@example.com"}, {"id": {}, "emails": [[]]}]}',
+    '{"items": [{"type": "incident_commented", "params": {"comment": "\\ud800LONG"}}]}',
+]
+
+
+async def test_no_answer_of_bigpanda_stops_what_people_do_next(round_trip):
+    """Each read gets each of these answers once, while people click."""
+    with structlog.testing.capture_logs() as lines:
+        for body in BODIES:
+            answer = RawResponse(body=re.sub("|".join(LARGE), lambda found: LARGE[found[0]], body))
+            for method in ("incident", "activities", "definitions", "users"):
+                round_trip.panda.faults.add(InjectedFault(behaviour=answer, method=method))
+            round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment"))
+            await round_trip.click("assign")
+            await round_trip.click("comment")
+            await round_trip.submit(text="hello")
+            await round_trip.advance(90)
+    round_trip.panda.faults.clear()
+    await round_trip.advance(700)
+    await round_trip.click("resolve")
+    await round_trip.submit(text="done")
+    await round_trip.advance(700)
+    assert "✅" in round_trip.card_text()
+    assert [line for line in lines if line.get("exc_info") or "crashed" in line["event"]] == []
