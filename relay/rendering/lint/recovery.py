@@ -11,7 +11,16 @@ from relay.model.errors import Fault
 from relay.model.nearest import nearest
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.lint.foreign_syntax import foreign_advice
-from relay.rendering.lint.syntax_errors import INNERMOST, PAIRS, TAGS, UNKNOWN_TAG, blank, syntax_fault, visible
+from relay.rendering.lint.syntax_errors import (
+    INNERMOST,
+    PAIRS,
+    TAGS,
+    UNKNOWN_TAG,
+    blank,
+    syntax_fault,
+    unmatched_end,
+    visible,
+)
 
 _MOST_ERRORS: Final = 30
 _MOST_CHARACTERS: Final = 300_000
@@ -111,7 +120,9 @@ def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -
         return unclosed
     here = [tag for tag in _tags(source) if _line(source, tag.start()) <= error.lineno <= _line(source, tag.end() - 1)]
     if unknown := UNKNOWN_TAG.match(message):
-        found = next((tag for tag in here if tag["name"] == unknown[1]), None)
+        named = [tag for tag in here if tag["name"] == unknown[1]]
+        end = unmatched_end(source, error.lineno)
+        found = next((tag for tag in named if tag.start("name") == end), next(iter(named), None))
         if found:
             return _without_unknown_tag(source, found, innermost[1] if innermost else "", message)
     for tag in here:

@@ -22,12 +22,12 @@ UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'\.")
 _UNEXPECTED: Final = re.compile(
     r"expected token '(?:end of print statement|end of statement block)', got '(.+)'", re.DOTALL
 )
+_CHARACTER: Final = re.compile(r"unexpected char (?:'(?P<other>.+)'|\"'\") at (?P<at>\d+)", re.DOTALL)
 _SINGLE_BRACE: Final = r"(?<![}%])\}(?!\})"
 _SENTENCES: Final[Mapping[str, str]] = {
     r"Expected an expression, got '(.+)'": "expected a value, found {0}",
     r"expected token '(.+)', got '(.+)'": "expected {0}, found {1}",
     r"unexpected '(.+)'": "unexpected {0}; write a value before it",
-    r"unexpected char '(.+)' at \d+": "unexpected character {0}",
     r"unexpected end of template, expected .*": "the template ends inside a tag; write }}}} or %}} where the tag ends",
     r"Missing end of comment tag": "the comment is never closed; write #}} where it ends",
     r"tag name expected": "expected the name of a tag after {{%",
@@ -62,9 +62,15 @@ def syntax_fault(file: str, source: str, error: TemplateSyntaxError) -> Fault:
     if opened and message.startswith("Unexpected end"):
         text = f'"{opened.name}" is never closed; write {{% end{opened.name} %}}'
         return Fault(file=file, line=opened.line, column=opened.column, message=text)
-    where = ""
+    where, at = "", None
     if unknown := UNKNOWN_TAG.match(message):
         where, message = re.escape(unknown[1]), _unknown_tag(unknown[1], opened)
+        at = unmatched_end(source, error.lineno) if unknown[1].startswith("end") else None
+    elif character := _CHARACTER.fullmatch(message):
+        other = character["other"] or "'"
+        where, at = re.escape(other), int(character["at"])
+        at = at if source.startswith(other, at) else None
+        message = "this quote is never closed" if other in {"'", '"'} else f"unexpected character '{other}'"
     elif message == "unexpected '}'":
         where, message = _SINGLE_BRACE, "unexpected }; close {{ with }}, and a tag with %}"
     elif unexpected := _UNEXPECTED.fullmatch(message):
@@ -77,7 +83,10 @@ def syntax_fault(file: str, source: str, error: TemplateSyntaxError) -> Fault:
     lines = source.splitlines()
     text = lines[error.lineno - 1] if 0 < error.lineno <= len(lines) else ""
     found = re.search(where, text) if where else None
-    return Fault(file=file, line=error.lineno, column=found.start() + 1 if found else 1, message=message)
+    column = found.start() + 1 if found else 1
+    if at is not None:
+        column = at - source.rfind("\n", 0, at)
+    return Fault(file=file, line=error.lineno, column=column, message=message)
 
 
 def jinja_message(message: str) -> str:
@@ -111,16 +120,27 @@ def visible(source: str) -> str:
 def _last_open(source: str, name: str) -> _Opened | None:
     """The last tag of this name that is open where the tags cease to match."""
     text = visible(source)
-    stack: list[re.Match[str]] = []
-    for tag in _TAG.finditer(text):
-        if tag["name"].startswith("end"):
-            if not stack or tag["name"] != f"end{stack[-1]['name']}":
-                break
-            stack.pop()
-        elif tag["name"] in PAIRS and not (tag["name"] == "set" and "=" in tag["rest"]):
-            stack.append(tag)
-    for tag in reversed(stack):
+    for tag in reversed(_open_tags(text)[0]):
         if tag["name"] == name:
             before = text[: tag.start()]
             return _Opened(name=name, line=before.count("\n") + 1, column=tag.start() - before.rfind("\n"))
     return None
+
+
+def unmatched_end(source: str, line: int) -> int | None:
+    """Where on this line the name of the first end stands that does not match what is open; None if there is none."""
+    end = _open_tags(visible(source))[1]
+    return end.start("name") if end and source.count("\n", 0, end.start("name")) + 1 == line else None
+
+
+def _open_tags(text: str) -> tuple[list[re.Match[str]], re.Match[str] | None]:
+    """The tags that are open where the tags cease to match, and the end that does not match them."""
+    stack: list[re.Match[str]] = []
+    for tag in _TAG.finditer(text):
+        if tag["name"].startswith("end"):
+            if not stack or tag["name"] != f"end{stack[-1]['name']}":
+                return stack, tag
+            stack.pop()
+        elif tag["name"] in PAIRS and not (tag["name"] == "set" and "=" in tag["rest"]):
+            stack.append(tag)
+    return stack, None

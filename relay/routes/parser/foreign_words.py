@@ -28,8 +28,11 @@ FOREIGN_KEYS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("id", "title"), "; write name"),
     **dict.fromkeys(("description", "comment"), "; write note"),
     **dict.fromkeys(
-        ("oncall", "ping", "pings", "owner", "owners", "users_to_notify"), "; write mention in a post item"
+        ("oncall", "ping", "pings", "owner", "owners", "users_to_notify", "mentions", "notify_users"),
+        "; write mention in a post item",
     ),
+    **dict.fromkeys(("delay", "after", "for"), "; write wait"),
+    **dict.fromkeys(("mute", "silence", "silenced", "drop", "ignore"), "; write post: [] to drop incidents"),
     "disabled": "; write enabled: false",
     **dict.fromkeys(("stop", "break"), "; the first route that matches ends the search, unless it has continue: true"),
 }

@@ -198,9 +198,13 @@ def known_keys(mapping: MappingNode, place: Place, context: ParseContext) -> Map
     return replace(mapping, entries=tuple(entries))
 
 
+_IN_A_POST_ITEM: Final = "; write it in an item of post, as in post: [{channel: ...}]"
+
+
 def _unknown_key(name: str, place: Place, near: str) -> str:
     hint = f"; did you mean '{near}'?" if near else ""
     if elsewhere := _places_of(name):
+        hint = hint or (_IN_A_POST_ITEM if place == "route" and "post item" in elsewhere else "")
         return f"key '{name}' is not allowed in {place}, only in {' or '.join(elsewhere)}{hint}"
     return f"unknown key '{name}' in {place}{hint or FOREIGN_KEYS.get(name) or suggestion(name, keys_in(place))}"
 

@@ -5,6 +5,7 @@ A scalar keeps its text. Its readers decide what it means, not YAML (which makes
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from relay.routes.yaml_reader.context import Position
 
@@ -51,11 +52,16 @@ class MappingNode(Position):
 Node = ScalarNode | ListNode | MappingNode
 
 
+_NONE: Final = frozenset({"false", "no", "off", "none"})
+
+
 def list_hint(node: Node) -> str:
     """The end of a message: how to write a value as a list."""
     if not isinstance(node, ScalarNode) or not node.text:
         return ""
-    return "; to set nothing, remove the key" if node.yaml_type == "null" else f"; write [{as_yaml(node)}]"
+    if node.yaml_type == "null":
+        return "; to set nothing, remove the key"
+    return "; for none write []" if node.text.lower() in _NONE else f"; write [{as_yaml(node)}]"
 
 
 def as_yaml(node: Node) -> str:

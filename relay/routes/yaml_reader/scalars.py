@@ -15,6 +15,9 @@ C = TypeVar("C", bound=str)
 NodeReader = Callable[[Node, ParseContext], T | None]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPELLED_DURATION = re.compile(
+    r"(?P<number>\d{1,9})\s*(?P<unit>s|m|h|d)(?:econds?|ecs?|inutes?|ins?|ours?|rs?|ays?)?", re.IGNORECASE | re.ASCII
+)
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9})(?P<unit>[smhd])|0")
 _LONGEST = 3650 * 86400
 _BOOLEANS = {**dict.fromkeys(("yes", "on", "y"), "true"), **dict.fromkeys(("no", "off", "n"), "false")}
@@ -56,13 +59,21 @@ def read_duration(node: Node, context: ParseContext) -> float | None:
     """Read a number with a unit (`s`, `m`, `h` or `d`), in seconds."""
     match = _DURATION.fullmatch(node.text) if isinstance(node, ScalarNode) else None
     if match is None:
-        context.add_fault(node, f"expected a duration such as 90s, 15m, 24h or 7d, found {describe(node)}")
+        hint = _duration_hint(node.text) if isinstance(node, ScalarNode) else ""
+        context.add_fault(node, f"expected a duration such as 90s, 15m, 24h or 7d, found {describe(node)}{hint}")
         return None
     seconds = int(match["number"]) * _SECONDS[match["unit"]] if match["unit"] else 0
     if seconds > _LONGEST:
         context.add_fault(node, f"expected a duration of at most 3650d, found {describe(node)}")
         return None
     return float(seconds)
+
+
+def _duration_hint(text: str) -> str:
+    """The end of a message: the duration that was meant (`5 minutes`)."""
+    if spelled := _SPELLED_DURATION.fullmatch(text.strip()):
+        return f"; write {spelled['number']}{spelled['unit'].lower()}"
+    return f"; write {text}s for seconds, {text}m for minutes" if text.isascii() and text.isdecimal() else ""
 
 
 def choice_of(*choices: C) -> NodeReader[C]:

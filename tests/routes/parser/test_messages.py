@@ -38,7 +38,7 @@ def test_all_faults_are_reported_at_once_in_the_order_of_the_file():
         "routes.yaml:1:41: duplicate key 'noc', first in line 1",
         "routes.yaml:2:11: unknown channel 'nok'; did you mean 'noc'?",
         "routes.yaml:4:3: unknown key 'templat' in defaults; did you mean 'template'?",
-        "routes.yaml:5:11: expected a duration such as 90s, 15m, 24h or 7d, found '2 minutes'",
+        "routes.yaml:5:11: expected a duration such as 90s, 15m, 24h or 7d, found '2 minutes'; write 2m",
         "routes.yaml:9:15: unknown state 'critcal'; did you mean 'critical'?",
         "routes.yaml:10:20: invalid regular expression (RE2): missing ): db-(",
         "routes.yaml:10:42: expected a number, found 'big'",
