@@ -49,6 +49,7 @@ class Environment:
             "RELAY_ROUTES": str(folder / "routes.yaml"),
             "RELAY_TEMPLATES": str(folder / "templates"),
             "RELAY_DATABASE_URL": f"sqlite:///{folder}/relay.db",
+            "RELAY_LISTEN": "127.0.0.1:0",  # the usual port may be in use on this machine
             "RELAY_WEBHOOK_KEYS": "webhook-key",
             "SLACK_BOT_TOKEN": slack.token,
             "SLACK_API_URL": "",
