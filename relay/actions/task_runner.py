@@ -247,16 +247,16 @@ class TaskRunner:
         self._metrics.record_task(task.kind, state)
         usual = task.state is AttemptState.DONE or (task.state is AttemptState.WAITING and not task.reason)
         write = log.info if usual or quiet else log.warning
+        about = {"remedy": outcome.remedy if outcome else "", "user": task.payload.get("user")}
         write(
             "bigpanda_task",
             kind=str(task.kind),
             outcome=state,
             reason=task.reason or "ok",
             detail=_described(task),
-            remedy=outcome.remedy if outcome else "",
+            **{name: value for name, value in about.items() if value},
             incident=task.incident,
             key=task.key,
-            user=task.payload.get("user", ""),
             tries=task.tries,
         )
 

@@ -297,6 +297,8 @@ def _dead_letter(letter: RecordedDeadLetter, channel: str) -> Iterator[HistoryEv
 
 def _attempts(attempts: Iterable[Attempt], channel: str) -> Iterator[HistoryEvent]:
     for attempt in attempts:
+        if attempt.reads_thread:
+            continue  # it posts nothing
         if attempt.state is AttemptState.DONE and attempt.tries <= 1 and not attempt.targets:
             continue  # it succeeded at once and pinged nobody: then the line with Slack's answer is enough
         pings = f", pinging {', '.join(attempt.targets)}" if attempt.targets else ""

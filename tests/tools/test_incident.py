@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import structlog.testing
 from typer.testing import CliRunner
 
 from relay.cards.draw import permalink
+from relay.cards.model import Attempt, AttemptState
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.sandbox.faults import ErrorCode, InjectedFault
@@ -169,3 +171,22 @@ async def test_with_a_token_slack_is_command_for_theworkspace_url():
         assert await workspace_url(known) == "https://sandbox.slack.com/"
         slack.revoke()
         assert await workspace_url(known) == ""
+
+
+async def test_an_attempt_that_only_read_the_thread_is_not_listed(tmp_path):
+    async with run_relay(tmp_path, routes=ROUTES) as running:
+        await running.share(status="warning")
+        await running.advance(60)
+        history = await running.store.incident_history("i1")
+    read = Attempt(
+        key="k",
+        kind="reply",
+        generation=1,
+        upto_seq=0,
+        started_at=1.0,
+        state=AttemptState.DROPPED,
+        data={"reads_thread": True},
+    )
+    [number] = history.attempts
+    lines = list(describe(replace(history, attempts={number: (read,)}), link))
+    assert not [line for line in lines if "attempt" in line]

@@ -227,6 +227,7 @@ const incidents = (() => {
 
   const CHECK = "Ask BigPanda for the state, if no update arrives before";
   const TASKS = { callback: "Report to BigPanda that the card exists", reply: "Copy a reply to BigPanda as a comment", check: "Ask BigPanda for the state" };
+  const TASK_REASONS = { taken: "somebody else has the incident" };
   const GOOD = new Set(["done", "waiting", "in_flight"]);
 
   const isPlanned = (task) => task.kind === "check" && task.state === "waiting" && !task.tries;
@@ -245,7 +246,7 @@ const incidents = (() => {
         at: task.kind === "callback" ? Math.max(task.created, firstPost(incident)) : task.created,
         rank: 2,
         className: GOOD.has(task.state) ? "good" : "bad",
-        parts: [`${TASKS[task.kind] ?? `BigPanda: ${spaced(task.kind)}`}${who ? ` by ${who}` : ""}: ${spaced(task.state)}`, task.reason ? make("div", "why", spaced(task.reason)) : null].filter(Boolean),
+        parts: [`${TASKS[task.kind] ?? `BigPanda: ${spaced(task.kind)}`}${who ? ` by ${who}` : ""}: ${spaced(task.state)}`, task.reason ? make("div", "why", TASK_REASONS[task.reason] ?? spaced(task.reason)) : null].filter(Boolean),
       };
     });
   }
