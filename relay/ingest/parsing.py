@@ -6,6 +6,7 @@ of each sender, and of the inbox, in turn.
 """
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from relay.bigpanda.webhook.parsing import identify_share, parse_share
@@ -29,6 +30,11 @@ PARSE_SECONDS = 30.0
 """Processor time in which a share is read. The largest takes about 5 seconds."""
 
 
+def _parse_stored(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str) -> Share:
+    """A large body is not sent back from the worker."""
+    return replace(parse_share(body, headers, received, key_header=key_header), body=b"")
+
+
 class ShareParser:
     """Reads the bodies of shares. `key_header` is the header that carries the webhook key."""
 
@@ -50,8 +56,11 @@ class ShareParser:
         return await self._read(identify_share, body, headers, received, sender)
 
     async def parse(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
-        """Parse such a body; shares of the inbox have a turn of their own. Raises as `identify` does."""
-        return await self._read(parse_share, body, headers, received, _PLANNER)
+        """Parse such a body, which is stored: that of the share is empty. Raises as `identify` does.
+
+        Shares of the inbox have a turn of their own.
+        """
+        return await self._read(_parse_stored, body, headers, received, _PLANNER)
 
     async def close(self) -> None:
         """End the workers."""

@@ -10,6 +10,7 @@ and a million characters.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, filterfalse
 from typing import Any, Final, TypeVar
 
 from relay.model.incident import State, parse_state
@@ -108,24 +109,31 @@ def _take(
     items: Sequence[Item],
     bound: Bound,
     cost: Callable[[Item], tuple[int, int]],
-    rank: Callable[[Item], Any] = lambda _item: 0,
+    rank: Callable[[Item], Any] | None = None,
 ) -> list[Item]:
     """The items that fit, in their own order: all, or the most useful.
 
     `cost` returns the values and characters of an item. Those of the lowest rank are the most useful; of the same rank,
     the large ones come last, so that a few do not replace many. One that does not fit is skipped.
     """
-    costs = [cost(item) for item in items]
     values, characters = bound.values, bound.characters
-    if (
-        len(items) <= bound.items
-        and sum(one for one, _ in costs) <= values
-        and sum(one for _, one in costs) <= characters
-    ):
-        return list(items)
+    if len(items) <= bound.items:
+        costs = [cost(item) for item in items]
+        if sum(one for one, _ in costs) <= values and sum(one for _, one in costs) <= characters:
+            return list(items)
+
+    def is_large(index: int) -> bool:
+        return _is_large(cost(items[index]), bound)
+
+    indexes = range(len(items))
+    order: Iterable[int] = (
+        sorted(indexes, key=lambda index: (rank(items[index]), is_large(index)))
+        if rank
+        else chain(filterfalse(is_large, indexes), filter(is_large, indexes))  # not sorted: there may be a million
+    )
     kept: list[int] = []
-    for index in sorted(range(len(items)), key=lambda index: (rank(items[index]), _is_large(costs[index], bound))):
-        item_values, item_characters = costs[index]
+    for index in order:
+        item_values, item_characters = cost(items[index])
         if item_values <= values and item_characters <= characters:
             values, characters = values - item_values, characters - item_characters
             kept.append(index)

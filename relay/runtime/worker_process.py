@@ -147,14 +147,17 @@ def serve() -> None:
     with suppress(BrokenPipeError):
         while head := sys.stdin.buffer.read(_LENGTH_BYTES):
             answer = _answer(sys.stdin.buffer.read(int.from_bytes(head, "big")))
-            answers.write(len(answer).to_bytes(_LENGTH_BYTES, "big") + answer)
+            answers.write(len(answer).to_bytes(_LENGTH_BYTES, "big"))
+            answers.write(answer)
             answers.flush()
+            del answer
 
 
 def _answer(request: bytes) -> bytes:
     """Return whether the call failed, its result, and whether this process is to be replaced."""
     try:
         seconds, function, args, kwargs = pickle.loads(request)  # noqa: S301  relay itself has written it
+        del request  # it may be large, and so may the function's own memory be
         signal.setitimer(signal.ITIMER_PROF, seconds)  # the kernel ends the process with SIGPROF
         try:
             result = function(*args, **kwargs)

@@ -148,10 +148,17 @@ def _identity(
         "incident": _incident_id(share, incident),
         "received": received,
         # JSON holds no NUL, so a NUL separates body and headers for sure.
-        "hash": hashlib.sha256(normalised + b"\0" + to_json(kept)).hexdigest()[:_HASH_DIGITS],
+        "hash": _hash(normalised, b"\0", to_json(kept)),
         "body": normalised,
         "headers": kept,
     }
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:_HASH_DIGITS]
 
 
 def _charset(headers: Mapping[str, str]) -> str:

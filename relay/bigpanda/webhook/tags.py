@@ -3,6 +3,7 @@
 Values may have any type.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 from relay.bigpanda.webhook.values import (
@@ -43,23 +44,26 @@ def _tags(value: JSON, name_keys: Spellings) -> Tags | Absent:
         if name is ABSENT or values is ABSENT:
             continue
         usable = True
-        if values:
-            merged.setdefault(name, []).extend(values)
+        if values and (before := merged.setdefault(name, values)) is not values:
+            before.extend(values)
     if not usable:
         return ABSENT
     return [[name, values if len(values) == 1 else list(dict.fromkeys(values))] for name, values in merged.items()]
 
 
-def _pairs(value: JSON, name_keys: Spellings) -> list[tuple[JSON, JSON]]:
-    """Return each item as its name and values. A map is read in the order of its names: a JSON object has no order."""
+def _pairs(value: JSON, name_keys: Spellings) -> Iterator[tuple[JSON, JSON]]:
+    """Yield each item as its name and values: there may be a million, so they are never all in memory.
+
+    A map is read in the order of its names, since a JSON object has no order.
+    """
     if isinstance(value, list):
-        return [_pair(item, name_keys) for item in value if isinstance(item, dict)]
-    if not isinstance(value, dict):
-        return []
-    keys = value.keys()
-    if keys <= _PAIR_KEYS and not keys.isdisjoint(_NAMES) and not keys.isdisjoint(_VALUES):
-        return [_pair(value, name_keys)]  # one {name, value} without its list, not a map of tags
-    return [(required_id(name), _values(value[name])) for name in sorted(value)]
+        yield from (_pair(item, name_keys) for item in value if isinstance(item, dict))
+    elif isinstance(value, dict):
+        keys = value.keys()
+        if keys <= _PAIR_KEYS and not keys.isdisjoint(_NAMES) and not keys.isdisjoint(_VALUES):
+            yield _pair(value, name_keys)  # one {name, value} without its list, not a map of tags
+        else:
+            yield from ((required_id(name), _values(value[name])) for name in sorted(value))
 
 
 def _pair(item: dict[str, JSON], name_keys: Spellings) -> tuple[JSON, JSON]:
