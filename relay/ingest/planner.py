@@ -48,7 +48,7 @@ PLANNING_SECONDS = 1.0
 """Seconds after which a transaction plans no more shares: meanwhile nothing else is written."""
 
 LOOK_EVERY = 5.0
-"""Seconds after which relay looks into the inbox for what another relay has left there."""
+"""Seconds after which relay looks again: for what another relay has left there, or if it has enough in hand already."""
 
 MOST_FOUND = 1_000
 """Shares of the inbox that relay takes in hand at a time."""
