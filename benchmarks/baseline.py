@@ -31,7 +31,11 @@ async def serve(port: int, slack: str | None) -> None:
                 await answer.read()
             return _accepted(incident["id"])
 
+        async def nothing_waits(_request: web.Request) -> web.Response:
+            return web.json_response({})
+
         app = web.Application()
+        app.router.add_get("/readyz", nothing_waits)
         app.router.add_post("/shares", post_to_slack if slack else decode)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
