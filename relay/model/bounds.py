@@ -97,9 +97,12 @@ def bound_blocks(blocks: Mapping[str, JSON]) -> tuple[dict[str, JSON], dict[str,
     bounded: dict[str, JSON] = {}
     omitted: dict[str, Omitted] = {}
     for name, value in blocks.items():
+        bound = _BLOCKS.get(name.partition(":")[0]) if value else None
+        if bound is None:
+            bounded[name] = value
+            continue
         left_out: Counter[str] = Counter()
-        block = name.partition(":")[0]
-        bounded[name] = _BLOCKS[block](value, left_out) if block in _BLOCKS and value else value
+        bounded[name] = bound(value, left_out)
         if left_out:
             omitted[name] = dict(left_out)
     return bounded, omitted
