@@ -9,7 +9,7 @@ Unicode's fifteenth plane, with which rendering writes its own marks (`relay.ren
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, overload
 
@@ -266,19 +266,27 @@ def _alert_reader(incident: Incident, runbook_tags: Sequence[str]) -> Callable[[
     """A function that makes each alert's record once, however often a template uses it."""
     records: dict[str, Item] = {}
 
-    unique = _unique_names(incident.alerts)
+    unique, differences = _unique_names(incident.alerts), _differences(incident.alerts)
 
     def read(alert: Alert) -> Item:
         if alert.id not in records:
             addresses = (value for name in runbook_tags for value in alert.values(name)[:1] if value.strip())
             values = {name: read_value(alert) for name, read_value in _ALERT.items()}
-            values["name"] = on_one_line(template_text(_name(alert, unique)))
+            parts = filter(None, (_name(alert, unique), differences.get(alert.id)))
+            values["name"] = on_one_line(template_text(" · ".join(parts)))
             values["runbook"] = template_text(next(addresses, "")).strip()
             values["uncounted"] = incident.is_uncounted(alert.state)
             records[alert.id] = Item(_ALERT_NOUN, values)
         return records[alert.id]
 
     return read
+
+
+_LONGEST_DIFFERENCE: Final = 60
+_TELLS_NOTHING: Final = re.compile(
+    r"(?i)(?:\b|_)(?:id|uuid|guid|key|hash|time|timestamp|date|url|link|description|value)$"
+)
+"""Names of tags that differ for each alert, and say nothing to a reader."""
 
 
 def _unique_names(alerts: Sequence[Alert]) -> Collection[tuple[str, str]]:
@@ -291,6 +299,28 @@ def _name(alert: Alert, unique: Collection[tuple[str, str]]) -> str:
     """The subject, which a description follows; the whole title where these two do not tell what is broken."""
     enough = len(alert.subject) <= _LONGEST_NAME and (alert.subject.casefold(), alert.description) in unique
     return alert.subject if alert.subject and (enough or not alert.description) else alert.title
+
+
+def _differences(alerts: Sequence[Alert]) -> dict[str, str]:
+    """What tells alerts apart that have the same title and description, by their ids: a mount point, for example.
+
+    It is the value of the first tag that all of them have, each another value.
+    """
+    alike: defaultdict[tuple[str, str], list[Alert]] = defaultdict(list)
+    for alert in alerts:
+        alike[alert.title.casefold(), alert.description].append(alert)
+    found: dict[str, str] = {}
+    for group in alike.values():
+        for name in group[0].tags if len(group) > 1 else ():
+            values = [", ".join(alert.values(name)) for alert in group]
+            if len(set(values)) == len(group) and all(map(_may_name, values)) and not _TELLS_NOTHING.search(name):
+                found |= {alert.id: value for alert, value in zip(group, values, strict=True)}
+                break
+    return found
+
+
+def _may_name(value: str) -> bool:
+    return 0 < len(value) <= _LONGEST_DIFFERENCE and "://" not in value
 
 
 def _snooze(incident: Incident) -> Item | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.model.incident import Change, Person, Snooze, State, Tag
+from relay.model.incident import Alert, Change, Person, Snooze, State, Tag
 from relay.rendering.context import (
     ALERT_NAMES,
     CHANGE_NAMES,
@@ -161,3 +161,24 @@ def test_template_values_keep_everything_but_marks():
 
 def test_a_state_is_a_plain_word():
     assert type(template_variables(incident(state=State.WARNING))["incident"]["state"]) is str
+
+
+def names_of(*tags):
+    same = {"primary": "host", "secondary": "check", "description": "disk full"}
+    alerts = tuple(
+        Alert(id=str(number), state=State.CRITICAL, active=True, tags={k: (v,) for k, v in each.items()}, **same)
+        for number, each in enumerate(tags)
+    )
+    return [each.name for each in template_variables(incident(alerts=alerts))["incident"]["alerts"].worst]
+
+
+def test_alerts_with_the_same_title_and_description_are_told_apart_by_the_first_tag_that_differs():
+    host = {"host": "db-1", "check": "disk", "event_id": "7"}
+    apart = [{**host, "event_id": str(number), "mount": mount} for number, mount in enumerate(("/data", "/var"))]
+    assert names_of(*apart) == ["db-1 · disk · /data", "db-1 · disk · /var"]
+    assert names_of(host, host) == ["db-1 · disk", "db-1 · disk"]
+    assert (
+        names_of({**host, "link": "https://a.example/1"}, {**host, "link": "https://a.example/2"})
+        == ["db-1 · disk"] * 2
+    )
+    assert names_of({**host, "mount": "/data"}, host) == ["db-1 · disk"] * 2

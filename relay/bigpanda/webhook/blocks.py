@@ -27,6 +27,7 @@ from relay.bigpanda.webhook.values import (
     snake_case,
     spellings,
     text,
+    text_or_lines,
     text_or_number,
     whole_timestamp,
     written,
@@ -77,7 +78,7 @@ _ALERT: Mapping[str, tuple[Spellings, Reader, JSON]] = {
     "primary": (spellings("primaryProperty", "primary"), text, ""),
     "secondary": (spellings("secondaryProperty", "secondary"), text, ""),
     "source": (spellings("sourceSystem", "source"), text_or_number, ""),
-    "description": (spellings("description"), text_or_number, ""),
+    "description": (spellings("description"), text_or_lines, ""),
     "tags": (spellings("tags"), alert_tags, None),
 }
 """Field of `relay.model.incident.Alert` -> its keys in a share, how to read it, and its value where it is missing."""

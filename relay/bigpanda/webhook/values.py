@@ -128,6 +128,14 @@ def text_or_number(value: JSON) -> str | Absent | None:
     return number_text(value) if is_number(value) else text(value)
 
 
+def text_or_lines(value: JSON) -> str | Absent | None:
+    """Read a string or a number as text, and a list of them as lines."""
+    if not isinstance(value, list):
+        return text_or_number(value)
+    lines = [line for line in map(text_or_number, value) if isinstance(line, str)]
+    return "\n".join(lines) or (ABSENT if value else None)
+
+
 def optional_id(value: JSON) -> str | Absent | None:
     """Read a string or an integer as text."""
     if isinstance(value, float):

@@ -421,6 +421,7 @@ def test_a_list_of_alerts_goes_before_the_primary_alert():
         ({"tags": "host=db-1"}, {}),
         ({"tags": [{"name": "host", "value": "db-1"}, {"name": "host", "value": "db-2"}]},
          {"tags": [["host", ["db-1", "db-2"]]]}),
+        ({"description": ["disk full", None, 97]}, {"description": "disk full\n97"}),
         ({"description": 404, "source": None, "primaryProperty": ["host"]}, {"description": "404"}),
         ({"status": None, "active": "FALSE"}, {"status": "", "active": False}),
         ({"active": None}, {"active": None}),
