@@ -1,5 +1,6 @@
 """The words at the top of a card, and those on the lock screen of a person who is notified."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -69,14 +70,19 @@ def _tags(variables: Mapping[str, Any]) -> tuple[list[str], list[str]]:
 
     A priority comes first, wherever `show_tags` has it.
     """
-    title = _title(variables["incident"]).casefold()
+    title = _title(variables["incident"])
     values = ((tag, _one_line(tag)) for tag in variables["tags"].named)
-    fitting = [(tag, value) for tag, value in values if len(value) <= _LONGEST_TAG and value.casefold() not in title]
+    fitting = [(tag, value) for tag, value in values if len(value) <= _LONGEST_TAG and not _says(title, value)]
     chosen = sorted(fitting, key=lambda each: not _is_priority(each[0]))[:_LOCK_SCREEN_TAGS]
     return (
         [value for tag, value in chosen if _is_priority(tag)],
         [value for tag, value in chosen if not _is_priority(tag)],
     )
+
+
+def _says(title: str, value: str) -> bool:
+    """Whether the value is in the title as a word: `P1` is not in `web-p12`."""
+    return re.search(rf"(?<!\w){re.escape(value.casefold())}(?!\w)", title.casefold()) is not None
 
 
 def _is_priority(tag: Any) -> bool:

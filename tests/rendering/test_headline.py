@@ -81,6 +81,10 @@ def test_the_number_of_hosts_is_never_cut():
             {"title": "Checkout is slow"},
             "P1 Critical · Checkout is slow (3 alerts, Production)",
         ),
+        (
+            {"title": "web-p12 is slow"},
+            "P1 Critical · checkout · web-p12 is slow (3 alerts, Production)",
+        ),
         ({"environment": None, "alerts": ()}, "P1 Critical · checkout · db-117 · replication lag"),
         (
             {"alerts": tuple(map(alert, range(117, 159)))},
