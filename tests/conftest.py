@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,12 @@ ENOUGH = 4 << 30
 
 
 def pytest_configure():
-    """Put the folders of tests into memory, if it has room: tests kill relay, but never the machine."""
+    """Put the folders of tests into memory, if it has room: tests kill relay, but never the machine.
+
+    Compiled tests are kept: without that, each worker takes seconds to compile them all.
+    """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

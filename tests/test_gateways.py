@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,12 @@ CALLS_TO_SLACK = {
 """Method of Slack -> the arguments of the client's function of that name."""
 
 
+@cache
 def sources():
-    for file in PACKAGE.rglob("*.py"):
-        yield file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+    return [
+        (file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_text(encoding="utf-8")))
+        for file in PACKAGE.rglob("*.py")
+    ]
 
 
 @pytest.mark.parametrize(

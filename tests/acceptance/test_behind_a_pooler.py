@@ -83,6 +83,8 @@ async def test_what_one_relay_accepts_another_one_delivers_at_once(relays, slack
         assert connection.execute(leaks).fetchone() == (0,)
 
 
+# Without a pooler this is in the suite (`test_several_relays`).
+@pytest.mark.soak
 async def test_a_killed_relay_is_replaced_and_nothing_is_lost_or_repeated(relays, slack):
     first, second = relays
     held = [

@@ -15,7 +15,8 @@ from tests.support.relay_process import environment, running
 ROUTES = "version: 1\nroutes: [{name: all, post: [{channel: C0ALL00001, in_doubt: hold}]}]\n"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+# How relay hears of a change on PostgreSQL is tested without processes (`tests/store/test_notify.py`).
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
 def database(request, tmp_path):
     with ExitStack() as stack:
         yield f"sqlite:///{tmp_path / 'relay.db'}" if request.param == "sqlite" else stack.enter_context(postgresql())

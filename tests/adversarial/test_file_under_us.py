@@ -99,7 +99,12 @@ def stored(database):
         return {incident for (incident,) in connection.execute("SELECT id FROM incident")}
 
 
-@pytest.mark.parametrize("fault", [delete, replace, drop_log], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault",
+    # All faults are in `test_no_write_is_confirmed_after_a_file_was_changed`, without a process.
+    [delete, pytest.param(replace, marks=pytest.mark.soak), pytest.param(drop_log, marks=pytest.mark.soak)],
+    ids=lambda fault: fault.__name__,
+)
 @pytest.mark.slow
 async def test_nothing_is_accepted_that_a_restart_would_lose(folder, slack, fault):
     database = folder / "data" / "relay.db"

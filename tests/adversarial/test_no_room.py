@@ -19,7 +19,12 @@ def share(incident, size):
     return {"incident": {"id": incident, "status": "critical", "description": description}}
 
 
-@pytest.mark.parametrize("size", [1_000, 50_000, 400_000], ids=lambda size: f"{size // 1000} kB")
+@pytest.mark.parametrize(
+    "size",
+    # The suite has the smallest and the largest.
+    [1_000, pytest.param(50_000, marks=pytest.mark.soak), 400_000],
+    ids=["1 kB", "50 kB", "400 kB"],
+)
 async def test_a_relay_that_refuses_shares_is_not_ready(tmp_path, size):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     limited = ("bash", "-c", f"ulimit -f {LIMIT_KB}; exec {sys.executable} -m relay serve")

@@ -40,9 +40,17 @@ MISBEHAVIOURS = {
     "service_unavailable": ErrorCode("service_unavailable"),
     "429": rate_limited(3),
 }
+KINDS = ("500", "a cut connection", "429")
+"""One of each kind: relay treats the others like the first (`tests/slack/test_classify.py`)."""
 
 
-@pytest.mark.parametrize("does", MISBEHAVIOURS.values(), ids=MISBEHAVIOURS.keys())
+@pytest.mark.parametrize(
+    "does",
+    [
+        pytest.param(does, id=name, marks=() if name in KINDS else pytest.mark.soak)
+        for name, does in MISBEHAVIOURS.items()
+    ],
+)
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])
 async def test_any_fault_at_any_call_leaves_one_true_card_and_each_entry_once(tmp_path, does, after_effect):
     if after_effect and isinstance(does, type(SERVER_ERROR)) and does.status == 429:

@@ -75,6 +75,17 @@ async def test_the_first_card_finds_a_process_that_has_loaded_the_configuration(
     assert not (await process.render(live, *step(live), link, NOW)).failures
 
 
+async def test_the_first_card_of_the_built_in_templates_finds_them_compiled(process, monkeypatch):
+    live = build_configuration(ConfigurationFiles(routes_file="r", routes_text=ROUTES, templates={}))
+    await process.warm_up(live)
+    monkeypatch.setattr(live.library._environment, "compile", compiled_in_the_loop)
+    assert not (await process.render(live, *step(live), link, NOW)).failures
+
+
+def compiled_in_the_loop(*_, **__):
+    raise AssertionError("a template was compiled while a card waited, and so did everything else")
+
+
 async def test_a_process_that_was_killed_between_two_cards_is_replaced(process):
     live = configuration()
     await process.render(live, *step(live), link, NOW)

@@ -15,10 +15,12 @@ from relay.config.settings import Settings
 from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.store import Store
+from relay.tools.check import slack_validation
 from relay.tools.doctor.doctor import examine
 from tests.support.clocks import ManualClock
 from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.support.postgres import a_server
+from tests.support.surfaces import drawn_once
 
 ROUTES = """
 version: 1
@@ -80,10 +82,14 @@ class Environment:
         }
 
 
+SURFACES = drawn_once()
+
+
 @pytest.fixture(autouse=True)
 def few_templates(monkeypatch):
-    """Nothing is rendered here, so the packaged templates need not be compiled each time."""
+    """What is rendered does not matter here: packaged templates are not compiled, and messages are drawn once."""
     monkeypatch.setattr(files, "load_packaged", dict)
+    monkeypatch.setattr(slack_validation, "surfaces", SURFACES)
 
 
 @pytest.fixture
