@@ -57,8 +57,13 @@ class RenderProcess:
         self._turn = asyncio.Lock()
 
     async def warm_up(self, configuration: Configuration) -> None:
-        """Start the process and load the configuration, if it is needed: the first card need not wait for it then."""
-        if configuration.library.has_own_templates:
+        """Start the process and load the configuration, if it is needed: the first card need not wait for it then.
+
+        Without own templates, the packaged ones are compiled in a thread, so that the first card does not block relay.
+        """
+        if not configuration.library.has_own_templates:
+            await asyncio.to_thread(configuration.library.compile_default)
+        else:
             async with self._turn:
                 with suppress(WorkerFailed, OSError):  # then the first card says it
                     await self._load(configuration)

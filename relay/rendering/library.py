@@ -6,6 +6,7 @@ rule. `relay/card.j2` is the packaged file, for templates that extend it.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,6 +70,13 @@ class TemplateLibrary:
                 self._environment.get_template(name)
             except Exception as error:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
                 self._broken[name] = failure_of(error)
+
+    def compile_default(self) -> None:
+        """Compile what a card of the default folder is made of, before a card needs it; it may run in a thread."""
+        for name in self._loader.list_templates():
+            if name.startswith(f"{DEFAULT_FOLDER}/"):
+                with suppress(Exception):  # running it says what is wrong with it
+                    self._environment.get_template(name)
 
     def faults(self, *, strict: bool = False) -> tuple[Fault, ...]:
         """Find all faults of the operator's files, and warnings.
