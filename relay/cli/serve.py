@@ -32,10 +32,13 @@ def serve() -> None:
         logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())
         for name, near in mistyped(os.environ).items():
             log.warning("setting_unknown", setting=name, detail=f"no setting has this name{did_you_mean(near)}")
+        # What is loaded lives as long as relay. Searching it for garbage again and again was a tenth of the cost of a
+        # start, and a fifth of the cost of a share. Nearly everything that a share leaves behind is freed without that,
+        # so the search can be rarer.
+        gc.disable()
         from relay.app import serve as run_server
 
-        # What is loaded by now lives as long as relay. Searching it for garbage again and again was a fifth of the cost
-        # of a share. Nearly everything that a share leaves behind is freed without that, so the search can be rarer.
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
+        gc.enable()
         run(run_server(settings))
