@@ -169,7 +169,7 @@ def names_of(*tags):
         Alert(id=str(number), state=State.CRITICAL, active=True, tags={k: (v,) for k, v in each.items()}, **same)
         for number, each in enumerate(tags)
     )
-    return [each.name for each in template_variables(incident(alerts=alerts))["incident"]["alerts"].worst]
+    return [each["name"] for each in template_variables(incident(alerts=alerts))["incident"]["alerts"].worst]
 
 
 def test_alerts_with_the_same_title_and_description_are_told_apart_by_the_first_tag_that_differs():
