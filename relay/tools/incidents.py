@@ -236,10 +236,17 @@ def tables(page: IncidentPage, labels: TagLabels, now: float) -> Iterator[Table]
         incident = _incident(listed, labels)
         cards = ", ".join(map(partial(_card_label, names=page.names), listed.cards)) or "none"
         owner = incident.assignee.display_name if incident.assignee else "nobody"
-        state = f"{incident.state}, snoozed" if incident.snooze.snoozed else str(incident.state)
+        state = ", ".join(filter(None, (incident.state, _state_note(listed, incident))))
         age = duration(_age(listed, incident, now))
         table.add_row(incident.id, state, age, owner, " ".join(incident.title.split()), cards)
     yield table
+
+
+def _state_note(listed: ListedIncident, incident: Incident) -> str:
+    """What the state alone does not say. An incident that ended without being resolved is one that BigPanda lost."""
+    if listed.state.ended_at is not None and incident.active:
+        return "no longer in BigPanda"
+    return "snoozed" if incident.snooze.snoozed else ""
 
 
 def _card_label(card: Card, names: ChannelNames) -> str:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from typer.testing import CliRunner
@@ -182,3 +184,11 @@ async def test_an_incident_is_found_by_the_link_to_its_card_or_to_a_reply(relay)
         result = await run("incident", text)
         assert (result.exit_code, result.stdout) == (1, "")
         assert said in result.stderr
+
+
+async def test_an_incident_that_bigpanda_no_longer_knows_is_not_open_and_says_so(relay, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "relay.db")) as database, database:
+        database.execute("UPDATE incident SET ended_at = 1 WHERE id = 'two'")
+    lines = (await run("incidents")).stdout.splitlines()
+    assert [line for line in lines if "warning, no longer in BigPanda" in line]
+    assert "two" not in await found(relay, open_only=True)
