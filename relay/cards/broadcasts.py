@@ -2,7 +2,7 @@
 
 Such a reply calls people. Once its state is over, it must not go on calling those who look at the channel. It is edited
 once, after the card itself, as the least urgent of all edits: only while the rate limit leaves room, and not at all if
-that takes too long or Slack rejects it. Nothing depends on it, so nobody is told.
+that takes too long or Slack rejects it. Nothing depends on it, so relay reports nothing.
 
 A card keeps its broadcasts until they are edited or given up. An edit that a killed relay left is made again.
 """

@@ -22,7 +22,8 @@ def doctor(*, as_json: AsJson = False) -> None:
     from relay.config.settings import mistyped
     from relay.tools.doctor.doctor import examine
 
-    report = run(examine(read_settings(), unknown=mistyped(os.environ)))
+    authorities = os.environ.get("SSL_CERT_FILE", "")
+    report = run(examine(read_settings(), unknown=mistyped(os.environ), authorities=authorities))
     print_report(report.as_json, report.lines(), as_json=as_json)
     if not report.ok:
         raise typer.Exit(FAILED)

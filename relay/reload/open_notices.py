@@ -23,7 +23,7 @@ class OpenNotices:
         """Return the open notice; after a restart, one that is not in the database may be open."""
         if ROWS[kind].in_store:
             return await self._store.notice(kind)
-        # Several relays share only a database that has no files, of which nothing is reported.
+        # Several relays share PostgreSQL only, for which relay reports no missing files.
         return self._in_memory.setdefault(kind, None if self._store.shared else _MAY_BE_OPEN)
 
     async def claim(self, kind: NoticeTopic, digest: str, now: float) -> bool:

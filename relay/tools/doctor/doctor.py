@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -41,16 +42,22 @@ from relay.tools.live_store import build_stored, open_live_store
 
 
 async def examine(
-    settings: Settings, clock: Clock | None = None, *, unknown: Mapping[str, str] = MappingProxyType({})
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    unknown: Mapping[str, str] = MappingProxyType({}),
+    authorities: str = "",
 ) -> Diagnosis:
     """Check everything that these settings name. Every problem becomes a finding; none is raised.
 
-    `unknown` are variables that look like a setting and are none, each with the nearest setting.
+    `unknown` are variables that look like a setting and are none, each with the nearest setting. `authorities` is the
+    value of SSL_CERT_FILE.
     """
     clock = clock or Clock()
     findings = [
         *_settings(settings),
         *map(_unknown, unknown, unknown.values()),
+        *_authorities(authorities),
         await asyncio.to_thread(_listen, settings),
     ]
     database, stored, known, workspace = await _database(settings)
@@ -81,6 +88,16 @@ def _unknown(name: str, near: str) -> Finding:
     remedy = f"Rename it to {near}, or remove it." if near else "Remove it; docs/reference.md lists the settings."
     message = f"{name} is set, but no setting has this name{did_you_mean(near) or '.'}"
     return warning("settings", message, remedy)
+
+
+def _authorities(file: str) -> list[Finding]:
+    """OpenSSL ignores a file that it cannot read, and then trusts no authority at all."""
+    try:
+        ssl.create_default_context(cafile=file or None)
+    except OSError as raised:  # ssl.SSLError is one
+        remedy = "Set it to a PEM file with the certificates of your authorities, or remove it."
+        return [error("certificates", f"SSL_CERT_FILE is {file}, which cannot be read: {raised}.", remedy)]
+    return []
 
 
 def _listen(settings: Settings) -> Finding:

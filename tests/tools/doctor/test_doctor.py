@@ -439,6 +439,16 @@ async def test_a_mistyped_setting_is_a_warning_with_a_suggestion(environment):
     assert "Rename it to SLACK_BOT_TOKEN" in found.remedy
 
 
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_a_file_of_authorities_that_cannot_be_read_is_an_error(environment, tmp_path, content):
+    file = tmp_path / "authorities.pem"
+    if content:
+        file.write_text(content)
+    diagnosis = await examine(Settings.from_env(environment.settings), environment.clock, authorities=str(file))
+    [found] = [finding for finding in diagnosis.findings if finding.level == "error"]
+    assert f"SSL_CERT_FILE is {file}" in found.message
+
+
 async def test_an_org_wide_token_for_several_workspaces_needs_a_setting(environment):
     slack = environment.slack
     slack.grants[slack.token].org_wide = True
