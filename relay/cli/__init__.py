@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from relay.runtime import light_structlog  # noqa: F401  imported for its effect, before the others import structlog
+
+# isort: split
 from relay import __version__
 from relay.cli.adopt import adopt
 from relay.cli.backtest import backtest

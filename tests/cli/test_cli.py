@@ -225,6 +225,13 @@ def test_a_hanging_thread_does_not_keep_the_process_or_change_its_exit_code_and_
     assert (done.returncode, done.stdout, done.stderr[-len(stderr) or None :]) == (code, "done", stderr)
 
 
+def test_the_commands_do_not_load_rich_which_would_be_a_twentieth_of_the_memory_at_rest():
+    check = (
+        "import sys, relay.cli, structlog; assert not {'rich.console', 'pygments'} & sys.modules.keys(); import rich"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
 def test_log_lines_of_a_command_go_to_stderr_so_that_stdout_stays_json(tmp_path):
     program = (
         "import structlog\nfrom relay import cli\nlog = structlog.get_logger('relay')\n"
