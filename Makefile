@@ -93,7 +93,7 @@ bench: $(READY) ## measure speed and hostile surroundings, into benchmarks/ (ARG
 	$(if $(ARGS),,$(BIN)/python -m benchmarks.hostile)
 
 soak: $(READY) ## run the long tests, then kill relay under load for MINUTES=10, on SQLite and on PostgreSQL
-	$(BIN)/python -m pytest -n 2 -m soak
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'soak or hypothesis' --hypothesis-profile=soak
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(ARGS)
 
 clean: ## remove everything that these targets make

@@ -10,9 +10,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-# How long an example takes is the machine's business.
-settings.register_profile("relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("relay")
+# How long an example takes is the machine's business. `make soak` tries the usual number of examples.
+settings.register_profile("soak", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", settings.get_profile("soak"), max_examples=50)
+settings.load_profile("suite")
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30

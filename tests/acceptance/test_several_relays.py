@@ -146,6 +146,8 @@ async def test_another_relay_takes_over_from_a_killed_one_and_no_post_is_lost_or
     assert len(posts) == 1
 
 
+# The same without processes is in the suite (`tests/delivery/test_lease_guard.py`).
+@pytest.mark.soak
 async def test_a_relay_that_sleeps_past_its_lease_sends_nothing_when_it_wakes(relays, slack):
     delivering, others = await find_delivering(relays)
     await delivering.share("early", "a", "warning")
