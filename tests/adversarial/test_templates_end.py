@@ -134,6 +134,29 @@ def test_every_combination_ends_soon_and_every_kind_of_combination_however_often
     assert not over(with_names(each, 1000) for _, each in slowest.values())
 
 
+@pytest.mark.parametrize("width", [-1, -1_000_000_000])
+def test_a_negative_number_earns_no_steps(width):
+    """The bug: `indent` with a negative width gave steps back, so that a loop around it never ran out of them."""
+    counted = [
+        *(
+            f"'a' | indent({width})",
+            f"same | wordwrap({width})",
+            f"'a' | center({width})",
+            f"'%{width}s' | format('a')",
+        ),
+        *(f"[1] | batch({width})", f"'a' * {width}", f"range({width})", f"'a' | truncate({width})", f"same[{width}:]"),
+    ]
+    costs = template_costs([with_names(f"range({width}), {each}", 300) for each in counted], once=True)
+    assert not [each for each, cost in zip(counted, costs, strict=True) if cost.seconds > 2 or cost.signal]
+    spent = (
+        "{% for i in range(1000) %}{% for j in range(1000) %}{{ 'a' | indent("
+        + str(width)
+        + ") }}{% endfor %}{% endfor %}"
+    )
+    [cost] = template_costs([END + spent], once=True)
+    assert any("300,000 steps" in each for each in cost.failures)
+
+
 def test_a_value_that_is_too_large_is_charged_although_it_fails():
     assert not over(
         [PRELUDE + often(f"({each})", 1000) for each in ("cycler(ns.t, ns.u).next(ns.t, ns.u)", "[row] * 9000")]

@@ -58,8 +58,8 @@ class TemplateRun:
         self.in_list = False
 
     def charge(self, amount: int) -> None:
-        """Take from the budget; raises `BudgetExceeded` when it is used up."""
-        self.remaining -= amount
+        """Take from the budget, never add to it; raises `BudgetExceeded` when it is used up."""
+        self.remaining -= max(0, amount)
         if self.remaining < 0:
             raise BudgetExceeded(f"the template loops or prints too much; the limit is {RUN_BUDGET:,} steps")
 

@@ -116,7 +116,7 @@ def _trim(value: Any, chars: str | None = None) -> str:
 
 
 def _indent(text: Any, width: int = 4, *, first: bool = False, blank: bool = False) -> str:
-    _check_length(len(str(text)) + width * (1 + str(text).count("\n")))
+    _check_length(len(str(text)) + max(0, width) * (1 + str(text).count("\n")))
     indented: str = do_indent(str(text), width, first, blank)
     return indented
 
