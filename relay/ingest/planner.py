@@ -8,7 +8,7 @@ the others.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from operator import attrgetter
 from typing import TypeAlias, TypeVar
@@ -261,7 +261,10 @@ class InboxPlanner:
             self.report(each, bodies[each.share_id].headers, bodies[each.share_id].received)
         tried = {each.share_id for each in accepted}
         rest = [each for each in chosen if each.share.id in bodies and each.share.id not in tried]
-        lane.put_back(rest)
+        for waiting in rest:  # there was no time, or an earlier share of the incident comes first
+            lane.add(replace(waiting, found=True))
+        if not accepted and rest:
+            await asyncio.sleep(QUIET)
         self._in_hand -= set(ids) - {each.share.id for each in rest}
         self._has_room.set()
         if chosen[0].found or any(each.error for each in accepted):  # more may be in the inbox

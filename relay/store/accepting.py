@@ -14,7 +14,7 @@ from relay.store import schema
 from relay.store.inbox import CLAIM_SECONDS, fail, to_accepted
 from relay.store.mappers import loads, share_row
 from relay.store.notify import notify
-from relay.store.planning import Decide, Planning, PlanResults, affordable
+from relay.store.planning import Decide, Planning, PlanResults, affordable, in_order
 from relay.store.types import AcceptedShare
 from relay.store.upsert import insert_or_count
 
@@ -56,6 +56,8 @@ def accept(
     stored = _save(connection, shares)
     fresh = {stored[share.incident, share.hash].id: share for share in reversed(parsed)}
     fresh = {key: share for key, share in sorted(fresh.items()) if stored[share.incident, share.hash].new}
+    allowed = in_order(connection, {key: share.incident for key, share in fresh.items()})
+    fresh = {key: share for key, share in fresh.items() if key in allowed}
     results: PlanResults = planning.plan(fresh, decide, now, within=within) if planning else {}
     errors = {key: result for key, result in results.items() if isinstance(result, Exception)}
     fail(connection, {key: fresh[key].incident for key in errors}, errors, now, basis)

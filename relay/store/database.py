@@ -218,6 +218,8 @@ class Database:
             try:
                 with engine.connect() as connection:
                     result = work(connection)
+                    if connection.in_transaction() and not is_in_transaction(connection):
+                        raise StoreUnusable(f"{self.address.name} ended a transaction by itself; nothing was saved.")
                     committing = True
                     connection.commit()
                     return result
@@ -226,6 +228,14 @@ class Database:
                 if committing or not tries_left or not is_transient(error):
                     raise to_store_error(error, self.address) from error
         raise AssertionError("the last try returns or raises")
+
+
+def is_in_transaction(connection: Connection) -> bool:
+    """Return whether the transaction still exists: SQLite ends it by itself where it cannot write.
+
+    https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
+    """
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
 
 
 def missing_database(path: Path) -> str:

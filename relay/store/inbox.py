@@ -16,7 +16,7 @@ from relay.cards.model import Plan
 from relay.store import schema
 from relay.store.mappers import to_share_body
 from relay.store.notify import notify
-from relay.store.planning import Decide, Planning, affordable, describe_error, has_work
+from relay.store.planning import Decide, Planning, affordable, describe_error, has_work, in_order
 from relay.store.types import AcceptedShare, FailedShare, ShareBody, UnplannedShare
 
 CLAIM_SECONDS = 15.0
@@ -161,7 +161,9 @@ def plan_shares(  # noqa: PLR0913  each has a name
         planning = Planning.begin(connection, {incidents[key] for key in wanted})
         # Again behind the locks: another relay may have planned one meanwhile.
         left = {row.id for row in connection.execute(_INCIDENTS_OF, {"ids": ids})}
-        results = planning.plan({key: shares[key] for key in wanted if key in left}, decide, now, within=within)
+        tried = {key: incidents[key] for key in (*wanted, *(errors or ())) if key in left}
+        allowed = in_order(connection, tried)
+        results = planning.plan({key: shares[key] for key in wanted if key in allowed}, decide, now, within=within)
     failed = {key: each for key, each in results.items() if isinstance(each, Exception)}
     failed |= {key: each for key, each in (errors or {}).items() if key in incidents}
     fail(connection, {key: incidents[key] for key in failed}, failed, now, basis)

@@ -17,6 +17,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Card, Entry, IncidentState, Plan
 from relay.store import schema
 from relay.store.channels import canonical_refs
+from relay.store.database import is_in_transaction
 from relay.store.db_errors import is_failure_of_database, violated_constraint
 from relay.store.locks import lock_incidents, share_channel_references
 from relay.store.mappers import incident_row, planned_columns
@@ -40,6 +41,16 @@ _FEW_INCIDENTS = 8
 
 _RECORD_SIZES = select(schema.incident.c.id, func.length(schema.incident.c.record)).where(
     schema.incident.c.id.in_(bindparam("ids", expanding=True))
+)
+_WAITING = (
+    select(schema.share.c.id, schema.share.c.incident)
+    .where(
+        schema.IS_UNPLANNED,
+        schema.share.c.incident.in_(bindparam("incidents", expanding=True)),
+        schema.share.c.id <= bindparam("last"),
+        schema.share.c.plan_error == "",
+    )
+    .order_by(schema.share.c.id)
 )
 _SAVE_PLANNED = (
     update(schema.share)
@@ -101,7 +112,7 @@ class Planning:
                     group.plan(key, share, decide, self.canonical_refs)
                 group.save(now)
         except Exception as error:
-            if not _caused_by_share(error):
+            if not _caused_by_share(error) or not is_in_transaction(self.connection):
                 raise
             return dict.fromkeys(shares, error) if len(shares) == 1 else None
         return {key: plan for key, (_, plan) in group.plans.items()}
@@ -169,6 +180,20 @@ class _Group:
         save_entries(self.connection, self.entries)
         save_cards(self.connection, self.changed.values())
         add_tasks(self.connection, [task for _, plan in self.plans.values() for task in plan.tasks])
+
+
+def in_order(connection: Connection, shares: Mapping[int, str]) -> set[int]:
+    """Return those of these shares of the inbox (id: incident) before which no other share of their incident waits.
+
+    A share that failed does not count: it must not hold up later ones.
+    """
+    if not shares:
+        return set()
+    query = {"incidents": sorted(set(shares.values())), "last": max(shares)}
+    for row in connection.execute(_WAITING, query):
+        if row.id not in shares:
+            shares = {key: each for key, each in shares.items() if each != row.incident or key < row.id}
+    return set(shares)
 
 
 def affordable(connection: Connection, incidents: Sequence[str]) -> int:

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from relay.cards.model import ShareOutcome
-from relay.model.errors import StoreUnusable
+from relay.model.errors import StoreError, StoreUnusable
 from relay.store import inbox, planning
+from relay.store.accepting import accept
 from relay.store.planning import MAX_ERROR
 from relay.store.store import Store
 from tests.support.store_samples import DAY, NOW, a_share, count, one_entry, query_plan, received, run
@@ -170,7 +171,7 @@ async def test_retention_keeps_what_was_never_planned_within_bounds(store, monke
 async def test_only_a_failed_share_is_discarded(store):
     [waiting] = await stored(store, a_share("i1", "a"))
     assert not await store.discard_share(waiting)
-    failed = await stored(store, a_share("i1", "b"))
+    failed = await stored(store, a_share("i2", "b"))
     await store.plan_shares(failed, failing, NOW, basis=BASIS)
     assert await store.discard_share(*failed)
     assert not await store.discard_share(*failed)
@@ -267,3 +268,45 @@ async def test_no_share_is_blamed_for_a_database_that_does_not_work(store, monke
     monkeypatch.setattr(planning, "save_entries", broken)
     with pytest.raises(StoreUnusable):
         await store.accept([a_share("i1", "a")], one_entry)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_shares_of_an_incident_are_planned_in_order(store, at_once):
+    earlier = await stored(store, a_share("i1", "a"))
+    group = [a_share("i1", "b"), a_share("i2", "c")]
+    if at_once:
+        accepted = await store.accept(group, one_entry)
+        later = {each.share_id: share for each, share in zip(accepted, group, strict=True)}
+    else:
+        later = await stored(store, *group)
+        accepted = await store.plan_shares(later, one_entry, NOW)
+    assert [each.incident for each in accepted if each.planned] == ["i2"]
+    await store.plan_shares(earlier, one_entry, NOW)
+    await store.plan_shares(later, one_entry, NOW)
+    assert [entry.key for entry in (await store.incident_history("i1")).entries] == ["i1/a", "i1/b"]
+
+
+async def test_a_share_that_failed_does_not_hold_up_later_ones(store):
+    await store.plan_shares(await stored(store, a_share("i1", "a")), failing, NOW, basis=BASIS)
+    [accepted] = await store.accept([a_share("i1", "b")], one_entry)
+    assert accepted.planned
+
+
+async def test_a_transaction_that_the_database_ended_by_itself_saves_nothing(sqlite_url):
+    """SQLite does so where it cannot write; what follows must not be committed as if it were whole."""
+    store = await Store.open(sqlite_url)
+
+    def decide(context):
+        connection.exec_driver_sql("ROLLBACK")
+        return one_entry(context)
+
+    def work(opened):
+        nonlocal connection
+        connection = opened
+        return accept(opened, [a_share()], decide)
+
+    connection = None
+    with pytest.raises(StoreError):
+        await store.database.write(work)
+    assert await count(store, "share") == 0
+    await store.close()
