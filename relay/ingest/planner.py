@@ -23,7 +23,7 @@ from relay.metrics import PLANNING_FAILED, Metrics
 from relay.model.errors import StoreError
 from relay.runtime.clock import Clock
 from relay.runtime.fair_queue import FairQueue
-from relay.runtime.logging import REPORT_IT
+from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.store.inbox import MAX_STARTS, SET_ASIDE
 from relay.store.planning import Decide
 from relay.store.store import Store
@@ -66,12 +66,17 @@ _Parsed: TypeAlias = tuple[dict[int, Share], dict[int, Exception]]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A share of the inbox, and since when it waits; `found` in the database, or received a moment ago."""
+    """A share of the inbox, and since when it waits.
+
+    One that was `found` in the database comes behind those that were received a moment ago. `counted`: should this
+    process end now, nothing more has to be saved for the share to be due again.
+    """
 
     share: UnplannedShare
     since: float
     sender: int
     found: bool
+    counted: bool = True
 
 
 class _Lane:
@@ -151,6 +156,7 @@ class InboxPlanner:
         self._basis = basis
         self._on_failure = on_failure
         self._small, self._large = _Lane(_parse_in_thread, SLICE), _Lane(self._parse_in_process, 1)
+        self._problem = LastingProblem(log)
         self._in_hand: set[int] = set()
         self._has_room, self._check_again = asyncio.Event(), asyncio.Event()
 
@@ -169,7 +175,7 @@ class InboxPlanner:
         if share.id not in self._in_hand:
             self._in_hand.add(share.id)
             lane = self._small if share.size <= SMALL_BODY else self._large
-            lane.add(_Waiting(share, asyncio.get_running_loop().time(), sender, found))
+            lane.add(_Waiting(share, asyncio.get_running_loop().time(), sender, found=found, counted=not found))
 
     def check_inbox(self) -> None:
         """Look into the inbox: the configuration may have changed, or when shares are due."""
@@ -232,7 +238,7 @@ class InboxPlanner:
             try:
                 return await work()
             except StoreError as error:
-                log.warning("inbox_unread", detail=str(error))
+                self._problem.report("warning", "inbox_unread", detail=str(error))
                 await asyncio.sleep(RETRY_AFTER)
 
     async def _plan_lane(self, lane: _Lane) -> None:
@@ -247,16 +253,18 @@ class InboxPlanner:
     async def _plan(self, lane: _Lane, chosen: Sequence[_Waiting]) -> None:
         ids = [each.share.id for each in chosen]
         try:
-            if chosen[0].found:  # of the others it is enough that they are due again if this process ends
-                await self._store.start_planning(ids, self._clock.now())
+            if starting := [each.share.id for each in chosen if not each.counted]:
+                await self._store.start_planning(starting, self._clock.now())
+                chosen = [replace(each, counted=True) for each in chosen]  # however often this process tries it
             bodies = {body.id: body for body in await self._store.inbox_bodies(ids)}
             accepted = await self._parse_and_plan(lane, bodies)
         except (StoreError, OSError) as error:
-            log.warning("planning_delayed", shares=len(chosen), detail=str(error))
+            self._problem.report("warning", "planning_delayed", shares=len(chosen), detail=str(error))
             lane.put_back(chosen)
             self._wake_delivery()  # they may be planned all the same
             await asyncio.sleep(RETRY_AFTER)
             return
+        self._problem.over()
         for each in accepted:
             self.report(each, bodies[each.share_id].headers, bodies[each.share_id].received)
         tried = {each.share_id for each in accepted}

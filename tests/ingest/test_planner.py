@@ -303,6 +303,35 @@ def dying_over(store, incident):
     return died
 
 
+async def test_only_the_end_of_the_process_counts_as_a_start_without_an_end(tmp_path, monkeypatch):
+    """A share that relay tries again and again, since the database fails, is not suspected of ending relay."""
+    monkeypatch.setattr(planner, "RETRY_AFTER", 0.0)
+    store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
+    await store.accept([received(a_share("i1", "a", body=body("i1")))], one_entry)
+    plan, failures = store.plan_shares, []
+
+    async def failing(*arguments, **named):
+        failures.append(1)
+        if len(failures) <= 2 * inbox.MAX_STARTS:
+            raise StoreUnusable("The disk is full.")
+        [again] = await store.due_shares(1e12, 9)
+        assert again.starts == 1
+        return await plan(*arguments, **named)
+
+    store.plan_shares = failing
+    inbox_planner = InboxPlanner(
+        store, ShareParser("X"), one_entry, ManualClock(), lambda: None, metrics=Metrics(), basis=lambda: "1.0"
+    )
+    running = asyncio.ensure_future(inbox_planner.run())
+    async with asyncio.timeout(30):
+        while not await count(store, "incident"):  # noqa: ASYNC110  nothing tells it
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await store.close()
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 async def test_fifty_thousand_shares_that_were_left_are_planned_while_new_ones_are_accepted(tmp_path):
