@@ -60,7 +60,7 @@ class Server:
         return time.clock_gettime(~self.process.pid << 3 | 2)
 
     async def not_planned(self) -> int:
-        """Return how many accepted shares are not planned; whoever plans them at once does not report any."""
+        """Return how many accepted shares are not planned; 0 where relay plans each share at once."""
         address = f"http://127.0.0.1:{self.port}/readyz"
         answer = await asyncio.to_thread(lambda: urllib.request.urlopen(address).read())
         return int(orjson.loads(answer).get("not_planned", 0))

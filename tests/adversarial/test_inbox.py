@@ -175,7 +175,7 @@ async def test_what_falls_due_while_too_many_shares_are_in_hand_is_tried_soon(tm
 @pytest.mark.parametrize("step", [-3600, 3600])
 @pytest.mark.parametrize("looked", [True, False], ids=["relay looked before it noticed", "relay noticed first"])
 async def test_a_clock_that_is_set_puts_off_no_next_try(tmp_path, plans, step, looked):
-    """The bug: whoever looked before everything was moved back waited for an hour."""
+    """The bug: where relay looked for due shares before their times moved back, it waited for an hour."""
     async with run_relay(tmp_path) as relay:
         relay_app = SimpleNamespace(_leader=relay.leader, _ingest=relay.ingest)
         on_change = partial(Relay._look_for_due_work, relay_app)

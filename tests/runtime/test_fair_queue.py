@@ -1,4 +1,4 @@
-"""Senders have their turn one after the other, whatever waits of each, and whoever gives up."""
+"""Senders have their turn one after the other, however much waits, also if one gives up."""
 
 import asyncio
 from itertools import pairwise
@@ -55,7 +55,7 @@ def test_what_is_discarded_is_not_taken():
 
 
 class Work:
-    """Holds a turn until it is told to end; notes who had it."""
+    """Holds a turn until the test lets it end, and notes who had it."""
 
     def __init__(self):
         self.turn, self.order, self.running = FairTurn(), [], 0

@@ -33,7 +33,7 @@ class RelayClient:
         return await self._get(session, f"/incidents/{quote(incident, safe='')}/shares")
 
     async def newest_share(self, incident: str) -> bytes | None:
-        """The body of an incident's newest share, whoever sent it; None if relay has none, or does not answer."""
+        """The body of an incident's newest share from any sender; None if relay has none, or does not answer."""
         async with aiohttp.ClientSession() as session:
             status, answer = await self.shares(session, incident)
         if status != HTTPStatus.OK:
