@@ -20,7 +20,7 @@ from relay.store.upsert import insert_or_count
 
 _Key: TypeAlias = tuple[str, str]  # incident and hash: a share is known by these
 
-_RETURNED = ("id", "incident", "hash", "times_seen", "routes", "outcome", "plan_error")
+_RETURNED = ("id", "incident", "hash", "times_seen", "routes", "outcome")
 _KNOWN = select(*schema.share.c[_RETURNED]).where(schema.share.c.hash.in_(bindparam("hashes", expanding=True)))
 _COUNT_REPEATS = (
     update(schema.share)
