@@ -96,7 +96,7 @@ class RelayInProcess:
 
     async def settle(self) -> None:
         """Wait until everything due is done, or sleeps until time passes."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             idle, unchanged, before = 0, 0, None
             while idle < IDLE_CHECKS and unchanged < UNCHANGED_CHECKS:
                 await asyncio.sleep(0 if idle or unchanged else 0.001)
