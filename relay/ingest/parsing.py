@@ -5,7 +5,8 @@ Bodies of medium size do not wait for the largest ones: each of the two sizes ha
 of each sender, and of the inbox, in turn.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+import asyncio
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.model.errors import TooCostly
 from relay.runtime.fair_queue import FairTurn
 from relay.runtime.worker_process import WorkerFailed, WorkerProcess
+from relay.store.types import ShareBody
 
 T = TypeVar("T")
 
@@ -33,6 +35,16 @@ PARSE_SECONDS = 30.0
 def _parse_stored(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str) -> Share:
     """A large body is not sent back from the worker."""
     return replace(parse_share(body, headers, received, key_header=key_header), body=b"")
+
+
+def _parse_each(bodies: Iterable[ShareBody]) -> dict[int, Share | Exception]:
+    parsed: dict[int, Share | Exception] = {}
+    for each in bodies:
+        try:
+            parsed[each.id] = parse_share(each.body, each.headers, each.received)
+        except Exception as error:  # noqa: BLE001  it stays with the share
+            parsed[each.id] = error
+    return parsed
 
 
 class ShareParser:
@@ -61,6 +73,24 @@ class ShareParser:
         Shares of the inbox have a turn of their own.
         """
         return await self._read(_parse_stored, body, headers, received, _PLANNER)
+
+    async def parse_all(self, bodies: Sequence[ShareBody]) -> dict[int, Share | Exception]:
+        """Parse bodies of the inbox; return for each, by its id, the share or why it cannot be parsed.
+
+        The small ones are parsed together in a thread. Raises OSError: no process can be started to read a larger one.
+        """
+        small = [each for each in bodies if len(each.body) <= SMALL_BODY]
+        parsed = await asyncio.to_thread(_parse_each, small) if small else {}
+        for each in bodies:
+            if each.id in parsed:
+                continue
+            try:
+                parsed[each.id] = await self.parse(each.body, each.headers, each.received)
+            except OSError:
+                raise
+            except Exception as error:  # noqa: BLE001  it stays with the share
+                parsed[each.id] = error
+        return parsed
 
     async def close(self) -> None:
         """End the workers."""

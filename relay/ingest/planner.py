@@ -1,45 +1,31 @@
 """Plans the shares that are in the inbox: those that arrived too quickly, and those that a former process left.
 
-Shares that have just arrived come first, in their order. They are planned in slices, when no more arrive or the oldest
-has waited long enough, so that a flood is accepted quickly. Shares that are found in the database (after a restart, or
-when a failed one is due again) are planned behind them. Large shares are parsed in another process, and do not hold up
-the others.
+`planning_queue` says in which order. Shares that are found in the database (after a restart, or when a failed one is
+due again) are planned behind those that have just arrived. Large shares are parsed in another process, and do not hold
+up the others.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from math import inf
 from operator import attrgetter
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import structlog
 
-from relay.bigpanda.webhook.parsing import parse_share
-from relay.bigpanda.webhook.share import Share
 from relay.ingest.parsing import SMALL_BODY, ShareParser
+from relay.ingest.planning_queue import QUIET, SLICE, PlanningQueue, WaitingShare
 from relay.ingest.share_log import log_share
 from relay.metrics import PLANNING_FAILED, Metrics
 from relay.model.errors import StoreError
 from relay.runtime.clock import Clock
-from relay.runtime.fair_queue import FairQueue
 from relay.runtime.logging import REPORT_IT, LastingProblem
-from relay.store.inbox import MAX_STARTS, SET_ASIDE
+from relay.store.inbox import CLAIM_SECONDS, MAX_STARTS, SET_ASIDE
 from relay.store.planning import Decide
 from relay.store.store import Store
 from relay.store.types import AcceptedShare, ShareBody, UnplannedShare
-
-SLICE, SLICE_WHEN_QUIET = 30, 120
-"""The most shares of one transaction while others arrive, and while none does.
-
-Accepting waits for it: for 30 about a hundredth of a second. Planning many at a time takes less processor time.
-"""
-
-QUIET, LONGEST_WAIT = 0.03, 1.0
-"""Seconds without another share after which planning begins, and seconds after which it begins in any case."""
-
-SLICE_BYTES = 256 * 1024
-"""The most bytes of bodies in one slice; its first share may have more."""
 
 MAX_WAITING = 20_000
 """Shares that may wait for planning. Beyond it, accepting waits."""
@@ -59,77 +45,6 @@ RETRY_AFTER = 1.0
 T = TypeVar("T")
 
 log = structlog.get_logger("relay.ingest")
-
-_Parsed: TypeAlias = tuple[dict[int, Share], dict[int, Exception]]
-"""What was parsed, and why the others could not be, by the ids of the shares."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A share of the inbox, and since when it waits.
-
-    One that was `found` in the database comes behind those that were received a moment ago. `counted`: should this
-    process end now, nothing more has to be saved for the share to be due again.
-    """
-
-    share: UnplannedShare
-    since: float
-    sender: int
-    found: bool
-    counted: bool = True
-
-
-class _Lane:
-    """Shares that wait to be planned, and how they are parsed."""
-
-    def __init__(self, parse: Callable[[Sequence[ShareBody]], Awaitable[_Parsed]], size: int) -> None:
-        self.parse = parse
-        self.arrived = asyncio.Event()
-        self.received: FairQueue[_Waiting] = FairQueue()
-        self._found: FairQueue[_Waiting] = FairQueue()
-        self._size = size
-        self._last_arrival = 0.0
-
-    def add(self, waiting: _Waiting) -> None:
-        self._queue_of(waiting).put(waiting.sender, waiting)
-        if not waiting.found:
-            self._last_arrival = waiting.since
-        self.arrived.set()
-
-    def put_back(self, waiting: Sequence[_Waiting]) -> None:
-        for each in reversed(waiting):
-            self._queue_of(each).put_back(each.sender, each)
-
-    def next_slice(self) -> list[_Waiting]:
-        """A share over which a process may have ended is a slice by itself, so that no other share is suspected."""
-        queue = self.received or self._found
-        if not queue:
-            return []
-        chosen = [queue.take()]
-        room = SLICE_BYTES - chosen[0].share.size
-        most = SLICE_WHEN_QUIET if self._size > 1 and self._quiet else self._size
-        while queue and len(chosen) < most and not (chosen[0].share.starts or queue.next.share.starts):
-            room -= queue.next.share.size
-            if room < 0:
-                break
-            chosen.append(queue.take())
-        return chosen
-
-    def _queue_of(self, waiting: _Waiting) -> FairQueue[_Waiting]:
-        return self._found if waiting.found else self.received
-
-    @property
-    def _quiet(self) -> bool:
-        """Whether no share has arrived for a moment."""
-        return asyncio.get_running_loop().time() >= self._last_arrival + QUIET
-
-    async def wait_for_quiet(self) -> None:
-        now = asyncio.get_running_loop().time
-        while self.received:
-            oldest = min(each.since for each in self.received.heads)
-            if now() >= min(self._last_arrival + QUIET, oldest + LONGEST_WAIT):
-                return
-            await asyncio.sleep(QUIET)
 
 
 class InboxPlanner:
@@ -155,7 +70,7 @@ class InboxPlanner:
         self._metrics = metrics
         self._basis = basis
         self._on_failure = on_failure
-        self._small, self._large = _Lane(_parse_in_thread, SLICE), _Lane(self._parse_in_process, 1)
+        self._small, self._large = PlanningQueue(SLICE), PlanningQueue(1)
         self._problem = LastingProblem(log)
         self._in_hand: set[int] = set()
         self._has_room, self._check_again = asyncio.Event(), asyncio.Event()
@@ -174,8 +89,8 @@ class InboxPlanner:
         """Take a share of the inbox in hand; shares of each `sender` (the number of a key) are planned in turn."""
         if share.id not in self._in_hand:
             self._in_hand.add(share.id)
-            lane = self._small if share.size <= SMALL_BODY else self._large
-            lane.add(_Waiting(share, asyncio.get_running_loop().time(), sender, found=found, counted=not found))
+            queue = self._small if share.size <= SMALL_BODY else self._large
+            queue.add(WaitingShare(share, asyncio.get_running_loop().time(), sender, found=found, counted=not found))
 
     def check_inbox(self) -> None:
         """Look into the inbox: the configuration may have changed, or when shares are due."""
@@ -191,8 +106,8 @@ class InboxPlanner:
         """Plan until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_inbox(), name="look into the inbox")
-            tasks.create_task(self._plan_lane(self._small), name="plan shares")
-            tasks.create_task(self._plan_lane(self._large), name="plan large shares")
+            tasks.create_task(self._plan_queue(self._small), name="plan shares")
+            tasks.create_task(self._plan_queue(self._large), name="plan large shares")
 
     def report(self, accepted: AcceptedShare, headers: Mapping[str, str], received: float) -> None:
         """Log and count a share that was planned, or that failed. What is sent is logged when it is."""
@@ -241,26 +156,27 @@ class InboxPlanner:
                 self._problem.report("warning", "inbox_unread", detail=str(error))
                 await asyncio.sleep(RETRY_AFTER)
 
-    async def _plan_lane(self, lane: _Lane) -> None:
+    async def _plan_queue(self, queue: PlanningQueue) -> None:
         while True:
-            await lane.arrived.wait()
-            await lane.wait_for_quiet()
-            if chosen := lane.next_slice():
-                await self._plan(lane, chosen)
+            await queue.arrived.wait()
+            await queue.wait_for_quiet()
+            if chosen := queue.next_slice():
+                await self._plan(queue, chosen)
             else:
-                lane.arrived.clear()
+                queue.arrived.clear()
 
-    async def _plan(self, lane: _Lane, chosen: Sequence[_Waiting]) -> None:
+    async def _plan(self, queue: PlanningQueue, chosen: Sequence[WaitingShare]) -> None:
         ids = [each.share.id for each in chosen]
         try:
             if starting := [each.share.id for each in chosen if not each.counted]:
                 await self._store.start_planning(starting, self._clock.now())
                 chosen = [replace(each, counted=True) for each in chosen]  # however often this process tries it
-            bodies = {body.id: body for body in await self._store.inbox_bodies(ids)}
-            accepted = await self._parse_and_plan(lane, bodies)
+            async with self._keeping_claims(ids):
+                bodies = {body.id: body for body in await self._store.inbox_bodies(ids)}
+                accepted = await self._parse_and_plan(bodies)
         except (StoreError, OSError) as error:
             self._problem.report("warning", "planning_delayed", shares=len(chosen), detail=str(error))
-            lane.put_back(chosen)
+            queue.put_back(chosen)
             self._wake_delivery()  # they may be planned all the same
             await asyncio.sleep(RETRY_AFTER)
             return
@@ -270,7 +186,7 @@ class InboxPlanner:
         tried = {each.share_id for each in accepted}
         rest = [each for each in chosen if each.share.id in bodies and each.share.id not in tried]
         for waiting in rest:  # there was no time, or an earlier share of the incident comes first
-            lane.add(replace(waiting, found=True))
+            queue.add(replace(waiting, found=True))
         if not accepted and rest:
             await asyncio.sleep(QUIET)
         self._in_hand -= set(ids) - {each.share.id for each in rest}
@@ -280,8 +196,29 @@ class InboxPlanner:
         if any(each.due for each in accepted):
             self._wake_delivery()
 
-    async def _parse_and_plan(self, lane: _Lane, bodies: Mapping[int, ShareBody]) -> list[AcceptedShare]:
-        shares, errors = await lane.parse(list(bodies.values()))
+    @asynccontextmanager
+    async def _keeping_claims(self, ids: Sequence[int]) -> AsyncIterator[None]:
+        """Meanwhile no other relay takes these shares over: to parse a large one may take longer than a claim lasts."""
+        if not self._store.shared:
+            yield
+            return
+
+        async def renew() -> None:
+            while True:
+                await self._clock.sleep(CLAIM_SECONDS / 3)
+                with suppress(StoreError):
+                    await self._store.renew_claims(ids, self._clock.now())
+
+        renewing = asyncio.create_task(renew(), name="renew claims")
+        try:
+            yield
+        finally:
+            renewing.cancel()
+
+    async def _parse_and_plan(self, bodies: Mapping[int, ShareBody]) -> list[AcceptedShare]:
+        parsed = await self._parser.parse_all(list(bodies.values()))
+        shares = {key: each for key, each in parsed.items() if not isinstance(each, Exception)}
+        errors = {key: each for key, each in parsed.items() if isinstance(each, Exception)}
         now, basis = self._clock.now(), self._basis()
         try:
             return await self._store.plan_shares(
@@ -294,30 +231,3 @@ class InboxPlanner:
             return await self._store.plan_shares(
                 {}, self._decide, now, basis=basis, errors=dict.fromkeys(bodies, error)
             )
-
-    async def _parse_in_process(self, bodies: Sequence[ShareBody]) -> _Parsed:
-        shares: dict[int, Share] = {}
-        errors: dict[int, Exception] = {}
-        for body in bodies:
-            try:
-                shares[body.id] = await self._parser.parse(body.body, body.headers, body.received)
-            except OSError:  # no process can be started
-                raise
-            except Exception as error:  # noqa: BLE001  it stays with the share
-                errors[body.id] = error
-        return shares, errors
-
-
-async def _parse_in_thread(bodies: Sequence[ShareBody]) -> _Parsed:
-    return await asyncio.to_thread(_parse, bodies)
-
-
-def _parse(bodies: Iterable[ShareBody]) -> _Parsed:
-    shares: dict[int, Share] = {}
-    errors: dict[int, Exception] = {}
-    for body in bodies:
-        try:
-            shares[body.id] = parse_share(body.body, body.headers, body.received)
-        except Exception as error:  # noqa: BLE001  it stays with the share
-            errors[body.id] = error
-    return shares, errors

@@ -57,6 +57,11 @@ _START = (
     .where(_share.c.id.in_(_IDS), schema.IS_UNPLANNED)
     .values(plan_starts=_share.c.plan_starts + 1, plan_due=bindparam("until"))
 )
+_RENEW = (
+    update(_share)
+    .where(_share.c.id.in_(_IDS), schema.IS_UNPLANNED, _share.c.plan_due.is_not(None))
+    .values(plan_due=bindparam("until"))
+)
 _EARLIER = select(
     func.max(_share.c.plan_tries),
     func.max(_share.c.plan_due).filter(_share.c.plan_starts == 0, _share.c.id.not_in(_IDS)),
@@ -129,6 +134,11 @@ def next_plan_due(connection: Connection, after: float) -> float | None:
 def start_planning(connection: Connection, ids: Collection[int], now: float) -> None:
     """Remember that planning these shares begins: if the process ends meanwhile, they are due again, and counted."""
     connection.execute(_START, {"ids": list(ids), "until": now + CLAIM_SECONDS})
+
+
+def renew_claims(connection: Connection, ids: Collection[int], now: float) -> None:
+    """Keep shares that this relay still plans from being taken over."""
+    connection.execute(_RENEW, {"ids": list(ids), "until": now + CLAIM_SECONDS})
 
 
 def inbox_bodies(connection: Connection, ids: Collection[int]) -> tuple[ShareBody, ...]:

@@ -185,6 +185,7 @@ class Store:
     due_shares = _read(inbox.due_shares)
     next_plan_due = _read(inbox.next_plan_due)
     start_planning = _write(inbox.start_planning)
+    renew_claims = _write(inbox.renew_claims)
     inbox_bodies = _read(inbox.inbox_bodies)
     plan_shares = _write(inbox.plan_shares)
     set_aside = _write(inbox.set_aside)

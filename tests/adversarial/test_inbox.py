@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from relay.app import Relay
-from relay.ingest import planner, service
+from relay.ingest import planner, planning_queue, service
 from relay.ingest.parsing import SMALL_BODY
 from relay.model.errors import TooCostly
 from relay.store import inbox
@@ -111,19 +111,14 @@ async def test_shares_that_differ_in_a_header_alone_make_one_message(tmp_path):
         assert len(relay.slack.channel("all").messages) == 1
 
 
-def lane():
-    async def parse(_bodies):
-        raise AssertionError
-
-    return planner._Lane(parse, planner.SLICE)
-
-
 def waiting(number, since, sender):
-    return planner._Waiting(UnplannedShare(id=number, incident=f"i{number}", size=100), since, sender, found=False)
+    return planning_queue.WaitingShare(
+        UnplannedShare(id=number, incident=f"i{number}", size=100), since, sender, found=False
+    )
 
 
 async def test_twenty_thousand_waiting_shares_of_one_sender_delay_another_by_one_slice():
-    shares, now = lane(), asyncio.get_running_loop().time()
+    shares, now = planning_queue.PlanningQueue(planning_queue.SLICE), asyncio.get_running_loop().time()
     tracemalloc.start()
     for number in range(planner.MAX_WAITING):
         shares.add(waiting(number, now, sender=0))
@@ -132,18 +127,18 @@ async def test_twenty_thousand_waiting_shares_of_one_sender_delay_another_by_one
     first = shares.next_slice()
     shares.add(waiting(-1, now, sender=1))
     assert -1 in {each.share.id for each in shares.next_slice()}
-    assert len(first) <= planner.SLICE_WHEN_QUIET
+    assert len(first) <= planning_queue.SLICE_WHEN_QUIET
     assert most < 20 * 1024**2
 
 
 async def test_a_trickle_of_one_sender_does_not_make_the_flood_of_another_wait_for_quiet():
-    """The lane waited a second before each slice, until 20,000 shares waited and nobody's were accepted quickly."""
-    shares, now = lane(), asyncio.get_running_loop().time()
+    """The queue waited a second before each slice, until 20,000 shares waited and nobody's were accepted quickly."""
+    shares, now = planning_queue.PlanningQueue(planning_queue.SLICE), asyncio.get_running_loop().time()
     shares.add(waiting(1, now, sender=1))  # it is the next one
     for number in range(2, 50):
-        shares.add(waiting(number, now - 2 * planner.LONGEST_WAIT, sender=0))
+        shares.add(waiting(number, now - 2 * planning_queue.LONGEST_WAIT, sender=0))
     shares.add(waiting(60, now, sender=1))
-    async with asyncio.timeout(planner.QUIET / 2):
+    async with asyncio.timeout(planning_queue.QUIET / 2):
         await shares.wait_for_quiet()
 
 
@@ -197,7 +192,7 @@ async def test_a_clock_that_is_set_puts_off_no_next_try(tmp_path, plans, step, l
 @pytest.mark.parametrize("step", [-3600, 3600])
 async def test_a_clock_that_is_set_while_shares_wait_to_be_planned_plans_each_once(tmp_path, plans, step):
     async with run_relay(tmp_path) as relay:
-        sent = [relay.ingest.accept(body(f"i{number}"), {}) for number in range(3 * planner.SLICE)]
+        sent = [relay.ingest.accept(body(f"i{number}"), {}) for number in range(3 * planning_queue.SLICE)]
         sending = asyncio.gather(*sent)
         while not plans:  # noqa: ASYNC110  the clock is set in the middle
             await asyncio.sleep(0)
@@ -205,5 +200,5 @@ async def test_a_clock_that_is_set_while_shares_wait_to_be_planned_plans_each_on
         relay.ingest.check_inbox()
         await sending
         await relay.settle()
-        assert sorted(plans) == sorted(f"i{number}" for number in range(3 * planner.SLICE))
+        assert sorted(plans) == sorted(f"i{number}" for number in range(3 * planning_queue.SLICE))
         assert (await relay.store.backlog(relay.clock.now())).unplanned_shares == 0

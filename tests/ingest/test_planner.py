@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.ingest import planner, service
+from relay.ingest import planner, planning_queue, service
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.planner import InboxPlanner
 from relay.ingest.service import IngestService
@@ -18,6 +18,7 @@ from relay.store import inbox
 from relay.store.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
+from tests.support.postgres import postgresql
 from tests.support.relay_in_process import ROUTES, fake_workspace, run_relay
 from tests.support.store_samples import a_share, count, one_entry, received
 
@@ -47,8 +48,8 @@ async def test_a_share_is_planned_at_once_if_few_arrive_and_afterwards_if_many_d
 
 @pytest.mark.parametrize("more_arrive", [True, False])
 async def test_many_shares_are_planned_at_a_time_only_where_no_other_has_to_wait(tmp_path, monkeypatch, more_arrive):
-    monkeypatch.setattr(planner, "LONGEST_WAIT", 0.0 if more_arrive else 60.0)
-    monkeypatch.setattr(planner, "QUIET", 60.0 if more_arrive else 0.01)
+    monkeypatch.setattr(planning_queue, "LONGEST_WAIT", 0.0 if more_arrive else 60.0)
+    monkeypatch.setattr(planning_queue, "QUIET", 60.0 if more_arrive else 0.01)
     async with run_relay(tmp_path) as relay:
         sizes, plan_shares = [], relay.store.plan_shares
 
@@ -57,10 +58,10 @@ async def test_many_shares_are_planned_at_a_time_only_where_no_other_has_to_wait
             return await plan_shares(shares, *rest, **named)
 
         monkeypatch.setattr(relay.store, "plan_shares", observed)
-        await flood(relay, *(f"i{number}" for number in range(planner.SLICE_WHEN_QUIET)))
+        await flood(relay, *(f"i{number}" for number in range(planning_queue.SLICE_WHEN_QUIET)))
         await relay.settle()
-    assert sum(sizes) <= planner.SLICE_WHEN_QUIET
-    assert max(sizes) <= planner.SLICE if more_arrive else max(sizes) > planner.SLICE
+    assert sum(sizes) <= planning_queue.SLICE_WHEN_QUIET
+    assert max(sizes) <= planning_queue.SLICE if more_arrive else max(sizes) > planning_queue.SLICE
 
 
 async def test_a_large_share_is_planned_beside_the_others(tmp_path):
@@ -330,6 +331,38 @@ async def test_only_the_end_of_the_process_counts_as_a_start_without_an_end(tmp_
     with suppress(asyncio.CancelledError):
         await running
     await store.close()
+
+
+async def test_a_relay_that_needs_longer_for_a_share_than_a_claim_lasts_keeps_it():
+    clock, parsing = ManualClock(), asyncio.Event()
+    with postgresql() as url:
+        store, other = await Store.open(url), await Store.open(url)
+        await store.accept([received(a_share("i1", "a", body=body("i1")))], one_entry)
+        clock.advance(2 * inbox.CLAIM_SECONDS)
+        parser = ShareParser("X")
+
+        async def slow(_bodies):
+            parsing.set()
+            await asyncio.Event().wait()
+
+        parser.parse_all = slow
+        inbox_planner = InboxPlanner(
+            store, parser, one_entry, clock, lambda: None, metrics=Metrics(), basis=lambda: "1.0"
+        )
+        running = asyncio.ensure_future(inbox_planner.run())
+        async with asyncio.timeout(100):
+            await parsing.wait()
+            for _ in range(5):
+                claimed = await other.next_plan_due(clock.now())
+                clock.advance(inbox.CLAIM_SECONDS / 2)
+                assert await other.due_shares(clock.now(), 9) == ()
+                while await other.next_plan_due(clock.now()) == claimed:  # noqa: ASYNC110  nothing tells it
+                    await asyncio.sleep(0.01)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await store.close()
+        await other.close()
 
 
 @pytest.mark.soak
