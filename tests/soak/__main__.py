@@ -26,8 +26,14 @@ from tests.support.postgres import a_server, postgresql
 console = Console(highlight=False)
 
 RELAYS = {"sqlite": 1, "postgresql": 3, "pgbouncer": 2}
-KILL_AFTER = {"sqlite": (0.1, 3.0), "postgresql": (0.1, 9.0), "pgbouncer": (0.1, 9.0)}
+KILL_AFTER = {"sqlite": (0.1, 8.0), "postgresql": (0.1, 15.0), "pgbouncer": (0.1, 15.0)}
 """Seconds that a relay serves. One of several delivers, and the next one has to wait until its lease expires."""
+
+FLOOD = 120
+"""Incidents that are shared at once, from time to time."""
+
+FROZEN = (5.0, 25.0)
+"""Seconds that one of several relays is stopped: the others take over its lease, and then its shares."""
 
 
 @contextmanager
@@ -44,7 +50,14 @@ async def soak(database: str, seconds: float, seed: int) -> bool:
     """Run the test on one database; return whether it found no fault."""
     with tempfile.TemporaryDirectory(prefix="relay-soak-") as name:
         folder, started = Path(name), time.monotonic()
-        plan = Plan(seed=seed, relays=RELAYS[database], seconds=seconds, kill_after=KILL_AFTER[database])
+        plan = Plan(
+            seed=seed,
+            relays=RELAYS[database],
+            seconds=seconds,
+            kill_after=KILL_AFTER[database],
+            flood=FLOOD,
+            frozen=FROZEN if RELAYS[database] > 1 else None,
+        )
         with DATABASES[database]() as url:
             async with soaking(folder, plan, url) as run:
                 faults = await run.run()
@@ -57,13 +70,16 @@ def print_report(database: str, run: Soak, faults: list[str], seconds: float) ->
     kinds = Counter(word for fault in faults for word in ("LOST", "DOUBLE", "UNTRUE", "ORDER") if word in fault)
     cards = [message for incident in run.incidents for message in run._roots(incident)]
     replies = sum(len(run.slack.channel(card.channel).thread(card.ts)) for card in cards)
+    tally = run.tally
     console.print(
-        f"{database}: {run.tally.kills} kills ({run.tally.kills_of_the_delivering} of the delivering relay), "
-        f"{run.tally.faults} faults of Slack, {run.tally.resent} shares sent again, in {seconds:.0f} s\n"
-        f"  {len(run.incidents)} incidents, {run.tally.shares} shares, {len(cards)} cards, {replies} replies; "
-        f"{len(run.slack.calls)} calls to Slack\n"
+        f"{database}: {tally.kills} kills ({tally.kills_of_the_delivering} of the delivering relay), "
+        f"{tally.freezes} relays frozen, {tally.faults} faults of Slack, in {seconds:.0f} s\n"
+        f"  {len(run.incidents)} incidents, {tally.shares} shares ({tally.resent} sent again), {tally.floods} floods; "
+        f"{tally.left_unplanned} shares in the inbox after {tally.kills_with_unplanned} of the kills\n"
+        f"  {len(cards)} cards, {replies} replies; {len(run.slack.calls)} calls to Slack\n"
         f"  lost {kinds['LOST']}, duplicated {kinds['DOUBLE']} (deleted in time: {run.deleted_duplicates}), "
-        f"untrue {kinds['UNTRUE']}, out of order {kinds['ORDER']}"
+        f"untrue {kinds['UNTRUE']}, out of order {kinds['ORDER']}",
+        soft_wrap=True,
     )
     for fault in faults:
         console.print(f"  {fault}", style="red")

@@ -1,15 +1,20 @@
 """Relay is killed at random moments under load while Slack fails; then the messages in the channels are checked.
 
 Each incident is shared a few times. Each share is sent again until a relay answers 202. Meanwhile relays are killed
-with SIGKILL and started again. After the load, relay gets time to finish its work. Then each incident must have one
-card with its current state, and its thread must contain each comment once, in order. A change of state must also stand
-there once if the card was in Slack when the change was shared, and never twice.
+with SIGKILL and started again; of several, some are also stopped for so long that another one takes over what they had
+in hand. From time to time many incidents are shared at once, each share as soon as the one before is accepted, so that
+shares wait in the inbox; a relay is killed among them, and more arrive when it starts again.
+
+After the load, relay gets time to finish its work. Then the inbox must be empty, and each incident must have one card
+with its current state, and its thread must contain each comment once, in order. A change of state must also stand there
+once if the card was in Slack when the change was shared, and never twice.
 """
 
 import asyncio
 import random
 import signal
 import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -31,14 +36,18 @@ from relay.sandbox.faults import (
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.store import Store
+from relay.store.types import Backlog
 from tests.support.relay_process import Process, launch
 
 POST, EDIT, HISTORY, REPLIES = "chat.postMessage", "chat.update", "conversations.history", "conversations.replies"
 LANES = 6
-ANSWER_TIMEOUT = 1.5
+ANSWER_TIMEOUT = 5.0
 """Seconds without an answer after which a share is sent again."""
 
-_CHANNELS = [f"C0LANE{number:04}" for number in range(LANES)]
+FLOOD_LANES = 30
+"""Channels of the incidents that are shared at once: Slack takes about one message per second in each."""
+
+_CHANNELS = [f"C0LANE{number:04}" for number in range(LANES + FLOOD_LANES)]
 ROUTES = "version: 1\nroutes:\n" + "".join(
     f'  - {{name: lane{number}, match: {{tags: {{lane: "{number}"}}}}, post: [{channel}]}}\n'
     for number, channel in enumerate(_CHANNELS)
@@ -52,7 +61,8 @@ STATE_EMOJIS = {"critical": "🔴", "ok": "✅"}
 class Plan:
     """The sizes of a run; `kill_after` is the range of seconds from serving to the kill.
 
-    One start in eight is killed before relay serves.
+    One start in eight is killed before relay serves. Every `flood_every` seconds so many incidents are shared at once
+    as `flood` says. One life in eight is `frozen` for so many seconds, if it says so.
     """
 
     seed: int
@@ -63,6 +73,9 @@ class Plan:
     at_once: int = 14
     pause: tuple[float, float] = (0.5, 6.0)
     kill_after: tuple[float, float] = (0.1, 3.0)
+    flood: int = 0
+    flood_every: tuple[float, float] = (15.0, 45.0)
+    frozen: tuple[float, float] | None = None
     lag: float = 4.0
     lost_before: float = 0.04
     lost_after: float = 0.08
@@ -94,6 +107,10 @@ class Tally:
     kills_of_the_delivering: int = 0
     shares: int = 0
     resent: int = 0
+    floods: int = 0
+    kills_with_unplanned: int = 0
+    left_unplanned: int = 0
+    freezes: int = 0
     active_faults: list[ActiveFault] = field(default_factory=list)
 
     @property
@@ -107,7 +124,7 @@ class Relay:
     def __init__(self, name: str, folder: Path, slack_url: str, session: aiohttp.ClientSession, url: str) -> None:
         self.name, self._folder, self._slack_url, self._session, self._url = name, folder, slack_url, session, url
         self.process: Process | None = None
-        self.serving = asyncio.Event()
+        self.serving, self.kill = asyncio.Event(), asyncio.Event()
 
     @property
     def delivers(self) -> bool:
@@ -115,9 +132,10 @@ class Relay:
         deliveries = [number for number, event in enumerate(events) if event == "delivering"]
         return bool(deliveries) and "lease_lost" not in events[deliveries[-1] :]
 
-    async def run_once(self, tally: Tally, lifetime: float | None) -> None:
+    async def run_once(self, tally: Tally, lifetime: float | None, frozen: float = 0.0) -> None:
         """Start relay, and kill it `lifetime` seconds after it serves, or `-lifetime` seconds after its start.
 
+        It is killed earlier if `kill` is set. First it is stopped for `frozen` seconds, as a suspended machine is.
         Without a lifetime, run until cancelled.
         """
         more = {"RELAY_DATABASE_URL": self._url} if self._url else {}
@@ -126,7 +144,8 @@ class Relay:
         try:
             if lifetime is None or lifetime > 0:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait(tasks[:1], timeout=lifetime and abs(lifetime))
+                await self._freeze(tally, frozen)
+            await self._until_killed(tasks[0], lifetime)
             if lifetime is None or self.process.process.returncode is not None:
                 raw_lines = [line for line in self.process.logged if "raw" in line][-20:]
                 raise AssertionError(f"relay {self.name} ended by itself: {raw_lines}")
@@ -138,6 +157,22 @@ class Relay:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_killed(self, reading: asyncio.Task[None], lifetime: float | None) -> None:
+        self.kill.clear()
+        killed = asyncio.create_task(self.kill.wait())
+        ends = {reading} if lifetime is None else {reading, killed}
+        try:
+            await asyncio.wait(ends, timeout=lifetime and abs(lifetime), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            killed.cancel()
+
+    async def _freeze(self, tally: Tally, seconds: float) -> None:
+        if seconds and self.process is not None and self.process.process.returncode is None:
+            tally.freezes += 1
+            self.process.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            self.process.process.send_signal(signal.SIGCONT)
 
     async def _announce(self, process: Process) -> None:
         with suppress(AssertionError):  # the process was killed before it served
@@ -154,6 +189,7 @@ class Soak:
         self.tally, self.incidents = Tally(), list[SharedIncident]()
         self._random = random.Random(plan.seed)
         self._over = asyncio.Event()
+        self._indexed, self._messages = Counter[str](), defaultdict[str, list[FakeMessage]](list)
 
     async def run(self) -> list[str]:
         """Run the load with kills, wait until the work is done, and return the faults."""
@@ -199,11 +235,20 @@ class Soak:
     async def _kill_and_restart(self, relay: Relay, number: int) -> None:
         generator = random.Random(f"{self.plan.seed} {number}")
         while not self._over.is_set() and not self._killed_enough:
-            while_starting = generator.random() < 1 / 8
-            await relay.run_once(
-                self.tally, -generator.uniform(0.1, 2.0) if while_starting else generator.uniform(*self.plan.kill_after)
-            )
+            while_starting, freezes = generator.random() < 1 / 8, generator.random() < 1 / 8
+            lifetime = -generator.uniform(0.1, 2.0) if while_starting else generator.uniform(*self.plan.kill_after)
+            frozen = generator.uniform(*self.plan.frozen) if self.plan.frozen and freezes else 0.0
+            await relay.run_once(self.tally, lifetime, frozen)
+            if self.plan.flood:
+                left = await self._unplanned()
+                self.tally.left_unplanned += left
+                self.tally.kills_with_unplanned += left > 0
         await relay.run_once(self.tally, None)
+
+    async def _unplanned(self) -> int:
+        """The shares that are in the inbox now."""
+        backlog = await self._backlog()
+        return backlog.unplanned_shares if backlog else 0
 
     @property
     def _killed_enough(self) -> bool:
@@ -216,25 +261,51 @@ class Soak:
         async with asyncio.TaskGroup() as tasks:
             for _ in range(self.plan.at_once):
                 tasks.create_task(self._incidents(until))
+            if self.plan.flood:
+                tasks.create_task(self._floods(until))
             await asyncio.sleep(self.plan.seconds)
             self._over.set()
 
     async def _incidents(self, until: float) -> None:
         while time.monotonic() < until and len(self.incidents) < self.plan.incidents:
-            number = len(self.incidents)
-            incident = SharedIncident(f"incident-{number:05}", self._random.randrange(LANES))
-            self.incidents.append(incident)
-            await self._share_all(incident, until)
+            incident = self._new_incident(self._random.randrange(LANES))
+            await self._share_all(incident, until, self.plan.pause, self.relays)
 
-    async def _share_all(self, incident: SharedIncident, until: float) -> None:
+    def _new_incident(self, lane: int) -> SharedIncident:
+        incident = SharedIncident(f"incident-{len(self.incidents):05}", lane)
+        self.incidents.append(incident)
+        return incident
+
+    async def _floods(self, until: float) -> None:
+        """Share many incidents at once, to one relay or to all, and kill one in between."""
+        while time.monotonic() < until:
+            await asyncio.sleep(self._random.uniform(*self.plan.flood_every))
+            self.tally.floods += 1
+            relays = self.relays if self._random.random() < 0.5 else [self._random.choice(self.relays)]
+            lanes = [LANES + number % FLOOD_LANES for number in range(self.plan.flood)]
+            kill_at = self.tally.shares + self._random.randrange(len(lanes))
+            async with asyncio.TaskGroup() as tasks:
+                for lane in lanes:
+                    tasks.create_task(self._share_all(self._new_incident(lane), until, (0.0, 0.0), relays))
+                tasks.create_task(self._kill_at(kill_at, self._random.choice(relays)))
+
+    async def _kill_at(self, shares: int, relay: Relay) -> None:
+        """Kill a relay as soon as so many shares are accepted."""
+        while self.tally.shares < shares:  # noqa: ASYNC110  no event counts them
+            await asyncio.sleep(0.001)
+        relay.kill.set()
+
+    async def _share_all(
+        self, incident: SharedIncident, until: float, pause: tuple[float, float], relays: Sequence[Relay]
+    ) -> None:
         statuses = ["warning", "critical", *(["ok"] if self._random.random() < 0.7 else [])]
         for number, status in enumerate(statuses):
-            await self._share(incident, status, comment=number == 1 or self._random.random() < 0.5)
+            await self._share(incident, status, relays, comment=number == 1 or self._random.random() < 0.5)
             if time.monotonic() < until:
-                await asyncio.sleep(self._random.uniform(*self.plan.pause))
+                await asyncio.sleep(self._random.uniform(*pause))
         incident.done = True
 
-    async def _share(self, incident: SharedIncident, status: str, *, comment: bool) -> None:
+    async def _share(self, incident: SharedIncident, status: str, relays: Sequence[Relay], *, comment: bool) -> None:
         phrase = PHRASES.get(status, "")
         if phrase and self._roots(incident):
             incident.expected_changes.append(phrase)
@@ -253,13 +324,13 @@ class Soak:
             text = f"note {incident.shares} of {incident.name}."
             incident.comments.append(text)
             body["metadata"] = {"comment": {"comment": text}, "sender": {"name": "Dana"}}
-        await self._send_until_accepted(body)
+        await self._send_until_accepted(body, relays)
 
-    async def _send_until_accepted(self, body: dict[str, Any]) -> None:
-        """Send the share to any relay until one answers 202."""
+    async def _send_until_accepted(self, body: dict[str, Any], relays: Sequence[Relay]) -> None:
+        """Send the share to any of these relays until one answers 202."""
         tries = 0
         while True:
-            relay = self._random.choice(self.relays)
+            relay = self._random.choice(relays)
             if relay.serving.is_set() and relay.process is not None:
                 tries += 1
                 with suppress(aiohttp.ClientError, TimeoutError, OSError):
@@ -284,18 +355,25 @@ class Soak:
         return wrong
 
     async def _waiting(self) -> list[str]:
+        backlog = await self._backlog()
+        if backlog is None:
+            return ["the database cannot be read"]
+        lanes = [f"{lane.cards} {lane.work}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels]
+        counts = {
+            "in doubt": backlog.in_doubt,
+            "dead letters": backlog.dead_letters,
+            "shares in the inbox": backlog.unplanned_shares,
+        }
+        return [*lanes, *(f"{count} {what}" for what, count in counts.items() if count)]
+
+    async def _backlog(self) -> Backlog | None:
         with suppress(StoreError):
             store = await Store.open(self.url, exclusive=False)
             try:
-                backlog = await store.backlog(time.time())
+                return await store.backlog(time.time())
             finally:
                 await store.close()
-            lanes = [
-                f"{lane.cards} {lane.work}s due in {lane.channel} for {lane.age:.0f} s" for lane in backlog.channels
-            ]
-            doubts = [f"{backlog.in_doubt} in doubt"] if backlog.in_doubt else []
-            return [*lanes, *doubts, *([f"{backlog.dead_letters} dead letters"] if backlog.dead_letters else [])]
-        return ["the database cannot be read"]
+        return None
 
     def wrong(self) -> Iterator[str]:
         """Yield the faults that a reader would see, incident by incident."""
@@ -332,7 +410,11 @@ class Soak:
         return [each for each in self._all(incident) if "relay_card" in str(each.metadata) and not each.deleted]
 
     def _all(self, incident: SharedIncident) -> list[FakeMessage]:
-        return [each for each in self.slack.channel(incident.channel).all_messages if _incident(each) == incident.name]
+        messages = self.slack.channel(incident.channel).all_messages
+        for message in messages[self._indexed[incident.channel] :]:
+            self._messages[_incident(message)].append(message)
+        self._indexed[incident.channel] = len(messages)
+        return self._messages[incident.name]
 
     @property
     def deleted_duplicates(self) -> int:
