@@ -38,6 +38,7 @@ from relay.server.file_limit import connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
 from relay.slack.gateway import SlackGateway
 from relay.slack.socket_mode import SocketMode
+from relay.store.file_system import KEEP_IT
 from relay.store.monitor import StoreMonitor
 from relay.store.retention_job import run_retention
 from relay.store.store import Store
@@ -62,7 +63,9 @@ _CUT_OFF = "None is needed: what was answered 202 is stored, and what was cut of
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises RelayError: it cannot start; the message says why and what to do."""
     raise_file_limit()
-    store = await Store.open(settings.database_url.get_secret_value())
+    store = await Store.open(settings.database_url.get_secret_value(), network=settings.network_allowed)
+    if problem := store.volatile_problem:
+        log.warning("database_volatile", detail=problem, remedy=KEEP_IT)
     relay = None
     try:
         async with make_session() as session:

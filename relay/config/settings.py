@@ -189,6 +189,7 @@ class Settings(BaseModel):
     database_url: Annotated[SecretStr, BeforeValidator(lambda text: SecretStr(check_database_url(text)))] = SecretStr(
         "sqlite:///relay.db"
     )
+    network_file_system: Annotated[Literal["refuse", "allow"], _choice("refuse", "allow")] = "refuse"
     retention_days: Annotated[int, BeforeValidator(_parse_days)] = 30
     webhook_keys: Annotated[
         tuple[SecretStr, ...],
@@ -253,6 +254,11 @@ class Settings(BaseModel):
     def app_key(self, integration: str) -> SecretStr | None:
         """The BigPanda app key of an integration; a key without a name applies to all integrations."""
         return self.bigpanda_app_keys.get(integration) or self.bigpanda_app_keys.get("")
+
+    @property
+    def network_allowed(self) -> bool:
+        """Whether the SQLite database may be on a network file system."""
+        return self.network_file_system == "allow"
 
     @property
     def clicks(self) -> Clicks:

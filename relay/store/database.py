@@ -26,6 +26,7 @@ from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
 from relay.store.file_lock import FileLock
+from relay.store.file_system import file_system_at, reject_network
 from relay.store.open_files import DatabaseFiles, OpenFiles, set_foreign_log_aside
 
 T = TypeVar("T")
@@ -68,17 +69,21 @@ class Database:
         self._threads = {name: ThreadPoolExecutor(1, f"relay-store-{name}") for name in self._engines}
 
     @classmethod
-    def open(cls, url: str, *, exclusive: bool) -> Self:
+    def open(cls, url: str, *, exclusive: bool, network: bool = False) -> Self:
         """Check the address and lock the file. Connections are opened when they are first needed.
 
+        `network` allows a SQLite file on a network file system.
+
         Raises:
-            StoreUnusable: there is no such folder, or (if not `exclusive`) no such file.
+            StoreUnusable: there is no such folder, or (if not `exclusive`) no such file; or the file is on a network.
             StoreInUse: another relay has the SQLite file open.
         """
         address = parse_database_url(url)
         if address.path is None:
             return cls(address, _postgresql(address, _WRITE), _postgresql(address, _READ))
         _check_file(address.path, address.name, exclusive=exclusive)
+        if not network:
+            reject_network(address.path, file_system_at(address.path))
         lock = files = None
         created = False
         if exclusive:

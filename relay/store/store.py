@@ -47,6 +47,7 @@ from relay.store.channels import (
 )
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters, discard_dead_letter
+from relay.store.file_system import VOLATILE, file_system_at
 from relay.store.incident_history import incident_at, incident_history
 from relay.store.incident_list import incident_batch
 from relay.store.installation import (
@@ -114,18 +115,19 @@ class Store:
         self._check_size = health.USUAL_SIZE
 
     @classmethod
-    async def open(cls, url: str, *, exclusive: bool = True) -> Self:
+    async def open(cls, url: str, *, exclusive: bool = True, network: bool = False) -> Self:
         """Open a database.
 
         A relay that serves opens it `exclusive`: the tables are migrated, and on SQLite a second relay is rejected.
-        Without it (for commands beside a running relay) nothing is locked, created or migrated.
+        Without it (for commands beside a running relay) nothing is locked, created or migrated. `network` allows a
+        SQLite file on a network file system.
 
         Raises:
             StoreUnusable: the database is missing, damaged, read-only, out of reach, or not relay's.
             StoreTooNew: a newer relay has migrated it.
             StoreInUse: another relay has the SQLite file open.
         """
-        database = await asyncio.to_thread(Database.open, url, exclusive=exclusive)
+        database = await asyncio.to_thread(Database.open, url, exclusive=exclusive, network=network)
         store = cls(database)
         try:
             if exclusive:
@@ -155,6 +157,13 @@ class Store:
     def name(self) -> str:
         """The name of the database in sentences; it holds no password."""
         return self.database.address.name
+
+    @property
+    def volatile_problem(self) -> str:
+        """A sentence if the database is gone when the machine or the container ends; else empty."""
+        path = self.database.address.path
+        where = VOLATILE.get(file_system_at(path)) if path is not None else None
+        return f"{self.name} is {where}: what relay accepts is lost when that ends." if where else ""
 
     @property
     def shared(self) -> bool:

@@ -21,7 +21,8 @@ async def open_live_store(settings: Settings) -> AsyncIterator[Store]:
 
     Raises StoreError if it does not exist, is not migrated, or cannot be used.
     """
-    store = await Store.open(settings.database_url.get_secret_value(), exclusive=False)
+    url = settings.database_url.get_secret_value()
+    store = await Store.open(url, exclusive=False, network=settings.network_allowed)
     try:
         yield store
     finally:

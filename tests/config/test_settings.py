@@ -15,6 +15,7 @@ VARIABLE_NAMES = {str(field.validation_alias): name for name, field in Settings.
 WRONG = {
     "RELAY_LISTEN": "8080",
     "RELAY_DATABASE_URL": "mysql://relay:hush-hush@db/relay",
+    "RELAY_NETWORK_FILE_SYSTEM": "maybe",
     "RELAY_RETENTION_DAYS": "0",
     "RELAY_WEBHOOK_KEYS": "hush\x00hush",
     "RELAY_WEBHOOK_HEADER": "X Relay Key",

@@ -31,6 +31,7 @@ from relay.slack.outcomes import Read
 from relay.slack.workspace import SlackWorkspace
 from relay.store.address import parse_database_url
 from relay.store.database import missing_database
+from relay.store.file_system import KEEP_IT
 from relay.store.store import Store
 from relay.store.types import StoredConfiguration
 from relay.tools.check.slack_validation import ValidationUnavailable, slack_complaints
@@ -164,6 +165,8 @@ async def _database(settings: Settings) -> _Database:
             await store.check_writable()
             known = {channel.ref: channel for channel in await store.channels()}
             found = [ok("database", f"{store.name} takes writes."), *await _notifications(store)]
+            if problem := store.volatile_problem:
+                found.append(warning("database", problem, KEEP_IT))
             return _Database(found, await store.latest_configuration(), known, await store.bound_workspace())
     except StoreNotMigrated:
         return _Database([note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")])
