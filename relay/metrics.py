@@ -26,7 +26,7 @@ from relay import __version__
 from relay.bigpanda.calls import BigPandaCall
 from relay.bigpanda.outcomes import RejectionCause, TaskDone, TaskOutcome, TaskRejected
 from relay.bigpanda.webhook.share import INTEGRATION_HEADER
-from relay.cards.eligibility import HeldReason
+from relay.cards.attention import POST_REASONS
 from relay.cards.milestones import Milestone
 from relay.cards.model import ShareOutcome
 from relay.model.errors import ShareError
@@ -334,7 +334,7 @@ class Metrics:
         if backlog is not None:
             self._set_channels(backlog)
             held = backlog.held(slack_paused=slack_paused)
-            for reason in HeldReason:
+            for reason in POST_REASONS:
                 self._set("relay_held_cards", held.get(reason, 0), reason.value)
             for state in OPEN_STATES:
                 self._set("relay_open_incidents", backlog.open_incidents.get(state, 0), state.value)

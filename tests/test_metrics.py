@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
-from relay.cards.eligibility import HeldReason
+from relay.cards.attention import POST_REASONS, Reason
 from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, MAX_ROUTES, METRICS, OTHERS, SHARE_OUTCOMES, Metrics
 from relay.model.incident import State
 from relay.slack.methods import Method
@@ -145,7 +145,7 @@ def test_labels_that_others_choose_have_a_limited_number_of_values():
 
 
 def test_open_incidents_and_held_cards_show_every_state_and_reason_also_where_there_are_none():
-    backlog = Backlog(open_incidents={State.CRITICAL: 3}, held_cards={HeldReason.WAIT: 2}, due_cards=4)
+    backlog = Backlog(open_incidents={State.CRITICAL: 3}, held_cards={Reason.WAIT: 2}, due_cards=4)
     seen = samples(Metrics(), backlog)
     states = {name: value for name, value in seen.items() if name.startswith("relay_open_incidents")}
     assert {name.partition("=")[2]: value for name, value in states.items()} == {
@@ -161,9 +161,9 @@ def test_open_incidents_and_held_cards_show_every_state_and_reason_also_where_th
 
 def test_while_relay_calls_slack_no_more_every_due_card_is_held():
     assert Backlog(due_cards=4).held(slack_paused=False) == {}
-    assert Backlog(due_cards=4).held(slack_paused=True) == {HeldReason.SLACK_PAUSED: 4}
-    again = {HeldReason.RETRY: 2, HeldReason.IN_DOUBT: 1}
-    assert Backlog(held_cards=again).held(slack_paused=True) == {HeldReason.SLACK_PAUSED: 2, HeldReason.IN_DOUBT: 1}
+    assert Backlog(due_cards=4).held(slack_paused=True) == {Reason.SLACK_PAUSED: 4}
+    again = {Reason.RETRY: 2, Reason.IN_DOUBT: 1}
+    assert Backlog(held_cards=again).held(slack_paused=True) == {Reason.SLACK_PAUSED: 2, Reason.IN_DOUBT: 1}
     assert Backlog(held_cards=again).held(slack_paused=False) == again
 
 
@@ -227,7 +227,7 @@ def test_the_guides_table_of_metrics_matches_the_code():
 
 def test_the_guides_table_of_reasons_that_hold_cards_matches_the_code():
     table = GUIDE.read_text().partition("| reason | the card is not posted yet")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(HeldReason)
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(POST_REASONS)
 
 
 def test_the_dashboard_shows_every_metric_and_no_unknown_one():

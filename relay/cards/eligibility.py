@@ -1,32 +1,12 @@
 """Decide whether it is a card's turn: which states have which work, and what must be out of the way first."""
 
-from enum import StrEnum
 from typing import Literal
 
-from relay.cards.model import ADOPTING, AttemptState, Card, CardContext, CardState, Due
+from relay.cards.attention import BLOCKING_STATES
+from relay.cards.model import Card, CardContext, CardState, Due
 
 WorkKind = Literal["post", "edit"]
 """The two kinds of work, which have two budgets."""
-
-
-class HeldReason(StrEnum):
-    """What holds a card that is not posted yet.
-
-    reason            it ends
-    wait              when the route's `wait` is over
-    retry             when relay tries again, after Slack failed
-    channel_rejected  when the channel accepts messages again
-    adopting          when relay has read what a lost database had posted in the channel
-    in_doubt          when relay knows whether Slack has the card
-    slack_paused      when Slack accepts relay's calls again
-    """
-
-    WAIT = "wait"
-    RETRY = "retry"
-    CHANNEL_REJECTED = "channel_rejected"
-    ADOPTING = ADOPTING
-    IN_DOUBT = "in_doubt"
-    SLACK_PAUSED = "slack_paused"
 
 
 STATES_WITH_WORK: dict[WorkKind, tuple[CardState, ...]] = {
@@ -34,9 +14,6 @@ STATES_WITH_WORK: dict[WorkKind, tuple[CardState, ...]] = {
     "edit": (CardState.POSTED,),
 }
 """In which states a card has work of that kind."""
-
-BLOCKING_STATES = (AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT)
-"""An open attempt in such a state stops later posts of its card, never its edits."""
 
 
 def is_due(context: CardContext, kind: WorkKind, now: float) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Hold, Ping, Reason, attend
 from relay.cards.model import Card, CardContext, Due, Entry
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
@@ -29,9 +30,6 @@ MAX_STATE_CHANGES = 2
 
 FLAP_WAIT = 600.0
 """Seconds that state changes wait to be batched while an incident flaps."""
-
-REOPEN_PING = 1800.0
-"""Seconds within which a second reopening pings nobody, and while an incident flaps is not reported by itself."""
 
 _URGENCIES = {EntryKind.RESOLVED: Urgency.RESOLVED, EntryKind.REOPENED: Urgency.REOPENED}
 
@@ -169,22 +167,21 @@ def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Ite
 def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_CardEntry]:
     """What each entry means to the card.
 
-    A reopening pings by itself, unless it is the second in half an hour and no worse than what was reported since the
-    first. Where a reopening may not ping (the incident flaps or is snoozed), it still may as a rise.
+    A reopening pings by itself unless something holds that. If only the incident itself does (it flaps or is snoozed),
+    the reopening still may ping as a rise.
     """
     worst, reopening_reported_at = worst_shown(card), card.reopening_reported_at
-    recently_pinged = card.reopening_pinged_at is not None and now - card.reopening_pinged_at < REOPEN_PING
+    attention = attend(card, incident, NO_SURROUNDINGS, now)
     for entry in entries:
         on_root = entry.seq <= card.root_seq
-        rise, quiet = False, False
+        rise, held = False, None
         if not on_root and _is_state_change(entry):
             rank, bar = State(entry.data["new"]).rank, worst.episode if incident.flapping else worst.recent
-            may_rise = EntryKind.REOPENED if incident.flapping or incident.snooze.snoozed else EntryKind.STATUS
-            rise = entry.kind in {EntryKind.STATUS, may_rise} and rank > bar.rank
-            quiet = recently_pinged and rank <= worst.recent.rank
+            held = attention.ping(Ping.REOPENED, worsens=rank > worst.recent.rank)
+            rise = rank > bar.rank and (entry.kind is EntryKind.STATUS or _may_rise(entry, held))
         worst = worst_shown(card, [entry], worst)
         is_there = _is_posted(card, entry)
-        targets = () if on_root or is_there else _targets(card, incident, entry, rise=rise, quiet=quiet)
+        targets = () if on_root or is_there else _targets(card, incident, entry, rise=rise, held=held)
         wanted = entry.kind.row.thread in card.options.thread and not is_there
         visible = bool(targets) or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
         if rise or (incident.active and _is_back(entry, reopening_reported_at)):
@@ -238,15 +235,19 @@ def _is_state_change(entry: Entry) -> bool:
     return entry.kind.row.thread == EntryKind.STATUS and bool(entry.data.get("new"))
 
 
-def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, quiet: bool) -> tuple[str, ...]:
+def _may_rise(entry: Entry, held: Hold | None) -> bool:
+    """Whether a reopening that may not ping as such may ping as a rise."""
+    return entry.kind is EntryKind.REOPENED and held is not None and held.reason in {Reason.FLAPPING, Reason.SNOOZED}
+
+
+def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, held: Hold | None) -> tuple[str, ...]:
     """Whom the entry pings: a rise that still is one, a reopening that is news, the person who lost the incident."""
     if entry.kind is EntryKind.ASSIGNMENT:
         replaced = str(entry.data.get("ping", ""))
         return (replaced,) if replaced and entry.data.get("ping_in") == card.channel else ()
     if rise and incident.state.rank >= State(entry.data["new"]).rank:
         return card.mention.targets(incident.state)
-    silent = quiet or incident.flapping or incident.snooze.snoozed or not incident.active
-    if entry.kind is not EntryKind.REOPENED or silent:
+    if entry.kind is not EntryKind.REOPENED or held is not None or not incident.active:
         return ()
     return card.mention.targets(incident.state, reopened=True)
 

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from relay.cards.attention import NO_SURROUNDINGS, Ping, Reason, attend
 from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
 from relay.cards.model import (
     Attempt,
@@ -21,7 +22,7 @@ from relay.cards.model import (
     DeadLetter,
     Due,
 )
-from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
+from relay.cards.notices import NoticeKind, Notices, remove_notices
 from relay.cards.replies import Reply, next_due, next_reply, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
@@ -173,16 +174,16 @@ def _begin_root(context: CardContext, now: float) -> Step:
         cancelled = replace(card, state=CardState.CANCELLED, reason=reason, post=None)
         return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
     repeated = _repeated_attempt(context, now)
-    if repeated is not None and NO_PING in card.notices:
+    held = attend(card, incident, NO_SURROUNDINGS, now).ping(Ping.FIRST_POST)
+    if repeated is not None and held is not None and held.reason is Reason.LATE:
         repeated = replace(repeated, targets=())  # it was rejected in between, and is too late to ping for
-    silent = not incident.active or incident.snooze.snoozed or NO_PING in card.notices
     attempt = repeated or Attempt(
         key=message_key(context),
         kind=ROOT,
         generation=card.generation,
         upto_seq=card.reported_seq,
         started_at=now,
-        targets=() if silent else card.mention.targets(incident.state),
+        targets=card.mention.targets(incident.state) if incident.active and held is None else (),
         data={"after": context.newest_ts},
     )
     posting = replace(card, state=CardState.POSTING, pinged=attempt.targets)

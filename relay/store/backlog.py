@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select, text
 
-from relay.cards.eligibility import HeldReason
+from relay.cards.attention import Reason
 from relay.cards.model import AttemptState, CardState, ChannelState
 from relay.cards.notices import NoticeKind
 from relay.cards.send import ROOT
@@ -90,23 +90,23 @@ def backlog(connection: Connection, now: float) -> Backlog:
     )
 
 
-def _held(connection: Connection, now: float) -> tuple[dict[HeldReason, int], int]:
+def _held(connection: Connection, now: float) -> tuple[dict[Reason, int], int]:
     """Count the cards that are not posted yet by what holds them, and those that are due."""
     waiting, retried = connection.execute(HELD_LATER, {"now": now}).one()
-    due: Counter[HeldReason | None] = Counter()
+    due: Counter[Reason | None] = Counter()
     for state, unread, cards in connection.execute(DUE_BY_STATE, {"now": now}):
-        due[HeldReason.ADOPTING if unread else _BY_STATE.get(ChannelState(state))] += cards
+        due[Reason.ADOPTING if unread else _BY_STATE.get(ChannelState(state))] += cards
     due_cards = due.pop(None, 0)
     held = {
-        HeldReason.WAIT: waiting,
-        HeldReason.RETRY: retried,
-        HeldReason.IN_DOUBT: connection.execute(CARDS_IN_DOUBT).scalar_one(),
+        Reason.WAIT: waiting,
+        Reason.RETRY: retried,
+        Reason.IN_DOUBT: connection.execute(CARDS_IN_DOUBT).scalar_one(),
         **{reason: cards for reason, cards in due.items() if reason},
     }
     return {reason: cards for reason, cards in held.items() if cards}, due_cards
 
 
-_BY_STATE = {ChannelState.REJECTED: HeldReason.CHANNEL_REJECTED}
+_BY_STATE = {ChannelState.REJECTED: Reason.CHANNEL_REJECTED}
 
 
 def _channels(connection: Connection, now: float) -> tuple[ChannelBacklog, ...]:

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Select, bindparam, exists, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from relay.cards.eligibility import BLOCKING_STATES, STATES_WITH_WORK, WorkKind
+from relay.cards.attention import BLOCKING_STATES
+from relay.cards.eligibility import STATES_WITH_WORK, WorkKind
 from relay.cards.model import ChannelState
 from relay.store import schema
 from relay.store.channels import CANONICAL_REF, canonical, reference

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.eligibility import HeldReason
+from relay.cards.attention import Reason
 from relay.cards.milestones import Milestone
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
 from relay.cards.notices import STAND_IN
@@ -170,20 +170,20 @@ class Backlog:
     due_tasks: int = 0
     oldest_task_age: float = 0.0
     open_incidents: Mapping[State, int] = field(default_factory=dict)
-    held_cards: Mapping[HeldReason, int] = field(default_factory=dict)
+    held_cards: Mapping[Reason, int] = field(default_factory=dict)
     due_cards: int = 0
     unplanned_shares: int = 0
     failed_shares: int = 0
     oldest_unplanned_age: float = 0.0
 
-    def held(self, *, slack_paused: bool) -> Mapping[HeldReason, int]:
+    def held(self, *, slack_paused: bool) -> Mapping[Reason, int]:
         """Return the cards that are held, by the reason.
 
         While relay makes no calls to Slack, that holds all cards that are due, and those that are to be tried again.
         """
         held = dict(self.held_cards)
-        if slack_paused and (cards := self.due_cards + held.pop(HeldReason.RETRY, 0)):
-            held[HeldReason.SLACK_PAUSED] = cards
+        if slack_paused and (cards := self.due_cards + held.pop(Reason.RETRY, 0)):
+            held[Reason.SLACK_PAUSED] = cards
         return held
 
 

@@ -23,7 +23,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.cards.eligibility import HeldReason
+from relay.cards.attention import Reason
 from relay.model.errors import SettingsError, StoreUnusable
 from relay.server.api_keys import ApiKeys
 from relay.server.backend import Readiness
@@ -578,7 +578,7 @@ async def test_readyz_lists_other_problems_and_stays_200(client):
 
 
 async def test_readyz_is_200_while_slack_limits_the_rate_although_methods_and_reasons_are_enums(client, backend):
-    detail = {"rate_limited": {Method.POST: 20}, "held_cards": {HeldReason.RETRY: 2}}
+    detail = {"rate_limited": {Method.POST: 20}, "held_cards": {Reason.RETRY: 2}}
     backend.current = Readiness(ok=True, detail=detail)
     response = await client.get("/readyz")
     assert response.status == 200

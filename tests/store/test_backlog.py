@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.cards.eligibility import HeldReason
+from relay.cards.attention import Reason
 from relay.cards.model import AttemptState, CardState, Channel, ChannelState
 from relay.model.incident import State
 from relay.store.backlog import (
@@ -102,11 +102,11 @@ async def test_cards_that_are_not_posted_yet_count_once_by_what_holds_them(store
     await store.update_channel(Channel(ref="#full", state=ChannelState.REJECTED, reason="channel_archived"))
     backlog = await store.backlog(NOW + 1)
     assert backlog.held_cards == {
-        HeldReason.WAIT: 1,
-        HeldReason.RETRY: 1,
-        HeldReason.CHANNEL_REJECTED: 1,
-        HeldReason.ADOPTING: 1,
-        HeldReason.IN_DOUBT: 1,
+        Reason.WAIT: 1,
+        Reason.RETRY: 1,
+        Reason.CHANNEL_REJECTED: 1,
+        Reason.ADOPTING: 1,
+        Reason.IN_DOUBT: 1,
     }
     assert backlog.due_cards == 1
 

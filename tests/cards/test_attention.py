@@ -1,0 +1,109 @@
+"""What holds a card or a ping, and until when."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.cards.attention import (
+    REASONS,
+    REOPEN_PING,
+    Hold,
+    Ping,
+    Reason,
+    Surroundings,
+    attend,
+)
+from relay.cards.model import Attempt, AttemptState, Card, Channel, ChannelState, Due
+from relay.cards.notices import NO_PING
+from relay.model.incident import Incident, Snooze, State
+from relay.routes.options import Options
+
+NOW = 1_700_000_000.0
+CARD = Card(incident="i1", channel="C0NOC00001", episode=1, options=Options(), first_matched_at=NOW)
+INCIDENT = Incident(id="i1", state=State.CRITICAL, reported_status="critical", severity=State.CRITICAL, active=True)
+
+
+def hold(reason, ping=None, *, card=CARD, incident=INCIDENT, at=NOW, worsens=False, **surroundings):
+    """What holds the post, or that ping; None where it is another reason."""
+    attention = attend(card, incident, Surroundings(**surroundings), at)
+    found = attention.post if ping is None else attention.ping(ping, worsens=worsens)
+    return found if found and found.reason is reason else None
+
+
+def test_every_reason_has_one_row_and_holds_something():
+    assert list(REASONS) == list(Reason)
+    assert all(row.post or row.pings for row in REASONS.values())
+
+
+def test_nothing_holds_a_card_that_is_due_in_an_open_channel():
+    attention = attend(CARD, INCIDENT, Surroundings(channel=Channel(ref="C0NOC00001", state=ChannelState.OPEN)), NOW)
+    assert attention.post is None
+    assert [attention.ping(ping) for ping in Ping] == [None] * len(Ping)
+
+
+def test_a_card_waits_as_long_as_its_route_says():
+    waits = replace(CARD, options=Options(wait=300.0))
+    assert hold(Reason.WAIT, card=waits) == Hold(reason=Reason.WAIT, until=NOW + 300)
+    assert hold(Reason.WAIT, card=waits, at=NOW + 300) is None
+
+
+def test_a_card_that_failed_is_held_until_the_next_try():
+    failed = replace(CARD, tries=1, post=Due(at=NOW + 30, deadline=NOW + 30))
+    assert hold(Reason.RETRY, card=failed) == Hold(reason=Reason.RETRY, until=NOW + 30)
+
+
+@pytest.mark.parametrize(
+    ("reason", "surroundings"),
+    [
+        (Reason.CHANNEL_REJECTED, {"channel": Channel(ref="C1", state=ChannelState.REJECTED)}),
+        (Reason.ADOPTING, {"channel": Channel(ref="C1", slack_id="C1", state=ChannelState.OPEN, unread_since=NOW)}),
+        (Reason.SLACK_PAUSED, {"slack_paused": True}),
+        *(
+            (
+                Reason.IN_DOUBT,
+                {"attempt": Attempt(key="k", kind="root", generation=0, upto_seq=0, started_at=NOW, state=state)},
+            )
+            for state in (AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT)
+        ),
+    ],
+)
+def test_what_is_to_be_repaired_holds_a_card_until_it_is_and_nobody_knows_when(reason, surroundings):
+    assert hold(reason, **surroundings) == Hold(reason=reason, until=None)
+
+
+def test_a_snooze_holds_first_posts_and_reopenings_but_never_a_rise():
+    snoozed = replace(INCIDENT, snooze=Snooze(snoozed=True))
+    held = {ping for ping in Ping if hold(Reason.SNOOZED, ping, incident=snoozed)}
+    assert held == {Ping.FIRST_POST, Ping.REOPENED}
+
+
+def test_flapping_holds_reopenings_alone():
+    flapping = replace(INCIDENT, flapping=True)
+    assert {ping for ping in Ping if hold(Reason.FLAPPING, ping, incident=flapping)} == {Ping.REOPENED}
+
+
+def test_a_second_reopening_within_half_an_hour_pings_only_if_it_is_worse():
+    pinged = replace(CARD, reopening_pinged_at=NOW)
+    expected = Hold(reason=Reason.REOPENED_LATELY, until=NOW + REOPEN_PING)
+    assert hold(Reason.REOPENED_LATELY, Ping.REOPENED, card=pinged, at=NOW + 60) == expected
+    assert hold(Reason.REOPENED_LATELY, Ping.REOPENED, card=pinged, at=NOW + 60, worsens=True) is None
+    assert hold(Reason.REOPENED_LATELY, Ping.REOPENED, card=pinged, at=NOW + REOPEN_PING) is None
+
+
+def test_a_late_card_never_pings_even_if_its_incident_is_also_snoozed():
+    late, snoozed = replace(CARD, notices=(NO_PING,)), replace(INCIDENT, snooze=Snooze(snoozed=True))
+    assert hold(Reason.LATE, Ping.FIRST_POST, card=late, incident=snoozed) == Hold(reason=Reason.LATE)
+
+
+@given(wait=st.floats(0, 600), retry=st.floats(0, 600), at=st.floats(0, 700))
+def test_of_several_reasons_the_one_that_ends_last_counts_and_after_its_end_nothing_holds(wait, retry, at):
+    due = Due(at=NOW + retry, deadline=NOW + retry)
+    card = replace(CARD, options=Options(wait=wait), tries=1, post=due)
+    found = attend(card, INCIDENT, Surroundings(), NOW + at).post
+    if found is None:
+        assert NOW + at >= max(NOW + wait, NOW + retry)
+        return
+    assert found.until == max(NOW + wait, NOW + retry)
+    assert attend(card, INCIDENT, Surroundings(), found.until).post is None
