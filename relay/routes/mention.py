@@ -18,32 +18,57 @@ MENTION_KEYS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MentionPart:
+    """Whom one route pings on a card: `MENTION_KEYS` to targets, and the name of the route (empty: the fallback).
+
+    Targets are Slack's ids of user groups (`S...`) and users (`U...`, `W...`), `here` and `channel`.
+    """
+
+    targets: Mapping[str, tuple[str, ...]]
+    route: str = ""
+
+    def pinged(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
+        """The targets of a ping in a state: those of the state (or of the reopening), and of `any`."""
+        key = "reopened" if reopened and "reopened" in self.targets else state.value
+        return (*self.targets.get(key, ()), *self.targets.get("any", ()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
     """Who is pinged, by state; one part for each route that mentions somebody on this card.
 
-    A part maps `MENTION_KEYS` to targets: Slack's ids of user groups (`S...`) and users (`U...`, `W...`), `here` and
-    `channel`. Parts stay apart: a part without `reopened` pings the targets of the state at a reopening, whatever
-    another part says.
+    Parts stay apart: a part without `reopened` pings the targets of the state at a reopening, whatever another part
+    says, and each route has its own quiet hours.
     """
 
-    parts: tuple[Mapping[str, tuple[str, ...]], ...] = ()
+    parts: tuple[MentionPart, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether it can ping anybody."""
-        return any(targets for part in self.parts for targets in part.values())
+        return bool(self.all_targets)
+
+    @classmethod
+    def of(cls, targets: Mapping[str, tuple[str, ...]]) -> Self:
+        """A mention of one part, or of none without a key."""
+        return cls(parts=(MentionPart(targets=targets),) if targets else ())
+
+    def by_route(self, route: str) -> "Mention":
+        """The same mention, of that route."""
+        return Mention(parts=tuple(MentionPart(targets=part.targets, route=route) for part in self.parts))
 
     @property
     def all_targets(self) -> tuple[str, ...]:
         """Everybody whom it may ping."""
-        return tuple(dict.fromkeys(target for part in self.parts for each in part.values() for target in each))
+        return tuple(dict.fromkeys(target for part in self.parts for each in part.targets.values() for target in each))
 
     def targets(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
         """The targets of a ping in a state, each once: those of the state (or of the reopening), and of `any`."""
-        targets: dict[str, None] = {}
-        for part in self.parts:
-            key = "reopened" if reopened and "reopened" in part else state.value
-            targets.update(dict.fromkeys((*part.get(key, ()), *part.get("any", ()))))
-        return tuple(targets)
+        return tuple(dict.fromkeys(target for part in self.parts for target in part.pinged(state, reopened=reopened)))
+
+    def routes_to(self, target: str) -> tuple[str, ...]:
+        """The routes that may ping this target on the card."""
+        parts = (part for part in self.parts if any(target in each for each in part.targets.values()))
+        return tuple(dict.fromkeys(part.route for part in parts))
 
     def merged_with(self, other: "Mention") -> "Mention":
         """Combine the mentions of two routes to one channel."""
@@ -51,12 +76,22 @@ class Mention:
 
     def as_json(self) -> list[JSON]:
         """Return a plain JSON array, to be stored with a card."""
-        return [{key: list(targets) for key, targets in part.items()} for part in self.parts]
+        return [
+            {"route": part.route, "targets": {key: list(targets) for key, targets in part.targets.items()}}
+            for part in self.parts
+        ]
 
     @classmethod
     def from_json(cls, stored: Sequence[Mapping[str, JSON]]) -> Self:
         """Undo `as_json`."""
-        return cls(parts=tuple({key: tuple(targets) for key, targets in part.items()} for part in stored))
+        return cls(
+            parts=tuple(
+                MentionPart(
+                    route=part["route"], targets={key: tuple(targets) for key, targets in part["targets"].items()}
+                )
+                for part in stored
+            )
+        )
 
 
 NO_MENTION = Mention()

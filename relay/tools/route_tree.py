@@ -80,7 +80,7 @@ def conditions(match: Match) -> Iterator[str]:
 
 
 def _mention(mention: Mention) -> dict[str, list[str]]:
-    return {key: list(targets) for part in mention.parts for key, targets in part.items() if targets}
+    return {key: list(targets) for part in mention.parts for key, targets in part.targets.items() if targets}
 
 
 def _pings(mention: Mention, names: ChannelNames) -> str:

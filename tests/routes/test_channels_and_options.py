@@ -235,22 +235,33 @@ def test_the_built_in_defaults_are_the_documented_ones():
 
 
 def test_a_mention_pings_the_targets_of_the_state_and_of_any():
-    mention = Mention(parts=({"critical": ("S1", "here"), "any": ("U1", "here")},))
+    mention = Mention.of({"critical": ("S1", "here"), "any": ("U1", "here")})
     assert mention.targets(State.CRITICAL) == ("S1", "here", "U1")
     assert mention.targets(State.ACKNOWLEDGED) == ("U1", "here")
     assert mention.targets(State.CRITICAL, reopened=True) == ("S1", "here", "U1")
 
 
 def test_a_reopening_has_its_own_targets_if_the_route_names_them():
-    assert Mention(parts=({"critical": ("S1",), "reopened": ()},)).targets(State.CRITICAL, reopened=True) == ()
-    both = Mention(parts=({"critical": ("S1",)},)).merged_with(Mention(parts=({"reopened": ("S2",)},)))
+    assert Mention.of({"critical": ("S1",), "reopened": ()}).targets(State.CRITICAL, reopened=True) == ()
+    both = Mention.of({"critical": ("S1",)}).merged_with(Mention.of({"reopened": ("S2",)}))
     assert both.targets(State.CRITICAL, reopened=True) == ("S1", "S2")
     assert both.targets(State.CRITICAL) == ("S1",)
 
 
+def test_a_mention_knows_the_route_of_each_of_its_targets():
+    night, day = (Mention.of({"critical": (name, "here")}).by_route(name.lower()) for name in ("S1", "S2"))
+    both = night.merged_with(day)
+    assert {target: both.routes_to(target) for target in both.all_targets} == {
+        "S1": ("s1",),
+        "here": ("s1", "s2"),
+        "S2": ("s2",),
+    }
+    assert Mention.from_json(both.as_json()) == both
+
+
 def test_a_mention_survives_being_stored_and_knows_whether_it_has_targets():
-    mention = Mention(parts=({"critical": ("S1",)}, {"any": ("here",)}))
+    mention = Mention.of({"critical": ("S1",)}).merged_with(Mention.of({"any": ("here",)}))
     assert Mention.from_json(mention.as_json()) == mention
     assert mention
-    assert not Mention(parts=({"critical": ()},))
+    assert not Mention.of({"critical": ()})
     assert not Mention()

@@ -25,7 +25,7 @@ from relay.cards.notices import Notice, NoticeKind
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Environment, Person, State
 from relay.model.record import Block, Record
-from relay.routes.mention import Mention
+from relay.routes.mention import Mention, MentionPart
 from relay.routes.options import Options
 from relay.store import mappers, schema
 from relay.store.types import SlackCall
@@ -61,7 +61,8 @@ dues = st.none() | st.builds(Due, at=times, deadline=times, urgent=st.booleans()
 options = st.builds(
     Options, template=texts, thread=several, gather=times, show_tags=several, sync_replies=st.booleans()
 )
-mentions = st.builds(Mention, parts=st.lists(st.dictionaries(texts, several, max_size=2), max_size=2).map(tuple))
+parts = st.builds(MentionPart, targets=st.dictionaries(texts, several, max_size=2), route=texts)
+mentions = st.builds(Mention, parts=st.lists(parts, max_size=2).map(tuple))
 notices = st.builds(Notice, kind=st.sampled_from(NoticeKind), channel=texts, name=texts, reason=texts, at=numbers)
 broadcasts = st.builds(
     Broadcast,

@@ -114,9 +114,10 @@ class _RouteParser:
         post = mapping.get("post")
         what = "a list of channels (post: [] drops incidents)"
         items = read_items(post, self._context, what) if post is not None else ()
-        posts = [self._post(item, options) for item in items or ()]
+        name = self._name(mapping)
+        posts = [self._post(item, name, options) for item in items or ()]
         route = Route(
-            name=self._name(mapping),
+            name=name,
             enabled=keys.ENABLED.read(mapping, self._context),
             match=keys.MATCH.read(mapping, self._context),
             continue_=keys.CONTINUE.read(mapping, self._context),
@@ -145,7 +146,7 @@ class _RouteParser:
             self._lines[name] = node.line
         return name
 
-    def _post(self, node: Node, inherited: OptionValues) -> Post | None:
+    def _post(self, node: Node, route: str, inherited: OptionValues) -> Post | None:
         """Parse a post item. A bare channel is short for `{channel: ...}`."""
         options = inherited
         mention = NO_MENTION
@@ -153,7 +154,7 @@ class _RouteParser:
         if isinstance(node, MappingNode):
             node = keys.known_keys(node, Place.POST, self._context)
             options = {**inherited, **read_options(node, self._context, Place.POST)}
-            mention = keys.MENTION.read(node, self._context)
+            mention = keys.MENTION.read(node, self._context).by_route(route)
             where = node.get("channel")
         if where is None:
             self._context.add_fault(node, "missing key 'channel' in post item; write {channel: noc}")

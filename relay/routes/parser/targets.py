@@ -129,7 +129,7 @@ def read_mention(node: Node, context: ParseContext) -> Mention:
             context.add_fault(key, f"unknown key '{key.text}' in mention{suggestion(key.text, MENTION_KEYS)}")
         elif targets is not None:
             part[key.text] = targets
-    return Mention(parts=(part,) if part else ())
+    return Mention.of(part)
 
 
 def read_tag_values(node: Node, context: ParseContext) -> dict[str, dict[str, str]]:
