@@ -20,7 +20,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format quick test demo gallery picture bench soak clean
+.PHONY: help setup check format quick test demo gallery picture bench soak release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,6 +95,13 @@ bench: $(READY) ## measure speed and hostile surroundings, into benchmarks/ (ARG
 soak: $(READY) ## run the long tests, then kill relay under load for MINUTES=10, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'soak or hypothesis' --hypothesis-profile=soak
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10) $(ARGS)
+
+# The checks come first, and the tag last: a failure leaves nothing behind.
+release: $(READY) ## check, test, build and tag the version in relay/__init__.py, into dist/; pushes nothing
+	$(BIN)/python -m release check --contact '$(CONTACT)'
+	$(MAKE) check test
+	@$(INSTALL) --editable '.[release]'
+	$(BIN)/python -m release make --contact '$(CONTACT)'
 
 clean: ## remove everything that these targets make
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist build

@@ -1,8 +1,4 @@
 """relay: BigPanda's shared incidents as living Slack cards."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("bigpanda-relay")
-except PackageNotFoundError:  # a checkout that nobody installed
-    __version__ = "0+unknown"
+__version__ = "0.2.0"
+"""The only place that says it: packages, tags and `relay --version` read it. CONTRIBUTING.md says how to release."""
