@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import count
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
@@ -23,6 +22,7 @@ from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, 
 from relay.model.incident import Incident, Person
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
+from relay.model.zones import find_zone
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.interactions import mentioned_users, to_plain_text
@@ -300,11 +300,10 @@ def next_morning(after: float, zone: tzinfo) -> int:
 
 
 def _time_zone(person: SlackUser) -> tzinfo:
-    """Return the person's time zone; where the system does not know it, the offset from UTC that Slack gives."""
-    try:
-        return ZoneInfo(person.time_zone) if person.time_zone else UTC
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return timezone(timedelta(seconds=person.utc_offset))
+    """Return the person's time zone; if relay does not know it, the offset from UTC that Slack gives."""
+    if not person.time_zone:
+        return UTC
+    return find_zone(person.time_zone) or timezone(timedelta(seconds=person.utc_offset))
 
 
 def _text(context: TaskContext, name: str) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
-from zoneinfo import available_timezones
 
 import typer
 
@@ -101,8 +100,10 @@ def _users(people: Mapping[str, str]) -> dict[str, str]:
 
 def _local_zone() -> str:
     """This machine's time zone: 09:00 is then the same in Slack's profiles and in the browser."""
+    from relay.model.zones import zone_names
+
     name = os.environ.get("TZ", "").lstrip(":") or str(Path("/etc/localtime").resolve()).partition("zoneinfo/")[2]
-    return name if name in available_timezones() else "Etc/UTC"
+    return name if name in zone_names() else "Etc/UTC"
 
 
 def _named_in(routes: Path) -> tuple[list[str], dict[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
+from relay.model.json_types import JSON
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema
 from relay.routes.yaml_reader import scalars
@@ -43,8 +44,8 @@ CARD_PLACES: Final = (Place.DEFAULTS, Place.ROUTE, Place.POST)
 class KeyType(Generic[T]):
     """One type of value.
 
-    `name` and `as_yaml` are for the documents, `schema` is for editors. `from_json` restores a value that was stored as
-    JSON, where a tuple is a list.
+    `name` and `as_yaml` are for the documents, `schema` is for editors. `as_json` makes a plain value to be stored, and
+    `from_json` restores it; in JSON a tuple is a list.
     """
 
     name: str
@@ -52,6 +53,7 @@ class KeyType(Generic[T]):
     schema: Schema
     as_yaml: Callable[[T], str] = str
     from_json: Callable[[Any], T] = lambda value: value
+    as_json: Callable[[T], JSON] = lambda value: value
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def list_of(item: KeyType[T]) -> KeyType[tuple[T, ...]]:
         json_schema.array(item.schema),
         as_yaml=lambda values: f"[{', '.join(map(item.as_yaml, values))}]",
         from_json=lambda values: tuple(map(item.from_json, values)),
+        as_json=lambda values: [item.as_json(each) for each in values],
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final, Self, TypeVar
 from relay.model.buttons import ACTION_WORDS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
 from relay.model.json_types import JSON
+from relay.routes.hour_types import SILENT_HOURS
+from relay.routes.hours import SilentHours
 from relay.routes.key_types import (
     BUILT_IN_TEMPLATE,
     CARD_PLACES,
@@ -120,6 +122,16 @@ class Options:
     sync_replies: bool = option(
         default=False, key_type=FLAG, description="whether replies in the thread become comments in BigPanda"
     )
+    quiet: SilentHours = option(  # noqa: RUF009  it declares a field
+        SilentHours(),
+        SILENT_HOURS,
+        "hours without pings and broadcasts: `[night]`, or `{during: [night], outside: [office], unless: critical}`",
+    )
+    hold: SilentHours = option(  # noqa: RUF009  it declares a field
+        SilentHours(),
+        SILENT_HOURS,
+        "hours in which a new card waits; written as `quiet`; critical incidents do not wait",
+    )
     stale_after: float = option(
         6 * _HOUR,
         SILENCE,
@@ -128,8 +140,7 @@ class Options:
 
     def as_json(self) -> dict[str, JSON]:
         """Return a plain JSON object, to be stored with a card."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: key_type.as_json(getattr(self, name)) for name, key_type in _types(type(self)).items()}
 
     @property
     def drawn(self) -> tuple[Any, ...]:
@@ -139,8 +150,12 @@ class Options:
     @classmethod
     def from_json(cls, stored: Mapping[str, JSON]) -> Self:
         """Undo `as_json`. Options that this version of relay does not know are ignored."""
-        types: dict[str, KeyType[Any]] = {each.name: each.metadata["row"]["type"] for each in fields(cls)}
+        types = _types(cls)
         return cls(**{name: types[name].from_json(value) for name, value in stored.items() if name in types})
+
+
+def _types(options: type[Options]) -> Mapping[str, KeyType[Any]]:
+    return {each.name: each.metadata["row"]["type"] for each in fields(options)}
 
 
 def option_keys(options: type[Options]) -> dict[str, Key[Any]]:

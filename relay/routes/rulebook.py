@@ -7,6 +7,7 @@ from typing import Self
 
 from relay.model.tag_labels import TagDefinition, TagLabels, TagValueLabels
 from relay.routes.channel_template import FixedChannel, RouteChannel
+from relay.routes.hours import Hours
 from relay.routes.mention import NO_MENTION, Mention
 from relay.routes.options import Options
 from relay.routes.route import Route, RouteList
@@ -34,10 +35,11 @@ class Rulebook:
     """A routes.yaml without a fault.
 
     `notices` is where relay reports what is wrong with itself. `channels` and `people` are the aliases of channels and
-    of people (alias to Slack's id). `channels_allowed` are globs of names that may be made from an incident; without
-    any, such a name begins with fixed text. `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is
-    the SHA-256 of `text`, in hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by
-    tag id (casefolded), if relay has fetched them.
+    of people (alias to Slack's id). `hours` are hours by name, `zone` is the time zone of those that name none.
+    `channels_allowed` are globs of names that may be made from an incident; without any, such a name begins with fixed
+    text. `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256 of `text`, in
+    hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by tag id (casefolded), if
+    relay has fetched them.
     """
 
     text: str
@@ -47,6 +49,8 @@ class Rulebook:
     notices: FixedChannel | None = None
     channels_allowed: tuple[str, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+    hours: Mapping[str, Hours] = field(default_factory=dict)
     tag_values: TagValueLabels = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     defaults: Options = field(default_factory=Options)

@@ -7,6 +7,7 @@ the rest: what depends on other parts of the file (aliases, unique names) or on 
 from typing import Final
 
 from relay.routes import json_schema
+from relay.routes.hour_types import SILENT_HOURS_SCHEMA
 from relay.routes.json_schema import Schema, closed_object, ref
 from relay.routes.key_types import Place
 from relay.routes.match_keys import ValueType
@@ -36,6 +37,7 @@ def schema() -> Schema:
         "$defs": {
             "channel": _CHANNEL,
             "target": TARGET_SCHEMA,
+            "silent_hours": SILENT_HOURS_SCHEMA,
             "fallback": _part(Place.FALLBACK, "channel"),
             "notices": _part(Place.NOTICES, "channel"),
             "defaults": _part(Place.DEFAULTS),

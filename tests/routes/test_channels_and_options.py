@@ -19,6 +19,7 @@ from relay.routes.channel_template import (
     matches_glob,
     parse_expression,
 )
+from relay.routes.hours import SilentHours
 from relay.routes.mention import Mention
 from relay.routes.options import InDoubtPolicy, Options
 from tests.support.routing_samples import incident
@@ -205,7 +206,13 @@ def test_a_card_belongs_to_an_expression_with_its_prefix():
 
 def test_options_survive_being_stored():
     options = Options(
-        template="payments", thread=("comment",), in_doubt=InDoubtPolicy.HOLD, gather=5.0, allow_external=True
+        template="payments",
+        thread=("comment",),
+        in_doubt=InDoubtPolicy.HOLD,
+        gather=5.0,
+        allow_external=True,
+        quiet=SilentHours(during=("night",), outside=("office", "support"), unless=None),
+        hold=SilentHours(during=("weekend",), unless=State.WARNING),
     )
     assert Options.from_json(options.as_json()) == options
     assert isinstance(Options.from_json(options.as_json()).in_doubt, InDoubtPolicy)
@@ -230,6 +237,8 @@ def test_the_built_in_defaults_are_the_documented_ones():
         "actions": [],
         "actors": [],
         "sync_replies": False,
+        "quiet": {"during": [], "outside": [], "unless": "critical"},
+        "hold": {"during": [], "outside": [], "unless": "critical"},
         "stale_after": 21600.0,
     }
 

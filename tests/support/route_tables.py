@@ -3,10 +3,12 @@
 import re
 from functools import partial
 
+from relay.routes.hour_types import SILENT_PARTS
 from relay.routes.key_types import Place
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS
 from relay.routes.options import OPTION_KEYS
+from relay.routes.parser.hours import WINDOW_PARTS
 from relay.routes.parser.keys import KEYS
 from relay.routes.parser.match_values import OPERATORS
 from relay.routes.parser.matches import COMBINATORS
@@ -39,6 +41,8 @@ def generated() -> dict[str, str]:
         "operators": _table(
             ["operator", "matches if"], [[f"`{name}`", operator.description] for name, operator in OPERATORS.items()]
         ),
+        "hours": _table(["key", "meaning"], [[f"`{name}`", key.description] for name, key in WINDOW_PARTS.items()]),
+        "silent": _table(["key", "meaning"], [[f"`{name}`", key.description] for name, key in SILENT_PARTS.items()]),
         "tests": _table(
             ["key", "in", "meaning"],
             [

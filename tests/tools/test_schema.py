@@ -88,7 +88,15 @@ notices: {channel: noc, x-why: ours}
 channels_allowed: ["#*-oncall", "#INC-*"]
 tag_values: {itd_priority_1: {1000: P1, 012: no}, other: {no: 2026-01-01}}
 users: {ann@example.org: 012}
-defaults: {<<: *loud, show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
+zone: Europe/Berlin
+hours:
+  night: {from: 22:00, to: "7:00"}
+  weekend: {days: [sat, sun], zone: America/New_York, x-why: they asked}
+  office: {days: [mon-fri], from: "09:00", to: 24:00, except: [holidays]}
+  holidays: {dates: [2026-12-24, "2026-12-25..2026-12-26"]}
+  7: {any: [night, weekend], except: [holidays]}
+  silent: [night, weekend, 7]
+defaults: {<<: *loud, quiet: [night, 7], show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
 routes:
   - name: 012
     <<: *loud
@@ -131,6 +139,8 @@ routes:
         actors: [S0AAAA, ops, 7, "<!subteam^S0BBB|@b>"]
         sync_replies: true
         stale_after: 24h
+        quiet: {during: [silent], outside: [office], unless: never, x-why: they asked}
+        hold: {outside: [office]}
     routes:
       - {name: inner, post: []}
 """

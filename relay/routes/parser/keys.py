@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from relay.model.nearest import nearest
 from relay.routes import json_schema
+from relay.routes.hour_types import ZONE as TIME_ZONE
 from relay.routes.json_schema import Schema, closed_object, ref
 from relay.routes.key_types import FLAG, WORD, Key, KeyType, Place, list_of
 from relay.routes.match import MATCH_ALL
@@ -16,6 +17,7 @@ from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS, NO_MENTION
 from relay.routes.options import OPTION_KEYS, OptionValues, read_options
 from relay.routes.parser.foreign_words import FOREIGN_KEYS
+from relay.routes.parser.hours import HOURS_SCHEMA, read_hours
 from relay.routes.parser.matches import read_match
 from relay.routes.parser.targets import read_aliases, read_channel_glob, read_mention, read_tag_values, read_users
 from relay.routes.people import PERSON_SCHEMA, read_people
@@ -71,6 +73,14 @@ PEOPLE: Final = Key(
     "aliases for `mention` and `actors`: alias to the id of a user group or of a user",
 )
 _GLOB: Final = KeyType("channel names", read_channel_glob, json_schema.pattern(r"^#\S*[^\s*_-]\S*$"))
+ZONE: Final = Key("zone", _TOP, TIME_ZONE, "", "the time zone of `hours`, such as `Europe/Berlin`")
+HOURS: Final = Key(
+    "hours",
+    _TOP,
+    KeyType("mapping", read_hours, HOURS_SCHEMA),
+    {},
+    "parts of the week or of the year, by name, for `quiet` and `hold`",
+)
 CHANNELS_ALLOWED: Final = Key(
     "channels_allowed",
     _TOP,
@@ -145,6 +155,8 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
         ),
         CHANNELS_ALLOWED,
         PEOPLE,
+        ZONE,
+        HOURS,
         TAG_VALUES,
         USERS,
         DEFAULTS,

@@ -50,6 +50,8 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     aliases = keys.CHANNELS.read(top, context)
     context.channels_allowed = keys.CHANNELS_ALLOWED.read(top, context)
     people = context.people = keys.PEOPLE.read(top, context)
+    zone = context.zone = keys.ZONE.read(top, context)
+    hours = keys.HOURS.read(top, context)
     defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)
     fallback = _fixed_place(top, Place.FALLBACK, aliases, options, context)
@@ -62,6 +64,8 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
         notices=notices.channel if notices else None,
         channels_allowed=context.channels_allowed,
         people=people,
+        zone=zone,
+        hours=hours,
         tag_values=keys.TAG_VALUES.read(top, context),
         users=keys.USERS.read(top, context),
         defaults=options,

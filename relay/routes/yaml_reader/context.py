@@ -23,14 +23,16 @@ class ParseContext:
     """The state of parsing one file.
 
     `templates` are the known template folders, or None if they are unknown; `people` are the aliases for people (alias
-    to id), `channels_allowed` the globs of channels that may be made from an incident. A part that cannot be read gets
-    one fault.
+    to id), `channels_allowed` the globs of channels that may be made from an incident, `zone` the time zone of
+    hours that name none, `hours` the names of hours. A part that cannot be read gets one fault.
     """
 
     file: str
     templates: Collection[str] | None = None
     people: Mapping[str, str] = field(default_factory=dict)
     channels_allowed: tuple[str, ...] = ()
+    zone: str = ""
+    hours: Collection[str] = ()
     _faults: set[Fault] = field(default_factory=set)
     _causes: set[Fault] = field(default_factory=set)
     _unreadable: set[tuple[int, int]] = field(default_factory=set)
