@@ -5,9 +5,10 @@ A template is a folder. If it lacks a file, `incident/` provides it, and if that
 rule. `relay/card.j2` is the packaged file, for templates that extend it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from jinja2 import BaseLoader, Environment, TemplateNotFound
@@ -18,7 +19,15 @@ from relay.rendering.context import without_marks
 from relay.rendering.engine.budget import start_run
 from relay.rendering.engine.failures import failure_of
 from relay.rendering.engine.sandbox import TemplateSandbox
-from relay.rendering.lint.checks import TemplateRole, file_faults, unused_files, without_faulty_tags
+from relay.rendering.lint.checks import (
+    Finding,
+    TemplateRole,
+    as_faults,
+    file_findings,
+    unused_files,
+    without_faulty_tags,
+)
+from relay.rendering.lint.recovery import recovered
 from relay.rendering.request import TemplateFailure
 
 DEFAULT_FOLDER: Final = "incident"
@@ -83,15 +92,20 @@ class TemplateLibrary:
 
         An unknown name is a warning, or with `strict` a fault.
         """
-        own = self._loader.own
-        faults = list(unused_files(self._environment, own, _ROLES))
-        for name, source in own.items():
+        return tuple(sorted(as_faults(self._findings, strict=strict)))
+
+    @cached_property
+    def _findings(self) -> Sequence[Finding]:
+        files = {name: recovered(self._environment, name, source) for name, source in self._loader.own.items()}
+        findings: list[Finding] = [(fault, False) for fault in unused_files(self._environment, files, _ROLES)]
+        for name, readable in files.items():
             folder, _, file = name.rpartition("/")
             if folder == _PACKAGED:
                 message = f'the folder name "{_PACKAGED}" is reserved for the packaged templates; rename the folder'
-                faults.append(Fault(file=name, message=message))
-            faults += file_faults(self._environment, name, source, role=_ROLES.get(file), strict=strict)
-        return tuple(sorted(faults))
+                findings.append((Fault(file=name, message=message), False))
+            compiles = folder != _PACKAGED and name not in self._broken
+            findings += file_findings(self._environment, name, readable, role=_ROLES.get(file), compiles=compiles)
+        return findings
 
     def without_faulty_tags(self) -> dict[str, str]:
         """Return the operator's files without the tags that have faults, to see what else is wrong with them."""

@@ -1,7 +1,7 @@
 """Keeps the code of compiled templates in memory, so that a library with the same files does not compile them again.
 
-This is Jinja's own hook (https://jinja.palletsprojects.com/en/stable/api/#bytecode-cache), without files: `relay check`
-makes several libraries of the same templates, and so does every reload that changes one of them.
+This is Jinja's own hook (https://jinja.palletsprojects.com/en/stable/api/#bytecode-cache), without files: every
+reload that changes one template makes a new library of all.
 """
 
 from collections import OrderedDict

@@ -1,9 +1,10 @@
 """Finds faults in template sources: unknown names, missing files, and what would never be shown."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from jinja2 import Environment, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.meta import TrackingCodeGenerator
@@ -11,12 +12,12 @@ from jinja2.meta import TrackingCodeGenerator
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
 from relay.rendering.context import VARIABLE_NAMES
-from relay.rendering.engine.positions import TokenLine, word_columns
+from relay.rendering.engine.positions import TokenLine, WordColumns, word_columns
 from relay.rendering.engine.sandbox import RuntimeCodeGenerator
 from relay.rendering.lint.constants import wrong_constants
 from relay.rendering.lint.foreign_markup import foreign_markup
 from relay.rendering.lint.foreign_syntax import FOREIGN_ATTRIBUTES, FOREIGN_NAMES, FOREIGN_PATHS
-from relay.rendering.lint.recovery import go_actions, recovered, without_tags_at
+from relay.rendering.lint.recovery import Recovered, go_actions, recovered, without_tags_at
 from relay.rendering.lint.syntax_errors import jinja_message
 from relay.rendering.lint.value_types import TemplateType, attribute_lookups, compared_words
 from relay.rendering.lint.walk import places, tag_kind
@@ -60,14 +61,19 @@ class _UndeclaredNames(RuntimeCodeGenerator, TrackingCodeGenerator):
     """Jinja's `find_undeclared_variables`, which computes no constants."""
 
 
-class _File:
-    """A template file that parses; raises `TemplateSyntaxError` for any other."""
+Finding: TypeAlias = tuple[Fault, bool]
+"""A fault or a warning, and whether it is about an unknown name: that prints nothing, and costs no message."""
 
-    def __init__(self, environment: Environment, name: str, source: str) -> None:
-        self.environment, self.name, self.source = environment, name, source
-        self.maybe_defined: frozenset[str] = frozenset()
-        self.tree = environment.parse(source, name, name)
-        self.columns = word_columns(environment, source)
+
+class _File:
+    """A template file, as far as it can be parsed."""
+
+    def __init__(self, environment: Environment, name: str, source: str, tree: nodes.Template) -> None:
+        self.environment, self.name, self.source, self.tree = environment, name, source, tree
+
+    @cached_property
+    def columns(self) -> WordColumns:
+        return word_columns(self.environment, self.source)
 
     def fault(self, line: int, message: str, word: str = "", *, warning: bool = False) -> Fault:
         """Make a fault in this line, at the word: from the token's own column on, if that is known."""
@@ -86,50 +92,53 @@ class _File:
                 yield node.lineno, self.environment.join_path(template.value, self.name)
 
 
+def file_findings(
+    environment: Environment, name: str, readable: Recovered, *, role: TemplateRole | None, compiles: bool = False
+) -> Iterator[Finding]:
+    """Find the faults of one file, and warnings.
+
+    `role` says what relay renders it to, so that its variables are known; None if only other files use it. `compiles`:
+    it is known that the file compiles.
+    """
+    yield from ((fault, False) for fault in readable.faults)
+    if readable.source is None or readable.tree is None:
+        return
+    file = _File(environment, name, readable.source, readable.tree)
+    rules = (
+        (_missing_templates(file), False),
+        (_unknown_attributes(file), True),
+        (_hyphenated_tags(file), True),
+        (_impossible_words(file), True),
+        (_missing_imports(file), True),
+        (_never_shown(file), False),
+        (_beyond_a_paragraph(file) if role == "entry" else (), False),
+        (_misplaced_tags(file) if role else (), False),
+        (_wrong_constants(file), True),
+        (_foreign_markup(file), False),
+        (_go_actions(file), False),
+        (_unknown_filters_and_tests(file), False),
+        (_repeated_blocks(file), False),
+    )
+    for rule, of_names in rules:
+        yield from ((fault, of_names) for fault in islice(rule, _MOST_FAULTS))
+    if not compiles and (fault := _not_compiled(file)):
+        yield fault, False
+    elif role:
+        unknown = _unknown_variables(file, _VARIABLES[role], readable.names)
+        yield from ((fault, True) for fault in islice(unknown, _MOST_FAULTS))
+
+
+def as_faults(findings: Iterable[Finding], *, strict: bool) -> Iterator[Fault]:
+    """With `strict`, an unknown name is a fault, and not only a warning."""
+    for fault, of_names in findings:
+        yield replace(fault, warning=False) if of_names and strict else fault
+
+
 def file_faults(
     environment: Environment, name: str, source: str, *, role: TemplateRole | None, strict: bool = False
 ) -> Iterator[Fault]:
-    """Find the faults of one file, and warnings.
-
-    `role` says what relay renders it to, so that its variables are known; None if only other files use it. An unknown
-    name prints nothing and costs no message, so it is a warning, unless `strict`.
-    """
-    readable = recovered(environment, name, source)
-    yield from readable.faults
-    if readable.source is None:
-        return
-    file = _File(environment, name, readable.source)
-    file.maybe_defined = readable.names
-    rules = (
-        _missing_templates(file),
-        _unknown_attributes(file, warning=not strict),
-        _hyphenated_tags(file, warning=not strict),
-        _impossible_words(file, warning=not strict),
-        _missing_imports(file, warning=not strict),
-        _never_shown(file),
-        _beyond_a_paragraph(file) if role == "entry" else (),
-        _misplaced_tags(file) if role else (),
-        _wrong_constants(file, warning=not strict),
-        _foreign_markup(file),
-        (
-            Fault(file=name, line=at, column=column, message=advice, warning=True)
-            for at, column, advice in go_actions(file.source)
-        ),
-        _unknown_filters_and_tests(file),
-        _repeated_blocks(file),
-    )
-    for rule in rules:
-        yield from islice(rule, _MOST_FAULTS)
-    try:
-        environment.compile(file.tree, name, name)
-    except TemplateSyntaxError as error:  # what Jinja rejects only in a tree that parses, as two blocks of one name
-        yield file.fault(error.lineno, jinja_message(error.message or ""))
-        return
-    except Exception:  # noqa: BLE001  Python's own compiler has limits too
-        yield file.fault(1, "this cannot be compiled; it may be nested too deeply or too large")
-        return
-    if role:
-        yield from islice(_unknown_variables(file, _VARIABLES[role], warning=not strict), _MOST_FAULTS)
+    """Find the faults of a source, and warnings, as `file_findings` does."""
+    return as_faults(file_findings(environment, name, recovered(environment, name, source), role=role), strict=strict)
 
 
 def without_faulty_tags(environment: Environment, name: str, source: str, *, role: TemplateRole | None) -> str | None:
@@ -141,19 +150,36 @@ def without_faulty_tags(environment: Environment, name: str, source: str, *, rol
     return without_tags_at(readable, {(fault.line, fault.column) for fault in faults if not fault.warning})
 
 
-def unused_files(environment: Environment, sources: Mapping[str, str], rendered: Collection[str]) -> Iterator[Fault]:
+def unused_files(
+    environment: Environment, files: Mapping[str, Recovered], rendered: Collection[str]
+) -> Iterator[Fault]:
     """Warn of each file that relay does not render by its name (`rendered`) and no other file names."""
     named: set[str] = set()
-    for name, source in sources.items():
-        with suppress(TemplateSyntaxError):
-            templates = _File(environment, name, source).named_templates()
+    for name, readable in files.items():
+        if readable.source is not None and readable.tree is not None:
+            templates = _File(environment, name, readable.source, readable.tree).named_templates()
             named |= {template.rpartition("/")[2] for _, template in templates}
-    for name in sources:
+    for name in files:
         file = name.rpartition("/")[2]
         if file not in rendered and file not in named:
             known = ", ".join(sorted(rendered))
             message = f"nothing uses this file: relay renders {known}, and no template names it; rename or delete it"
             yield Fault(file=name, message=message, warning=True)
+
+
+def _go_actions(file: _File) -> Iterator[Fault]:
+    for line, column, advice in go_actions(file.source):
+        yield Fault(file=file.name, line=line, column=column, message=advice, warning=True)
+
+
+def _not_compiled(file: _File) -> Fault | None:
+    try:
+        file.environment.compile(file.tree, file.name, file.name)
+    except TemplateSyntaxError as error:  # what Jinja rejects only in a tree that parses
+        return file.fault(error.lineno, jinja_message(error.message or ""))
+    except Exception:  # noqa: BLE001  Python's own compiler has limits too
+        return file.fault(1, "this cannot be compiled; it may be nested too deeply or too large")
+    return None
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -183,12 +209,12 @@ def _stem(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".j2")
 
 
-def _unknown_attributes(file: _File, *, warning: bool) -> Iterator[Fault]:
+def _unknown_attributes(file: _File) -> Iterator[Fault]:
     for node, name, owner in attribute_lookups(file.tree):
         if owner.lacks(name):
             message = f'{owner.title} has no "{name}", so this prints nothing{_instead_of_attribute(name, owner)}'
             word = f".{name}" if isinstance(node, nodes.Getattr) else name
-            yield file.fault(node.lineno, message, word, warning=warning)
+            yield file.fault(node.lineno, message, word, warning=True)
 
 
 def _instead_of_attribute(name: str, owner: TemplateType) -> str:
@@ -200,12 +226,12 @@ def _instead_of_attribute(name: str, owner: TemplateType) -> str:
     return _did_you_mean(name, owner.names) or f"; it has {', '.join(sorted(owner.names))}"
 
 
-def _impossible_words(file: _File, *, warning: bool) -> Iterator[Fault]:
+def _impossible_words(file: _File) -> Iterator[Fault]:
     """Comparisons with a word that the value never is, such as a state in capitals."""
     for node, value, words in compared_words(file.tree):
         near = nearest(value, words)
         hint = f'did you mean "{near}"?' if near else f"expected one of: {', '.join(sorted(words))}"
-        yield file.fault(node.lineno, f'this value is never "{value}"; {hint}', value, warning=warning)
+        yield file.fault(node.lineno, f'this value is never "{value}"; {hint}', value, warning=True)
 
 
 def _beyond_a_paragraph(file: _File) -> Iterator[Fault]:
@@ -231,9 +257,9 @@ def _misplaced_tags(file: _File) -> Iterator[Fault]:
                 yield file.fault(place.node.lineno, f"{{% {tag} %}} belongs inside {belongs}", tag, warning=True)
 
 
-def _wrong_constants(file: _File, *, warning: bool) -> Iterator[Fault]:
+def _wrong_constants(file: _File) -> Iterator[Fault]:
     for line, word, message in wrong_constants(file.tree, file.environment):
-        yield file.fault(line, message, word, warning=warning)
+        yield file.fault(line, message, word, warning=True)
 
 
 def _foreign_markup(file: _File) -> Iterator[Fault]:
@@ -251,7 +277,7 @@ def _repeated_blocks(file: _File) -> Iterator[Fault]:
         first[block.name] = block.lineno
 
 
-def _missing_imports(file: _File, *, warning: bool) -> Iterator[Fault]:
+def _missing_imports(file: _File) -> Iterator[Fault]:
     """Names that are imported from a file that does not define them."""
     for node in file.tree.find_all(nodes.FromImport):
         tree = _tree(file, node.template)
@@ -260,7 +286,7 @@ def _missing_imports(file: _File, *, warning: bool) -> Iterator[Fault]:
             name = each if isinstance(each, str) else each[0]
             if name not in defined:
                 message = f'the imported file does not define "{name}"{_did_you_mean(name, defined)}'
-                yield file.fault(node.lineno, message, name, warning=warning)
+                yield file.fault(node.lineno, message, name, warning=True)
 
 
 def _never_shown(file: _File) -> Iterator[Fault]:
@@ -337,14 +363,14 @@ def _owner_of_tags(node: nodes.Expr) -> str:
             return ""
 
 
-def _hyphenated_tags(file: _File, *, warning: bool) -> Iterator[Fault]:
+def _hyphenated_tags(file: _File) -> Iterator[Fault]:
     for node, tag, _ in _hyphens(file):
         message = f"this subtracts from a tag; for a tag with hyphens in its name write {tag}"
-        yield file.fault(node.lineno, message, warning=warning)
+        yield file.fault(node.lineno, message, warning=True)
 
 
-def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) -> Iterator[Fault]:
-    defined = {*known, *file.environment.globals, *_defined(file.tree), *file.maybe_defined, "_"}
+def _unknown_variables(file: _File, known: Collection[str], maybe_defined: Collection[str]) -> Iterator[Fault]:
+    defined = {*known, *file.environment.globals, *_defined(file.tree), *maybe_defined, "_"}
     names = _UndeclaredNames(file.environment)
     names.visit(file.tree)
     unknown = names.undeclared_identifiers - defined - {part for _, _, parts in _hyphens(file) for part in parts}
@@ -356,7 +382,7 @@ def _unknown_variables(file: _File, known: Collection[str], *, warning: bool) ->
             foreign = _NO_VARIABLE.get(node.name) or FOREIGN_NAMES.get(node.name)
             advice = f"; {foreign}" if foreign else near
             message = f'unknown variable "{node.name}", so this prints nothing{advice}'
-            yield file.fault(node.lineno, message, node.name, warning=warning)
+            yield file.fault(node.lineno, message, node.name, warning=True)
 
 
 def _defined(tree: nodes.Template) -> Iterator[str]:

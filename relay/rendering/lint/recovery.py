@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from jinja2 import Environment, TemplateSyntaxError
+from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
@@ -53,9 +53,13 @@ _NEUTRAL: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """A source without its syntax errors; None if it cannot be read. `names` are the words of the tags taken out."""
+    """A source without its syntax errors, and its tree; None if it cannot be read.
+
+    `names` are the words of the tags taken out.
+    """
 
     source: str | None
+    tree: nodes.Template | None = None
     faults: tuple[Fault, ...] = ()
     names: frozenset[str] = frozenset()
 
@@ -68,7 +72,7 @@ def recovered(environment: Environment, name: str, source: str) -> Recovered:
     most = min(_MOST_ERRORS, 1 + _MOST_CHARACTERS // (len(source) + 1))
     while left is not None and len(faults) < most:
         try:
-            environment.parse(left, name, name)
+            tree = environment.parse(left, name, name)
         except TemplateSyntaxError as error:
             repair = _repair(environment, left, error)
             fault = syntax_fault(name, left, error)
@@ -80,7 +84,7 @@ def recovered(environment: Environment, name: str, source: str) -> Recovered:
             names |= set(_WORD.findall(repair.removed))
             left = None if repair.source == left else repair.source
         else:
-            return Recovered(source=left, faults=tuple(faults), names=frozenset(names))
+            return Recovered(source=left, tree=tree, faults=tuple(faults), names=frozenset(names))
     return Recovered(source=None, faults=tuple(faults))
 
 

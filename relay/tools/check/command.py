@@ -19,7 +19,8 @@ from relay.routes.yaml_reader.nodes import MappingNode
 from relay.routes.yaml_reader.parse import parse_yaml
 from relay.tools.check.lint import impossible_comparisons, lint, unused_templates
 from relay.tools.check.report import CheckReport
-from relay.tools.check.template_trial import trial, without_buttons
+from relay.tools.check.template_trial import failures_of, without_buttons
+from relay.tools.check.trial_simulation import Trial
 
 
 def run_checks(routes: Path, templates: Path) -> CheckReport:
@@ -41,9 +42,10 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
         template_findings += unused_templates(rulebook, files.templates)
         posts = [post for route in rulebook.routes.flatten() for post in route.posts]
     if not files.read_faults and all(fault.warning for fault in template_findings):
-        template_findings += trial(files.templates)
+        trial = Trial(files.templates, library)
+        template_findings += failures_of(trial)
         with_buttons = {post.options.template for post in posts if post.options.actions}
-        template_findings += without_buttons(files.templates, with_buttons)
+        template_findings += without_buttons(trial, with_buttons)
     elif not files.read_faults:
         template_findings += _trial_of_the_rest(library, template_findings)
     found = {*files.read_faults, *map(files.with_path, template_findings), *route_findings, *rejected}
@@ -62,7 +64,7 @@ def _in_order(findings: Iterable[Fault], routes_file: str) -> tuple[Fault, ...]:
 def _trial_of_the_rest(library: TemplateLibrary, known: Sequence[Fault]) -> list[Fault]:
     """What fails when rendered in files with faults, without the faulty tags."""
     faulty = {(fault.file, fault.line) for fault in known}
-    found = trial(library.without_faulty_tags())
+    found = failures_of(Trial(library.without_faulty_tags()))
     return [each for each in found if each.line and not each.warning and (each.file, each.line) not in faulty]
 
 

@@ -25,7 +25,7 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import ModalOrigin
 from relay.slack.message import Message
 from relay.slack.outcomes import Read, Rejected, RejectionScope, Retryable, SlackOutcome
-from relay.tools.check.trial_simulation import LONG_TEXT, SAMPLES, simulations, template_folders
+from relay.tools.check.trial_simulation import LONG_TEXT, SAMPLES, Trial
 from relay.tools.live_slack import slack_gateway
 from relay.tools.simulate import SentMessage
 
@@ -66,8 +66,9 @@ async def check_templates(settings: Settings, templates: Path) -> list[Fault]:
 
 def surfaces(sources: Mapping[str, str]) -> list[Surface]:
     """Every card, reply, modal and notice, each different payload once; `sources` are valid templates by name."""
-    folders = sorted({DEFAULT_FOLDER, *template_folders(sources)})
-    found = [*_modals(), *_notices(), *(each for folder in folders for each in _messages(sources, folder))]
+    trial = Trial(sources)
+    folders = sorted({DEFAULT_FOLDER, *trial.folders})
+    found = [*_modals(), *_notices(), *(each for folder in folders for each in _messages(trial, folder))]
     unique = {orjson.dumps([each.kind, each.payload], option=orjson.OPT_SORT_KEYS): each for each in reversed(found)}
     return list(reversed(unique.values()))
 
@@ -134,14 +135,14 @@ def _line(source: str, payload: Any, pointer: str) -> int:
     return 1 if source else 0
 
 
-def _messages(sources: Mapping[str, str], folder: str) -> Iterator[Surface]:
+def _messages(trial: Trial, folder: str) -> Iterator[Surface]:
     for sample in SAMPLES:
-        for simulation in simulations(sources, folder, sample):
+        for simulation in trial.simulations(folder, sample):
             for card in simulation.cards:
                 for sent in filter(None, (card.first, card.root)):
-                    yield _surface(f"the card of {sample}", _file(sources, folder, CARD), sent.message)
+                    yield _surface(f"the card of {sample}", _file(trial.sources, folder, CARD), sent.message)
                 for reply in card.replies:
-                    yield _surface(f"a reply of {sample}", _reply_file(sources, folder, reply), reply.message)
+                    yield _surface(f"a reply of {sample}", _reply_file(trial.sources, folder, reply), reply.message)
 
 
 def _surface(name: str, file: str, message: Message) -> Surface:

@@ -4,7 +4,7 @@ What fails for the full sample fails for most incidents. What fails alone for th
 missing value may be one of the operator's own tags, so it is only a warning.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import orjson
 
@@ -12,12 +12,12 @@ from relay.model.errors import Fault
 from relay.rendering.library import CARD
 from relay.rendering.request import TemplateFailure
 from relay.slack.interactions import ACTION_PREFIX
-from relay.tools.check.trial_simulation import BARE, FULL, simulations, template_folders
+from relay.tools.check.trial_simulation import BARE, FULL, Trial
 
 
-def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
-    """Find what fails when these templates are rendered; `sources` are valid templates by name (`folder/file.j2`)."""
-    full, bare = dict(_failures(sources, FULL)), dict(_failures(sources, BARE))
+def failures_of(trial: Trial) -> Iterator[Fault]:
+    """Find what fails when templates are rendered."""
+    full, bare = dict(_failures(trial, FULL)), dict(_failures(trial, BARE))
     failures = {**bare, **full}
     for (file, line), failure in sorted(failures.items()):
         sample = FULL if (file, line) in full else BARE
@@ -30,24 +30,24 @@ def trial(sources: Mapping[str, str]) -> Iterator[Fault]:
             yield Fault(file=file, message=message, warning=True)
 
 
-def without_buttons(sources: Mapping[str, str], folders: Iterable[str]) -> Iterator[Fault]:
+def without_buttons(trial: Trial, folders: Iterable[str]) -> Iterator[Fault]:
     """Find the folders whose cards never have a place for relay's buttons."""
     button = f"{ACTION_PREFIX}assign".encode()
     for folder in sorted(folders):
-        if f"{folder}/{CARD}.j2" not in sources:
+        if f"{folder}/{CARD}.j2" not in trial.sources:
             continue
-        cards = (card for simulation in simulations(sources, folder, FULL) for card in simulation.cards)
+        cards = (card for simulation in trial.simulations(folder, FULL) for card in simulation.cards)
         messages = (sent.rendered.message for card in cards for sent in (card.first, card.root) if sent)
         if not any(button in orjson.dumps(message.payload()) for message in messages):
             message = "a route has actions, but this card has no {% relay_actions %} inside {% actions %}"
             yield Fault(file=f"{folder}/{CARD}.j2", message=message, warning=True)
 
 
-def _failures(sources: Mapping[str, str], sample: str) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:
+def _failures(trial: Trial, sample: str) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:
     """Each failure of the operator's own files, by file and line."""
-    for folder in sorted(template_folders(sources)):
-        for simulation in simulations(sources, folder, sample):
+    for folder in trial.folders:
+        for simulation in trial.simulations(folder, sample):
             for card in simulation.cards:
                 for sent in (card.first, card.root, *card.replies):
                     failures = sent.rendered.failures if sent else ()
-                    yield from (((each.file, each.line), each) for each in failures if each.file in sources)
+                    yield from (((each.file, each.line), each) for each in failures if each.file in trial.sources)

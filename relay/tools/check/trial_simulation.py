@@ -5,7 +5,6 @@ and one with more and longer values than relay shows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -16,7 +15,8 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import ACTION_WORDS
 from relay.model.errors import ConfigurationError
-from relay.rendering.library import DEFAULT_FOLDER
+from relay.rendering.library import DEFAULT_FOLDER, TemplateLibrary
+from relay.routes.parser.parse import parse_rulebook
 from relay.samples import read_sample
 from relay.tools.simulate import Simulation, simulate
 
@@ -44,33 +44,38 @@ routes:
 """
 
 
-def template_folders(sources: Mapping[str, str]) -> set[str]:
-    """Return the folders of templates; `sources` are valid templates by name (`folder/file.j2`)."""
-    return {name.partition("/")[0] for name in sources}
+class Trial:
+    """Templates that were found valid, and the simulations of sample incidents with them.
+
+    `library` is theirs if they are compiled already; templates of which none may be used have no simulations.
+    """
+
+    def __init__(self, sources: Mapping[str, str], library: TemplateLibrary | None = None) -> None:
+        self.sources = sources
+        self.folders = sorted({name.partition("/")[0] for name in sources})
+        self._compiled = self._with_library(library) if library else self._configuration(DEFAULT_FOLDER)
+
+    def simulations(self, folder: str, sample: str) -> Iterable[Simulation]:
+        """Simulate a sample incident (one of `SAMPLES`) with a folder of templates."""
+        configuration = self._configuration(folder, self._compiled) if self._compiled else None
+        return simulate(configuration, SAMPLES[sample]()).values() if configuration else ()
+
+    def _with_library(self, library: TemplateLibrary) -> Configuration:
+        rulebook = parse_rulebook(_routes(DEFAULT_FOLDER), templates=library.folders)
+        return Configuration(rulebook=rulebook, library=library, templates=self.sources, hash="")
+
+    def _configuration(self, folder: str, compiled: Configuration | None = None) -> Configuration | None:
+        files = ConfigurationFiles(
+            routes_file="routes.yaml", routes_text=_routes(folder), templates=self.sources, has_templates_folder=True
+        )
+        try:
+            return build_configuration(files, compiled)
+        except ConfigurationError:  # no route can name this folder, so relay never renders it
+            return None
 
 
-def simulations(sources: Mapping[str, str], folder: str, sample: str) -> Iterable[Simulation]:
-    """Simulate a sample incident (one of `SAMPLES`) with a folder of templates."""
-    try:
-        same_templates = _configuration(tuple(sources.items()))
-        return simulate(build_configuration(_files(sources, folder), same_templates), SAMPLES[sample]()).values()
-    except ConfigurationError:  # no route can name this folder, so relay never renders it
-        return ()
-
-
-@lru_cache(maxsize=1)
-def _configuration(sources: tuple[tuple[str, str], ...]) -> Configuration:
-    """A configuration with these templates, so that they are compiled and checked once for all simulations."""
-    return build_configuration(_files(dict(sources), DEFAULT_FOLDER))
-
-
-def _files(sources: Mapping[str, str], folder: str) -> ConfigurationFiles:
-    return ConfigurationFiles(
-        routes_file="routes.yaml",
-        routes_text=_ROUTES.replace("FOLDER", f'"{folder}"'),
-        templates=dict(sources),
-        has_templates_folder=True,
-    )
+def _routes(folder: str) -> str:
+    return _ROUTES.replace("FOLDER", f'"{folder}"')
 
 
 def full_shares() -> list[Share]:

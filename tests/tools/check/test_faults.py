@@ -19,8 +19,8 @@ from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
 from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
-from relay.tools.check.template_trial import trial
-from relay.tools.check.trial_simulation import bare_shares, full_shares
+from relay.tools.check.template_trial import failures_of
+from relay.tools.check.trial_simulation import Trial, bare_shares, full_shares
 from tests.support.share_sequences import ShareSequence, share
 
 FAULTS = Path(__file__).parent / "faults"
@@ -89,7 +89,8 @@ def test_every_value_of_an_entry_is_known():
 
 @pytest.mark.parametrize("stem", ["card", *ENTRY_TEMPLATES])
 def test_every_kind_of_template_is_rendered_by_the_check(stem):
-    [found] = trial({f"payments/{stem}.j2": "{% section %}x{% endsection %}\n{% section %}{{ 1 / 0 }}{% endsection %}"})
+    source = "{% section %}x{% endsection %}\n{% section %}{{ 1 / 0 }}{% endsection %}"
+    [found] = failures_of(Trial({f"payments/{stem}.j2": source}))
     assert (found.file, found.line, found.warning) == (f"payments/{stem}.j2", 2, False)
     assert found.message.endswith("division by zero; check the divisor with {% if %} first")
 
@@ -98,11 +99,11 @@ def test_every_kind_of_template_is_rendered_by_the_check(stem):
     "name", ["My Team/card.j2", 'a"b/card.j2', "alone.j2", "relay/card.j2", "incident/deep/card.j2"]
 )
 def test_a_template_that_no_route_can_name_is_not_rendered(name):
-    assert list(trial({name: "{{ 1 / 0 }}"})) == []
+    assert list(failures_of(Trial({name: "{{ 1 / 0 }}"}))) == []
 
 
 def test_a_failure_only_with_few_details_is_a_warning():
-    [found] = trial({"incident/status.j2": "{{ entry.old }} {{ (incident.started + 1) | slack_time }}"})
+    [found] = failures_of(Trial({"incident/status.j2": "{{ entry.old }} {{ (incident.started + 1) | slack_time }}"}))
     assert (found.line, found.warning) == (1, True)
     assert "an incident with few details" in found.message
 
