@@ -28,11 +28,13 @@ from relay.http.session import make_session
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.buttons import Clicks
+from relay.model.counting import counted
 from relay.reload.messages import NoticeTopic
 from relay.reload.notifier import Notifier
 from relay.reload.reloader import Reloader
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
+from relay.runtime.service_manager import ServiceManager
 from relay.server.endpoints import create_app
 from relay.server.file_limit import connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
@@ -60,8 +62,11 @@ Orchestrators kill a process after ten seconds: the rest is for the log, and for
 _CUT_OFF = "None is needed: what was answered 202 is stored, and what was cut off is sent or searched for again."
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises RelayError: it cannot start; the message says why and what to do."""
+async def serve(settings: Settings, manager: ServiceManager) -> None:
+    """Run until SIGTERM or SIGINT, and keep the service manager informed.
+
+    Raises RelayError: it cannot start; the message says why and what to do.
+    """
     raise_file_limit()
     store = await Store.open(settings.database_url.get_secret_value(), network=settings.network_allowed)
     if problem := store.volatile_problem:
@@ -69,7 +74,7 @@ async def serve(settings: Settings) -> None:
     relay = None
     try:
         async with make_session() as session:
-            relay = Relay(settings, store, session, Clock())
+            relay = Relay(settings, store, session, Clock(), manager)
             await relay.run()
     except BaseException:
         if relay is None or not relay.address.done():
@@ -84,13 +89,22 @@ async def serve(settings: Settings) -> None:
 class Relay:
     """One running relay. `address` is where it listens, once it does."""
 
-    def __init__(self, settings: Settings, store: Store, session: ClientSession, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        session: ClientSession,
+        clock: Clock,
+        manager: ServiceManager | None = None,
+    ) -> None:
         """Connect the parts, inside the running loop; nothing is started yet.
 
         Raises SettingsError: the address of an API, or a key, cannot be used.
         """
         metrics = Metrics()
         self._settings = settings
+        self._clock = clock
+        self._manager = manager or ServiceManager()
         self._stop = asyncio.Event()
         self._stopped_at: float | None = None
         self.address: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
@@ -237,13 +251,17 @@ class Relay:
         return max(0.0, (now if self._stopped_at is None else self._stopped_at) + seconds - now)
 
     def _background_work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        watchdog = {}
+        if self._manager.watchdog_seconds is not None:
+            watchdog["watchdog"] = self._manager.feed_watchdog(self._clock)
         return {
+            **watchdog,
             "ingest": self._ingest.run(),
             "store monitor": self._monitor.run(),
             "retention": self._run_retention(),
             "interactions": self._interactions.run(),
             "tag definitions": self._tag_definitions.poll(),
-            "reloader": self._reloader.run(self._on_configuration, self._notifier),
+            "reloader": self._reloader.run(self._on_configuration, self._notifier, self._report_ready),
         }
 
     async def _listen_until_stopped(self) -> None:
@@ -253,8 +271,23 @@ class Relay:
             fields = {"version": __version__, "host": host, "port": port, "configuration": self._reloader.live.hash}
             log.info("serving", **fields, detail=detail)
             self.address.set_result((host, port))
+            self._report_ready()
             await self._stop.wait()
+            self._manager.stopping()
             log.info("stopping", detail="relay was asked to stop, and finishes its open work.")
+
+    def _report_ready(self) -> None:
+        """Tell the service manager that relay accepts shares, and whether the configuration on disk is live."""
+        if not self.address.done():  # a reload that was requested before
+            return
+        host, port = self.address.result()
+        faults = counted(len(self._reloader.state.faults), "fault")
+        problem = f"; the files have {faults}: see `relay check`" if self._reloader.state.faults else ""
+        self._manager.ready(f"accepts shares on {host} port {port}, with configuration {self._live().hash}{problem}")
+
+    def _reload(self) -> None:
+        self._manager.reloading()
+        self._reloader.request()
 
     def _live(self) -> Configuration:
         return self._reloader.live
@@ -290,7 +323,7 @@ class Relay:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reloader.request)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             yield
         finally:

@@ -37,8 +37,9 @@ def serve() -> None:
         # so the search can be rarer.
         gc.disable()
         from relay.app import serve as run_server
+        from relay.runtime.service_manager import ServiceManager
 
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         gc.enable()
-        run(run_server(settings))
+        run(run_server(settings, ServiceManager.from_env(os.environ)))

@@ -61,6 +61,7 @@ class Reloader:
         self._reading: asyncio.Future[ConfigurationFiles] | None = None
         self._checked_files: ConfigurationFiles | None = None
         self._requested = False
+        self._unanswered = False
         self._unusable_hash = ""
         self._problem = LastingProblem(log)
 
@@ -76,7 +77,7 @@ class Reloader:
 
     def request(self) -> None:
         """Read the files again, even if nothing has changed (SIGHUP)."""
-        self._requested = True
+        self._requested = self._unanswered = True
         self.wakeup.set()
 
     def set_tag_definitions(self, definitions: Mapping[str, TagDefinition]) -> None:
@@ -107,8 +108,13 @@ class Reloader:
         detail = f"routes.yaml or a template is invalid; relay uses the last valid version, of {utc(stored.saved_at)}."
         log.error("started_with_last_valid_configuration", configuration=self._live.hash, faults=faults, detail=detail)
 
-    async def run(self, on_change: Callable[[], None], notifier: Notifier) -> None:
-        """Watch the files, and make valid edits live, until cancelled. `on_change` is called after each change."""
+    async def run(
+        self, on_change: Callable[[], None], notifier: Notifier, on_answer: Callable[[], None] = lambda: None
+    ) -> None:
+        """Watch the files, and make valid edits live, until cancelled.
+
+        `on_change` is called after each change, `on_answer` after each try that somebody requested.
+        """
         self._notify(notifier)
         notifier.check_channels()
         async with asyncio.TaskGroup() as tasks:
@@ -116,7 +122,10 @@ class Reloader:
             tasks.create_task(notifier.run(), name="notifier")
             while True:
                 await self._clock.wait(self.wakeup, self._clock.now() + CHECK_EVERY)
+                requested, self._unanswered = self._unanswered, False
                 await self._turn(on_change, notifier)
+                if requested:
+                    on_answer()
 
     async def _turn(self, on_change: Callable[[], None], notifier: Notifier) -> None:
         before = self._loaded
