@@ -266,7 +266,9 @@ class Relay:
 
     async def _listen_until_stopped(self) -> None:
         address = self._settings.listen
-        async with listen(self._app, address.host, address.port, drain_seconds=DRAIN_SECONDS) as (host, port):
+        async with listen(
+            self._app, address.host, address.port, drain_seconds=DRAIN_SECONDS, sockets=self._manager.sockets
+        ) as (host, port):
             detail = f"relay {__version__} accepts shares on {host} port {port}."
             fields = {"version": __version__, "host": host, "port": port, "configuration": self._reloader.live.hash}
             log.info("serving", **fields, detail=detail)

@@ -26,7 +26,6 @@ from relay.server.problem import (
     at_wrong_address,
     from_aiohttp,
     json_response,
-    stopping,
     unavailable,
     unexpected_error,
 )
@@ -81,7 +80,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     contains one.
     """
     known = [text for text in (*keys, admin_key, signing_secret, *secrets) if text]
-    app = web.Application(middlewares=[_hide(known), _answer_problems, _count], handler_args=_PROTOCOL)
+    app = web.Application(middlewares=[_count, _hide(known), _answer_problems], handler_args=_PROTOCOL)
     app[IN_FLIGHT] = InFlightRequests()
     app[PROBLEM_OBSERVER] = observer = on_problem or (lambda _status, _reason: None)
     app[CONNECTIONS] = Connections(limits, observer)
@@ -123,8 +122,6 @@ class _Endpoints:
 
     async def shares(self, request: web.Request) -> web.Response:
         """Accept one POST of BigPanda's webhook. The key is checked before any byte of the body is read."""
-        if request.app[IN_FLIGHT].draining:
-            raise stopping()
         key = _authenticate(request, self.keys, self.header)
         try:
             async with self.bodies[key].read(request) as body:
@@ -274,5 +271,10 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
 
 @web.middleware
 async def _count(request: web.Request, handler: Handler) -> web.StreamResponse:
-    with request.app[IN_FLIGHT].track():
-        return await handler(request)
+    """Count the request. While relay stops it is answered as ever, and is the last one on its connection."""
+    requests = request.app[IN_FLIGHT]
+    with requests.track():
+        response = await handler(request)
+    if requests.draining:
+        response.force_close()
+    return response

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
@@ -27,7 +27,7 @@ _REASONS = {
 
 
 class InFlightRequests:
-    """Counts the requests that are being handled, and says whether relay still accepts shares."""
+    """Counts the requests that are being handled, and says whether relay is stopping."""
 
     def __init__(self) -> None:
         self.draining = False
@@ -48,7 +48,7 @@ class InFlightRequests:
                 self._empty.set()
 
     async def drain(self, within: float) -> None:
-        """Accept no more shares, and wait at most `within` seconds until every request is answered."""
+        """Wait at most `within` seconds until every request is answered; each is the last on its connection."""
         self.draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
@@ -76,22 +76,36 @@ async def _started_site(runner: web.AppRunner, host: str, port: int, backlog: in
     return site
 
 
+async def _inherited_site(runner: web.AppRunner, listening: socket.socket, backlog: int) -> web.BaseSite:
+    """A socket that the service manager has opened."""
+    site = web.SockSite(runner, listening, backlog=backlog)
+    await site.start()
+    return site
+
+
 @asynccontextmanager
-async def listen(app: web.Application, host: str, port: int, *, drain_seconds: float) -> AsyncIterator[tuple[str, int]]:
+async def listen(
+    app: web.Application, host: str, port: int, *, drain_seconds: float, sockets: Sequence[socket.socket] = ()
+) -> AsyncIterator[tuple[str, int]]:
     """Serve `app` while the block runs; yield the host and port (useful if `port` was 0).
 
-    At the end: the socket closes; for at most `drain_seconds` requests are finished and their bodies still read, while
-    new ones on open connections are answered 503; then the rest is cut off, which takes at most two seconds. Raises
+    `sockets` that are listening already are used instead of an own one; connections in their queues stay there.
+
+    At the end: the socket closes; for at most `drain_seconds` requests are finished and their bodies still read, also
+    new ones on open connections, which then close; then the rest is cut off, which takes at most two seconds. Raises
     SettingsError if it cannot listen on the address.
     """
     runner = ProblemAppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        site = await _started_site(runner, host, port, app[CONNECTIONS].limits.backlog)
+        backlog = app[CONNECTIONS].limits.backlog
+        sites = [await _inherited_site(runner, each, backlog) for each in sockets]
+        sites = sites or [await _started_site(runner, host, port, backlog)]
         try:
             yield runner.addresses[0][:2]
         finally:
-            await site.stop()
+            for site in sites:
+                await site.stop()
             # The runner cannot do this: it first stops reading from open connections, so the rest of a body that is
             # being sent is never read, and its share is lost after the longest possible wait.
             await app[IN_FLIGHT].drain(drain_seconds)

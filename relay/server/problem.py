@@ -19,7 +19,7 @@ RETRY_AFTER = 10
 class Problem(Exception):
     """A request that is answered with an error. `detail` is a sentence without secrets, `reason` is a short name.
 
-    `close` also closes the connection: if relay does not read the rest of the body, or is about to stop.
+    `close` also closes the connection: if relay does not read the rest of the body.
     """
 
     def __init__(
@@ -59,11 +59,6 @@ def unavailable(reason: str, detail: str, *, close: bool = False) -> Problem:
     """Return a 503 that asks for a retry. BigPanda's ServiceNow integration retries on 501 and above only."""
     headers = {"Retry-After": str(RETRY_AFTER)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, reason, detail, headers=headers, close=close)
-
-
-def stopping() -> Problem:
-    """Return the response to a request that arrives while relay stops."""
-    return unavailable("stopping", "relay is stopping; please send the request again.", close=True)
 
 
 def unexpected_error() -> Problem:

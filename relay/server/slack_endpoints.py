@@ -19,8 +19,7 @@ from relay.runtime.clock import Clock
 from relay.server.backend import Backend
 from relay.server.body import BodyReader
 from relay.server.connections import CONNECTIONS
-from relay.server.lifecycle import IN_FLIGHT
-from relay.server.problem import Problem, json_response, stopping
+from relay.server.problem import Problem, json_response
 from relay.server.slack_signature import SignatureVerifier
 from relay.slack.interactions import Challenge, parse_event
 
@@ -62,8 +61,6 @@ class SlackEndpoints:
 
     async def _verified_body(self, request: web.Request) -> bytes:
         """The body, after its signature was verified. If the request is too old, its body is not read."""
-        if request.app[IN_FLIGHT].draining:
-            raise stopping()
         if not self.signature.is_recent(request.headers, self.clock.now()):
             raise _unsigned("The request's timestamp is missing, or is more than five minutes off.")
         async with self.bodies.read(request) as body:

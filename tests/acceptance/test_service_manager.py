@@ -3,12 +3,22 @@
 import asyncio
 import signal
 import socket
+import sys
 from uuid import uuid4
 
-from tests.support.relay_process import TIMEOUT, running
+import aiohttp
+
+from tests.support.relay_process import KEY, SERVE, TIMEOUT, running
 
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
 CHANNELS = {"C0ALL00001": "all"}
+WITH_SOCKET = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""A program that runs a command as systemd does, with an open file as the socket of its unit."""
 FAULTY = "version: 1\nroutes: [{name: all, post: 7}]\n"
 
 
@@ -45,3 +55,25 @@ async def test_systemd_learns_that_relay_is_ready_reloads_lives_and_stops(folder
             relay.process.send_signal(signal.SIGTERM)
             assert (await message())[0] == "STOPPING=1"
             await relay.line("stopped")
+
+
+async def test_shares_wait_in_the_socket_of_systemd_while_relay_restarts(folder, slack):
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as kept:
+        command = (sys.executable, "-c", WITH_SOCKET, str(kept.fileno()), *SERVE)
+        as_unit = {"command": command, "pass_fds": [kept.fileno()]}
+
+        async def share(number):
+            body = {"incident": {"id": f"i{number}", "status": "critical"}}
+            async with (
+                aiohttp.ClientSession(headers={"X-Relay-Key": KEY}) as sender,
+                sender.post(f"http://127.0.0.1:{kept.getsockname()[1]}/shares", json=body) as answer,
+            ):
+                return answer.status
+
+        async with running(folder, slack.url, **as_unit, RELAY_LISTEN="192.0.2.1:1") as relay:
+            assert (await relay.line("serving"))["port"] == kept.getsockname()[1]
+            assert await share(0) == 202
+            assert await relay.stop() == 0
+        waiting = [asyncio.create_task(share(number)) for number in range(1, 50)]
+        async with running(folder, slack.url, **as_unit):
+            assert await asyncio.gather(*waiting) == [202] * 49

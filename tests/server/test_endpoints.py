@@ -728,28 +728,33 @@ async def test_a_body_that_is_still_arriving_when_the_server_stops_is_read_compl
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
 
 
-async def test_while_the_server_stops_a_new_share_on_an_open_connection_is_answered_503(backend):
+async def test_while_the_server_stops_a_new_share_on_an_open_connection_is_accepted_and_ends_the_connection(backend):
+    """A proxy cannot know that relay stops: it sends the next share over a connection that it has kept."""
     backend.open.clear()
     async with (
         running(backend) as server,
         connect(*server.address) as inner,
+        connect(*server.address) as probe,
         connect(*server.address) as (reader, writer),
     ):
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n")
-        await reader.readuntil(b"}")
+        for _, kept in (probe, (reader, writer)):
+            kept.write(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n")
+        assert b"Connection: close" not in await probe[0].readuntil(b"}") + await reader.readuntil(b"}")
         inner[1].write(head() + share())
         await backend.entered.wait()
         await server.drain()
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n")
-        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 503")
-        writer.write(b"POST /shares HTTP/1.1\r\nHost: relay\r\nContent-Length: 2\r\n\r\n{}")
-        answer = await reader.read()  # to its end: the connection is closed
+        probe[1].write(b"GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n")
+        answer = await probe[0].read()  # to its end: the connection is closed
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"Connection: close" in answer
-        assert b"Retry-After" in answer
-        assert b'"reason":"stopping"' in answer
+        writer.write(head() + share())
+        await wait_until(lambda: backend.inside == 2)
         backend.open.set()
         assert (await inner[0].readline()).startswith(b"HTTP/1.1 202")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 202")
+        assert b"Connection: close" in answer
+    assert len(backend.stored) == 2
 
 
 async def test_a_request_that_never_ends_does_not_stop_the_server_from_stopping(backend, monkeypatch):

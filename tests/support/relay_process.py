@@ -102,26 +102,33 @@ SERVE = (sys.executable, "-m", "relay", "serve")
 
 
 async def launch(
-    folder: Path, slack_url: str, session: aiohttp.ClientSession, command: Sequence[str] = SERVE, **more: str
+    folder: Path,
+    slack_url: str,
+    session: aiohttp.ClientSession,
+    command: Sequence[str] = SERVE,
+    *,
+    pass_fds: Sequence[int] = (),
+    **more: str,
 ) -> Process:
-    """Start a relay, without waiting until it serves."""
+    """Start a relay with these open files, without waiting until it serves."""
     process = await asyncio.create_subprocess_exec(
         *command,
         env={name: value for name, value in environment(folder, slack_url, **more).items() if value},
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        pass_fds=pass_fds,
     )
     return Process(process, session)
 
 
 @asynccontextmanager
 async def running(
-    folder: Path, slack_url: str, *, command: Sequence[str] = SERVE, **more: str
+    folder: Path, slack_url: str, *, command: Sequence[str] = SERVE, pass_fds: Sequence[int] = (), **more: str
 ) -> AsyncIterator[Process]:
     """Run a relay until the block ends; kill it then if the test has not stopped it."""
     async with aiohttp.ClientSession() as session:
-        relay = await launch(folder, slack_url, session, command, **more)
+        relay = await launch(folder, slack_url, session, command, pass_fds=pass_fds, **more)
         reading = asyncio.create_task(relay.read())
         try:
             serving = await relay.line("serving")
@@ -136,7 +143,7 @@ async def running(
 async def failed_start(folder: Path, slack_url: str = "http://127.0.0.1:9/api/", **more: str) -> tuple[int, str]:
     """Start a relay that cannot serve; return its exit code and its stderr."""
     async with aiohttp.ClientSession() as session:
-        relay = await launch(folder, slack_url, session, **more)
+        relay = await launch(folder, slack_url, session, pass_fds=(), **more)
         async with asyncio.timeout(TIMEOUT):
             _, stderr = await relay.process.communicate()
         return relay.process.returncode or 0, stderr.decode().strip()
