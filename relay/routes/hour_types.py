@@ -12,7 +12,7 @@ from relay.routes import json_schema
 from relay.routes.hours import MINUTES_OF_DAY, SilentHours
 from relay.routes.json_schema import Schema
 from relay.routes.key_types import KeyType, list_of
-from relay.routes.parts import Parts, parts, parts_schema, read_parts
+from relay.routes.parts import Parts, known_parts, parts, parts_schema, read_parts
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, list_hint
 from relay.routes.yaml_reader.scalars import choice_of, describe, read_word
@@ -186,11 +186,11 @@ def _read_silent_hours(node: Node, context: ParseContext) -> SilentHours | None:
             context.add_fault(node, f"expected {what}, found {describe(node)}{list_hint(node)}")
             return None
         return SilentHours(during=HOURS_NAMES.read(node, context) or ())
-    values = read_parts(node, SILENT_PARTS, "these hours", context)
+    node = known_parts(node, SILENT_PARTS, "these hours", context)
     if node.get("during") is None and node.get("outside") is None:
         context.add_fault(node, "expected 'during' or 'outside', found neither; write {during: [night]}")
         return None
-    return _silent_hours(values)
+    return _silent_hours(read_parts(node, SILENT_PARTS, context))
 
 
 def _silent_hours(values: Mapping[str, Any]) -> SilentHours:

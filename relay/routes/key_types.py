@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
@@ -11,15 +11,17 @@ from relay.routes import json_schema
 from relay.routes.json_schema import Schema
 from relay.routes.yaml_reader import scalars
 from relay.routes.yaml_reader.context import ParseContext, suggestion
-from relay.routes.yaml_reader.nodes import MappingNode, Node
+from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.scalars import NodeReader, describe, read_bool, read_duration, read_key, read_word
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 BUILT_IN_TEMPLATE: Final = "incident"
-MIN_SILENCE: Final = 60.0
-"""Seconds: a shorter silence says nothing, and would make relay ask BigPanda all the time."""
+MIN_DURATION: Final = 60.0
+"""Seconds: a shorter silence says nothing, and would make relay ask BigPanda or remind people all the time."""
+NOT_YET: Final = frozenset({"storm", "remind", "shadow", "summaries", "mutes"})
+"""Keys of routes.yaml that can be read, but are refused as unknown: nothing acts on them yet."""
 SLACK_ID: Final = re.compile(r"(?=.*[0-9]|.{9})[A-Z][A-Z0-9]+")
 """A Slack id. It has a digit or is long, so a word in capitals is not an id."""
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -93,10 +95,28 @@ def choice_of(*choices: str, name: str) -> KeyType[str]:
     return KeyType(name, scalars.choice_of(*choices), json_schema.enum(choices))
 
 
-def member_of(choices: type[E]) -> KeyType[E]:
-    """One member of an enumeration."""
-    name = " or ".join(f"`{choice}`" for choice in choices)
-    return KeyType(name, scalars.choice_of(*choices), json_schema.enum(choices), from_json=choices)
+def member_of(choices: type[E], *some: E) -> KeyType[E]:
+    """One member of an enumeration, or of some of its members."""
+    allowed = some or tuple(choices)
+    name = " or ".join(f"`{choice}`" for choice in allowed)
+    return KeyType(name, scalars.choice_of(*allowed), json_schema.enum(allowed), from_json=choices)
+
+
+def whole_number(least: int, most: int) -> KeyType[int]:
+    """A number without a fraction, in a range."""
+
+    def read(node: Node, context: ParseContext) -> int | None:
+        text = node.text if isinstance(node, ScalarNode) else ""
+        if text.isascii() and text.isdecimal() and len(text) < _DIGITS and least <= int(text) <= most:
+            return int(text)
+        context.add_fault(node, f"expected a number from {least} to {most}, found {describe(node)}")
+        return None
+
+    return KeyType("number", read, {"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, _DECIMAL]})
+
+
+_DIGITS: Final = 10
+_DECIMAL: Final = json_schema.pattern("^[0-9]+$")
 
 
 def _read_template(node: Node, context: ParseContext) -> str | None:
@@ -112,13 +132,30 @@ def _read_template(node: Node, context: ParseContext) -> str | None:
     return name
 
 
-def _read_silence(node: Node, context: ParseContext) -> float | None:
-    seconds = read_duration(node, context)
-    if seconds is not None and seconds < MIN_SILENCE:
-        hint = "to switch this off, write a long duration such as 365d"
-        context.add_fault(node, f"expected a duration of at least 1m, found {describe(node)}; {hint}")
+def _at_least_a_minute(hint: str = "") -> NodeReader[float]:
+    def read(node: Node, context: ParseContext) -> float | None:
+        seconds = read_duration(node, context)
+        if seconds is not None and seconds < MIN_DURATION:
+            context.add_fault(node, f"expected a duration of at least 1m, found {describe(node)}{hint}")
+            return None
+        return seconds
+
+    return read
+
+
+def duration_in(least: float, most: float) -> KeyType[float]:
+    """A duration of so many seconds, in a range."""
+
+    def read(node: Node, context: ParseContext) -> float | None:
+        seconds = read_duration(node, context)
+        if seconds is None or least <= seconds <= most:
+            return seconds
+        context.add_fault(
+            node, f"expected a duration from {_duration(least)} to {_duration(most)}, found {describe(node)}"
+        )
         return None
-    return seconds
+
+    return replace(DURATION, read=read)
 
 
 def _duration(seconds: float) -> str:
@@ -128,17 +165,30 @@ def _duration(seconds: float) -> str:
 
 WORD: Final = KeyType("text", read_word, json_schema.WORD)
 FLAG: Final = KeyType("`true` or `false`", read_bool, json_schema.FLAG, as_yaml=lambda flag: str(flag).lower())
+
+
+def _read_switch(node: Node, context: ParseContext) -> bool | None:
+    word = scalars.choice_of("on", "off")(node, context)
+    return None if word is None else word == "on"
+
+
+SWITCH: Final = KeyType(
+    "`on` or `off`", _read_switch, json_schema.enum(("on", "off")), as_yaml=lambda flag: "on" if flag else "off"
+)
 DURATION: Final = KeyType(
     "duration",
     read_duration,
     {"anyOf": [json_schema.pattern("^([0-9]{1,9}[smhd]|0)$"), {"const": 0}]},
     as_yaml=_duration,
 )
-SILENCE: Final = KeyType(
+AT_LEAST_A_MINUTE: Final = KeyType(
     "duration",
-    _read_silence,
+    _at_least_a_minute(),
     json_schema.pattern("^0*([1-9][0-9]*[mhd]|([6-9][0-9]|[1-9][0-9]{2,})s)$"),
     as_yaml=_duration,
+)
+SILENCE: Final = replace(
+    AT_LEAST_A_MINUTE, read=_at_least_a_minute("; to switch this off, write a long duration such as 365d")
 )
 TEMPLATE: Final = KeyType(
     "folder", _read_template, {"type": ["string", "number", "boolean"], "pattern": f"^{_FOLDER.pattern}$"}

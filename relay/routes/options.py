@@ -18,7 +18,9 @@ from relay.routes.key_types import (
     CARD_PLACES,
     DURATION,
     FLAG,
+    NOT_YET,
     SILENCE,
+    SWITCH,
     TEMPLATE,
     WORD,
     Key,
@@ -29,6 +31,7 @@ from relay.routes.key_types import (
     member_of,
 )
 from relay.routes.people import USER_GROUP
+from relay.routes.remind import NO_REMIND, REMIND, Remind
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode
 
@@ -132,6 +135,21 @@ class Options:
         SILENT_HOURS,
         "hours in which a new card waits; written as `quiet`; critical incidents do not wait",
     )
+    storm: bool = option(
+        default=True,
+        key_type=SWITCH,
+        description="`off`: cards of this route are never held in a storm, and do not count for one",
+    )
+    remind: Remind = option(  # noqa: RUF009  it declares a field
+        NO_REMIND,
+        REMIND,
+        "reminders of an incident that nobody has: `{after: 15m, every: 30m, times: 3}`",
+    )
+    shadow: bool = option(
+        default=False,
+        key_type=FLAG,
+        description="`true`: relay decides and records what it would post, and sends nothing",
+    )
     stale_after: float = option(
         6 * _HOUR,
         SILENCE,
@@ -160,7 +178,8 @@ def _types(options: type[Options]) -> Mapping[str, KeyType[Any]]:
 
 def option_keys(options: type[Options]) -> dict[str, Key[Any]]:
     """The rows of a class of options, by name."""
-    return {each.name: Key(name=each.name, default=each.default, **each.metadata["row"]) for each in fields(options)}
+    rows = {each.name: Key(name=each.name, default=each.default, **each.metadata["row"]) for each in fields(options)}
+    return {name: row for name, row in rows.items() if name not in NOT_YET}
 
 
 OPTION_KEYS: Final = option_keys(Options)

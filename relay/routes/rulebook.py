@@ -9,8 +9,11 @@ from relay.model.tag_labels import TagDefinition, TagLabels, TagValueLabels
 from relay.routes.channel_template import FixedChannel, RouteChannel
 from relay.routes.hours import Hours
 from relay.routes.mention import NO_MENTION, Mention
+from relay.routes.mutes import MutePolicy
 from relay.routes.options import Options
 from relay.routes.route import Route, RouteList
+from relay.routes.storm import Storm
+from relay.routes.summary import Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +38,11 @@ class Rulebook:
     """A routes.yaml without a fault.
 
     `notices` is where relay reports what is wrong with itself. `channels` and `people` are the aliases of channels and
-    of people (alias to Slack's id). `hours` are hours by name, `zone` is the time zone of those that name none.
-    `channels_allowed` are globs of names that may be made from an incident; without any, such a name begins with fixed
-    text. `users` maps e-mail addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256 of `text`, in
-    hexadecimal digits. `tag_definitions` are not part of the file: they are BigPanda's, by tag id (casefolded), if
-    relay has fetched them.
+    of people (alias to Slack's id). `hours` are hours by name, `zone` is the time zone of those that name none. `storm`
+    says what a storm is, and `channel_storms` says it for single channels, by ref. `channels_allowed` are globs of
+    names that may be made from an incident; without any, such a name begins with fixed text. `users` maps e-mail
+    addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256 of `text`, in hexadecimal digits.
+    `tag_definitions` are not part of the file: they are BigPanda's, by tag id (casefolded), if relay has fetched them.
     """
 
     text: str
@@ -51,6 +54,10 @@ class Rulebook:
     people: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
     hours: Mapping[str, Hours] = field(default_factory=dict)
+    storm: Storm = field(default_factory=Storm)
+    channel_storms: Mapping[str, Storm] = field(default_factory=dict)
+    summaries: tuple[Summary, ...] = ()
+    mutes: MutePolicy = field(default_factory=MutePolicy)
     tag_values: TagValueLabels = field(default_factory=dict)
     users: Mapping[str, str] = field(default_factory=dict)
     defaults: Options = field(default_factory=Options)
@@ -84,6 +91,10 @@ class Rulebook:
         """The options of a card by the current rules; a card of the fallback keeps its stored options."""
         return self.options_for(route, ref) if route else stored
 
+    def storm_in(self, ref: str) -> Storm:
+        """What a storm is in the channel `ref`."""
+        return self.channel_storms.get(ref, self.storm)
+
     @cached_property
     def channel_refs(self) -> tuple[str, ...]:
         """Every fixed channel: the fallback's first, then that for notices, then those of the routes, in order."""
@@ -105,8 +116,10 @@ class Rulebook:
             yield self.fallback.channel
         if self.notices:
             yield self.notices
+        yield from (summary.channel for summary in self.summaries)
         for route in self.routes.flatten():
             yield from (post.channel for post in route.posts)
+            yield from (post.options.remind.then.channel for post in route.posts if post.options.remind.then)
 
     @cached_property
     def templates(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from relay.model.incident import State
 from relay.rendering.context import template_variables
 from relay.routes.channel_template import (
     ExpressionChannel,
+    FixedChannel,
     Unresolved,
     channel_name,
     check_glob,
@@ -22,7 +23,10 @@ from relay.routes.channel_template import (
 from relay.routes.hours import SilentHours
 from relay.routes.mention import Mention
 from relay.routes.options import InDoubtPolicy, Options
+from relay.routes.remind import Remind, Then
 from tests.support.routing_samples import incident
+
+THEN = Then(channel=FixedChannel(source="managers", ref="C0MANAGERS"), mention=Mention.of({"any": ("S0MANAGERS",)}))
 
 
 def resolved(source: str, **variables):
@@ -213,6 +217,8 @@ def test_options_survive_being_stored():
         allow_external=True,
         quiet=SilentHours(during=("night",), outside=("office", "support"), unless=None),
         hold=SilentHours(during=("weekend",), unless=State.WARNING),
+        storm=False,
+        remind=Remind(after=60.0, every=90.0, times=3, state=State.WARNING, then=THEN),
     )
     assert Options.from_json(options.as_json()) == options
     assert isinstance(Options.from_json(options.as_json()).in_doubt, InDoubtPolicy)
@@ -239,6 +245,9 @@ def test_the_built_in_defaults_are_the_documented_ones():
         "sync_replies": False,
         "quiet": {"during": [], "outside": [], "unless": "critical"},
         "hold": {"during": [], "outside": [], "unless": "critical"},
+        "storm": True,
+        "remind": {"after": 900.0, "every": 0.0, "times": 0, "state": "critical", "then": None},
+        "shadow": False,
         "stale_after": 21600.0,
     }
 

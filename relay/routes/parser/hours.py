@@ -8,7 +8,7 @@ from relay.routes import json_schema
 from relay.routes.hour_types import DATES, HOURS_NAMES, TIME, WEEKDAYS, ZONE
 from relay.routes.hours import EVERY_DAY, MINUTES_OF_DAY, Hours, Window
 from relay.routes.json_schema import Schema
-from relay.routes.parts import Parts, parts, parts_schema, read_parts
+from relay.routes.parts import Parts, known_parts, parts, parts_schema, read_parts
 from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, list_hint
 from relay.routes.yaml_reader.scalars import describe, read_entries
@@ -57,7 +57,8 @@ def _definition(name: ScalarNode, node: Node, context: ParseContext) -> _Definit
         what = 'a window such as {from: "22:00", to: "07:00"}, or a list of hours'
         context.add_fault(node, f"expected {what}, found {describe(node)}{list_hint(node)}")
         return _Definition(at=name)
-    values = read_parts(node, WINDOW_PARTS, "hours", context)
+    node = known_parts(node, WINDOW_PARTS, "hours", context)
+    values = read_parts(node, WINDOW_PARTS, context)
     written = [key for key in _WINDOW_KEYS if node.get(key) is not None]
     minus = values.get("except", ())
     if node.get("any") is not None:

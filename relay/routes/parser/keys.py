@@ -4,23 +4,30 @@ The options stand in their own table, `relay.routes.options.Options`; the keys o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from relay.model.nearest import nearest
 from relay.routes import json_schema
 from relay.routes.hour_types import ZONE as TIME_ZONE
-from relay.routes.json_schema import Schema, closed_object, ref
-from relay.routes.key_types import FLAG, WORD, Key, KeyType, Place, list_of
+from relay.routes.json_schema import Schema, ref
+from relay.routes.key_types import FLAG, NOT_YET, WORD, Key, KeyType, Place, list_of
 from relay.routes.match import MATCH_ALL
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS, NO_MENTION
+from relay.routes.mutes import MUTES as MUTES_TYPE
+from relay.routes.mutes import MutePolicy
 from relay.routes.options import OPTION_KEYS, OptionValues, read_options
 from relay.routes.parser.foreign_words import FOREIGN_KEYS
 from relay.routes.parser.hours import HOURS_SCHEMA, read_hours
 from relay.routes.parser.matches import read_match
-from relay.routes.parser.targets import read_aliases, read_channel_glob, read_mention, read_tag_values, read_users
+from relay.routes.parts import with_known_keys
 from relay.routes.people import PERSON_SCHEMA, read_people
+from relay.routes.storm import STORM as STORM_TYPE
+from relay.routes.storm import Storm
+from relay.routes.summary import SUMMARIES as SUMMARIES_TYPE
+from relay.routes.targets import CHANNELS_SCHEMA, read_aliases, read_channel_glob, read_tag_values, read_users
+from relay.routes.targets import MENTION as MENTION_TYPE
 from relay.routes.yaml_reader.context import ParseContext, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node
 from relay.routes.yaml_reader.scalars import read_mapping
@@ -48,20 +55,12 @@ def _read_defaults(node: Node, context: ParseContext) -> OptionValues | None:
     return read_options(known_keys(mapping, Place.DEFAULTS, context), context, Place.DEFAULTS)
 
 
-_ALIAS: Final[Schema] = {
-    **json_schema.pattern(r"^((?=.*[0-9]|.{9})[CG][A-Z0-9]+|#\S+)$"),
-    "description": "a channel's id (C... or G..., it survives a rename), or its #name",
-}
-_MENTION: Final = closed_object(
-    {key: {**json_schema.array(ref("target")), "description": when} for key, when in MENTION_KEYS.items()}
-)
-
 _TOP, _ROUTE, _POST = (Place.TOP,), (Place.ROUTE,), (Place.POST,)
 
 CHANNELS: Final = Key(
     "channels",
     _TOP,
-    KeyType("mapping", read_aliases, json_schema.mapping(_ALIAS)),
+    KeyType("mapping", read_aliases, CHANNELS_SCHEMA),
     {},
     "aliases for channels: alias to id, or to `#name`. An id survives a rename",
 )
@@ -81,6 +80,15 @@ HOURS: Final = Key(
     {},
     "parts of the week or of the year, by name, for `quiet` and `hold`",
 )
+STORM: Final = Key(
+    "storm",
+    _TOP,
+    STORM_TYPE,
+    Storm(),
+    "how many new cards of a channel are a storm: `{over: 30, within: 5m, by: service}`, or `off`",
+)
+SUMMARIES: Final = Key("summaries", _TOP, SUMMARIES_TYPE, (), "messages at fixed times about what is open in a channel")
+MUTES: Final = Key("mutes", _TOP, MUTES_TYPE, MutePolicy(), "who may mute from Slack, and for how long")
 CHANNELS_ALLOWED: Final = Key(
     "channels_allowed",
     _TOP,
@@ -130,7 +138,7 @@ NOTE: Final = Key("note", _ROUTE, WORD, "", "a note for people")
 MENTION: Final = Key(
     "mention",
     (Place.POST, Place.FALLBACK),
-    KeyType("mention", read_mention, _MENTION),
+    MENTION_TYPE,
     NO_MENTION,
     "who is pinged, by state",
 )
@@ -157,6 +165,9 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
         PEOPLE,
         ZONE,
         HOURS,
+        STORM,
+        SUMMARIES,
+        MUTES,
         TAG_VALUES,
         USERS,
         DEFAULTS,
@@ -185,35 +196,25 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
         ),
         MENTION,
     )
+    if key.name not in NOT_YET
 }
 """Every key that is not an option."""
 
 
 def keys_in(place: Place) -> Mapping[str, Key[Any] | StructureKey]:
     """Every key that may stand in a part of the file."""
-    return {name: key for name, key in {**KEYS, **OPTION_KEYS}.items() if place in key.places}
+    return {name: key for keys in (KEYS, OPTION_KEYS) for name, key in keys.items() if place in key.places}
 
 
 def known_keys(mapping: MappingNode, place: Place, context: ParseContext) -> MappingNode:
-    """Add a fault for every key that may not stand here; `x-...` keys may stand anywhere.
-
-    Returns the mapping with misspelt keys as they were meant, so that what they hold is read too.
-    """
-    known = keys_in(place)
-    entries = []
-    for key, value in mapping.entries:
-        near = ""
-        if key.text not in known and not key.text.startswith("x-"):
-            near = nearest(key.text, known)
-            context.add_fault(key, _unknown_key(key.text, place, near))
-        entries.append((replace(key, text=near) if near and not mapping.get(near) else key, value))
-    return replace(mapping, entries=tuple(entries))
+    """Add a fault for every key that may not stand here. Returns the mapping with misspelt keys as they were meant."""
+    return with_known_keys(mapping, keys_in(place), partial(_unknown_key, place), context)
 
 
 _IN_A_POST_ITEM: Final = "; write it in an item of post, as in post: [{channel: ...}]"
 
 
-def _unknown_key(name: str, place: Place, near: str) -> str:
+def _unknown_key(place: Place, name: str, near: str) -> str:
     hint = f"; did you mean '{near}'?" if near else ""
     if elsewhere := _places_of(name):
         hint = hint or (_IN_A_POST_ITEM if place == "route" and "post item" in elsewhere else "")
@@ -223,6 +224,6 @@ def _unknown_key(name: str, place: Place, near: str) -> str:
 
 def _places_of(name: str) -> Sequence[str]:
     """The parts of the file that have this key."""
-    if key := KEYS.get(name) or OPTION_KEYS.get(name):
-        return key.places
+    if places := [place for keys in (KEYS, OPTION_KEYS) if name in keys for place in keys[name].places]:
+        return places
     return ("match",) if name in MATCH_KEYS else ("mention",) if name in MENTION_KEYS else ()

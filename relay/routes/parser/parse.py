@@ -13,9 +13,9 @@ from relay.routes.key_types import Place
 from relay.routes.mention import NO_MENTION
 from relay.routes.options import Options, OptionValues, read_options
 from relay.routes.parser import keys
-from relay.routes.parser.targets import Aliases, read_channel, read_fixed_channel
 from relay.routes.route import Post, Route, RouteList
 from relay.routes.rulebook import Fallback, Rulebook
+from relay.routes.targets import read_channel, read_channel_storms, read_fixed_channel
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.parse import parse_yaml
@@ -47,35 +47,37 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
         context.add_fault(top, "missing key 'version'; write version: 1")
     elif not isinstance(version, ScalarNode) or version.text != VERSION:
         context.add_fault(version, f"expected version {VERSION}, found {describe(version)}")
-    aliases = keys.CHANNELS.read(top, context)
+    channels = context.channels = keys.CHANNELS.read(top, context)
     context.channels_allowed = keys.CHANNELS_ALLOWED.read(top, context)
     people = context.people = keys.PEOPLE.read(top, context)
     zone = context.zone = keys.ZONE.read(top, context)
     hours = keys.HOURS.read(top, context)
     defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)
-    fallback = _fixed_place(top, Place.FALLBACK, aliases, options, context)
-    notices = _fixed_place(top, Place.NOTICES, aliases, options, context)
+    fallback = _fixed_place(top, Place.FALLBACK, options, context)
+    notices = _fixed_place(top, Place.NOTICES, options, context)
     return Rulebook(
         text=text,
         hash=hashlib.sha256(text.encode()).hexdigest(),
-        channels=aliases,
+        channels=channels,
         fallback=fallback,
         notices=notices.channel if notices else None,
         channels_allowed=context.channels_allowed,
         people=people,
+        channel_storms=read_channel_storms(top.get("channels"), context),
+        storm=keys.STORM.read(top, context),
+        summaries=keys.SUMMARIES.read(top, context),
+        mutes=keys.MUTES.read(top, context),
         zone=zone,
         hours=hours,
         tag_values=keys.TAG_VALUES.read(top, context),
         users=keys.USERS.read(top, context),
         defaults=options,
-        routes=_RouteParser(aliases, context).routes(top, defaults),
+        routes=_RouteParser(context).routes(top, defaults),
     )
 
 
-def _fixed_place(
-    top: MappingNode, place: Place, aliases: Aliases, options: Options, context: ParseContext
-) -> Fallback | None:
+def _fixed_place(top: MappingNode, place: Place, options: Options, context: ParseContext) -> Fallback | None:
     """Read `fallback` or `notices`: a channel, or a mapping with one. It does not depend on an incident."""
     node = top.get(place)
     if node is None:
@@ -90,15 +92,14 @@ def _fixed_place(
     if channel is None:
         context.add_fault(node, f"missing key 'channel' in {place}; write {{channel: noc}}")
         return None
-    fixed = read_fixed_channel(channel, aliases, context)
+    fixed = read_fixed_channel(channel, context)
     return Fallback(channel=fixed, options=options, mention=mention) if fixed else None
 
 
 class _RouteParser:
     """Parses routes and the routes inside them, each with the options that it inherits."""
 
-    def __init__(self, aliases: Aliases, context: ParseContext) -> None:
-        self._aliases = aliases
+    def __init__(self, context: ParseContext) -> None:
         self._context = context
         self._lines: dict[str, int] = {}
 
@@ -163,5 +164,5 @@ class _RouteParser:
         if where is None:
             self._context.add_fault(node, "missing key 'channel' in post item; write {channel: noc}")
             return None
-        channel = read_channel(where, self._aliases, self._context)
+        channel = read_channel(where, self._context)
         return Post(channel=channel, options=Options(**options), mention=mention) if channel else None

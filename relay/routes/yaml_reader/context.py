@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
+from relay.routes.channel_template import FixedChannel
 
 _MAX_CHOICES = 40
 """The longest list of choices that a message names."""
@@ -22,13 +23,14 @@ class Position:
 class ParseContext:
     """The state of parsing one file.
 
-    `templates` are the known template folders, or None if they are unknown; `people` are the aliases for people (alias
-    to id), `channels_allowed` the globs of channels that may be made from an incident, `zone` the time zone of
-    hours that name none, `hours` the names of hours. A part that cannot be read gets one fault.
+    `templates` are the known template folders, or None if they are unknown; `channels` and `people` are the aliases of
+    channels and people, `channels_allowed` the globs of channels that may be made from an incident; `zone` is the time
+    zone of hours that name none, `hours` are the names of hours. A part that cannot be read gets one fault.
     """
 
     file: str
     templates: Collection[str] | None = None
+    channels: Mapping[str, FixedChannel] = field(default_factory=dict)
     people: Mapping[str, str] = field(default_factory=dict)
     channels_allowed: tuple[str, ...] = ()
     zone: str = ""

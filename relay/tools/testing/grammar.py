@@ -11,9 +11,9 @@ from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
 from relay.model.json_types import JSON
 from relay.routes.operators import re2_reason
-from relay.routes.parser.targets import read_fixed_channel
 from relay.routes.people import read_target
 from relay.routes.rulebook import Rulebook
+from relay.routes.targets import read_fixed_channel
 from relay.routes.yaml_reader.context import ParseContext, Position, suggestion
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.parse import parse_yaml
@@ -50,7 +50,7 @@ def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
     tests: list[OperatorTest] = []
     faults: list[Fault] = []
     for path in paths:
-        context = ParseContext(file=str(path), people=rulebook.people)
+        context = ParseContext(file=str(path), channels=rulebook.channels, people=rulebook.people)
         tests += _TestFileParser(path, rulebook, context).parse()
         faults += context.faults
     if faults:
@@ -240,7 +240,7 @@ class _TestFileParser:
         return None if name is None else ExpectedList(values=(name,), position=_position_of(node))
 
     def _channel(self, node: Node, context: ParseContext) -> str | None:
-        channel = read_fixed_channel(node, self._rulebook.channels, context)
+        channel = read_fixed_channel(node, context)
         return None if channel is None else channel.ref
 
     # --- parts ---

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 from relay.model.incident import State
+from relay.routes import json_schema
 from relay.routes.channel_template import (
     NAME_LENGTH,
     FixedChannel,
@@ -12,14 +14,15 @@ from relay.routes.channel_template import (
     is_name_character,
     parse_expression,
 )
-from relay.routes.key_types import SLACK_ID
+from relay.routes.json_schema import Schema
+from relay.routes.key_types import NOT_YET, SLACK_ID, KeyType
 from relay.routes.mention import MENTION_KEYS, Mention
+from relay.routes.parts import Parts, known_parts, parts, parts_schema
 from relay.routes.people import read_target
+from relay.routes.storm import STORM, Storm
 from relay.routes.yaml_reader.context import ParseContext, suggestion
-from relay.routes.yaml_reader.nodes import Node, ScalarNode
+from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.routes.yaml_reader.scalars import describe, list_of, read_entries, read_word
-
-Aliases = Mapping[str, FixedChannel]
 
 _ID_INSIDE = re.compile(r"(?<=/archives/)[CG][A-Z0-9]{8,}|(?<=<#)[CG][A-Z0-9]{8,}|^[cg](?=[a-z]*[0-9])[a-z0-9]{8,}$")
 """An id in a link or a reference copied from Slack, or an id in lower case."""
@@ -27,16 +30,55 @@ _EXPRESSION = re.compile(r"\{[{%#]")
 _SILENT_STATES = (State.ACKNOWLEDGED, State.RESOLVED)
 
 
-def read_aliases(node: Node, context: ParseContext) -> Aliases:
+_CHANNEL_ID: Final[Schema] = {
+    **json_schema.pattern(r"^((?=.*[0-9]|.{9})[CG][A-Z0-9]+|#\S+)$"),
+    "description": "a channel's id (C... or G..., it survives a rename), or its #name",
+}
+CHANNEL_PARTS: Final[Parts] = parts(
+    ("id", KeyType("channel", read_word, _CHANNEL_ID), "", "the channel's id, or its `#name`"),
+    ("storm", STORM, Storm(), "what a storm is in this channel, as `storm` at the top"),
+)
+"""The keys of the long form of an alias of a channel."""
+_HAS_LONG_FORM: Final = "storm" not in NOT_YET
+CHANNELS_SCHEMA: Final[Schema] = json_schema.mapping(
+    {"anyOf": [_CHANNEL_ID, parts_schema(CHANNEL_PARTS, "id")]} if _HAS_LONG_FORM else _CHANNEL_ID
+)
+
+
+def read_aliases(node: Node, context: ParseContext) -> dict[str, FixedChannel]:
     """Read `channels`: alias to id or `#name`. A faulty alias is kept, so that its uses are not faults too."""
     aliases = {}
     for alias, value in read_entries(node, context, "aliases to channels, such as noc: C0123456789"):
         if not alias.text or alias.text.startswith("#") or _EXPRESSION.search(alias.text):
             context.add_fault(alias, f"expected an alias without # or {{{{ }}}}, found {describe(alias)}")
             continue
-        channel = _aliased_channel(alias, value, context)
+        channel = _aliased_channel(alias, _channel_id(value, context), context)
         aliases[alias.text] = channel or FixedChannel(source=alias.text, ref=alias.text)
     return aliases
+
+
+def read_channel_storms(node: Node | None, context: ParseContext) -> dict[str, Storm]:
+    """Read what `channels` says about storms: the channel's ref to its storm."""
+    storms: dict[str, Storm] = {}
+    for alias, value in node.entries if isinstance(node, MappingNode) and _HAS_LONG_FORM else ():
+        written = isinstance(value, MappingNode) and value.get("storm")
+        storm = STORM.read(written, context) if written else None
+        if storm is not None and alias.text in context.channels:
+            ref = context.channels[alias.text].ref
+            if storms.setdefault(ref, storm) != storm:
+                context.add_fault(alias, "another alias of this channel says something else about storms")
+    return storms
+
+
+def _channel_id(node: Node, context: ParseContext) -> Node:
+    """The node of the id, in the long form too."""
+    if not isinstance(node, MappingNode) or not _HAS_LONG_FORM:
+        return node
+    node = known_parts(node, CHANNEL_PARTS, "channel", context)
+    if (written := node.get("id")) is None:
+        context.add_fault(node, "missing key 'id' in channel; write {id: C0123456789}")
+        context.ignore(node)
+    return written or node
 
 
 def _aliased_channel(alias: ScalarNode, node: Node, context: ParseContext) -> FixedChannel | None:
@@ -63,11 +105,11 @@ def read_channel_glob(node: Node, context: ParseContext) -> str | None:
         return None
 
 
-def read_channel(node: Node, known: Aliases, context: ParseContext) -> RouteChannel | None:
+def read_channel(node: Node, context: ParseContext) -> RouteChannel | None:
     """Read where a card goes: an alias, an id, `#name`, or an expression over the incident."""
     source = node.text if isinstance(node, ScalarNode) else ""
-    if source in known or not _EXPRESSION.search(source):
-        return read_fixed_channel(node, known, context)
+    if source in context.channels or not _EXPRESSION.search(source):
+        return read_fixed_channel(node, context)
     try:
         return parse_expression(source, context.channels_allowed)
     except ValueError as error:
@@ -75,20 +117,20 @@ def read_channel(node: Node, known: Aliases, context: ParseContext) -> RouteChan
         return None
 
 
-def read_fixed_channel(node: Node, known: Aliases, context: ParseContext) -> FixedChannel | None:
+def read_fixed_channel(node: Node, context: ParseContext) -> FixedChannel | None:
     """Read a channel that does not depend on the incident."""
     source = read_word(node, context)
-    if source is None or source in known:
-        return None if source is None else known[source]
+    if source is None or source in context.channels:
+        return None if source is None else context.channels[source]
     if _is_channel_id(source):
         return FixedChannel(source=source, ref=source)
     if source.startswith("#"):
         return _named_channel(node, source, source, context)
-    context.add_fault(node, f"unknown channel {describe(node)}{_channel_hint(source, known)}")
+    context.add_fault(node, f"unknown channel {describe(node)}{_channel_hint(source, context.channels)}")
     return None
 
 
-def _channel_hint(source: str, known: Aliases) -> str:
+def _channel_hint(source: str, known: Mapping[str, FixedChannel]) -> str:
     if inside := _ID_INSIDE.search(source):
         return f"; write {inside[0].upper()}"
     if near := suggestion(source, known, most=0):
@@ -132,6 +174,12 @@ def read_mention(node: Node, context: ParseContext) -> Mention:
     return Mention.of(part)
 
 
+def mention_as_yaml(mention: Mention) -> str:
+    """A mention of one route as the file writes it."""
+    targets = (f"{key}: [{', '.join(each)}]" for part in mention.parts for key, each in part.targets.items())
+    return "{" + ", ".join(targets) + "}"
+
+
 def read_tag_values(node: Node, context: ParseContext) -> dict[str, dict[str, str]]:
     """Read `tag_values`: tag (casefolded) to raw value to the word for it."""
     words: dict[str, dict[str, str]] = {}
@@ -154,3 +202,26 @@ def read_users(node: Node, context: ParseContext) -> dict[str, str]:
         if (user := read_word(value, context)) is not None:
             users[address.text.casefold()] = user
     return users
+
+
+FIXED_CHANNEL: Final[KeyType[FixedChannel]] = KeyType(
+    "channel",
+    read_fixed_channel,
+    json_schema.ref("channel"),
+    as_yaml=lambda channel: channel.source,
+    as_json=lambda channel: {"source": channel.source, "ref": channel.ref},
+    from_json=lambda stored: FixedChannel(source=stored["source"], ref=stored["ref"]),
+)
+MENTION: Final[KeyType[Mention]] = KeyType(
+    "mention",
+    read_mention,
+    json_schema.closed_object(
+        {
+            key: {**json_schema.array(json_schema.ref("target")), "description": when}
+            for key, when in MENTION_KEYS.items()
+        }
+    ),
+    as_yaml=mention_as_yaml,
+    as_json=Mention.as_json,
+    from_json=Mention.from_json,
+)
