@@ -85,7 +85,7 @@ REMIND_PARTS: Final[Parts] = parts(
     (
         "after",
         AT_LEAST_A_MINUTE,
-        Remind().after,
+        None,
         "how long after the last ping, or without one after the card, the first one comes",
     ),
     ("every", AT_LEAST_A_MINUTE, Remind().every, "how long after a reminder the next one comes"),
