@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import sys
 from contextlib import ExitStack
 
 import pytest
 
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from tests.support.forked_relay import fork
 from tests.support.postgres import postgresql
 from tests.support.relay_process import environment, running
 
@@ -24,16 +24,10 @@ def database(request, tmp_path):
 
 async def run_letters(folder, slack_url, database, *arguments):
     """Run `relay letters` as a separate process; return its exit code and its output."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "relay", "letters", *arguments),
-        env=environment(folder, slack_url, RELAY_DATABASE_URL=database),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=folder,
-    )
-    stdout, stderr = await process.communicate()
-    assert stderr == b""
-    return process.returncode, stdout.decode()
+    variables = environment(folder, slack_url, RELAY_DATABASE_URL=database)
+    process = await fork(["letters", *arguments], variables, folder, stdout=True)
+    _, output = await process.communicate()
+    return await process.wait(), output.decode()
 
 
 async def test_a_dead_letter_that_another_process_retries_is_posted_at_once_by_the_running_relay(tmp_path, database):

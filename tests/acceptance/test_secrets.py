@@ -5,14 +5,14 @@ import json
 import re
 import resource
 import signal
-import sys
 from urllib.parse import quote
 
 import pytest
 
 from relay.sandbox.faults import BROKEN_JSON, SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from tests.support.relay_process import environment, failed_start, running
+from tests.support.forked_relay import fork
+from tests.support.relay_process import TIMEOUT, environment, failed_start, running, until
 
 SECRETS = {
     "SLACK_BOT_TOKEN": "xoxb-SECRET-bot-7f3a",
@@ -81,12 +81,6 @@ class Recorder:
         async with self.relay.session.get(self.relay.url + path, headers=headers) as answer:
             self.answers.append(f"{answer.status} {dict(answer.headers)} {await answer.text()}")
             return answer.status
-
-
-async def until(condition):
-    async with asyncio.timeout(100):
-        while not condition():  # noqa: ASYNC110  another process sets no event
-            await asyncio.sleep(0.01)
 
 
 async def test_no_failure_exposes_a_secret_or_the_text_of_an_alert(folder, slack):
@@ -200,15 +194,9 @@ async def test_a_failed_command_exposes_no_secret(folder, slack, command, url):
             "BIGPANDA_API_URL": "http://127.0.0.1:9",
         },
     )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "relay", *command),
-        env=variables,
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(60):
-        output, _ = await process.communicate()
+    process = await fork(command, variables, folder, stdout=True)
+    async with asyncio.timeout(TIMEOUT):
+        _, output = await process.communicate()
     assert process.returncode in {1, 2}, output
     assert output
     assert leaks(output.decode(), "xoxb-SECRET-another-11aa") == []

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -35,7 +36,7 @@ from relay.server.lifecycle import listen
 from relay.server.problem import Problem
 from tests.support.fake_backend import FakeBackend, share
 from tests.support.load_probe import load_probe
-from tests.support.relay_process import KEY, SERVE, Process, running
+from tests.support.relay_process import KEY, Process, running
 
 OTHER_KEY = "an-older-key"
 PATIENCE = 20.0
@@ -542,12 +543,7 @@ def test_the_soft_limit_is_raised_as_far_as_needed(soft, hard, raised):
 # --- the whole process ---
 
 ROUTES = "version: 1\nchannels: {noc: C0123456789}\nroutes:\n  - {name: everything, post: [noc]}\n"
-FEW_FILES = (
-    "import resource, runpy, sys\n"
-    "resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))\n"
-    "sys.argv = ['relay', 'serve']\n"
-    "runpy.run_module('relay', run_name='__main__')"
-)
+FEW_FILES = partial(resource.setrlimit, resource.RLIMIT_NOFILE, (1024, 1024))
 
 
 def bloated(tags: int) -> bytes:
@@ -603,7 +599,7 @@ async def test_a_fair_entry(tmp_path):
     taken = []
     async with (
         serve_slack(workspace) as slack,
-        running(tmp_path, slack, command=(SERVE[0], "-c", FEW_FILES)) as relay,
+        running(tmp_path, slack, prepare=FEW_FILES) as relay,
         load_probe(relay) as probe,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as other,
     ):

@@ -1,8 +1,9 @@
 """A disk that is full, or a limit on the size of files: relay says truthfully whether it can store shares."""
 
+import resource
 import sqlite3
-import sys
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -27,8 +28,8 @@ def share(incident, size):
 )
 async def test_a_relay_that_refuses_shares_is_not_ready(tmp_path, size):
     (tmp_path / "routes.yaml").write_text(ROUTES)
-    limited = ("bash", "-c", f"ulimit -f {LIMIT_KB}; exec {sys.executable} -m relay serve")
-    async with running(tmp_path, "http://127.0.0.1:9/api/", command=limited) as relay:
+    limited = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (LIMIT_KB * 1024,) * 2)
+    async with running(tmp_path, "http://127.0.0.1:9/api/", prepare=limited) as relay:
         accepted = []
         for number in range(3 * LIMIT_KB * 1000 // size):
             async with await relay.share(share(f"i{number}", size)) as answer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,19 +10,11 @@ import pytest
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.load_probe import load_probe
 from tests.support.relay_process import children, is_running, running, until
+from tests.support.worker_functions import let_templates_hang
 
 ROUTES = 'version: 1\nfallback: "#noc"\nroutes: [{name: all, match: {status: {min: unknown}}, post: ["#noc"]}]\n'
 TEMPLATE = "{% section %}mine: {{ incident.title }}{% endsection %}"
 BODY = {"incident": {"id": "i1", "status": "critical", "alerts": [{"id": "a", "status": "critical"}]}}
-
-HANGING = """
-from relay.cli import main
-from relay.delivery import render_process
-from tests.support.worker_functions import hash_for_years
-render_process.RENDER_SECONDS, render_process.render_loaded = SECONDS, hash_for_years
-main()
-"""
-"""A relay whose templates hang in one step of Python's own code, and may do so for some seconds."""
 
 
 @pytest.fixture
@@ -37,8 +29,9 @@ async def slack(tmp_path):
 
 
 def relay(folder, url, seconds):
-    command = (sys.executable, "-c", HANGING.replace("SECONDS", str(seconds)), "serve")
-    return running(folder, url, command=command, PYTHONPATH=str(Path(__file__).parents[2]))
+    """Run a relay whose templates hang in one step of Python's own code, and may do so for some seconds."""
+    prepare = partial(let_templates_hang, seconds)
+    return running(folder, url, prepare=prepare, PYTHONPATH=str(Path(__file__).parents[2]))
 
 
 async def test_the_card_is_the_built_in_one_and_relay_answers_meanwhile(tmp_path, slack):

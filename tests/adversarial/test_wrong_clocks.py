@@ -1,14 +1,15 @@
 """A wrong clock delays nothing: that of one relay of several, or one that is set while relay runs."""
 
 import signal
-import sys
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from tests.support.clocked_relay import run_ahead
 from tests.support.postgres import postgresql
 from tests.support.relay_process import running, until
 
@@ -19,7 +20,7 @@ ROUTES = f"version: 1\nfallback: {NOC}\nroutes: []\n"
 
 
 def clocked(ahead, step=0.0):
-    return (sys.executable, "-m", "tests.support.clocked_relay", str(ahead), str(step))
+    return partial(run_ahead, ahead, step)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ async def test_relays_on_one_postgresql_use_its_clock(folder, slack, ahead):
     async with AsyncExitStack() as stack:
         address = {"RELAY_DATABASE_URL": stack.enter_context(postgresql())}
         sober = await stack.enter_async_context(running(folder, slack.url, **address))
-        wrong = await stack.enter_async_context(running(folder, slack.url, command=clocked(ahead), **address))
+        wrong = await stack.enter_async_context(running(folder, slack.url, prepare=clocked(ahead), **address))
         assert (await wrong.line("clock_skewed"))["skew"] == pytest.approx(ahead, abs=2)
         for number, relay in enumerate((wrong, sober, wrong)):
             await share(relay, f"i{number}")
@@ -81,7 +82,7 @@ async def test_relays_on_one_postgresql_use_its_clock(folder, slack, ahead):
 @pytest.mark.parametrize("step", [-3600, 3600])
 async def test_a_clock_that_is_set_while_relay_runs_delays_nothing(folder, slack, step):
     """NTP corrects the clock of a machine that has just started, or a machine was suspended."""
-    async with running(folder, slack.url, command=clocked(-step, step)) as relay:
+    async with running(folder, slack.url, prepare=clocked(-step, step)) as relay:
         await share(relay, "before")
         await shown(slack, "Incident before")
         slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=2))
@@ -99,7 +100,7 @@ async def test_a_clock_that_is_set_while_relay_runs_delays_nothing(folder, slack
 @pytest.mark.soak
 async def test_what_waits_is_delivered_after_a_restart_with_the_clock_set_back(folder, slack):
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=None))
-    async with running(folder, slack.url, command=clocked(3600)) as relay:
+    async with running(folder, slack.url, prepare=clocked(3600)) as relay:
         await share(relay, "i")
         await until(lambda: any(call.method == "chat.postMessage" for call in slack.calls))
         await relay.stop()

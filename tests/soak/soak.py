@@ -37,7 +37,7 @@ from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.store import Store
 from relay.store.types import Backlog
-from tests.support.relay_process import Process, launch
+from tests.support.relay_process import SERVE, Process, launch
 
 POST, EDIT, HISTORY, REPLIES = "chat.postMessage", "chat.update", "conversations.history", "conversations.replies"
 LANES = 6
@@ -139,7 +139,7 @@ class Relay:
         Without a lifetime, run until cancelled.
         """
         more = {"RELAY_DATABASE_URL": self._url} if self._url else {}
-        self.process = await launch(self._folder, self._slack_url, self._session, **more)
+        self.process = await launch(self._folder, self._slack_url, self._session, SERVE, **more)
         tasks = [asyncio.create_task(self.process.read()), asyncio.create_task(self._announce(self.process))]
         try:
             if lifetime is None or lifetime > 0:

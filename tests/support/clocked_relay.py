@@ -1,24 +1,16 @@
-"""`relay serve` whose machine has a wrong clock: `python -m tests.support.clocked_relay AHEAD STEP`.
+"""The clock of a machine on which relay runs: wrong from the start, or set while relay runs."""
 
-`time.time` is AHEAD seconds ahead. At SIGUSR2 it is set, by STEP seconds, as by NTP.
-"""
-
-import runpy
 import signal
-import sys
 import time
 
-ahead, step = float(sys.argv[1]), float(sys.argv[2])
-real = time.time
 
+def run_ahead(seconds: float, step: float) -> None:
+    """Let `time.time` be so many seconds ahead in this process. At SIGUSR2 it is set, by `step` seconds, as by NTP."""
+    real, ahead = time.time, seconds
 
-def set_clock(*_: object) -> None:
-    global ahead  # noqa: PLW0603  a signal handler has nothing else
-    ahead += step
+    def set_clock(*_: object) -> None:
+        nonlocal ahead
+        ahead += step
 
-
-if __name__ == "__main__":
     signal.signal(signal.SIGUSR2, set_clock)
     time.time = lambda: real() + ahead
-    sys.argv = ["relay", "serve"]
-    runpy.run_module("relay", run_name="__main__")

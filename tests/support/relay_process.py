@@ -13,6 +13,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.forked_relay import ForkedRelay, fork
+
 KEY = "key-of-the-webhook"
 TIMEOUT = 100.0
 """Seconds of patience with a busy machine: no test measures them."""
@@ -22,7 +24,7 @@ TIMEOUT = 100.0
 class Process:
     """A running relay: its address, and its log lines."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | ForkedRelay
     session: aiohttp.ClientSession
     url: str = ""
     logged: list[dict[str, Any]] = field(default_factory=list)
@@ -105,15 +107,24 @@ async def launch(
     folder: Path,
     slack_url: str,
     session: aiohttp.ClientSession,
-    command: Sequence[str] = SERVE,
+    command: Sequence[str] | None = None,
+    prepare: Callable[[], object] | None = None,
+    /,
     *,
     pass_fds: Sequence[int] = (),
     **more: str,
 ) -> Process:
-    """Start a relay with these open files, without waiting until it serves."""
+    """Start a relay, without waiting until it serves: a forked one that calls `prepare` first, or with a command.
+
+    Only a command can have open files.
+    """
+    variables = {name: value for name, value in environment(folder, slack_url, **more).items() if value}
+    if command is None:
+        assert not pass_fds
+        return Process(await fork(["serve"], variables, folder, prepare=prepare), session)
     process = await asyncio.create_subprocess_exec(
         *command,
-        env={name: value for name, value in environment(folder, slack_url, **more).items() if value},
+        env=variables,
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -124,11 +135,17 @@ async def launch(
 
 @asynccontextmanager
 async def running(
-    folder: Path, slack_url: str, *, command: Sequence[str] = SERVE, pass_fds: Sequence[int] = (), **more: str
+    folder: Path,
+    slack_url: str,
+    *,
+    command: Sequence[str] | None = None,
+    prepare: Callable[[], object] | None = None,
+    pass_fds: Sequence[int] = (),
+    **more: str,
 ) -> AsyncIterator[Process]:
     """Run a relay until the block ends; kill it then if the test has not stopped it."""
     async with aiohttp.ClientSession() as session:
-        relay = await launch(folder, slack_url, session, command, pass_fds=pass_fds, **more)
+        relay = await launch(folder, slack_url, session, command, prepare, pass_fds=pass_fds, **more)
         reading = asyncio.create_task(relay.read())
         try:
             serving = await relay.line("serving")

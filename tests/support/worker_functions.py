@@ -1,9 +1,11 @@
-"""What a worker process does for tests: what relay's own functions should never do there."""
+"""What relay's own functions should never do in a worker process."""
 
 import os
 import signal
 from pathlib import Path
 from typing import Any
+
+from relay.delivery import render_process
 
 kept: list[bytearray] = []
 
@@ -14,6 +16,11 @@ def hash_for_years(*_: Any) -> None:
     for _level in range(60):
         knot = (knot, knot)
     hash(knot)
+
+
+def let_templates_hang(seconds: float) -> None:
+    """In a relay: let each rendering hang in its worker, which may take so many seconds."""
+    render_process.RENDER_SECONDS, render_process.render_loaded = seconds, hash_for_years  # type: ignore[assignment,misc]
 
 
 def fill_memory(*_: Any) -> list[int]:
