@@ -1,24 +1,26 @@
 """Every test of the store runs on both databases: SQLite in a folder of its own, PostgreSQL in a schema of its own."""
 
+import asyncio
 import itertools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from relay.store.store import Store
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql, shared_server
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
 def server():
-    """The URL of a PostgreSQL server for this process alone."""
-    with postgresql() as address:
-        yield address
+    """The URL of the PostgreSQL server that the tests share."""
+    return shared_server().get_uri()
 
 
 @pytest.fixture
@@ -27,9 +29,38 @@ def postgresql_url(server):
     name = f"relay_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA {name}")
-    yield f"{server}&options=-csearch_path%3D{name}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA {name} CASCADE")
+    return f"{server}&options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_with_tables():
+    """The name of a database to be copied: to create the tables for each test takes ten times as long."""
+    with postgresql() as url:
+        asyncio.run(_create_tables(url))
+        yield make_url(url).database
+
+
+@pytest.fixture
+def ready_postgresql_url(postgresql_with_tables):
+    with postgresql(postgresql_with_tables) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "relay.db"
+    asyncio.run(_create_tables(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def ready_sqlite_url(sqlite_url, sqlite_with_tables):
+    shutil.copy(sqlite_with_tables, make_url(sqlite_url).database)
+    return sqlite_url
+
+
+async def _create_tables(url):
+    await (await Store.open(url)).close()
 
 
 @pytest.fixture
@@ -50,8 +81,9 @@ def sqlite_url(tmp_path):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request):
-    """An empty database of each kind."""
-    return request.getfixturevalue(f"{request.param}_url")
+    """A database of each kind: with tables if the test has a `store`, otherwise empty."""
+    ready = "ready_" if "store" in request.fixturenames else ""
+    return request.getfixturevalue(f"{ready}{request.param}_url")
 
 
 @pytest.fixture

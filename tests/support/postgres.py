@@ -1,12 +1,15 @@
-"""A real PostgreSQL server for one test, for many, or for a soak."""
+"""Real PostgreSQL: a server that all tests of a process share, with a database for each of them, or one of its own."""
 
+import atexit
 import os
 import signal
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ TRIES = 5
 
 UNSAFE_BUT_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 """Tests kill relay, never the machine of the server."""
+
+_numbers = count(1)
 
 
 @contextmanager
@@ -45,11 +50,25 @@ def _memory() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+@cache
+def shared_server() -> Any:
+    """The server that this process shares: started when it is first needed, and stopped at the end."""
+    running = ExitStack()
+    atexit.register(running.close)
+    return running.enter_context(a_server())
+
+
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of such a server."""
-    with a_server() as server:
-        yield server.get_uri()
+def postgresql(template: str = "template1") -> Iterator[str]:
+    """The URL of a database on the shared server, by default an empty one."""
+    server, name = shared_server(), f"relay_{next(_numbers)}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield server.get_uri(database=name)
+    finally:
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def start(server: Any) -> None:
