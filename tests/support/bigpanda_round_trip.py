@@ -21,6 +21,7 @@ from relay.sandbox.slack.interactivity import PayloadDelivery, RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.interactions import MENU_ACTION
 from relay.store.store import Store
+from tests.support.relay_in_process import StoreActivity
 
 START = 1_700_000_000
 SECRET = "signing-secret"  # of the fake
@@ -201,6 +202,7 @@ async def run_round_trip(
         given = settings(folder, slack_at, panda_at, **more)
         store = await Store.open(given.database_url.get_secret_value())
         stack.push_async_callback(store.close)
+        StoreActivity(store, in_threads=False)
         relay = Relay(given, store, session, clock)
         running = asyncio.create_task(relay.run())
         starting: list[asyncio.Future[Any]] = [relay.address, running]
