@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,7 +35,7 @@ from relay.reload.reloader import Reloader
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.runtime.service_manager import ServiceManager
-from relay.server.endpoints import create_app
+from relay.server.endpoints import Audience, BoardRoutes, create_app
 from relay.server.file_limit import connection_limits, raise_file_limit
 from relay.server.lifecycle import listen
 from relay.slack.gateway import SlackGateway
@@ -192,7 +192,8 @@ class Relay:
         )
         self._socket = _socket_mode(settings, session, clock, metrics, self.backend)
         self.backend.socket = self._socket
-        self._app = create_app(
+        create = partial(
+            create_app,
             self.backend,
             keys=[key.get_secret_value() for key in settings.webhook_keys],
             header=settings.webhook_header,
@@ -203,6 +204,12 @@ class Relay:
             limits=connection_limits(),
             secrets=settings.secret_values(),
         )
+        board = self._board(settings, store, clock)
+        if settings.admin_listen is None:
+            self._app, self._admin_app = create(board=board), None
+        else:
+            self._app = create(audience=Audience.SENDERS)
+            self._admin_app = create(audience=Audience.OPERATORS, board=board)
 
     @property
     def idle(self) -> bool:
@@ -264,10 +271,47 @@ class Relay:
             "reloader": self._reloader.run(self._on_configuration, self._notifier, self._report_ready),
         }
 
+    def _board(self, settings: Settings, store: Store, clock: Clock) -> BoardRoutes | None:
+        """Make the pages for operators; None without a key. Only then their modules take memory."""
+        if settings.admin_key is None and settings.operator_key is None:
+            return None
+        from relay.server.board.pages import BoardPages  # noqa: PLC0415  see above
+        from relay.server.board.sessions import Role  # noqa: PLC0415
+        from relay.tools.board.source import BoardSource, SlackStatus  # noqa: PLC0415
+
+        def slack() -> SlackStatus:
+            breaker = self._slack.breaker
+            return SlackStatus(status=breaker.status, remedy=breaker.remedy, pauses=self._slack.throttle.pauses())
+
+        source = BoardSource(
+            store=store,
+            clock=clock,
+            live=self._live,
+            faults=lambda: self._reloader.state.faults,
+            slack=slack,
+            link=self._message_link,
+            decide=self._ingest.decide,
+            wake=self._look_for_due_work,
+        )
+        keys = {Role.READER: settings.admin_key, Role.OPERATOR: settings.operator_key}
+        return BoardPages(
+            source, {role: key.get_secret_value() for role, key in keys.items() if key}, settings.public_url
+        )
+
     async def _listen_until_stopped(self) -> None:
+        async with AsyncExitStack() as stack:
+            if self._admin_app is not None and (admin := self._settings.admin_listen) is not None:
+                where = await stack.enter_async_context(
+                    listen(self._admin_app, admin, "RELAY_ADMIN_LISTEN", drain_seconds=DRAIN_SECONDS)
+                )
+                detail = f"The endpoints for operators are on {where[0]} port {where[1]}."
+                log.info("serving_operators", host=where[0], port=where[1], detail=detail)
+            await self._serve_until_stopped()
+
+    async def _serve_until_stopped(self) -> None:
         address = self._settings.listen
         async with listen(
-            self._app, address.host, address.port, drain_seconds=DRAIN_SECONDS, sockets=self._manager.sockets
+            self._app, address, "RELAY_LISTEN", drain_seconds=DRAIN_SECONDS, sockets=self._manager.sockets
         ) as (host, port):
             detail = f"relay {__version__} accepts shares on {host} port {port}."
             fields = {"version": __version__, "host": host, "port": port, "configuration": self._reloader.live.hash}

@@ -28,6 +28,7 @@ def demo(
     Open the page that the command prints. Relay uses a temporary database, and nothing leaves this machine. Ctrl-C
     ends the demo.
     """
+    from relay.demo.environment import OPERATOR_KEY
     from relay.demo.player import play_live, play_once
 
     logging.configure(log_format="console", level="error", secrets=())
@@ -38,6 +39,7 @@ def demo(
         if (message := taken_port(address, environment.address)) is not None:
             say(message, err=True)
         say(f"Open {environment.address}")
+        say(f"The board for operators: {environment.board} (key: {OPERATOR_KEY})")
         say(f"Routes and templates, which you can edit while it runs: {environment.folder}\n")
 
     if once:

@@ -209,6 +209,9 @@ class Settings(BaseModel):
         default_factory=dict, validation_alias="BIGPANDA_APP_KEY"
     )
     admin_key: Annotated[SecretStr, BeforeValidator(_parse_key)] | None = None
+    operator_key: Annotated[SecretStr, BeforeValidator(_parse_key)] | None = None
+    admin_listen: Annotated[Listen, BeforeValidator(parse_listen)] | None = None
+    public_url: Annotated[str, BeforeValidator(_parse_web_address)] = ""
     log_format: Annotated[Literal["auto", "console", "json"], _choice("auto", "console", "json")] = "auto"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _choice("debug", "info", "warning", "error")] = (
         "info"
@@ -274,7 +277,7 @@ class Settings(BaseModel):
     def secret_values(self) -> tuple[str, ...]:
         """Every secret in clear text, with those of the database's address: what leaves relay shows none of them."""
         single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)
-        several = (self.admin_key, *self.webhook_keys, *self.bigpanda_app_keys.values())
+        several = (self.admin_key, self.operator_key, *self.webhook_keys, *self.bigpanda_app_keys.values())
         secrets = [secret.get_secret_value() for secret in (*single, *several) if secret is not None]
         secrets += secrets_in(self.database_url.get_secret_value())
         return tuple(dict.fromkeys(secrets))

@@ -34,6 +34,7 @@ from relay.store.store import Store
 
 WEBHOOK_KEY: Final = "demo-webhook-key"
 ADMIN_KEY: Final = "demo-admin-key"
+OPERATOR_KEY: Final = "demo-operator-key"
 SIGNING_SECRET: Final = "demo-signing-secret"  # noqa: S105  the same
 """Keys of a relay that runs for one demo, on this machine's loopback."""
 
@@ -54,7 +55,7 @@ class ShareRejected(RelayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEnvironment:
-    """Everything, running. `page` shows it at `address`; `folder` holds the active routes and templates."""
+    """Everything, running. `page` shows it at `address`, the board at `board`; `folder` holds the active routes and templates."""
 
     slack: FakeSlack
     bigpanda: FakeBigPanda
@@ -63,6 +64,7 @@ class DemoEnvironment:
     clock: Clock
     folder: Path
     address: str
+    board: str
     running: asyncio.Task[None]
 
     @property
@@ -158,6 +160,7 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
                 clock=clock,
                 folder=folder,
                 address=slack_url.removesuffix("api/"),
+                board=f"{url}/board",
                 running=running,
             )
         finally:
@@ -191,6 +194,7 @@ def _settings(folder: Path, slack_url: str, bigpanda_url: str) -> Settings:
             "RELAY_DATABASE_URL": f"sqlite:///{folder / 'relay.db'}",
             "RELAY_WEBHOOK_KEYS": WEBHOOK_KEY,
             "RELAY_ADMIN_KEY": ADMIN_KEY,
+            "RELAY_OPERATOR_KEY": OPERATOR_KEY,
             "SLACK_BOT_TOKEN": "xoxb-sandbox",
             "SLACK_API_URL": slack_url,
             "SLACK_SIGNING_SECRET": SIGNING_SECRET,

@@ -92,7 +92,7 @@ class IngestService:
         self._planner = InboxPlanner(
             store,
             self._parser,
-            self._decide,
+            self.decide,
             clock,
             wake_delivery,
             metrics=self._metrics,
@@ -190,7 +190,7 @@ class IngestService:
         try:
             received = [waiting.share for waiting in group]
             shares = self._parsed(received) if plan_at_once else received
-            accepted = await self._store.accept(shares, self._decide, basis=self._basis(), within=PLANNING_SECONDS)
+            accepted = await self._store.accept(shares, self.decide, basis=self._basis(), within=PLANNING_SECONDS)
         except asyncio.CancelledError:
             for waiting in group:
                 waiting.answer.cancel()
@@ -240,7 +240,8 @@ class IngestService:
         log.error("share_not_stored", incident=waiting.share.incident, detail=str(error), exc_info=unexpected)
         self._metrics.record_share(NOT_STORED, waiting.share.headers)
 
-    def _decide(self, context: PlanContext) -> Plan:
+    def decide(self, context: PlanContext) -> Plan:
+        """Return what a share turns into, by the live routes."""
         return plan(
             self._rulebook(),
             context.incident_state,

@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -57,6 +58,21 @@ _WEBHOOK_KEYS: web.AppKey[Callable[[web.Request], bool]] = web.AppKey("webhook_k
 log = structlog.get_logger(__name__)
 
 
+class Audience(Enum):
+    """Who reaches a port. `RELAY_ADMIN_LISTEN` gives operators one of their own."""
+
+    EVERYBODY = "everybody"
+    SENDERS = "senders"
+    OPERATORS = "operators"
+
+
+class BoardRoutes(Protocol):
+    """The pages for operators."""
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add their addresses."""
+
+
 def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     backend: Backend,
     *,
@@ -70,6 +86,8 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     on_problem: ProblemObserver | None = None,
     limits: ConnectionLimits = _LIMITS,
     secrets: Sequence[str] = (),
+    audience: Audience = Audience.EVERYBODY,
+    board: BoardRoutes | None = None,
 ) -> web.Application:
     """Create the application.
 
@@ -77,7 +95,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
     operators need `admin_key`, and do not exist without one. Slack's endpoints do not exist without a `signing_secret`;
     `clock` checks the age of their requests. Every body must arrive within `body_timeout` seconds. `limits` are for
     connections. A header that contains one of the keys or `secrets` is not passed to the backend, and no response
-    contains one.
+    contains one. `audience` are those who reach the application's port; `board` adds the pages for operators.
     """
     known = [text for text in (*keys, admin_key, signing_secret, *secrets) if text]
     app = web.Application(middlewares=[_count, _hide(known), _answer_problems], handler_args=_PROTOCOL)
@@ -93,20 +111,28 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
         secret=secret_pattern(text for text in known if len(text) >= _SHORTEST_SECRET),
     )
     app[_WEBHOOK_KEYS] = lambda request: _has_key(request, endpoints.keys, header)
-    app.router.add_post("/{before:/*}shares{after:/*}", endpoints.shares, expect_handler=ignore_expect)
     app.router.add_get("/healthz", endpoints.healthz)
+    if audience is not Audience.OPERATORS:
+        app.router.add_post("/{before:/*}shares{after:/*}", endpoints.shares, expect_handler=ignore_expect)
+        if signing_secret:
+            signature = SignatureVerifier(signing_secret)
+            slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock())
+            app.router.add_post("/slack/actions", slack.actions, expect_handler=ignore_expect)
+            app.router.add_post("/slack/events", slack.events, expect_handler=ignore_expect)
+    if audience is not Audience.SENDERS:
+        _add_operators_routes(app, endpoints, has_key=admin_key is not None)
+        if board is not None:
+            board.add_routes(app)
+    return app
+
+
+def _add_operators_routes(app: web.Application, endpoints: "_Endpoints", *, has_key: bool) -> None:
     app.router.add_get("/readyz", endpoints.readyz)
     app.router.add_get("/metrics", endpoints.metrics)
-    if admin_key is not None:
+    if has_key:
         app.router.add_get("/incidents", endpoints.incidents)
         app.router.add_get("/incidents/{id:[^/]+}/shares", endpoints.shares_of_incident)
         app.router.add_get("/incidents/{id:(?s:.+)}", endpoints.incident)  # an id may have any character
-    if signing_secret:
-        signature = SignatureVerifier(signing_secret)
-        slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock())
-        app.router.add_post("/slack/actions", slack.actions, expect_handler=ignore_expect)
-        app.router.add_post("/slack/events", slack.events, expect_handler=ignore_expect)
-    return app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from relay.config.settings import Listen
 from relay.model.errors import SettingsError
 from relay.server.connection import ProblemAppRunner
 from relay.server.connections import CONNECTIONS
@@ -58,9 +59,10 @@ class InFlightRequests:
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlightRequests)
 
 
-async def _started_site(runner: web.AppRunner, host: str, port: int, backlog: int) -> web.BaseSite:
+async def _started_site(runner: web.AppRunner, address: Listen, setting: str, backlog: int) -> web.BaseSite:
     """The socket, listening. `::` is every address of both families: asyncio alone would leave IPv4 out."""
     site: web.BaseSite
+    host, port = address.host, address.port
     try:
         if host != EVERY_ADDRESS:
             site = web.TCPSite(runner, host, port, backlog=backlog)
@@ -72,7 +74,7 @@ async def _started_site(runner: web.AppRunner, host: str, port: int, backlog: in
         await site.start()
     except OSError as error:
         reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
-        raise SettingsError(f"RELAY_LISTEN: cannot listen on {host} port {port}: {reason}") from error
+        raise SettingsError(f"{setting}: cannot listen on {host} port {port}: {reason}") from error
     return site
 
 
@@ -85,9 +87,16 @@ async def _inherited_site(runner: web.AppRunner, listening: socket.socket, backl
 
 @asynccontextmanager
 async def listen(
-    app: web.Application, host: str, port: int, *, drain_seconds: float, sockets: Sequence[socket.socket] = ()
+    app: web.Application,
+    address: Listen,
+    setting: str,
+    *,
+    drain_seconds: float,
+    sockets: Sequence[socket.socket] = (),
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve `app` while the block runs; yield the host and port (useful if `port` was 0).
+    """Serve `app` while the block runs; yield the host and port (useful if the port was 0).
+
+    `setting` is the name of the variable that holds the address.
 
     `sockets` that are listening already are used instead of an own one; connections in their queues stay there.
 
@@ -100,7 +109,7 @@ async def listen(
     try:
         backlog = app[CONNECTIONS].limits.backlog
         sites = [await _inherited_site(runner, each, backlog) for each in sockets]
-        sites = sites or [await _started_site(runner, host, port, backlog)]
+        sites = sites or [await _started_site(runner, address, setting, backlog)]
         try:
             yield runner.addresses[0][:2]
         finally:

@@ -144,7 +144,11 @@ _ENDED = "ended_at IS NOT NULL AND NOT stub"
 IS_ENDED = text(_ENDED)
 """Ended, and not yet reduced to a stub by retention."""
 _partial_index("ix_incident_ended_at", _ENDED, incident.c.ended_at)
-_partial_index("ix_incident_open", "ended_at IS NULL", incident.c.state)
+_IS_OPEN_INCIDENT = "ended_at IS NULL"
+IS_OPEN_INCIDENT = text(f"incident.{_IS_OPEN_INCIDENT}")
+_partial_index(
+    "ix_incident_open", _IS_OPEN_INCIDENT, incident.c.state, incident.c.last_share_at.desc(), incident.c.id.desc()
+)
 _partial_index("ix_incident_stale_at", "stale_at IS NOT NULL", incident.c.stale_at)
 
 share = Table(
@@ -153,7 +157,7 @@ share = Table(
     Column("id", _Id, primary_key=True),
     Column("incident", Text, nullable=False, index=True),  # its row is made when the share is planned
     Column("hash", Text, nullable=False),
-    Column("received", Double, nullable=False, index=True),
+    Column("received", Double, nullable=False),
     Column("times_seen", Integer, nullable=False),
     Column("headers", Text, nullable=False),
     Column("size", Integer, nullable=False),
@@ -177,6 +181,7 @@ share = Table(
     ),
     CheckConstraint("planned_at IS NULL OR plan_due IS NULL", name="planned_is_not_due"),
 )
+Index("ix_share_received", share.c.received, share.c.routes)  # which routes matched is counted along it
 _UNPLANNED = "planned_at IS NULL"
 IS_UNPLANNED = text(_UNPLANNED)
 """In the inbox. Statements use this very text, as the index does."""

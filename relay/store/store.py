@@ -23,6 +23,7 @@ from relay.store import (
     accepting,
     adoption,
     attempts,
+    board,
     card_queue,
     clock_step,
     configurations,
@@ -219,6 +220,9 @@ class Store:
     incident_batch = _read(incident_batch)
     recorded_incident = _read(recorded_incident)
     newest_shares = _read(newest_shares)
+    open_incidents = _read(board.open_incidents)
+    last_cards = _read(board.last_cards)
+    route_hits = _read(board.route_hits)
     count_recorded_incidents = _read(count_recorded_incidents)
 
     async def recorded_incidents(self, since: float) -> AsyncIterator[RecordedIncidents]:

@@ -125,9 +125,17 @@ def describe(
     if history.omitted:
         older = ", ".join(f"{number:,} {name}" for name, number in history.omitted.items())
         yield f"  older ones are not listed: {older}"
-    for event in sorted(_history(history, incident, link, names or {}), key=lambda event: event.at):
+    for event in events(history, link, names or {}, labels):
         yield f"  {format_time(event.at)}  {event.text}"
         yield from (f"      {line}" for line in event.details)
+
+
+def events(
+    history: IncidentHistory, link: PermalinkBuilder, names: ChannelNames, labels: TagLabels = NO_TAG_LABELS
+) -> list[HistoryEvent]:
+    """List what happened, by time."""
+    incident = read_episode(history.state.record, history.state.episode, labels)
+    return sorted(_history(history, incident, link, names), key=lambda event: event.at)
 
 
 def entry_lines(entry: Entry, variables: Mapping[str, Any]) -> list[str]:

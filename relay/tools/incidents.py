@@ -95,7 +95,7 @@ async def find_incidents(
     known = await store.channels()
     wanted = IncidentFilter(
         open_only=query.open_only,
-        channels=_channels(query.channel, known, rulebook) if query.channel else None,
+        channels=channel_references(query.channel, known, rulebook) if query.channel else None,
         route=query.route,
         words=tuple(word for word in words if not _is_label(word, labels)),  # a label is not in the record
     )
@@ -133,8 +133,11 @@ def _position(text: str) -> ListPosition | None:
     return ListPosition(at, incident)
 
 
-def _channels(text: str, known: Sequence[Channel], rulebook: Rulebook) -> frozenset[str]:
-    """The references of a channel under which cards may be stored. Raises QueryError if nobody knows the channel."""
+def channel_references(text: str, known: Sequence[Channel], rulebook: Rulebook) -> frozenset[str]:
+    """Return the references of a channel under which cards may be stored: an alias, an id or a name.
+
+    Raises QueryError: nobody knows the channel.
+    """
     alias = rulebook.channels.get(text)
     wanted = alias.ref if alias else text
     found = {each.ref for each in known if each.references & {wanted, f"#{wanted.lower()}", wanted.lower()}}

@@ -45,9 +45,9 @@ def as_json(incidents: Mapping[str, Simulation]) -> list[dict[str, Any]]:
                     "episode": each.card.episode,
                     "state": each.card.state,
                     "edits": each.edits,
-                    "posted": _sent(each.first) if each.first else None,
+                    "posted": sent_as_json(each.first) if each.first else None,
                     "message": each.root.message.payload() if each.root else None,
-                    "thread": [_sent(reply) for reply in each.replies],
+                    "thread": [sent_as_json(reply) for reply in each.replies],
                 }
                 for each in simulation.cards
             ],
@@ -56,7 +56,8 @@ def as_json(incidents: Mapping[str, Simulation]) -> list[dict[str, Any]]:
     ]
 
 
-def _sent(sent: SentMessage) -> dict[str, Any]:
+def sent_as_json(sent: SentMessage) -> dict[str, Any]:
+    """Convert one message that was sent."""
     return {
         "at": sent.at,
         "pings": sent.pings,

@@ -107,7 +107,7 @@ async def serving(**options: object) -> AsyncIterator[Server]:
         on_problem=lambda _status, reason: problems.update([reason]),
         **options,
     )
-    async with listen(app, "127.0.0.1", 0, drain_seconds=0) as address:
+    async with listen(app, Listen(host="127.0.0.1", port=0), "RELAY_LISTEN", drain_seconds=0) as address:
         with closing(Server(backend, address, problems)) as server:
             yield server
 

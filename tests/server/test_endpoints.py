@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relay.cards.attention import Reason
+from relay.config.settings import Listen
 from relay.model.errors import SettingsError, StoreUnusable
 from relay.server.api_keys import ApiKeys
 from relay.server.backend import Readiness
@@ -695,7 +696,7 @@ async def running(backend: FakeBackend, drain_seconds: float = 60, **options: An
     app = application(backend, **options)
 
     async def live() -> None:
-        async with listen(app, "127.0.0.1", 0, drain_seconds=drain_seconds) as bound:
+        async with listen(app, Listen(host="127.0.0.1", port=0), "RELAY_LISTEN", drain_seconds=drain_seconds) as bound:
             address.set_result(bound)
             await stop.wait()
 
@@ -769,7 +770,7 @@ async def test_a_request_that_never_ends_does_not_stop_the_server_from_stopping(
 
 
 async def start(backend: FakeBackend, host: str, port: int) -> None:
-    async with listen(application(backend), host, port, drain_seconds=1):
+    async with listen(application(backend), Listen(host=host, port=port), "RELAY_LISTEN", drain_seconds=1):
         pass
 
 
@@ -782,7 +783,7 @@ async def test_a_port_in_use_is_reported_in_one_sentence(backend):
 
 
 async def test_every_address_means_both_families(backend):
-    async with listen(application(backend), "::", 0, drain_seconds=0) as (_, port):
+    async with listen(application(backend), Listen(host="::", port=0), "RELAY_LISTEN", drain_seconds=0) as (_, port):
         for host in ("127.0.0.1", "::1") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
             async with connect(host, port) as (reader, writer):
                 writer.write(b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n")

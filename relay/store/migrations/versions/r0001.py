@@ -55,7 +55,7 @@ CREATE TABLE incident (
 );
 CREATE INDEX ix_incident_ended_at ON incident (ended_at) WHERE ended_at IS NOT NULL AND NOT stub;
 CREATE INDEX ix_incident_last_share_at ON incident (last_share_at);
-CREATE INDEX ix_incident_open ON incident (state) WHERE ended_at IS NULL;
+CREATE INDEX ix_incident_open ON incident (state, last_share_at DESC, id DESC) WHERE ended_at IS NULL;
 CREATE INDEX ix_incident_stale_at ON incident (stale_at) WHERE stale_at IS NOT NULL;
 
 CREATE TABLE lease (
@@ -178,7 +178,7 @@ CREATE TABLE share (
     CONSTRAINT ck_share_planned_is_not_due CHECK (planned_at IS NULL OR plan_due IS NULL)
 );
 CREATE INDEX ix_share_incident ON share (incident);
-CREATE INDEX ix_share_received ON share (received);
+CREATE INDEX ix_share_received ON share (received, routes);
 CREATE INDEX ix_share_unplanned ON share (incident, id) WHERE planned_at IS NULL;
 CREATE INDEX ix_share_plan_due ON share (plan_due) WHERE plan_due IS NOT NULL;
 

@@ -1,0 +1,366 @@
+"""The board's addresses: what each page shows, and what each button does."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache, partial
+from http import HTTPStatus
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+import structlog
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from yarl import URL
+
+from relay import __version__
+from relay.model.errors import QueryError, ShareError, StoreError
+from relay.rendering.wording import EMOJI, duration
+from relay.sandbox.page.document import static_file
+from relay.server.board.access import HEADERS, Cookie, WrongKeys, is_from_own_page
+from relay.server.board.sessions import MAX_NAME, Role, Session, Sessions
+from relay.server.body import BodyReader
+from relay.server.connections import CONNECTIONS
+from relay.server.problem import Problem
+from relay.tools.board.channels import read_channels
+from relay.tools.board.incident import read_incident_view
+from relay.tools.board.letters import discard_letter, letter_body, read_letters, retry_letter
+from relay.tools.board.now import read_now
+from relay.tools.board.routes import read_routes, try_share
+from relay.tools.board.source import BoardSource
+from relay.tools.letters import LetterId
+
+REFRESH_SECONDS: Final = 10
+"""How often a page refreshes its lists."""
+
+MAX_FORM: Final = 1024 * 1024
+"""Bytes of a form; the longest is the playground's."""
+
+MAX_FIELDS: Final = 50
+
+NAVIGATION: Final = (("", "Now"), ("/channels", "Channels"), ("/letters", "Letters"), ("/routes", "Routes"))
+"""The pages by their addresses under the board's, in the order in which they are listed."""
+
+_DRAWN: Final = {"draw.js": "text/javascript", "draw.css": "text/css"}
+_OWN: Final = {"board.js": "text/javascript", "board.css": "text/css", "htmx-2.0.11.min.js": "text/javascript"}
+_CACHED: Final = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+_FOLDER: Final = resources.files("relay.server.board")
+
+log = structlog.get_logger("relay.board")
+
+Form = Mapping[str, str]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PageHandler = Callable[[web.Request, Session], Awaitable[web.Response]]
+ActionHandler = Callable[[web.Request, Session, Form], Awaitable[web.Response]]
+
+
+class BoardPages:
+    """The pages of one relay. `public_url` is its address for people; its path is in front of all addresses."""
+
+    def __init__(self, source: BoardSource, keys: Mapping[Role, str], public_url: str = "") -> None:
+        self._source = source
+        self._sessions = Sessions(keys)
+        self._public_url = public_url
+        self._prefix = URL(public_url).path.rstrip("/") if public_url else ""
+        self._base = f"{self._prefix}/board"
+        self._cookie = Cookie(public_url)
+        self._wrong_keys = WrongKeys()
+        self._bodies = BodyReader(limit=MAX_FORM, within=10.0, budget=8 * MAX_FORM)
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the pages, with and without the path of the public address: a proxy may remove it."""
+        for prefix in {"", self._prefix}:
+            base = f"{prefix}/board"
+            app.router.add_get(f"{base}/static/{{file}}", self._static)
+            app.router.add_get(f"{base}/login", self._safely(self._show_login))
+            app.router.add_post(f"{base}/login", self._safely(self._login))
+            app.router.add_post(f"{base}/logout", self._action(self._logout))
+            for path, show in self._pages().items():
+                app.router.add_get(f"{base}{path}", self._page(show))
+            for path, act in self._actions().items():
+                app.router.add_post(f"{base}{path}", self._action(act, changes=path != "/routes"))
+        app.on_cleanup.append(self._close)
+
+    async def _close(self, _app: web.Application) -> None:
+        await self._source.renderer.close()
+
+    def _pages(self) -> dict[str, PageHandler]:
+        return {
+            "": self._now,
+            "/": self._now,
+            "/incidents/{id:(?s:.+)}": self._incident,
+            "/channels": self._channels,
+            "/letters": self._letters,
+            "/letters/{letter}/body": self._letter_body,
+            "/routes": self._routes,
+        }
+
+    def _actions(self) -> dict[str, ActionHandler]:
+        return {
+            "/letters/{letter}/retry": self._retry,
+            "/letters/{letter}/discard": self._discard,
+            "/routes": self._try_share,
+        }
+
+    # --- who may see and do it ---
+
+    def _safely(self, handler: Handler) -> Handler:
+        """Put the board's headers on every answer, and make a page of what goes wrong."""
+
+        async def safe(request: web.Request) -> web.StreamResponse:
+            try:
+                response = await handler(request)
+            except StoreError as error:
+                log.warning("board_unavailable", path=request.path, detail=str(error))
+                text = "The database does not answer. Relay goes on by itself once it does; this page, too."
+                response = self._error(request, HTTPStatus.SERVICE_UNAVAILABLE, text)
+            except QueryError as error:
+                response = self._error(request, HTTPStatus.BAD_REQUEST, str(error))
+            except Problem as problem:
+                response = self._error(request, problem.status, problem.detail)
+            response.headers.update(HEADERS)
+            return response
+
+        return safe
+
+    def _page(self, show: PageHandler) -> Handler:
+        async def page(request: web.Request) -> web.StreamResponse:
+            session = self._session(request)
+            return self._to_login(request) if session is None else await show(request, session)
+
+        return self._safely(page)
+
+    def _action(self, act: ActionHandler, *, changes: bool = False) -> Handler:
+        async def action(request: web.Request) -> web.StreamResponse:
+            self._check_origin(request)
+            session = self._session(request)
+            if session is None:
+                return self._to_login(request)
+            form = await self._form(request)
+            if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
+                raise Problem(HTTPStatus.FORBIDDEN, "stale_page", "This page is from another session; open it again.")
+            if changes and not session.acts:
+                detail = "You are signed in with the key that only reads. Sign in with RELAY_OPERATOR_KEY to do this."
+                raise Problem(HTTPStatus.FORBIDDEN, "only_reads", detail)
+            return await act(request, session, form)
+
+        return self._safely(action)
+
+    def _session(self, request: web.Request) -> Session | None:
+        session = self._sessions.read(request.cookies.get(self._cookie.name, ""), self._source.clock.now())
+        if session is not None:
+            request.app[CONNECTIONS].accepted(request.protocol)
+        return session
+
+    def _check_origin(self, request: web.Request) -> None:
+        if not is_from_own_page(request, self._public_url):
+            detail = "The request does not come from this board."
+            if self._public_url:
+                detail += f" Its address is {self._public_url} (RELAY_PUBLIC_URL)."
+            raise Problem(HTTPStatus.FORBIDDEN, "another_origin", detail)
+
+    def _to_login(self, request: web.Request) -> web.Response:
+        """To the sign-in page, and back. A refresh of a part of a page takes the whole page there."""
+        where = request.path_qs if request.method == "GET" and "HX-Request" not in request.headers else ""
+        if current := request.headers.get("HX-Current-URL"):
+            where = URL(current).path_qs
+        if self._prefix and not where.startswith(self._prefix):
+            where = self._prefix + where
+        address = f"{self._base}/login" + (f"?next={quote(where)}" if where.startswith(self._base) else "")
+        if "HX-Request" in request.headers:
+            return web.Response(status=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": address})
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
+
+    async def _form(self, request: web.Request) -> Form:
+        async with self._bodies.read(request) as body:
+            try:
+                return dict(
+                    parse_qsl(body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS, keep_blank_values=True)
+                )
+            except ValueError:
+                raise Problem(HTTPStatus.BAD_REQUEST, "bad_form", "The form has too many fields.") from None
+
+    async def _show_login(self, request: web.Request) -> web.Response:
+        return self._login_page(request.query.get("next", ""))
+
+    def _login_page(self, after: str, problem: str = "") -> web.Response:
+        status = HTTPStatus.UNAUTHORIZED if problem else HTTPStatus.OK
+        return self._render("login.html", None, status=status, after=self._own(after), problem=problem)
+
+    def _own(self, address: str) -> str:
+        """The address of a page of the board; that of the first one, if it is another's."""
+        plain = (
+            address.isprintable()
+            and "\\" not in address
+            and (address + "/").startswith((self._base + "/", self._base + "?"))
+        )
+        return address if plain else self._base
+
+    async def _login(self, request: web.Request) -> web.Response:
+        self._check_origin(request)
+        form = await self._form(request)
+        after = form.get("next", "")
+        name = " ".join(form.get("name", "").split())
+        cookie = self._sessions.sign_in(form.get("key", ""), name, self._source.clock.now())
+        if cookie is None:
+            log.warning(
+                "board_key_wrong", address=request.remote or "", detail="Somebody sent a wrong key to the board."
+            )
+            await self._wrong_keys.slow(request.remote or "")
+            return self._login_page(
+                after, "This key is not valid. It is the value of RELAY_ADMIN_KEY or RELAY_OPERATOR_KEY."
+            )
+        if not name or not name.isprintable():
+            return self._login_page(after, "Say who you are: what you do here is logged with your name.")
+        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": self._own(after)})
+        self._cookie.set(response, cookie)
+        return response
+
+    async def _logout(self, _request: web.Request, _session: Session, _form: Form) -> web.Response:
+        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": f"{self._base}/login"})
+        self._cookie.delete(response)
+        return response
+
+    # --- the pages ---
+
+    async def _now(self, request: web.Request, session: Session) -> web.Response:
+        page = await read_now(self._source, request.query)
+        return self._render("now.html", session, request, page=page, query=page.query)
+
+    async def _incident(self, request: web.Request, session: Session) -> web.Response:
+        view = await read_incident_view(self._source, request.match_info["id"])
+        if view is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "Relay knows no incident of this id.")
+        return self._render("incident.html", session, request, view=view, names=await self._names())
+
+    async def _channels(self, request: web.Request, session: Session) -> web.Response:
+        return self._render("channels.html", session, request, page=await read_channels(self._source))
+
+    async def _letters(self, request: web.Request, session: Session, said: str = "") -> web.Response:
+        return self._render("letters.html", session, request, page=await read_letters(self._source), said=said)
+
+    async def _letter_body(self, request: web.Request, _session: Session) -> web.Response:
+        letter = _letter(request)
+        body = await letter_body(self._source, letter)
+        if body is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown_letter", f"There is no body of {letter}, or not any more.")
+        headers = {"Content-Disposition": f'attachment; filename="relay-letter-{letter}.json"'}
+        return web.Response(body=body, content_type="application/octet-stream", headers=headers)
+
+    async def _retry(self, request: web.Request, session: Session, _form: Form) -> web.Response:
+        letter = _letter(request)
+        said = await retry_letter(self._source, letter)
+        log.info("letter_retried_on_board", letter=str(letter), by=session.name, detail=said)
+        return await self._letters(request, session, said)
+
+    async def _discard(self, request: web.Request, session: Session, form: Form) -> web.Response:
+        letter, reason = _letter(request), " ".join(form.get("reason", "").split())
+        if not reason:
+            return await self._letters(request, session, f"Say why nobody needs {letter.description}; it is kept.")
+        said = await discard_letter(self._source, letter, f"{reason} ({session.name})")
+        log.info("letter_discarded_on_board", letter=str(letter), by=session.name, detail=said)
+        return await self._letters(request, session, said)
+
+    async def _routes(self, request: web.Request, session: Session) -> web.Response:
+        return self._render("routes.html", session, request, page=await read_routes(self._source), trial=None, text="")
+
+    async def _try_share(self, request: web.Request, session: Session, form: Form) -> web.Response:
+        text, problem, trial = form.get("share", ""), "", None
+        try:
+            trial = await try_share(self._source, text)
+        except ShareError as error:
+            problem = str(error)
+        page, names = await read_routes(self._source), await self._names()
+        return self._render(
+            "routes.html", session, request, page=page, trial=trial, text=text, problem=problem, names=names
+        )
+
+    async def _names(self) -> dict[str, Mapping[str, str]]:
+        names = {ref: name.removeprefix("#") for ref, name in (await self._source.names()).items()}
+        return {"channels": names, "users": names, "groups": names}
+
+    async def _static(self, request: web.Request) -> web.Response:
+        name = request.match_info["file"]
+        if name in _DRAWN:
+            return web.Response(text=static_file(name), content_type=_DRAWN[name], headers=_CACHED)
+        if name in _OWN:
+            return web.Response(text=_own_file(name), content_type=_OWN[name], headers=_CACHED)
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_file", "There is no such file.")
+
+    # --- as HTML ---
+
+    def _render(
+        self,
+        template: str,
+        session: Session | None,
+        request: web.Request | None = None,
+        status: HTTPStatus = HTTPStatus.OK,
+        **values: Any,
+    ) -> web.Response:
+        now = self._source.clock.now()
+        html = (
+            _environment()
+            .get_template(template)
+            .render(
+                base=self._base,
+                session=session,
+                here=self._prefix + request.path_qs.removeprefix(self._prefix) if request is not None else "",
+                path=request.path.removeprefix(self._prefix).removeprefix("/board").rstrip("/")
+                if request is not None
+                else "",
+                navigation=NAVIGATION,
+                now=now,
+                version=__version__,
+                refresh=REFRESH_SECONDS,
+                max_name=MAX_NAME,
+                age=lambda at: duration(max(0.0, now - at)),
+                **values,
+            )
+        )
+        return web.Response(text=html, content_type="text/html", status=status)
+
+    def _error(self, request: web.Request, status: HTTPStatus, text: str) -> web.Response:
+        return self._render(
+            "error.html", self._session(request), request, status=status, title=status.phrase, text=text
+        )
+
+
+def _letter(request: web.Request) -> LetterId:
+    try:
+        return LetterId.parse(request.match_info["letter"])
+    except ValueError as error:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_letter", f"{error}.") from error
+
+
+@cache
+def _own_file(name: str) -> str:
+    return (_FOLDER / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    """Autoescape is on for every template: titles and tags come from outside."""
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(str(_FOLDER / "templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"moment": _moment, "segment": partial(quote, safe=""), "query": urlencode, "words": _words}
+    environment.globals["signs"] = EMOJI
+    return environment
+
+
+def _moment(at: float) -> Markup:
+    """A moment in UTC, as an element that says it to machines, too."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%a %d %b %H:%M:%S} UTC"
+    )
+
+
+def _words(name: object) -> str:
+    return str(name).replace("_", " ")

@@ -1,0 +1,11 @@
+"""What the board shows, page by page, as values for its templates; and what its buttons do.
+
+    source ........ what the pages are read from
+    now ........... open incidents
+    incident ...... one incident: its cards as Slack shows them, and its story
+    channels ...... the channels, their backlog and their last cards
+    letters ....... dead letters, failed shares, quarantined bodies: retry, discard, download
+    routes ........ the live routes with their hits, and a playground
+
+The actions are those of the command line.
+"""

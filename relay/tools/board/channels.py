@@ -1,0 +1,79 @@
+"""The channels: whether they take messages, what waits there, and their last cards."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relay.store.types import ChannelBacklog
+from relay.tools.board.source import BoardSource, SlackStatus
+
+LAST_CARDS = 5
+"""The cards of a channel that are listed."""
+
+MAX_CHANNELS = 200
+"""The channels that are listed: alerts may name any number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastCard:
+    """A card that was posted: when (Unix seconds), of which incident, and its address in Slack."""
+
+    at: float
+    incident: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownChannel:
+    """A channel. `waits_for` is why nothing is sent there now (empty: it takes messages)."""
+
+    name: str
+    ref: str
+    waits_for: str
+    retry_at: float | None
+    backlog: tuple[ChannelBacklog, ...]
+    cards: tuple[LastCard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelsPage:
+    """The page: those that take no messages first, then those with the most waiting. `omitted` counts the rest."""
+
+    channels: tuple[ShownChannel, ...]
+    slack: SlackStatus
+    pauses: Mapping[str, float]
+    omitted: int = 0
+
+
+async def read_channels(source: BoardSource) -> ChannelsPage:
+    """Read the page. Raises StoreError: the database failed."""
+    now, names = source.clock.now(), await source.names()
+    waiting: defaultdict[str, list[ChannelBacklog]] = defaultdict(list)
+    for each in (await source.store.backlog(now)).channels:
+        waiting[each.channel].append(each)
+    known = [each for each in await source.store.channels() if each.canonical_ref is None]
+    known.sort(key=lambda each: (each.is_open, -sum(one.cards for one in waiting[each.ref]), names.get(each.ref, "")))
+    shown = []
+    for channel in known[:MAX_CHANNELS]:
+        cards = await source.store.last_cards(channel.ref, LAST_CARDS)
+        shown.append(
+            ShownChannel(
+                name=names.get(channel.ref, channel.ref),
+                ref=channel.ref,
+                waits_for=channel.waits_for,
+                retry_at=channel.retry_at,
+                backlog=tuple(waiting[channel.ref]),
+                cards=tuple(
+                    LastCard(
+                        at=float(card.ts or 0),
+                        incident=card.incident,
+                        link=source.link(card.slack_channel or "", card.ts or ""),
+                    )
+                    for card in cards
+                ),
+            )
+        )
+    slack = source.slack()
+    return ChannelsPage(
+        channels=tuple(shown), slack=slack, pauses=slack.pauses, omitted=max(0, len(known) - MAX_CHANNELS)
+    )

@@ -1,0 +1,167 @@
+"""The page `Now`: what is open, the worst first, who has it, where it is shown, and what waits and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+
+from relay.cards.model import Card, CardState
+from relay.model.errors import QueryError
+from relay.model.incident import Incident, State
+from relay.model.outside_text import clean_text
+from relay.model.reading import read_episode
+from relay.store.board import WORST_FIRST, OpenFilter, OpenPosition
+from relay.store.types import Backlog, ListedIncident
+from relay.tools.board.source import BoardSource
+from relay.tools.incidents import channel_references
+from relay.tools.message_text import ChannelNames
+
+PAGE_SIZE = 100
+"""Incidents on a page."""
+
+MAX_SCANNED = 2_000
+"""Incidents that are looked at for one page; where more are left, the page offers to look on."""
+
+PARAMETERS = ("state", "channel", "route", "search", "after")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCard:
+    """One card of an incident in a list: the channel's name, its address in Slack, and what it waits for, if anything.
+
+    `due` is when it is posted at the earliest (Unix seconds).
+    """
+
+    channel: str
+    link: str = ""
+    waits: str = ""
+    due: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownIncident:
+    """One line of the list; `started` is in Unix seconds, `snoozed_until` where BigPanda says it."""
+
+    id: str
+    title: str
+    state: State
+    owner: str
+    started: float
+    snoozed: bool
+    snoozed_until: float | None
+    environments: tuple[str, ...]
+    cards: tuple[ShownCard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NowPage:
+    """The page. `counts` are all open incidents by state, the worst first; `after` is where the next page begins."""
+
+    query: Mapping[str, str]
+    incidents: tuple[ShownIncident, ...]
+    counts: Mapping[State, int]
+    backlog: Backlog
+    after: str = ""
+    channels: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def active(self) -> tuple[ShownIncident, ...]:
+        """Those that nobody has put off."""
+        return tuple(each for each in self.incidents if not each.snoozed)
+
+    @property
+    def snoozed(self) -> tuple[ShownIncident, ...]:
+        """Those that somebody has snoozed."""
+        return tuple(each for each in self.incidents if each.snoozed)
+
+
+async def read_now(source: BoardSource, parameters: Mapping[str, str]) -> NowPage:
+    """Read the page for these query parameters.
+
+    Raises:
+        QueryError: a parameter has no such value; it says which, and what is expected.
+        StoreError: the database failed.
+    """
+    query = {name: parameters.get(name, "").strip() for name in PARAMETERS}
+    for name, text in query.items():
+        if clean_text(text) != text:
+            raise QueryError(f"{name} is {text!r}; expected text without control characters.")
+    rulebook, known, now = source.live().rulebook, await source.store.channels(), source.clock.now()
+    names, backlog = await source.names(), await source.store.backlog(now)
+    wanted = OpenFilter(
+        state=_state(query["state"]),
+        channels=channel_references(query["channel"], known, rulebook) if query["channel"] else None,
+        route=query["route"],
+        words=tuple(query["search"].casefold().split()),
+    )
+    found = await source.store.open_incidents(wanted, _position(query["after"]), PAGE_SIZE, MAX_SCANNED)
+    after = f"{found.after.state}:{found.after.last_share_at!r}:{found.after.incident}" if found.after else ""
+    held = backlog.held(slack_paused=source.slack().status != "ok")
+    return NowPage(
+        query=query,
+        incidents=tuple(_shown(each, source, names) for each in found.incidents),
+        counts={state: count for state in WORST_FIRST if (count := backlog.open_incidents.get(state, 0))},
+        backlog=backlog,
+        after=after,
+        channels=tuple(sorted({names.get(each.ref, each.ref) for each in known if each.canonical_ref is None})),
+        routes=tuple(route.name for route in rulebook.routes.flatten()),
+        held={str(reason): cards for reason, cards in held.items()},
+    )
+
+
+def _state(text: str) -> State | None:
+    if not text:
+        return None
+    if text not in set(State) - {State.RESOLVED}:
+        raise QueryError(f"state is {text!r}; expected critical, warning, acknowledged or unknown.")
+    return State(text)
+
+
+def _position(text: str) -> OpenPosition | None:
+    if not text:
+        return None
+    state, _, rest = text.partition(":")
+    moment, _, incident = rest.partition(":")
+    try:
+        at = float(moment)
+    except ValueError:
+        at = inf
+    if state not in set(State) or not isfinite(at) or not incident:
+        raise QueryError("after is not the address of a page of this list; open the list again.")
+    return OpenPosition(State(state), at, incident)
+
+
+def _shown(listed: ListedIncident, source: BoardSource, names: ChannelNames) -> ShownIncident:
+    incident = read_episode(listed.state.record, listed.state.episode, source.live().rulebook.tag_labels)
+    return ShownIncident(
+        id=incident.id,
+        title=" ".join(incident.title.split()),
+        state=incident.state,
+        owner=incident.assignee.display_name if incident.assignee else "",
+        started=_began(listed, incident),
+        snoozed=incident.snooze.snoozed,
+        snoozed_until=incident.snooze.wake,
+        environments=tuple(each.name or each.id for each in incident.environments),
+        cards=shown_cards(listed.cards, source, names),
+    )
+
+
+def _began(listed: ListedIncident, incident: Incident) -> float:
+    return listed.state.last_share_at if incident.started is None else incident.started
+
+
+def shown_cards(cards: Sequence[Card], source: BoardSource, names: ChannelNames) -> tuple[ShownCard, ...]:
+    """Return the cards as the lists show them."""
+    return tuple(_shown_card(card, source, names) for card in cards)
+
+
+def _shown_card(card: Card, source: BoardSource, names: ChannelNames) -> ShownCard:
+    channel = names.get(card.channel, card.channel)
+    if card.slack_channel and card.ts:
+        return ShownCard(channel=channel, link=source.link(card.slack_channel, card.ts))
+    waits = card.reason or str(card.state)
+    due = card.post.at if card.post is not None and card.post.at > source.clock.now() else None
+    if card.state is CardState.PENDING and not card.reason:
+        waits = "retry" if card.tries else "wait" if due is not None else "due"
+    return ShownCard(channel=channel, waits=waits.replace("_", " "), due=due)
