@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import structlog
 from hypothesis import HealthCheck, settings
+
+from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 # How long an example takes is the machine's business. `make soak` tries the usual number of examples.
 settings.register_profile("soak", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,3 +46,18 @@ def _log_configuration_is_restored():
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def browser():
+    """One browser for all tests of pages; each test has its own tab."""
+    from playwright.async_api import async_playwright, expect  # noqa: PLC0415  few tests need it
+
+    executable = chromium()
+    if executable is None:
+        pytest.skip(MISSING)
+    expect.set_options(timeout=20_000)  # a busy machine needs longer than the default of five seconds
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        await browser.close()

@@ -231,6 +231,10 @@ class Settings(BaseModel):
             for fault in error.errors(include_url=False):
                 faults.append(f"{fault['loc'][0]} {fault.get('ctx', {}).get('error', fault['msg'])}")
             raise SettingsError("\n".join(faults)) from None
+        if settings.operator_key is not None and settings.operator_key == settings.admin_key:
+            faults.append(
+                "RELAY_OPERATOR_KEY is the same as RELAY_ADMIN_KEY, whose holders may only read; choose another"
+            )
         if faults:
             raise SettingsError("\n".join(faults))
         return settings

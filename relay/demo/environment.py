@@ -55,7 +55,10 @@ class ShareRejected(RelayError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoEnvironment:
-    """Everything, running. `page` shows it at `address`, the board at `board`; `folder` holds the active routes and templates."""
+    """Everything, running. `page` shows it at `address`, the board for operators is at `board`.
+
+    `folder` holds the active routes and templates.
+    """
 
     slack: FakeSlack
     bigpanda: FakeBigPanda

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select
 
 from relay.cards.model import Card, CardState
 from relay.model.incident import State
@@ -26,7 +26,7 @@ _LAST_CARDS = (
     select(_card)
     .where(_card.c.channel == bindparam("ref"), _card.c.ts.is_not(None))
     .order_by(_card.c.ts.desc())
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
 )
 ROUTE_SETS = (
     select(_share.c.routes, func.count()).where(_share.c.received >= bindparam("since")).group_by(_share.c.routes)

@@ -24,6 +24,7 @@ import aiohttp
 import pytest
 from aiohttp.web_protocol import RequestHandler
 
+from relay.config.settings import Listen
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.server import body as body_module
 from relay.server import slack_endpoints

@@ -206,17 +206,24 @@ def test_faults_of_files_and_values_are_reported_together():
     assert len(message.splitlines()) == 2
 
 
+def given_secrets():
+    return {name: "postgresql://u:hush@h/n" if "URL" in name else f"hush-hush-{name}" for name in SECRETS}
+
+
+def test_the_key_that_reads_cannot_be_the_one_that_acts():
+    message = fault({"RELAY_ADMIN_KEY": "one-key-for-both", "RELAY_OPERATOR_KEY": "one-key-for-both"})
+    assert message.startswith("RELAY_OPERATOR_KEY is the same as RELAY_ADMIN_KEY")
+    assert "one-key" not in message
+
+
 def test_printed_settings_show_no_secret():
-    settings = Settings.from_env(
-        {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
-    )
+    settings = Settings.from_env(given_secrets())
     for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "hush" not in shown
 
 
 def test_exactly_the_secret_fields_may_be_in_files():
-    given_all = {name: "postgresql://u:hush@h/n" if "URL" in name else "hush-hush" for name in SECRETS}
-    dumped = Settings.from_env(given_all).model_dump()
+    dumped = Settings.from_env(given_secrets()).model_dump()
     concealing = {name for name, field in VARIABLE_NAMES.items() if "SecretStr" in repr(dumped[field])}
     assert concealing == set(SECRETS)
 
@@ -231,10 +238,23 @@ def test_all_secrets_can_be_listed_for_the_log():
             "BIGPANDA_API_KEY": "api",
             "BIGPANDA_APP_KEY": "a=app1,b=app2",
             "RELAY_ADMIN_KEY": "admin-key",
+            "RELAY_OPERATOR_KEY": "operator-key",
             "RELAY_DATABASE_URL": "postgresql://u:p%40ss@h/n?password=query",
         }
     )
-    expected = {"xoxb-1", "sign", "xapp-1", "api", "app1", "app2", "admin-key", "p%40ss", "p@ss", "query"}
+    expected = {
+        "xoxb-1",
+        "sign",
+        "xapp-1",
+        "api",
+        "app1",
+        "app2",
+        "admin-key",
+        "operator-key",
+        "p%40ss",
+        "p@ss",
+        "query",
+    }
     assert set(settings.secret_values()) == {"webhook-1", "webhook-2", *expected}
     assert Settings.from_env({}).secret_values() == ()
 

@@ -44,8 +44,13 @@ NAVIGATION: Final = (("", "Now"), ("/channels", "Channels"), ("/letters", "Lette
 """The pages by their addresses under the board's, in the order in which they are listed."""
 
 _DRAWN: Final = {"draw.js": "text/javascript", "draw.css": "text/css"}
-_OWN: Final = {"board.js": "text/javascript", "board.css": "text/css", "htmx-2.0.11.min.js": "text/javascript"}
-_CACHED: Final = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+_OWN: Final = {
+    "board.js": "text/javascript",
+    "board.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "htmx-2.0.11.min.js": "text/javascript",
+}
+_CACHED: Final = {"Cache-Control": "private, max-age=3600"}
 _FOLDER: Final = resources.files("relay.server.board")
 
 log = structlog.get_logger("relay.board")
@@ -73,7 +78,7 @@ class BoardPages:
         """Add the pages, with and without the path of the public address: a proxy may remove it."""
         for prefix in {"", self._prefix}:
             base = f"{prefix}/board"
-            app.router.add_get(f"{base}/static/{{file}}", self._static)
+            app.router.add_get(f"{base}/static/{{file}}", self._safely(self._static))
             app.router.add_get(f"{base}/login", self._safely(self._show_login))
             app.router.add_post(f"{base}/login", self._safely(self._login))
             app.router.add_post(f"{base}/logout", self._action(self._logout))
@@ -120,7 +125,8 @@ class BoardPages:
                 response = self._error(request, HTTPStatus.BAD_REQUEST, str(error))
             except Problem as problem:
                 response = self._error(request, problem.status, problem.detail)
-            response.headers.update(HEADERS)
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
             return response
 
         return safe

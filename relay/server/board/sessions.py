@@ -93,7 +93,7 @@ class Sessions:
         return Session(role=role, name=content["name"], csrf=self._signature(role, "csrf", payload))
 
     def _signature(self, role: Role, use: str, text: str) -> str:
-        key = hmac.digest(self._digests[role], _PURPOSE + use.encode(), "sha256")
+        key = hmac.digest(self._digests[role], _PURPOSE + f" {role} {use}".encode(), "sha256")
         return hmac.new(key, _encoded(text), "sha256").hexdigest()
 
 

@@ -3,28 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser
 from playwright.async_api import Page as Tab
 
 from relay.sandbox.page.page import Page
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from tests.support.browser import ARGUMENTS, MISSING, chromium
 from tests.support.page_shown import AT, Shown
-
-expect.set_options(timeout=20_000)  # a busy machine needs longer than the default of five seconds
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    executable = chromium()
-    if executable is None:
-        pytest.skip(MISSING)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

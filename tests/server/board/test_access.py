@@ -1,0 +1,173 @@
+"""Nobody sees or changes anything on the board without a key, a page of the board, and the session's own token."""
+
+import asyncio
+from http.cookies import SimpleCookie
+
+import pytest
+
+from relay.server.board import access
+from relay.server.board.sessions import LIFETIME, Role
+from tests.server.board.conftest import KEYS, serve_board
+
+PAGES = ("", "/", "/incidents/i0", "/channels", "/letters", "/letters/q1/body", "/routes")
+ACTIONS = ("/letters/1/retry", "/letters/q1/discard", "/routes", "/logout")
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_leads_to_the_sign_in_page_and_back(board, path):
+    response, text = await board.get(path)
+    assert (response.status, "i0" in text) == (303, False)
+    address = response.headers["Location"]
+    assert address.startswith("/board/login?next=/board")
+    response, text = await board.get(address.removeprefix("/board"))
+    assert f'value="/board{path}"' in text
+    response, _ = await board.post("/login", key=KEYS[Role.READER], name="Dana", next=f"/board{path}")
+    assert response.headers["Location"] == f"/board{path}"
+
+
+async def test_a_part_of_a_page_that_refreshes_itself_takes_the_whole_page_to_the_sign_in_page(board):
+    current = f"{board.origin}/board/channels?x=1"
+    response, text = await board.get("/channels", **{"HX-Request": "true", "HX-Current-URL": current})
+    assert (response.status, text) == (401, "")
+    assert response.headers["HX-Redirect"] == "/board/login?next=/board/channels%3Fx%3D1"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "https://evil.example/board",
+        "//evil.example/board",
+        "/\\evil.example",
+        "/boards",
+        "/board\\..\\x",
+        "/board/\r\nX: y",
+        "javascript:alert(1)",
+        "",
+    ],
+)
+async def test_nobody_is_led_elsewhere_after_signing_in(board, after):
+    response, _ = await board.post("/login", key=KEYS[Role.READER], name="Dana", next=after)
+    assert response.headers["Location"] == "/board"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", None, "http://[", "http://a b"]
+)
+@pytest.mark.parametrize("path", [*ACTIONS, "/login"])
+async def test_another_sites_form_does_nothing(board, origin, path):
+    await board.sign_in()
+    response, text = await board.post(path, origin, key=KEYS[Role.OPERATOR], name="Dana", reason="x")
+    assert (response.status, "does not come from this board" in text) == (403, True)
+    assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize("token", ["", "x" * 64, "é"])
+@pytest.mark.parametrize("path", ACTIONS)
+async def test_a_form_without_the_sessions_token_does_nothing(board, path, token):
+    await board.sign_in()
+    response, text = await board.post(path, csrf=token, reason="x", share="{}")
+    assert (response.status, "from another session" in text) == (403, True)
+
+
+@pytest.mark.parametrize("path", [path for path in ACTIONS if "letters" in path])
+async def test_the_key_that_reads_changes_nothing(board, path):
+    await board.sign_in(Role.READER)
+    response, text = await board.post(path, reason="x")
+    assert (response.status, "RELAY_OPERATOR_KEY" in text) == (403, True)
+
+
+async def test_a_reader_may_use_the_playground(board):
+    await board.sign_in(Role.READER)
+    response, _ = await board.post("/routes", share='{"incident": {"id": "tried", "status": "critical"}}')
+    assert response.status == 200
+    assert await board.relay.store.incident_history("tried") is None
+
+
+async def test_the_session_ends_after_twelve_hours_however_often_its_pages_refresh(board):
+    await board.sign_in()
+    for _ in range(11):
+        board.relay.clock.advance(3600)
+        assert (await board.get())[0].status == 200
+    board.relay.clock.advance(LIFETIME - 11 * 3600)
+    assert (await board.get())[0].status == 303
+
+
+async def test_signing_out_forgets_the_cookie(board):
+    await board.sign_in()
+    response, _ = await board.post("/logout")
+    assert (response.status, response.headers["Location"]) == (303, "/board/login")
+    assert (await board.get())[0].status == 303
+
+
+@pytest.mark.parametrize(
+    ("public_url", "name", "secure"),
+    [("", "relay", False), ("http://relay.example", "relay", False), ("https://relay.example", "__Host-relay", True)],
+)
+async def test_the_cookie_is_bound_to_https_exactly_where_the_public_address_is(tmp_path, public_url, name, secure):
+    async with serve_board(tmp_path, public_url=public_url) as board:
+        origin = public_url or "own"
+        response, _ = await board.post("/login", origin, key=KEYS[Role.READER], name="Dana")
+        [cookie] = SimpleCookie(response.headers["Set-Cookie"]).values()
+        assert cookie.key == name
+        assert (bool(cookie["secure"]), cookie["httponly"], cookie["samesite"]) == (secure, True, "Lax")
+        assert (cookie["path"], cookie["domain"], cookie["max-age"]) == ("/", "", str(int(LIFETIME)))
+
+
+async def test_the_path_of_the_public_address_is_honoured_whether_the_proxy_removes_it_or_not(tmp_path):
+    async with serve_board(tmp_path, public_url="https://ops.example/relay/") as board:
+        for path in ("/board", "/relay/board"):
+            response = await board.client.get(path, allow_redirects=False)
+            assert response.headers["Location"] == "/relay/board/login?next=/relay/board"
+        page = await (await board.client.get("/relay/board/login")).text()
+        assert 'action="/relay/board/login"' in page
+        assert 'href="/relay/board/static/board.css"' in page
+        assert (await board.client.get("/relay/board/static/board.css")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/nowhere", "/incidents/unknown", "/letters/x/body", "?state=bad", "/static/x"]
+)
+async def test_every_answer_has_the_headers_of_a_page_that_runs_only_its_own_scripts(board, path):
+    for signed_in in (False, True):
+        if signed_in:
+            await board.sign_in()
+        response, _ = await board.get(path)
+        if path == "/nowhere":
+            assert response.status == 404
+            continue
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "HX-Request" in response.headers["Vary"]
+
+
+async def test_wrong_keys_are_slowed_and_never_block_a_right_one(tmp_path, monkeypatch):
+    waiting, go = [], asyncio.Event()
+
+    async def slow(seconds):
+        waiting.append(seconds)
+        await go.wait()
+
+    async with serve_board(tmp_path) as board:
+        monkeypatch.setattr(access.asyncio, "sleep", slow)
+        guesses = [asyncio.ensure_future(board.post("/login", key=f"guess {n}", name="x")) for n in range(20)]
+        while len(waiting) < len(guesses):
+            await go_round()
+        response, _ = await board.post("/login", key=KEYS[Role.OPERATOR], name="Dana")
+        assert response.status == 303
+        assert waiting == sorted(waiting)
+        assert (waiting[0], waiting[-1]) == (2 * access.FIRST_DELAY, access.LONGEST_DELAY)
+        go.set()
+        for response, text in await asyncio.gather(*guesses):
+            assert (response.status, "not valid" in text) == (401, True)
+
+
+async def go_round():
+    await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+
+async def test_somebody_without_a_name_is_not_let_in(board):
+    response, text = await board.post("/login", key=KEYS[Role.OPERATOR], name="  ")
+    assert (response.status, "Say who you are" in text) == (401, True)

@@ -1,0 +1,243 @@
+"""What the pages show, and what their buttons do."""
+
+from dataclasses import replace
+from html import unescape
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from relay.cards.model import Card, CardState, DeadLetter
+from relay.cards.model import CardUpdate as Update
+from relay.model.errors import StoreUnusable
+from relay.server.endpoints import Audience, create_app
+from relay.tools.board import now
+from relay.tools.board.source import SlackStatus
+from tests.server.board.conftest import HOSTILE, serve_board
+from tests.support.fake_backend import FakeBackend
+
+
+async def test_open_incidents_are_listed_the_worst_first_with_owner_age_and_card(tmp_path):
+    async with serve_board(tmp_path, incidents=0) as board:
+        await board.relay.share("quiet", status="warning", alerts=[{"id": "a", "description": "disk 91 %"}])
+        await board.relay.share("loud", status="critical", alerts=[{"id": "a", "description": "cpu"}])
+        await board.relay.share("over", status="ok", alerts=[{"id": "a", "description": "gone"}])
+        await board.relay.advance(60)
+        await board.sign_in()
+        _, text = await board.get()
+        assert text.index("loud") < text.index("quiet")
+        assert "/incidents/over" not in text
+        assert "nobody has it" in text
+        assert "https://example.slack.com/archives/C0ALL00001/p" in text
+        _, text = await board.get("?state=warning")
+        assert ("/incidents/quiet" in text, "/incidents/loud" in text) == (True, False)
+        _, text = await board.get("?search=DISK")
+        assert ("/incidents/quiet" in text, "/incidents/loud" in text) == (True, False)
+        _, text = await board.get("?channel=all&route=all")
+        assert "/incidents/loud" in text
+        _, text = await board.get("?route=other")
+        assert "No open incident is like that" in text
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("state=resolved", "expected critical, warning"),
+        ("channel=nowhere", "There is no channel"),
+        ("after=x", "open the list again"),
+        ("after=critical:nan:i1", "open the list again"),
+        ("search=a%00b", "without control characters"),
+    ],
+)
+async def test_a_wrong_filter_says_what_is_expected(board, query, said):
+    await board.sign_in()
+    response, text = await board.get(f"?{query}")
+    assert (response.status, said in unescape(text)) == (400, True)
+
+
+async def test_pages_lead_from_one_to_the_next_and_show_each_incident_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(now, "PAGE_SIZE", 3)
+    async with serve_board(tmp_path, incidents=8) as board:
+        await board.relay.share("low", status="warning")
+        await board.sign_in()
+        shown, path = [], ""
+        while path is not None:
+            _, text = await board.get(path)
+            shown += [piece.partition('"')[0] for piece in text.split("/board/incidents/")[1:]]
+            more = [piece for piece in text.split('href="/board?') if ">More<" in piece]
+            path = "?" + unescape(more[-1].partition('"')[0]) if more else None
+        assert sorted(shown) == sorted([*(f"i{n}" for n in range(8)), "low"])
+        assert shown[-1] == "low"
+
+
+async def test_a_card_that_waits_says_why(board):
+    await board.sign_in()
+    [card] = (await board.relay.store.incident_history("i0")).cards
+    waiting = replace(card, state=CardState.PENDING, ts=None, slack_channel=None, reason="channel_rejected")
+    await board.relay.store.update_card(card.id, lambda _: Update(cards=(waiting,)))
+    _, text = await board.get()
+    assert "channel rejected" in text
+
+
+@pytest.mark.parametrize("path", ["", "/incidents/i0", "/channels", "/letters", "/routes"])
+async def test_a_hostile_title_stays_text(board, path):
+    await board.sign_in()
+    response, text = await board.get(path)
+    assert response.status == 200
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert text.count("<title>") == text.count("</title>") == 1
+
+
+async def test_an_incident_shows_its_card_its_story_and_why(board):
+    await board.sign_in()
+    _, text = await board.get("/incidents/i0")
+    assert "data-message=" in text
+    assert "Slack answered chat.postMessage" in text
+    assert "first share of the incident" in text
+    assert "Why: routes" in text
+    assert HOSTILE.split()[-1] not in text  # it is escaped
+    response, text = await board.get("/incidents/" + "x" * 300)
+    assert (response.status, "no incident of this id" in text) == (404, True)
+
+
+async def test_channels_say_why_nothing_is_sent_there(board):
+    await board.sign_in()
+    board.status[0] = SlackStatus(status="invalid_auth", remedy="Set SLACK_BOT_TOKEN.", pauses={"chat.update": 12.4})
+    _, text = await board.get("/channels")
+    assert "#all" in text
+    assert "/board/incidents/i0" in text
+    assert "invalid auth. Set SLACK_BOT_TOKEN." in text
+    assert "chat.update waits 12 s" in text
+
+
+async def dead_letter(board) -> Card:
+    [card] = (await board.relay.store.incident_history("i0")).cards
+    letter = DeadLetter(reason="msg_too_long", remedy="Make it shorter.", since=board.relay.clock.now())
+    rejected = replace(card, state=CardState.REJECTED, ts=None, slack_channel=None, post=None)
+    await board.relay.store.update_card(card.id, lambda _: Update(cards=(rejected,), dead_letter=letter))
+    return card
+
+
+async def test_a_dead_letter_is_retried(board):
+    await dead_letter(board)
+    await board.sign_in()
+    _, text = await board.get("/letters")
+    assert "msg too long" in text
+    assert "Make it shorter." in text
+    _, text = await board.post("/letters/1/retry")
+    assert "retrying: the card is posted soon" in text
+    await board.relay.advance(60)
+    [card] = (await board.relay.store.incident_history("i0")).cards
+    assert card.state is CardState.POSTED
+    _, text = await board.post("/letters/1/retry")
+    assert "does not exist, or not any more" in text
+
+
+async def test_a_letter_is_discarded_only_with_a_reason_which_is_kept_with_the_name(board):
+    await dead_letter(board)
+    await board.sign_in(name="Dana")
+    _, text = await board.post("/letters/1/discard", reason=" ")
+    assert "Say why nobody needs dead letter 1" in text
+    _, text = await board.post("/letters/1/discard", reason="moved to Jira")
+    assert "discarded: moved to Jira (Dana)" in text
+    [letter] = (await board.relay.store.incident_history("i0")).dead_letters
+    assert letter.discard_reason == "moved to Jira (Dana)"
+
+
+async def test_a_quarantined_body_is_downloaded_as_it_was_sent_retried_and_discarded(board):
+    await board.sign_in()
+    bad = b"<script>not json</script>"
+    await board.relay.store.quarantine(bad, {}, "not_json", board.relay.clock.now())
+    response, _ = await board.get("/letters/q1/body")
+    assert await response.read() == bad
+    assert response.content_type == "application/octet-stream"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="relay-letter-q1.json"'
+    _, text = await board.post("/letters/q1/retry")
+    assert "not retried" in text
+    _, text = await board.post("/letters/q1/discard", reason="a test")
+    assert "discarded" in text
+    response, _ = await board.get("/letters/q1/body")
+    assert response.status == 404
+
+
+async def test_routes_show_hits_faults_and_the_file(board):
+    await board.sign_in()
+    board.faults.append("routes.yaml:3: there is no key 'pots'; did you mean 'post'?")
+    _, text = await board.get("/routes")
+    assert "1 in a day" in text
+    assert "there is no key &#39;pots&#39;" in text
+    assert "fallback: C0NOC00001" in text
+    board.relay.clock.advance(25 * 3600)
+    await board.sign_in()
+    assert "0 in a day" in (await board.get("/routes"))[1]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        ('{"incident": {"id": "tried", "status": "critical"}}', "data-message="),
+        ('{"incident": {"id": "tried", "status": "ok"}}', "tried"),
+        ("{bad", "not JSON"),
+        ("", "is empty"),
+        ("[]", "incident"),
+        ('{"incident": {"id": "<script>alert(1)</script>"}}', "&lt;script&gt;"),
+    ],
+)
+async def test_the_playground_explains_a_share_or_says_why_it_is_none(board, share, said):
+    await board.sign_in()
+    response, text = await board.post("/routes", share=share)
+    assert response.status == 200
+    assert said in text
+    assert "<script>alert" not in text
+
+
+async def test_a_database_that_does_not_answer_is_said_on_the_page(board, monkeypatch):
+    await board.sign_in()
+
+    async def down(*_):
+        raise StoreUnusable("The disk is full.")
+
+    monkeypatch.setattr(board.relay.store, "channels", down)
+    for path in ("", "/channels", "/letters"):
+        response, text = await board.get(path)
+        assert (response.status, "The database does not answer" in text) == (503, True)
+
+
+async def test_with_a_port_for_operators_the_other_one_serves_only_senders():
+    class Pages:
+        def add_routes(self, app):
+            app.router.add_get("/board", self.show)
+
+        async def show(self, _request):
+            raise AssertionError
+
+    def paths(audience):
+        app = create_app(
+            FakeBackend(),
+            keys=["k"],
+            header="X",
+            admin_key="admin-key",
+            signing_secret="s",
+            board=Pages(),
+            audience=audience,
+        )
+        return {str(route.resource.canonical) for route in app.router.routes()}
+
+    senders, operators = paths(Audience.SENDERS), paths(Audience.OPERATORS)
+    assert senders == {"/healthz", "/{before}shares{after}", "/slack/actions", "/slack/events"}
+    assert operators == {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/incidents",
+        "/incidents/{id}",
+        "/incidents/{id}/shares",
+        "/board",
+    }
+    assert senders | operators == paths(Audience.EVERYBODY)
+
+
+async def test_without_a_key_there_is_no_board():
+    app = create_app(FakeBackend(), keys=["k"], header="X")
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/board")).status == 404
