@@ -28,7 +28,7 @@ class RoutesPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class PlaygroundResult:
     """What would become of a share: `tree` as in `relay explain --json`, and the messages, each with its channel."""
 
     explanation: Mapping[str, Any]
@@ -47,7 +47,7 @@ async def read_routes(source: BoardSource) -> RoutesPage:
     )
 
 
-async def try_share(source: BoardSource, text: str) -> Trial:
+async def try_share(source: BoardSource, text: str) -> PlaygroundResult:
     """Explain and render a pasted share, as the first of its incident; nothing is stored or sent.
 
     Raises ShareError: it is not a share; it says why.
@@ -56,7 +56,7 @@ async def try_share(source: BoardSource, text: str) -> Trial:
     return await asyncio.to_thread(_try, source.live(), text, source.clock.now(), names)
 
 
-def _try(configuration: Configuration, text: str, now: float, names: Mapping[str, str]) -> Trial:
+def _try(configuration: Configuration, text: str, now: float, names: Mapping[str, str]) -> PlaygroundResult:
     share = parse_share(text.encode("utf-8", "replace"), {}, now)
     simulations = simulate(configuration, [share])
     messages = []
@@ -72,4 +72,6 @@ def _try(configuration: Configuration, text: str, now: float, names: Mapping[str
                         "text": message_text(card.root.message, names),
                     }
                 )
-    return Trial(explanation=explain.as_json(explain.explain(configuration.rulebook, share)), messages=tuple(messages))
+    return PlaygroundResult(
+        explanation=explain.as_json(explain.explain(configuration.rulebook, share)), messages=tuple(messages)
+    )
