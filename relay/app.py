@@ -22,7 +22,8 @@ from relay.backend import RelayBackend
 from relay.bigpanda.gateway import BigPandaGateway
 from relay.config.configuration import Configuration
 from relay.config.settings import Settings
-from relay.delivery.leader import Leader
+from relay.delivery.heartbeat import Heartbeat
+from relay.delivery.leader import Leader, LeaderJob
 from relay.delivery.service import DeliveryService
 from relay.http.session import make_session
 from relay.ingest.service import IngestService
@@ -160,7 +161,10 @@ class Relay:
             on_change=wake,
             on_channel_changed=self._check_channels,
         )
-        self._leader = Leader(store, clock, [self._delivery, self._tasks])
+        jobs: list[LeaderJob] = [self._delivery, self._tasks]
+        if settings.heartbeat_url is not None:
+            jobs.append(Heartbeat(settings.heartbeat_url.get_secret_value(), session, clock, self._outage))
+        self._leader = Leader(store, clock, jobs)
         self._notifier = Notifier(
             store,
             self._slack,
@@ -270,6 +274,12 @@ class Relay:
             "tag definitions": self._tag_definitions.poll(),
             "reloader": self._reloader.run(self._on_configuration, self._notifier, self._report_ready),
         }
+
+    async def _outage(self) -> str:
+        """Why incidents do not reach people now; empty if they do."""
+        if self._slack.breaker.is_open:
+            return f"Relay makes no calls to Slack: {self._slack.breaker.status}."
+        return await self.backend.database_problem()
 
     def _board(self, settings: Settings, store: Store, clock: Clock) -> BoardRoutes | None:
         """Make the pages for operators; None without a key. Only then their modules take memory."""

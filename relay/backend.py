@@ -97,6 +97,10 @@ class RelayBackend:
         now, link = self.clock.now(), self.delivery.message_link
         return await asyncio.to_thread(lambda: orjson.dumps(tool.as_json(page, link, rulebook.tag_labels, now)))
 
+    async def database_problem(self) -> str:
+        """Return why no share can be stored now; empty if one can."""
+        return await self._probe.problem()
+
     async def readiness(self) -> Readiness:
         """Check whether a share can be stored, once for all who ask at the same time."""
         return await self._readiness()

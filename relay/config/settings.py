@@ -126,6 +126,17 @@ def _parse_secret(text: str) -> SecretStr:
     return SecretStr(text)
 
 
+def _parse_secret_address(text: str) -> SecretStr:
+    # The message does not repeat it: whoever knows the address can use it.
+    try:
+        address = URL(text)
+    except ValueError:
+        address = URL()
+    if address.scheme not in {"http", "https"} or not address.host or not text.isprintable() or " " in text:
+        raise ValueError("is not an address; expected http:// or https:// and a host")
+    return SecretStr(text)
+
+
 def _parse_token(text: str) -> SecretStr:
     # A header carries it (https://www.rfc-editor.org/rfc/rfc9110#section-5.5).
     if not text.isascii():
@@ -212,6 +223,7 @@ class Settings(BaseModel):
     operator_key: Annotated[SecretStr, BeforeValidator(_parse_key)] | None = None
     admin_listen: Annotated[Listen, BeforeValidator(parse_listen)] | None = None
     public_url: Annotated[str, BeforeValidator(_parse_web_address)] = ""
+    heartbeat_url: Annotated[SecretStr, BeforeValidator(_parse_secret_address)] | None = None
     log_format: Annotated[Literal["auto", "console", "json"], _choice("auto", "console", "json")] = "auto"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _choice("debug", "info", "warning", "error")] = (
         "info"
@@ -281,7 +293,13 @@ class Settings(BaseModel):
     def secret_values(self) -> tuple[str, ...]:
         """Every secret in clear text, with those of the database's address: what leaves relay shows none of them."""
         single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)
-        several = (self.admin_key, self.operator_key, *self.webhook_keys, *self.bigpanda_app_keys.values())
+        several = (
+            self.admin_key,
+            self.operator_key,
+            self.heartbeat_url,
+            *self.webhook_keys,
+            *self.bigpanda_app_keys.values(),
+        )
         secrets = [secret.get_secret_value() for secret in (*single, *several) if secret is not None]
         secrets += secrets_in(self.database_url.get_secret_value())
         return tuple(dict.fromkeys(secrets))

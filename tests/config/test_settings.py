@@ -27,6 +27,7 @@ WRONG = {
     "BIGPANDA_API_KEY": "hush\thush",
     "BIGPANDA_APP_KEY": "hush,hush",
     "RELAY_ADMIN_KEY": "hush\thush",
+    "RELAY_HEARTBEAT_URL": "ftp://hush.example",
     "RELAY_LOG_FORMAT": "xml",
     "RELAY_LOG_LEVEL": "loud",
 }
@@ -163,7 +164,8 @@ def test_choices_are_case_insensitive():
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_every_secret_may_be_in_a_file(name, tmp_path):
-    value = "sqlite:///elsewhere.db" if name == "RELAY_DATABASE_URL" else "from-a-file"
+    addresses = {"RELAY_DATABASE_URL": "sqlite:///elsewhere.db", "RELAY_HEARTBEAT_URL": "https://beat.example/1"}
+    value = addresses.get(name, "from-a-file")
     (tmp_path / "secret").write_text(f"{value}\n")
     by_file = Settings.from_env({f"{name}_FILE": str(tmp_path / "secret")})
     assert by_file == Settings.from_env({name: value})
@@ -207,7 +209,11 @@ def test_faults_of_files_and_values_are_reported_together():
 
 
 def given_secrets():
-    return {name: "postgresql://u:hush@h/n" if "URL" in name else f"hush-hush-{name}" for name in SECRETS}
+    addresses = {
+        "RELAY_DATABASE_URL": "postgresql://u:hush@h/n",
+        "RELAY_HEARTBEAT_URL": "https://hush.example/hush?a=b",
+    }
+    return {name: addresses.get(name, f"hush-hush-{name}") for name in SECRETS}
 
 
 def test_the_key_that_reads_cannot_be_the_one_that_acts():
@@ -239,6 +245,7 @@ def test_all_secrets_can_be_listed_for_the_log():
             "BIGPANDA_APP_KEY": "a=app1,b=app2",
             "RELAY_ADMIN_KEY": "admin-key",
             "RELAY_OPERATOR_KEY": "operator-key",
+            "RELAY_HEARTBEAT_URL": "https://beat.example/1",
             "RELAY_DATABASE_URL": "postgresql://u:p%40ss@h/n?password=query",
         }
     )
@@ -251,6 +258,7 @@ def test_all_secrets_can_be_listed_for_the_log():
         "app2",
         "admin-key",
         "operator-key",
+        "https://beat.example/1",
         "p%40ss",
         "p@ss",
         "query",

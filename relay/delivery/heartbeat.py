@@ -1,0 +1,75 @@
+"""The heartbeat: an address is called every minute while relay does its work, so that its silence raises an alarm.
+
+Only the relay that delivers calls it, and only while it can store shares and Slack takes messages: whoever watches the
+address learns when incidents do not reach people, whatever the reason. The address is a secret: who knows it can feign
+a heartbeat.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import aiohttp
+import structlog
+
+from relay.http.session import proxy_for
+from relay.model.errors import LeaseLost
+from relay.runtime.clock import Clock, WakeEvent
+from relay.runtime.logging import LastingProblem
+from relay.store.types import Lease
+
+EVERY: Final = 60.0
+"""Seconds between two calls."""
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+
+_SUCCESSFUL: Final = range(200, 300)
+
+log = structlog.get_logger("relay.heartbeat")
+
+
+class Heartbeat:
+    """Calls the address. It is a job of its own: whatever it takes holds up nothing else."""
+
+    def __init__(
+        self, url: str, session: aiohttp.ClientSession, clock: Clock, problem: Callable[[], Awaitable[str]]
+    ) -> None:
+        """`problem` returns why incidents do not reach people now; empty if they do."""
+        self._url = url
+        self._session = session
+        self._clock = clock
+        self._problem = problem
+        self._stopped = WakeEvent()
+        self._failing, self._withheld = LastingProblem(log), LastingProblem(log)
+
+    def wake(self, *, everything: bool = False) -> None:
+        """Notice a stop at once; no call is made sooner."""
+        if everything:
+            self._stopped.set()
+
+    async def run(self, _lease: Lease | None, stopping: asyncio.Event) -> None:
+        """Call the address until `stopping` is set. Raises LeaseLost: another relay delivers now."""
+        due = self._clock.now()
+        while not stopping.is_set():
+            if self._clock.now() >= due:
+                due = self._clock.now() + EVERY
+                await self._beat()
+            await self._clock.wait_idle(self._stopped, due)
+
+    async def _beat(self) -> None:
+        if problem := await self._problem():
+            self._withheld.report("warning", "heartbeat_withheld", detail=problem)
+            return
+        self._withheld.over()
+        try:
+            async with self._session.get(self._url, timeout=TIMEOUT, proxy=proxy_for(self._url)) as answer:
+                failure = "" if answer.status in _SUCCESSFUL else f"its status is {answer.status}"
+        except LeaseLost:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = type(error).__name__  # its text may contain the address
+        if failure:
+            detail = f"The call to RELAY_HEARTBEAT_URL failed ({failure}). Relay itself goes on."
+            self._failing.report("warning", "heartbeat_failed", detail=detail)
+        else:
+            self._failing.over()
