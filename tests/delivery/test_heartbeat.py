@@ -1,4 +1,4 @@
-"""The heartbeat is called every minute while incidents reach people, by the relay that delivers; it holds nothing up."""
+"""The heartbeat is called every minute while incidents reach people, by the relay that delivers, and delays nothing."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
