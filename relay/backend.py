@@ -15,6 +15,7 @@ from relay.delivery.service import DeliveryService
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
+from relay.model.zones import TZDATA_REMEDY, tzdata_is_old, tzdata_version
 from relay.ratelimit.throttle import Throttle
 from relay.reload.reloader import Reloader
 from relay.routes.rulebook import Rulebook
@@ -116,6 +117,7 @@ class RelayBackend:
             "configuration": state.hash,
             "slack": self.breaker.status,
             "delivering": self.delivery.delivering,
+            "tzdata": tzdata_version(),
         }
         if self.socket is not None:
             detail["socket_mode"] = "connected" if self.socket.connected else "not connected"
@@ -126,6 +128,7 @@ class RelayBackend:
             "bigpanda": self.tasks.problem,
             "clock": self.monitor.skew_problem,
             "notifications": self.store.notify_problem,
+            "tzdata_remedy": TZDATA_REMEDY if tzdata_is_old(self.clock.now()) else "",
         }
         detail |= {name: problem for name, problem in problems.items() if problem}
         if state.faults:

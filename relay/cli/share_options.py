@@ -67,7 +67,7 @@ class ShareOptions:
         return bodies
 
     def _changes(self) -> "ShareChanges":
-        from relay.tools.share_source import ShareChanges, parse_moment
+        from relay.tools.share_source import ShareChanges
 
         if sum(map(bool, (self.files, self.sample, self.incident))) > 1:
             raise typer.BadParameter("Give either files, or --sample, or --incident.", param_hint="SHARE.json")
@@ -77,17 +77,23 @@ class ShareOptions:
                 "Give a file, or --incident ID, or --sample, perhaps with --state, --tag and --environment.",
                 param_hint="SHARE.json",
             )
-        try:
-            at = parse_moment(self.at) if self.at else None
-        except ValueError as error:
-            raise typer.BadParameter(f"{error}.", param_hint="--at") from error
         return ShareChanges(
             state=self.state,
             environment=self.environment or None,
             tags=_parse_tags(self.tags or ()),
             headers=parse_headers(self.headers),
-            at=at,
+            at=parse_at(self.at) if self.at else None,
         )
+
+
+def parse_at(text: str) -> float:
+    """Parse the value of `--at`, in Unix seconds. Raises typer.BadParameter."""
+    from relay.tools.share_source import parse_moment
+
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--at") from error
 
 
 def _parse_tags(texts: Sequence[str]) -> dict[str, str | list[str] | None]:

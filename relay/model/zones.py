@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
+TZDATA_REMEDY: Final = "Install a newer relay, or the newest package with `pip install --upgrade tzdata`, and restart."
 _NO_PLACE: Final = frozenset({"Factory"})
 _UTC: Final = frozenset({"UTC", "Etc/UTC"})
 _FIXED: Final = ("Etc/GMT", "GMT")

@@ -19,6 +19,7 @@ from relay.routes.yaml_reader.scalars import choice_of, describe, read_word
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NEVER: Final = "never"
+_PAIR: Final = 2
 
 _TIME: Final = re.compile(r"(?P<hours>[01]?[0-9]|2[0-3]):(?P<minutes>[0-5][0-9])|24:00")
 _TIME_SCHEMA: Final = json_schema.pattern(f"^({_TIME.pattern.replace('?P<hours>', '').replace('?P<minutes>', '')})$")
@@ -115,8 +116,25 @@ _DAY_RANGE: Final = KeyType("weekdays", _read_day_range, json_schema.pattern(f"^
 
 
 def days_text(days: tuple[int, ...]) -> str:
-    """Weekdays as the file writes them: `[mon-fri]`."""
-    return f"[{', '.join(DAYS[day] for day in days)}]"
+    """Weekdays as the file writes them: `[mon-fri]`, `[sat, sun]`."""
+    runs = _runs(days)
+    words = (
+        f"{DAYS[run[0]]}-{DAYS[run[-1]]}" if len(run) > _PAIR else ", ".join(DAYS[day] for day in run) for run in runs
+    )
+    return f"[{', '.join(words)}]"
+
+
+def _runs(days: tuple[int, ...]) -> list[list[int]]:
+    """Weekdays in a row, over the end of the week too."""
+    runs: list[list[int]] = []
+    for day in days:
+        if runs and runs[-1][-1] == day - 1:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    if len(runs) > 1 and (runs[0][0], runs[-1][-1]) == (0, len(DAYS) - 1):
+        return [*runs[1:-1], runs[-1] + runs[0]]
+    return runs
 
 
 WEEKDAYS: Final = KeyType(
@@ -167,7 +185,7 @@ def _read_hours_name(node: Node, context: ParseContext) -> str | None:
 
 HOURS_NAMES: Final = list_of(KeyType("hours", _read_hours_name, json_schema.WORD))
 
-_STATES: Final = {state.value: state for state in reversed(State) if state is not State.RESOLVED}
+_STATES: Final = {state.value: state for state in (State.CRITICAL, State.WARNING, State.ACKNOWLEDGED)}
 UNLESS: Final[KeyType[str]] = KeyType(
     "state or `never`", choice_of(*_STATES, NEVER), json_schema.enum((*_STATES, NEVER))
 )
@@ -205,7 +223,8 @@ def _as_yaml(value: SilentHours) -> str:
     during, outside = (HOURS_NAMES.as_yaml(names) for names in (value.during, value.outside))
     if not value.outside and value.unless is State.CRITICAL:
         return during
-    written = {"during": value.during and during, "outside": value.outside and outside, "unless": value.unless or NEVER}
+    unless = "" if value.unless is State.CRITICAL else value.unless or NEVER
+    written = {"during": value.during and during, "outside": value.outside and outside, "unless": unless}
     return "{" + ", ".join(f"{key}: {text}" for key, text in written.items() if text) + "}"
 
 

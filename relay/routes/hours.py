@@ -41,6 +41,11 @@ class Window:
     start: int | None = None
     end: int | None = None
 
+    @property
+    def ends_on_next_day(self) -> bool:
+        """Whether a period of it ends on the day after the one on which it begins."""
+        return self.end is not None and self.end > MINUTES_OF_DAY
+
     def periods(self, first: date, last: date) -> Iterator[Period]:
         """The periods that begin on these days, without those that a change of the clock leaves empty."""
         zone = find_zone(self.zone) or UTC
@@ -124,16 +129,16 @@ class SilentHours:
 
     def holds(self, state: State, at: float, hours: Mapping[str, Hours]) -> bool:
         """Whether it holds back what is in a state at a moment (Unix seconds)."""
-        return self._concerns(state) and self._hours(hours).is_on(at)
+        return self._concerns(state) and self.combined(hours).is_on(at)
 
     def until(self, state: State, at: float, hours: Mapping[str, Hours]) -> float | None:
         """The moment at which it holds this back no longer; None if it does not now, or without an end."""
-        return self._hours(hours).next_change(at) if self.holds(state, at, hours) else None
+        return self.combined(hours).next_change(at) if self.holds(state, at, hours) else None
 
     def _concerns(self, state: State) -> bool:
         return self.unless is None or state.rank < self.unless.rank
 
-    def _hours(self, hours: Mapping[str, Hours]) -> Hours:
+    def combined(self, hours: Mapping[str, Hours]) -> Hours:
         """All these hours as one. Hours that the file no longer defines hold nothing."""
         during = tuple(hours[name] for name in self.during if name in hours)
         outside = tuple(hours[name] for name in self.outside if name in hours)

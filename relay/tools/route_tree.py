@@ -13,6 +13,7 @@ from relay.routes.mention import Mention
 from relay.routes.options import OPTION_KEYS, Options
 from relay.routes.route import Route
 from relay.routes.rulebook import Rulebook
+from relay.tools.hours import definition
 from relay.tools.message_text import ChannelNames, alias_names, people_label
 
 # --- as JSON ---
@@ -32,6 +33,8 @@ def as_json(rulebook: Rulebook) -> dict[str, Any]:
         },
         "notices": rulebook.notices and {"channel": rulebook.notices.ref, "source": rulebook.notices.source},
         "people": dict(rulebook.people),
+        "zone": rulebook.zone or None,
+        "hours": {name: definition(rulebook, name) for name in rulebook.hours},
         "routes": [_route_as_json(route, rulebook) for route in rulebook.routes],
     }
 
@@ -106,6 +109,8 @@ def on_terminal(rulebook: Rulebook) -> Iterator[Text | Tree]:
         yield Text("no fallback: incidents that no route matches are not posted", "yellow")
     if notices := rulebook.notices:
         yield Text.assemble(("notices", "bold"), f": {_channel(notices.source, notices.ref)}")
+    for name in rulebook.hours:
+        yield Text.assemble(("hours ", "bold"), (name, "bold"), f": {definition(rulebook, name)}")
     if defaults := differing(rulebook.defaults, Options(), names):
         yield Text.assemble(("defaults", "bold"), f": {_listed(defaults)}")
     for route in rulebook.routes:

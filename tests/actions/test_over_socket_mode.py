@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from relay.model.zones import tzdata_version
 from tests.support.bigpanda_round_trip import ANN, DB, gauge, run_round_trip
 from tests.support.relay_process import until
 
@@ -77,7 +78,9 @@ async def test_readiness_reports_the_state_of_the_socket_and_stays_200(round_tri
 
 async def test_without_socket_mode_readiness_does_not_mention_it(tmp_path):
     async with run_round_trip(tmp_path) as round_trip:
-        assert "socket_mode" not in (await round_trip.relay.backend.readiness()).detail
+        detail = (await round_trip.relay.backend.readiness()).detail
+        assert "socket_mode" not in detail
+        assert (detail["tzdata"], "tzdata_remedy" in detail) == (tzdata_version(), False)
         assert await gauge(round_trip, "relay_socket_mode_connected") == 1
 
 

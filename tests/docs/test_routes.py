@@ -129,6 +129,14 @@ def test_the_walkthrough_works(walkthrough):
         assert not missing, f"{example}: {missing} not in {result.output}"
 
 
+def test_the_week_of_the_hours_is_as_the_page_shows_it(tmp_path):
+    [file] = [each for each in ALONE if "office:" in each.text]
+    [shown] = [each.text for each in examples(PAGE, "text") if each.text.startswith("office:")]
+    (tmp_path / "routes.yaml").write_text(file.text)
+    command = ["explain", "--hours", "--at", "2026-12-23", "--routes", str(tmp_path / "routes.yaml")]
+    assert shown in CliRunner().invoke(app, command).stdout
+
+
 def test_a_test_of_the_walkthrough_fails_if_an_expectation_is_not_met(walkthrough):
     tests = walkthrough / "routes.test.yaml"
     tests.write_text(tests.read_text().replace("region eu-west", "region us-east"))

@@ -22,6 +22,7 @@ from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import Position, suggestion
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
 from relay.tools.check import reachability, sources
+from relay.tools.check.hours import lint_hours
 from relay.tools.check.lookalikes import lookalikes
 from relay.tools.check.prover import claims, formula_of
 from relay.tools.check.shadowing import Blockers
@@ -41,6 +42,7 @@ def lint(rulebook: Rulebook, top: MappingNode, file: str) -> list[Fault]:
         *(_of_route(source, rulebook.tag_values, blockers) for source in routes),
         _unused_channels(routes, rulebook, top, blockers),
         _unused_keys(routes, rulebook, top),
+        lint_hours(rulebook, top, routes),
     )
     return sorted({replace(each, file=file) for each in findings})
 

@@ -144,18 +144,25 @@ def items(top: MappingNode, key: str) -> Sequence[Node]:
     return node.items if isinstance(node, ListNode) else ()
 
 
+def values(top: MappingNode, key: str) -> Sequence[Node]:
+    """The items of a list, or the values of a mapping, at the top level."""
+    node = top.get(key)
+    return children(node) if node else ()
+
+
 def words_under(node: Node, *keys: str) -> Iterator[str]:
     """Every word below one of these keys, wherever the key stands."""
     if isinstance(node, MappingNode):
         for key, value in node.entries:
-            yield from _words(value) if key.text in keys else words_under(value, *keys)
+            yield from words(value) if key.text in keys else words_under(value, *keys)
     elif isinstance(node, ListNode):
         for item in node.items:
             yield from words_under(item, *keys)
 
 
-def _words(node: Node) -> Iterator[str]:
+def words(node: Node) -> Iterator[str]:
+    """Every word in a node."""
     if isinstance(node, ScalarNode):
         yield node.text
     for child in children(node):
-        yield from _words(child)
+        yield from words(child)

@@ -24,6 +24,7 @@ from relay.config.settings import Settings, did_you_mean
 from relay.http.session import make_session
 from relay.model.counting import counted
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
+from relay.model.zones import TZDATA_REMEDY, tzdata_is_old, tzdata_version
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
@@ -59,6 +60,7 @@ async def examine(
         *_settings(settings),
         *map(_unknown, unknown, unknown.values()),
         *_authorities(authorities),
+        _time_zones(clock.now()),
         await asyncio.to_thread(_listen, settings),
     ]
     database, stored, known, workspace = await _database(settings)
@@ -99,6 +101,13 @@ def _authorities(file: str) -> list[Finding]:
         remedy = "Set it to a PEM file with the certificates of your authorities, or remove it."
         return [error("certificates", f"SSL_CERT_FILE is {file}, which cannot be read: {raised}.", remedy)]
     return []
+
+
+def _time_zones(now: float) -> Finding:
+    message = f"relay uses the package tzdata, version {tzdata_version()}."
+    if tzdata_is_old(now):
+        return warning("time zones", f"{message} It is older than a year.", TZDATA_REMEDY)
+    return ok("time zones", message)
 
 
 def _listen(settings: Settings) -> Finding:

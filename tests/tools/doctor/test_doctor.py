@@ -12,6 +12,7 @@ from relay.cards.model import Channel, ChannelState
 from relay.cli import app
 from relay.config import files
 from relay.config.settings import Settings
+from relay.model import zones
 from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.store import Store
@@ -168,6 +169,13 @@ async def test_a_problem_that_loses_nothing_is_a_warning(environment, breaks, su
     ok, found = await environment.examine()
     assert ok
     assert says in found["warning", subject]
+
+
+async def test_old_time_zone_data_is_a_warning(environment, monkeypatch):
+    monkeypatch.setattr(zones, "tzdata_version", lambda: "2020a")
+    ok, found = await environment.examine()
+    assert ok
+    assert "pip install --upgrade tzdata" in found["warning", "time zones"]
 
 
 async def test_a_renamed_channel_is_used_by_its_id_and_reported(environment):
