@@ -20,9 +20,7 @@ _CONVERT: Final = "convert one of them with | int or | string"
 _SENTENCES: Final[Mapping[str, str]] = {
     r"'(?P<name>[^']+)' is undefined": _ABSENT,
     r".* has no (?:attribute|element) '?(?P<name>[^']+?)'?": _ABSENT,
-    r"division by zero|.* modulo by zero|.* division or modulo by zero": (
-        "division by zero; check the divisor with {{% if %}} first"
-    ),
+    r"(?:.* )?(?:division|modulo) by zero": ("division by zero; check the divisor with {{% if %}} first"),
     r"'(?P<sign>\S+)' not supported between instances of '(?P<type_a>\S+)' and '(?P<type_b>\S+)'": (
         f'"{{sign}}" cannot compare {{type_a}} with {{type_b}}; {_CONVERT}'
     ),
@@ -35,22 +33,23 @@ _SENTENCES: Final[Mapping[str, str]] = {
     r"'(?P<type_a>\S+)' object is not iterable": "{type_a} cannot be listed or looped over",
     r"'(?P<type_a>\S+)' object is not callable": "{type_a} cannot be called; leave out the brackets behind it",
     r"object of type '(?P<type_a>\S+)' has no len\(\)": "{type_a} has no length",
-    r"unhashable type: '(?P<type_a>\S+)'": "{type_a} cannot be a key or be looked up",
+    r"(?:cannot use '.+' as a .+ \()?unhashable type: '(?P<type_a>\S+)'\)?": "{type_a} cannot be a key or be looked up",
     r"(?:\w+\.)*_*(?P<name>\w+)\(\) (?:missing|takes|got) .*": '"{name}" got too many, too few or unknown arguments',
     r"access to attribute '(?P<name>\w+)' of .* is unsafe\.": '"{name}" is not available to templates',
     r".* is not safely callable": "the template calls something that is not available to templates",
     r"maximum recursion depth exceeded.*": "the template nests too deeply, or calls itself without end",
-    r"not enough arguments for format string": "the format has more % signs than values",
-    r"not all arguments converted during string formatting": "the format has fewer % signs than values",
-    r"(?P<sign>%\S+) format: .*": '"{sign}" in the format needs a number',
-    r"(?:unsupported format character|incomplete format).*": "after % write s, d or f; for a % sign write %%",
+    r"argument of type '(?P<type_a>\S+)' is not (?:a container or )?iterable": "nothing can be looked for in {type_a}",
+    r"not enough arguments for format string.*": "the format has more % signs than values",
+    r"not all arguments converted during string formatting.*": "the format has fewer % signs than values",
+    r"(?:format argument: )?(?P<sign>%\S+) (?:format:|requires) .*": '"{sign}" in the format needs a number',
+    r"(?:unsupported format|incomplete format|stray %).*": "after % write s, d or f; for a % sign write %%",
     r"No (?P<kind>filter|test) named '(?P<name>\w+)'.*": 'unknown {kind} "{name}"',
     r"(?:not enough|too many) values to unpack.*": "an item of the list has more or fewer parts than the loop names",
     r"bad operand type for unary (?P<sign>.): '(?P<type_a>\S+)'": '"{sign}" does not work with {type_a}',
     r"'(?P<type_a>\S+)' object is not subscriptable": "{type_a} has no parts",
     r"could not convert string to float: .*|invalid literal for .*": "the text is not a number",
 }
-"""What the message of an exception looks like -> what to say instead."""
+"""What the message of an exception looks like, in Python 3.11 to 3.15 -> what to say instead."""
 
 _TYPES: Final[Mapping[str, str]] = {
     "str": "a text",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.rendering.engine.failures import failure_of
 from tests.support.rendering_samples import card
 
 CONVERT = "convert one of them with | int or | string"
@@ -43,3 +44,28 @@ def test_a_failure_is_explained_without_python(expression, message, absent):
     assert message in failure.message
     assert failure.absent_value is absent
     assert not any(word in failure.message for word in ("Error", "object", "NoneType", "'str'", "'int'", "relay."))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        ("unhashable type: 'list'", "cannot use 'list' as a dict key (unhashable type: 'list')"),
+        ("integer division or modulo by zero", "integer modulo by zero", "float division by zero", "division by zero"),
+        ("argument of type 'int' is not iterable", "argument of type 'int' is not a container or iterable"),
+        ("too many values to unpack (expected 2)", "too many values to unpack (expected 2, got 3)"),
+        ("not enough arguments for format string", "not enough arguments for format string (got 1)"),
+        (
+            "not all arguments converted during string formatting",
+            "not all arguments converted during string formatting (required 1, got 2)",
+        ),
+        ("%d format: a real number is required, not str", "format argument: %d requires a real number, not str"),
+        ("%c requires int or char", "%c requires an int or a unicode character, not a string of length 2"),
+        ("unsupported format character 'y' (0x79) at index 1", "unsupported format %y at position 0"),
+        ("incomplete format", "stray % at position 0"),
+    ],
+)
+def test_what_a_newer_python_words_differently_is_explained_in_the_same_words(messages):
+    """As Python 3.11, 3.13, 3.14 and 3.15 word it."""
+    explained = {failure_of(TypeError(message)).message for message in messages}
+    assert len(explained) == 1
+    assert "check the types of its values" not in explained.pop()
