@@ -90,7 +90,7 @@ def _files(repository: Path, commit: str, epoch: int, folder: Path, version: str
         shutil.copy(file, finished)
     shutil.copy(constraints, finished / f"relay-{version}-constraints.txt")
     print("Listing its packages ...", flush=True)
-    write_sbom(pythons[-1], source / "pyproject.toml", finished / f"relay-{version}.cdx.json", epoch)
+    write_sbom(pythons[-1], source / "pyproject.toml", version, finished / f"relay-{version}.cdx.json", epoch)
     write_checksums(finished)
     return finished
 

@@ -35,8 +35,15 @@ def try_out(python: Path, version: str) -> None:
         raise InstallationFailed(f"{relay} demo --once does not show a resolved incident.")
 
 
-def write_sbom(python: Path, pyproject: Path, into: Path, epoch: int) -> None:
-    """List every package of an environment, with version and licence, as CycloneDX JSON."""
-    options = ("--output-reproducible", "--output-format", "JSON", "--spec-version", "1.6", "--pyproject", pyproject)
+def write_sbom(python: Path, pyproject: Path, version: str, into: Path, epoch: int) -> None:
+    """List every package of an environment, with version and licence, as CycloneDX JSON.
+
+    `pyproject` describes relay; the tool does not read a version that hatchling finds elsewhere.
+    """
+    described = into.with_suffix(".toml")
+    text = pyproject.read_text(encoding="utf-8").replace('dynamic = ["version"]', f'version = "{version}"')
+    described.write_text(text, encoding="utf-8")
+    options = ("--output-reproducible", "--output-format", "JSON", "--spec-version", "1.6", "--pyproject", described)
     tool = (sys.executable, "-m", "cyclonedx_py", "environment", *options, "--output-file", into, python)
     run(*tool, folder=into.parent, SOURCE_DATE_EPOCH=str(epoch))
+    described.unlink()

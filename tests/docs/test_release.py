@@ -185,8 +185,10 @@ def test_wheel_and_sdist_install_into_an_empty_environment_and_the_sbom_lists_wh
     head = git(ROOT, "rev-parse", "HEAD").strip()
     finished = release._files(ROOT, head, 1_700_000_000, tmp_path, relay.__version__)
     run("sha256sum", "--check", "--strict", "SHA256SUMS", folder=finished)
-    assert len(list(finished.iterdir())) == 5
+    assert sorted(file.suffix for file in finished.iterdir()) == ["", ".gz", ".json", ".txt", ".whl"]
     sbom = json.loads((finished / f"relay-{relay.__version__}.cdx.json").read_text())
+    root = sbom["metadata"]["component"]
+    assert (root["name"], root["version"]) == ("bigpanda-relay", relay.__version__)
     listed = {each["name"].lower() for each in sbom["components"]}
     assert {"aiohttp", "slack-sdk", "sqlalchemy"} <= listed
     assert "pytest" not in listed
