@@ -171,15 +171,16 @@ class Adoption:
 
     async def adopt_due(self) -> float | None:
         """Read the unread channels; return when to try again one that could not be read."""
-        unread = await self._shared.store.unread_channels()
         identity = self._shared.slack.breaker.identity
-        if identity is None or not unread:
+        if identity is None:
             return None
-        for channel in unread:
-            if self._retry_at.get(channel.ref, 0.0) <= self._shared.clock.now():
-                await self._adopt(channel, identity)
-        waiting = {channel.ref for channel in await self._shared.store.unread_channels()}
-        return min((self._retry_at.get(ref, 0.0) for ref in waiting), default=None)
+        while unread := await self._shared.store.unread_channels():  # asked anew: a share may wait for another by now
+            now = self._shared.clock.now()
+            due = [channel for channel in unread if self._retry_at.get(channel.ref, 0.0) <= now]
+            if not due:
+                return min(self._retry_at[channel.ref] for channel in unread)
+            await self._adopt(due[0], identity)
+        return None
 
     async def _adopt(self, channel: Channel, identity: Identity) -> None:
         shared, since = self._shared, channel.unread_since

@@ -11,6 +11,7 @@ waits for no other. The longer a name is missing, the less often the list is rea
 import asyncio
 import math
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, replace
 
 import structlog
@@ -34,7 +35,8 @@ RECHECK_EVERY = 3600.0
 another organisation."""
 
 MAX_PER_ROUND = 20
-"""The most channels that one round looks up by id, each by a call. Names have no such limit."""
+"""The most channels that one round looks up or joins, each by a call: half a minute at Slack's rate limit. Then names
+that are new have their turn."""
 
 LONGEST_PROBE = 12 * PROBE_EVERY
 """Seconds after which a name that was never found is looked up again at the latest: the pause doubles up to here.
@@ -80,30 +82,59 @@ class ChannelResolver:
         if due_at is None or due_at > now:
             return due_at
         self._fixed = frozenset(self._shared.fixed_channels())
-        if any(name.retry_at is None or name.retry_at <= now for name in await store.unresolved_names()):
-            await self._resolve_names()
-        for channel in await store.channels_due_by_id(now, MAX_PER_ROUND):
-            answer = await self._shared.slack.channel(channel.slack_id or channel.ref)
-            info = channel_of(answer) if isinstance(answer, Read) else None
-            await self._save(channel, await self._joined(info) if info else answer)
+        found = await self._find_names(now)
+        asked: set[str] = set()
+        while len(asked) < MAX_PER_ROUND and (channel := await self._most_urgent(found, asked, now)) is not None:
+            asked.add(channel.ref)
+            info = found.get(channel.ref) or await self._info(channel)
+            await self._save(channel, await self._joined(info) if isinstance(info, ChannelInfo) else info)
         self.canonical_refs = await store.canonical_refs()
         self._shared.wake_all()
         return await store.next_channel_lookup_at()
 
-    async def _resolve_names(self) -> None:
-        """Resolve all names by one reading of the workspace's list, also those that came while it was read."""
-        started, by_name = self._shared.clock.now(), await self._list()
+    async def _most_urgent(
+        self, found: Mapping[str, ChannelInfo], asked: AbstractSet[str], now: float
+    ) -> Channel | None:
+        """The next channel to ask about, each time anew: one for which a card waits by then, and open ones last."""
+        store = self._shared.store
+        waiting = await store.waiting_channels()
+        names = [channel for channel in await store.unresolved_names() if channel.ref in found] if found else []
+        due = [*names, *await store.channels_due_by_id(now, MAX_PER_ROUND)]
+        return min(
+            (channel for channel in due if channel.ref not in asked),
+            key=lambda channel: (channel.state is ChannelState.OPEN, channel.ref not in waiting),
+            default=None,
+        )
+
+    async def _info(self, channel: Channel) -> ChannelInfo | SlackOutcome:
+        answer = await self._shared.slack.channel(channel.slack_id or channel.ref)
+        return (channel_of(answer) if isinstance(answer, Read) else None) or answer
+
+    async def _find_names(self, now: float) -> Mapping[str, ChannelInfo]:
+        """Read the workspace's list if a name is due; return the channels that relay still has to join, by name.
+
+        One reading decides about all names, also about those that came while it was read.
+        """
+        store = self._shared.store
+        if not any(name.retry_at is None or name.retry_at <= now for name in await store.unresolved_names()):
+            return {}
+        by_name = await self._list()
+        to_join: dict[str, ChannelInfo] = {}
         missing: list[tuple[Channel, Channel]] = []
-        for channel in await self._shared.store.unresolved_names():
+        for channel in await store.unresolved_names():
             found = by_name.get(channel.ref, _NAME_NOT_FOUND) if isinstance(by_name, Mapping) else by_name
             if isinstance(found, ChannelInfo):
-                await self._save(channel, await self._joined(found))
-            elif channel.retry_at is None or channel.retry_at <= started:
+                if _must_join(found):
+                    to_join[channel.ref] = found
+                else:
+                    await self._save(channel, found)
+            elif channel.retry_at is None or channel.retry_at <= now:
                 missing.append((channel, self._updated(channel, found, self._shared.clock.now())))
-        await self._shared.store.update_names([updated for _, updated in missing])
+        await store.update_names([updated for _, updated in missing])
         for channel, updated in missing:
             if channel.reason != updated.reason:
                 self._report(channel, updated)
+        return to_join
 
     async def _list(self) -> dict[str, ChannelInfo] | SlackOutcome:
         channels = await read_channels(self._shared.slack.channels)
@@ -115,7 +146,7 @@ class ChannelResolver:
 
     async def _joined(self, info: ChannelInfo) -> ChannelInfo | SlackOutcome:
         """Join a public channel, since relay has to read what it posts; return what is known of it then."""
-        if info.member or info.private or info.archived:
+        if not _must_join(info):
             return info
         answer = await self._shared.slack.join(info.id)
         return replace(info, member=True) if isinstance(answer, Read) else answer
@@ -123,6 +154,8 @@ class ChannelResolver:
     async def _save(self, channel: Channel, found: ChannelInfo | SlackOutcome) -> None:
         updated = self._updated(channel, found, self._shared.clock.now())
         await self._shared.store.update_channel(updated)
+        if updated.state is ChannelState.OPEN is not channel.state:
+            self._shared.wake_all()
         self._report(channel, updated)
 
     def _report(self, channel: Channel, updated: Channel) -> None:
@@ -186,6 +219,10 @@ class ChannelResolver:
         pause = PROBE_EVERY if name.ref in self._fixed else min(max(PROBE_EVERY, now - since), LONGEST_PROBE)
         missing = rejecting(replace(name, facts={"remedy": why.remedy, "missing_since": since}), why.reason, now)
         return replace(missing, retry_at=math.ceil((now + pause) / PROBE_EVERY) * PROBE_EVERY)
+
+
+def _must_join(info: ChannelInfo) -> bool:
+    return not (info.member or info.private or info.archived)
 
 
 def remedy_for(channel: Channel) -> str:

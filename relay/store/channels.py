@@ -6,7 +6,7 @@ to it with `canonical_ref`.
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, bindparam, case, exists, func, or_, select, update
 
 from relay.cards.model import Channel, ChannelState
 from relay.store import schema
@@ -22,13 +22,15 @@ _DUE_BY_ID = (
     select(_channel)
     .where(_channel.c.canonical_ref.is_(None), ~_IS_NAME, _DUE)
     .order_by(
-        # a channel that takes messages is looked up only to learn what has changed; then the one that waits longest
+        # a channel that takes messages is looked up only to learn what has changed; then one for which a card waits
         case((_channel.c.state == ChannelState.OPEN, 1), else_=0),
+        ~exists().where(schema.card.c.channel == _channel.c.ref, schema.card.c.post_due.is_not(None)),
         func.coalesce(_channel.c.retry_at, 0.0),
         _channel.c.ref,
     )
     .limit(bindparam("most"))
 )
+_WAITING = select(schema.card.c.channel).where(schema.card.c.post_due.is_not(None)).distinct()
 _FOUND_OUT = ("facts", "state", "reason", "retry_at")
 _NAMES = select(_channel).where(_channel.c.canonical_ref.is_(None), _IS_NAME)
 _REJECT = (
@@ -72,6 +74,11 @@ def channels(connection: Connection) -> tuple[Channel, ...]:
 def channels_due_by_id(connection: Connection, now: float, limit: int) -> tuple[Channel, ...]:
     """Return the channels with a known id that are due to be looked up, the most urgent first."""
     return tuple(to_channel(row) for row in connection.execute(_DUE_BY_ID, {"now": now, "most": limit}).mappings())
+
+
+def waiting_channels(connection: Connection) -> frozenset[str]:
+    """Return the channels for which a card or a reply waits to be posted, by canonical reference."""
+    return frozenset(connection.execute(_WAITING).scalars())
 
 
 def unresolved_names(connection: Connection) -> tuple[Channel, ...]:

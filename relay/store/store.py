@@ -45,6 +45,7 @@ from relay.store.channels import (
     next_channel_lookup_at,
     unresolved_names,
     update_names,
+    waiting_channels,
 )
 from relay.store.database import CLOSE_SECONDS, Database
 from relay.store.dead_letters import dead_letters, discard_dead_letter
@@ -277,6 +278,7 @@ class Store:
     update_channel = _write(update_channel)
     update_names = _write(update_names)
     channels_due_by_id = _read(channels_due_by_id)
+    waiting_channels = _read(waiting_channels)
     unresolved_names = _read(unresolved_names)
     canonical_refs = _read(canonical_refs)
     next_channel_lookup_at = _read(next_channel_lookup_at)

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from relay.cards.model import ADOPTING
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
+from relay.sandbox.slack.server import FakeSlack
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.relay_in_process import fake_workspace, run_relay
@@ -125,6 +126,31 @@ async def test_shares_wait_until_their_channel_was_read_and_other_channels_go_on
         assert thread_text(relay, card).count("Critical") == 1
         assert sum("<!subteam^S0CRIT>" in str(each) for each in lost.posts()[posted:]) == 2
         assert await relay.store.stalled_channels(relay.clock.now()) == ()
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_share_waits_for_its_own_channel_alone_however_many_others_are_new(tmp_path, clock, named):
+    """Slack lets an app join, and read, 50 channels a minute: a thousand take twenty minutes."""
+    slack = FakeSlack(clock=clock.now, sleep=clock.sleep)
+    slack.limits.enabled = True
+    channels = [f"C0MANY{number:04}" for number in range(40)]
+    for channel in channels:
+        slack.add_channel(channel, channel.lower())
+    routes = "version: 1\nroutes:\n" + "".join(
+        f"  - {{name: {channel}, match: {{tags: {{to: {channel}}}}}, post: ['{posted}']}}\n"
+        for channel in channels
+        for posted in [f"#{channel.lower()}" if named else channel]
+    )
+    async with run_relay(tmp_path, routes=routes, clock=clock, slack=slack, is_new=True) as relay:
+        for channel in reversed(channels[-4:]):
+            await relay.share(channel, status="warning", incidentTags=[{"name": "to", "value": channel}])
+            await relay.advance(6)
+            assert len(slack.channel(channel).messages) == 1
+        assert len(slack.calls_to("conversations.join")) < len(channels)
+        assert len(slack.calls_to(HISTORY)) < len(channels)
+        await relay.advance(120)
+        assert len(slack.calls_to("conversations.join")) == len(channels)
+        assert await relay.store.unread_channels() == ()
 
 
 async def test_an_end_that_comes_while_the_channel_is_read_reaches_the_card(lost):
