@@ -25,6 +25,7 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import ModalOrigin
 from relay.slack.message import Message
 from relay.slack.outcomes import Read, Rejected, RejectionScope, Retryable, SlackOutcome
+from relay.tools.check.block_origins import Origins, innermost
 from relay.tools.check.trial_simulation import LONG_TEXT, SAMPLES, Trial
 from relay.tools.live_slack import slack_gateway
 from relay.tools.simulate import SentMessage
@@ -79,6 +80,7 @@ async def slack_complaints(slack: SlackGateway, sources: Mapping[str, str]) -> l
     Raises ValidationUnavailable: Slack does not know the method, rejects the token, or does not answer.
     """
     faults = []
+    origins = Origins(sources, lambda marked: (surface.payload for surface in surfaces(marked)))
     for surface in surfaces(sources):
         answer = await _validate(slack, surface)
         if (
@@ -86,7 +88,7 @@ async def slack_complaints(slack: SlackGateway, sources: Mapping[str, str]) -> l
             and answer.scope is RejectionScope.PAYLOAD
             and answer.code != "invalid_arguments"
         ):
-            faults.append(_fault(surface, answer.detail or answer.code, sources))
+            faults.append(_fault(surface, answer.detail or answer.code, origins))
         elif not isinstance(answer, Read):
             raise ValidationUnavailable(_why_not(answer))
     return list(dict.fromkeys(faults))
@@ -108,31 +110,11 @@ def _why_not(answer: SlackOutcome) -> str:
     return f"Slack cannot check relay's messages: {answer.reason.replace('_', ' ')}. {answer.remedy}".rstrip()
 
 
-def _fault(surface: Surface, detail: str, sources: Mapping[str, str]) -> Fault:
+def _fault(surface: Surface, detail: str, origins: Origins) -> Fault:
     pointer = _POINTER.search(detail)
-    line = _line(sources.get(surface.file, ""), surface.payload, pointer["pointer"] if pointer else "")
-    return Fault(
-        file=surface.file, line=line, column=1 if line else 0, message=f"Slack rejects {surface.name}: {detail}"
-    )
-
-
-def _line(source: str, payload: Any, pointer: str) -> int:
-    """The line of the tag that makes the block at a JSON pointer; the first line if the template has no such tag."""
-    types: list[str] = []
-    value = payload
-    for part in filter(None, pointer.split("/")):
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            break
-        if isinstance(value, Mapping) and "type" in value:
-            types.append(str(value["type"]))
-    for number, text in enumerate(source.splitlines(), start=1):
-        if types and re.search(rf"{{%-?\s*{re.escape(types[0])}\b|\btype:\s*{re.escape(types[0])}\b", text):
-            return number
-    return 1 if source else 0
+    part = innermost(surface.payload, pointer["pointer"] if pointer else "")
+    file, line = origins.place(surface.file, part)
+    return Fault(file=file, line=line, column=1 if line else 0, message=f"Slack rejects {surface.name}: {detail}")
 
 
 def _messages(trial: Trial, folder: str) -> Iterator[Surface]:

@@ -14,6 +14,7 @@ from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, RejectionScope
+from relay.tools.check.block_origins import Origins, innermost
 from relay.tools.check.slack_validation import BUILT_IN, ValidationUnavailable, slack_complaints, surfaces
 
 OWN = {
@@ -69,6 +70,65 @@ async def test_a_complaint_names_the_line_of_the_template_that_makes_the_block(g
     complaints = [each for each in await slack_complaints(gateway, OWN) if each.file == "incident/card.j2"]
     assert {each.line for each in complaints} == {4}
     assert all(each.message.startswith("Slack rejects the card of ") for each in complaints)
+
+
+MACROS = """{% macro pair(name, value) %}
+{% field name %}{{ value }}{% endfield %}
+{% endmacro %}
+"""
+CARD = """{% from "macros.j2" import pair %}
+{% header %}{{ incident.title }}{% endheader %}
+{% section %}
+  the state is {{ incident.state }}
+{% endsection %}
+{% section %}second{% endsection %}
+{% bar "#ff0000" %}
+{% section %}long {% for each in range(90) %}{{ incident.title }} word {% endfor %}{% endsection %}
+{% fields %}{% field "one" %}1{% endfield %}
+{{ pair("two", "2") }}{% endfields %}
+{% context %}small {{ environment }}{% endcontext %}
+{% endbar %}
+{% divider %}
+{% actions %}{% button "https://example.com" %}Runbook{% endbutton %}{% endactions %}
+"""
+PLACES = {
+    "the state is": ("incident/card.j2", 3),
+    "second": ("incident/card.j2", 6),
+    "long ": ("incident/card.j2", 8),
+    "*one*": ("incident/card.j2", 9),
+    "*two*": ("incident/macros.j2", 2),
+    "small": ("incident/card.j2", 11),
+    '"divider"': ("incident/card.j2", 13),
+    "Runbook": ("incident/card.j2", 14),
+}
+
+
+def test_of_many_tags_that_make_the_same_block_the_one_is_named_that_made_it():
+    """Also inside of a bar, in another file, and where the mark moves the place at which a text is cut."""
+    own = {"incident/card.j2": CARD, "incident/macros.j2": MACROS}
+    origins = Origins(own, lambda marked: (each.payload for each in surfaces(marked)))
+    cards = [each.payload for each in surfaces(own) if each.file == "incident/card.j2"]
+    for says, place in PLACES.items():
+        found = [part for payload in cards if (part := part_that_says(payload, says))]
+        assert found, says
+        assert {origins.place("incident/card.j2", part) for part in found} == {place}, says
+
+
+def part_that_says(value, says):
+    """The innermost part with a type that says it."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    found = next(filter(None, (part_that_says(each, says) for each in inner)), None)
+    if found is None and isinstance(value, dict) and "type" in value and says in orjson.dumps(value).decode():
+        return value
+    return found
+
+
+def test_a_pointer_leads_to_the_innermost_part_with_a_type():
+    text = {"type": "mrkdwn", "text": "x"}
+    payload = {"attachments": [{"blocks": [{"type": "section", "fields": [text]}]}]}
+    assert innermost(payload, "/attachments/0/blocks/0/fields/0/text") == text
+    assert innermost(payload, "/attachments/0/blocks/0/fields/9")["type"] == "section"
+    assert innermost(payload, "/nothing") == innermost(payload, "") == {}
 
 
 @pytest.mark.parametrize("code", ["unknown_method", "invalid_auth", "invalid_arguments"])
