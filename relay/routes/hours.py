@@ -61,9 +61,12 @@ class Window:
         return (day for begin, end in self.dates for day in _days(max(begin, first), min(end, last)))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Hours:
-    """Some windows and other hours, any of them, without the hours in `minus`. Periods that touch are one."""
+    """Some windows and other hours, any of them, without the hours in `minus`. Periods that touch are one.
+
+    It is equal to itself alone: it remembers its periods, and so is the key under which combinations are remembered.
+    """
 
     windows: tuple[Window, ...] = ()
     parts: "tuple[Hours, ...]" = ()
