@@ -20,8 +20,8 @@ CHANNELS = {"C0ALL00001": "all"}
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
 POST = "chat.postMessage"
 _numbers = itertools.count(1)
-HANDOVER = 25.0
-"""Seconds within which another relay delivers after a kill: the lease holds for twelve."""
+HANDOVER = 60.0
+"""Seconds within which another relay delivers after a kill: the lease holds for twelve, and the machine may be busy."""
 
 
 @pytest.fixture(scope="module")

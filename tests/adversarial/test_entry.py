@@ -40,7 +40,7 @@ from tests.support.load_probe import load_probe
 from tests.support.relay_process import KEY, Process, running
 
 OTHER_KEY = "an-older-key"
-PATIENCE = 20.0
+PATIENCE = 100.0
 """Seconds within which anything happens in these tests, on a busy machine."""
 
 
@@ -264,7 +264,9 @@ async def test_a_response_that_nobody_reads_ends_the_connection():
             client.connect(server.address)
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n")
             await until(lambda: server.problems["too_slow"])
-        assert await server.share() == 202
+        async with asyncio.timeout(PATIENCE):
+            while await server.share() != 202:  # that request has little time, too, and the machine may be busy
+                server.problems.clear()
 
 
 async def test_the_bytes_of_a_head_are_limited_in_all_also_behind_another_request():

@@ -146,9 +146,9 @@ def test_a_tree_of_templates_is_bounded(folder, fill):
 
 async def test_a_reader_that_does_not_return_is_reported_and_reloading_goes_on_after_it(folder, store, monkeypatch):
     """A network file system that does not answer: the thread hangs, and cannot be ended."""
-    monkeypatch.setattr(reloader_module, "READ_TIMEOUT", 0.2)
     reloader = Reloader(store, folder / "routes.yaml", folder / "templates", Clock())
     await reloader.start()
+    monkeypatch.setattr(reloader_module, "READ_TIMEOUT", 0.2)
     live = reloader.live.hash
     answers, readers = asyncio.Event(), []
     loop = asyncio.get_running_loop()

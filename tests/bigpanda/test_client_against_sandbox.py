@@ -307,7 +307,7 @@ async def test_a_lost_answer_leaves_a_write_in_doubt_and_a_read_retryable(bigpan
 async def test_a_write_without_an_answer_is_in_doubt(bigpanda, client):
     bigpanda.faults.add(InjectedFault(behaviour=NoAnswer(), method="comment", after_effect=True))
 
-    assert await CALLS[BigPandaCall.COMMENT](client(timeout=0.2)) == TaskAmbiguous(reason="timed_out")
+    assert await CALLS[BigPandaCall.COMMENT](client(timeout=1.0)) == TaskAmbiguous(reason="timed_out")
     assert bigpanda.incident("5e7f").comments == ["on it"]
 
 

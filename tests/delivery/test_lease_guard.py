@@ -101,13 +101,14 @@ async def test_a_relay_that_was_suspended_while_it_connected_sends_nothing(tmp_p
 @pytest.mark.parametrize("lost", ["root", "reply"])
 async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(tmp_path, url, lost):
     """The post was in flight when its sender lost the lease, and for longer than the new leader searched for it."""
-    arrived, lands, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    arrived, lands, renews, over = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def late(_call):
         arrived.set()
         await lands.wait()
 
     async def away(*_arguments):
+        renews.set()
         await over.wait()
 
     async with run_relay(tmp_path, url=url) as relay, asyncio.TaskGroup() as tasks:
@@ -121,8 +122,10 @@ async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(t
         async with asyncio.timeout(100):
             await arrived.wait()
         hold, relay.store.acquire_lease = relay.store.acquire_lease, away
-        relay.clock.advance(3)
-        await asyncio.sleep(0.05)  # it renews its lease, and gets no answer until the end of the test
+        async with asyncio.timeout(100):
+            while not renews.is_set():  # it renews its lease, and gets no answer until the end of the test
+                relay.clock.advance(1)
+                await asyncio.sleep(0.01)
         relay.store.acquire_lease = hold
         await relay.store.database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
 

@@ -104,7 +104,7 @@ def until(condition: Callable[[], object]) -> None:
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.urlopen(url, timeout=100):
             return True
     except (urllib.error.URLError, OSError):
         return False
@@ -112,7 +112,7 @@ def answers(url: str) -> bool:
 
 def messages(page: str) -> list[dict]:
     """The messages that the page shows."""
-    with urllib.request.urlopen(f"{page}events", timeout=10) as stream:
+    with urllib.request.urlopen(f"{page}events", timeout=100) as stream:
         for line in stream:
             if line == b"event: messages\n":
                 return json.loads(stream.readline().removeprefix(b"data: "))
@@ -123,7 +123,7 @@ def messages(page: str) -> list[dict]:
 
 def post(url: str, body: dict) -> dict:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=100) as answer:
         return json.load(answer)
 
 

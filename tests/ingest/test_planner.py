@@ -274,7 +274,7 @@ async def test_a_share_that_ends_the_process_again_and_again_is_set_aside(tmp_pa
             store, ShareParser("X"), decide, ManualClock(), lambda: None, metrics=Metrics(), basis=lambda: "1.0"
         )
         running = asyncio.ensure_future(inbox_planner.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(100):
             while not died.is_set() and not await store.failed_shares():  # noqa: ASYNC110  nothing tells it
                 await asyncio.sleep(0.01)
         deaths.append(died.is_set())
@@ -324,7 +324,7 @@ async def test_only_the_end_of_the_process_counts_as_a_start_without_an_end(tmp_
         store, ShareParser("X"), one_entry, ManualClock(), lambda: None, metrics=Metrics(), basis=lambda: "1.0"
     )
     running = asyncio.ensure_future(inbox_planner.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(100):
         while not await count(store, "incident"):  # noqa: ASYNC110  nothing tells it
             await asyncio.sleep(0.01)
     running.cancel()

@@ -35,7 +35,7 @@ async def web():
 @pytest.fixture
 def connect(slack, app_client, web):
     slack.interactivity = slack.socket_mode
-    slack.socket_mode.timeout = 0.3
+    slack.socket_mode.timeout = 1.0  # seconds; a busy machine acknowledges in that time, too
 
     @asynccontextmanager
     async def connect():
