@@ -1,0 +1,5 @@
+"""What a real relay needs is shared with the acceptance tests."""
+
+from tests.acceptance.conftest import folder, slack
+
+__all__ = ["folder", "slack"]
