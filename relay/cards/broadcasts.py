@@ -49,7 +49,7 @@ def mark_over(card: Card, entries: Iterable[Entry]) -> Card:
 
 def with_broadcast_edit(card: Card, at: float) -> Card:
     """The card with the edit of a broadcast that is over due at `at`, if there is one and no other edit waits."""
-    if card.edit is not None and not card.edit.is_broadcast_edit:
+    if card.edit is not None and not card.edit.is_reply_edit:
         return card
     is_due = next_over(card, at) is not None and NO_EDITS not in card.notices
     return replace(card, edit=Due(at=at, deadline=NO_DEADLINE) if is_due else None)

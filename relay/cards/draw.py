@@ -8,16 +8,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from relay.cards.bulletins import BulletinLine, BulletinState, LineEnd
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.send import Edit, EditBroadcast, PostReply, ShownRoot, SlackStep, shown_root
+from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
 from relay.model.buttons import BUTTONS, CardButton, Clicks, Offered
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
 from relay.model.reading import read_episode
+from relay.rendering.bulletin import bulletin_variables, render_bulletin, render_lines
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables, without_marks
 from relay.rendering.engine.filters import slack_time
@@ -76,6 +78,8 @@ def render_step(
 ) -> RenderedMessage:
     """Render the message of a step that is begun. Everything but `link` can be pickled, and so can the result."""
     context = _as_left(context, step)
+    if isinstance(context.topic, BulletinState):
+        return _render_bulletin_step(configuration, context, context.topic, step, link)
     card, tag_labels = context.card, configuration.rulebook.tag_labels
     incident = read_episode(context.incident_state.record, card.episode, tag_labels)
     before = card.previous
@@ -97,6 +101,58 @@ def render_step(
     return _draw_card(configuration, context, incident, variables, link)
 
 
+def _render_bulletin_step(
+    configuration: Configuration,
+    context: CardContext,
+    topic: BulletinState,
+    step: SlackStep,
+    link: PermalinkBuilder,
+) -> RenderedMessage:
+    card, bulletin = context.card, topic.bulletin
+    values = {
+        **bulletin.data,
+        "opened": int(bulletin.opened_at),
+        "closed": bulletin.closed_at and int(bulletin.closed_at),
+    }
+    lines = [line_variables(line, link) for line in topic.lines]
+    counts = {"all": sum(topic.counts.values()), "open": topic.counts.get(None, 0)}
+    counts |= {str(end): topic.counts.get(end, 0) for end in LineEnd}
+    request = RenderRequest(
+        variables=bulletin_variables(values, lines, counts),
+        mentions=card.pinged if topic.is_open else (),
+        diversions=tuple(notice_lines(card, DIVERSIONS)),
+        notices=tuple(notice_lines(card, SMALL_PRINT)),
+        clickable=configuration.clicks is not Clicks.UNSEEN,
+    )
+    if isinstance(step, PostReply | EditLines):
+        shown = step.lines if isinstance(step, EditLines) else step.reply.entries
+        request = replace(request, mentions=(), diversions=(), notices=())
+        named = [line_variables(line, link) for line in shown if isinstance(line, BulletinLine)]
+        return render_lines(configuration.library, request, named)
+    if card.is_pointer and (other := _other_card(context)) is not None:
+        channel, ts = other.slack_channel or "", other.ts or ""
+        return render_pointer(RenderRequest(variables={"incident": {"title": "Moved"}}), channel, link(channel, ts))
+    return render_bulletin(configuration.library, bulletin.kind, request)
+
+
+def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON]:
+    """A line of a bulletin as its template gets it; `card` is the address of its incident's card."""
+    card = line.data.get("card")
+    return {
+        **line.data,
+        "card": link(*card) if card else "",
+        "state": str(line.state),
+        "ended": line.ended and str(line.ended),
+        "ended_at": line.ended_at and int(line.ended_at),
+    }
+
+
+def _other_card(context: CardContext) -> Card | None:
+    """The card to which a pointer points."""
+    others = (each for each in context.cards if each.id != context.card.id and not each.is_pointer)
+    return next((each for each in others if each.state is CardState.POSTED and each.ts), None)
+
+
 def _as_left(context: CardContext, step: SlackStep) -> CardContext:
     """The context as the step leaves it."""
     return replace(context, card=step.update.cards[0]) if step.update.cards else context
@@ -111,8 +167,9 @@ def _draw_card(
 ) -> RenderedMessage:
     card = context.card
     if card.is_pointer:
-        routed = (each for each in context.cards if each.id != card.id and each.route and not each.is_pointer)
-        if other := next((each for each in routed if each.state is CardState.POSTED and each.ts), None):
+        if (
+            other := _other_card(replace(context, cards=tuple(each for each in context.cards if each.route)))
+        ) is not None:
             channel, ts = other.slack_channel or "", other.ts or ""
             return render_pointer(RenderRequest(variables=variables), channel, link(channel, ts))
     request = RenderRequest(

@@ -70,7 +70,7 @@ def is_needed(card: Card) -> bool:
 
 def close_if_ended(context: CardContext, now: float) -> CardUpdate:
     """Close the dead letter of a card whose incident ended, where no route names its channel any more."""
-    if context.incident_state.ended_at is None:
+    if context.topic.ended_at is None:
         return CardUpdate()
     return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
 
@@ -83,7 +83,7 @@ def retry_card(context: CardContext, now: float) -> CardUpdate:
     """
     if not is_needed(context.card):
         return CardUpdate(closes_letter_at=now, closes_reply_letters=True)
-    incident, seq = context.incident, reported_anywhere(context)
+    seq = reported_anywhere(context)
     card = replace(context.card, reported_seq=seq, reason="", tries=0)
     if card.ts is not None:
         card = replace(
@@ -94,7 +94,7 @@ def retry_card(context: CardContext, now: float) -> CardUpdate:
             post=next_due(context, card, now),
         )
         return CardUpdate(cards=(card,), closes_letter_at=now)  # its stand-in makes way once it is edited
-    if not incident.active:
+    if not context.topic.is_open:
         return cancel_unposted(replace(context, card=card), None, now)
     notices, post = add_notices(card.notices, NO_PING), Due.on(Urgency.ROOT, now)
     return CardUpdate(cards=(replace(card, state=CardState.PENDING, notices=notices, pending_since=now, post=post),))
@@ -135,9 +135,8 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
         attempt = replace(context.attempt, state=AttemptState.DROPPED, next_search_at=search_at)
     if card.ts != ts:
         return CardUpdate(attempt=attempt)  # two calls found it deleted, and the first has reposted it already
-    incident = context.incident
     stopped = replace(card, reason=reason, post=None, edit=None)
-    if not incident.active and next_due(context, card, now) is None:
+    if not context.topic.is_open and next_due(context, card, now) is None:
         return CardUpdate(cards=(stopped,), attempt=attempt)
     recent = tuple(at for at in card.reposted_at if now - at < REPOST_WINDOW)
     if len(recent) >= MAX_REPOSTS:
@@ -149,6 +148,8 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
         card,
         state=CardState.PENDING,
         generation=card.generation + 1,
+        # The lines of a bulletin were nowhere but in the thread that is lost.
+        reported_seq=card.reported_seq if card.bulletin is None else 0,
         thread_unread=False,
         ts=None,
         shown_hash="",

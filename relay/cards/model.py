@@ -6,8 +6,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
+from relay.cards.bulletins import BulletinChange, BulletinState
+from relay.cards.entries import Entry as Entry
 from relay.cards.milestones import NO_MILESTONES, Milestone, Milestones
 from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
@@ -25,20 +27,6 @@ ADOPTING = "adopting"
 
 IN_DOUBT = "in_doubt"
 """Begins the reason of a dead letter about something that may be in Slack: `in_doubt: missing_scope`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One thing that happened. `seq` counts within the incident, `key` identifies it, `at` is Unix seconds.
-
-    `data` holds plain values for the template; `diff` lists them by kind.
-    """
-
-    seq: int
-    key: str
-    kind: EntryKind
-    at: float
-    data: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class CardState(StrEnum):
@@ -82,8 +70,8 @@ class Due:
     urgent: bool = False
 
     @property
-    def is_broadcast_edit(self) -> bool:
-        """Whether it is an edit of a broadcast that is over: it comes after all other edits."""
+    def is_reply_edit(self) -> bool:
+        """Whether it is an edit of a reply, of which not much depends: it comes after all other edits."""
         return self.deadline >= NO_DEADLINE
 
     @classmethod
@@ -134,6 +122,7 @@ class PreviousCard:
 class Card:
     """The one root message of one episode in one channel; moments are Unix seconds.
 
+    What: the `incident` with that id, or the `bulletin` with that number; the other is empty.
     Where: `channel` is the channel's canonical reference, `slack_channel` the id under which it was posted.
     Routes: `route` governs it (empty: the fallback has it because no route matched), `mention` is whom the matching
     routes ping now, `matched` says whether any route matches now, `first_matched_at` since when `wait` runs.
@@ -148,7 +137,8 @@ class Card:
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
     """
 
-    incident: str
+    incident: str = ""
+    bulletin: int | None = None
     channel: str
     episode: int
     options: Options
@@ -199,6 +189,46 @@ def replace_changed(card: Card, **values: Any) -> Card:
     return card if all(getattr(card, name) == value for name, value in values.items()) else replace(card, **values)
 
 
+class Topic(Protocol):
+    """What a card shows, and its thread reports: the state of an incident, or of a bulletin."""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What it is, for the key of a message: the same in every database."""
+
+    @property
+    def version(self) -> int:
+        """It grows with each change of what it says."""
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether anything of it can be rendered."""
+
+    @property
+    def state(self) -> State:
+        """The state by which it is urgent, and by which the card's mention pings."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not over: it may ping, and is posted again if somebody deletes it."""
+
+    @property
+    def is_silenced(self) -> bool:
+        """Whether its root pings nobody."""
+
+    @property
+    def ended(self) -> float | None:
+        """When it ended, as the message says (Unix seconds); None while it is open."""
+
+    @property
+    def ended_at(self) -> float | None:
+        """When relay knew that it had ended (Unix seconds); None while it is open."""
+
+    @property
+    def in_root(self) -> int:
+        """Up to which entry the root shows what there is to say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentState:
     """An incident as it is stored: its record, and the counters that go with it.
@@ -224,6 +254,38 @@ class IncidentState:
     def was_shared(self) -> bool:
         """Whether a share has come. Else nothing of the incident can be rendered."""
         return self.version > 0
+
+    can_be_shown = was_shared
+
+    @property
+    def incident(self) -> Incident:
+        """What the record says, without the labels for its tags, on which no decision about a card depends."""
+        return read_incident(self.record)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The id of the incident."""
+        return (self.record.incident,)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the incident is not resolved."""
+        return self.incident.active
+
+    @property
+    def is_silenced(self) -> bool:
+        """Whether somebody has snoozed it."""
+        return self.incident.snooze.snoozed
+
+    @property
+    def ended(self) -> float | None:
+        """When it ended, by BigPanda's clock."""
+        return self.incident.ended
+
+    @property
+    def in_root(self) -> int:
+        """The newest entry: the root shows the state that it led to."""
+        return self.next_seq - 1
 
     @property
     def as_of(self) -> float:
@@ -314,7 +376,7 @@ class Plan:
 
     `routes` names the routes that matched. `decision` is the same as plain JSON, to be stored. `tasks` are what
     BigPanda is to do because of it. `times_taken` is what the share reached first in its episode, and after how many
-    seconds.
+    seconds. `bulletins` are what it changes in them.
     """
 
     incident_state: IncidentState
@@ -325,6 +387,7 @@ class Plan:
     decision: Mapping[str, JSON] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
     times_taken: Mapping[Milestone, float] = field(default_factory=dict)
+    bulletins: tuple[BulletinChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,12 +492,12 @@ class Channel:
 class CardContext:
     """All that a decision about one card needs.
 
-    `cards` are the incident's current cards, `entries` those that this card has not reported, `attempt` is its open
+    `topic` is what it shows, `cards` are the topic's current cards, `entries` those that this card has not reported, `attempt` is its open
     attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now on comes after it.
     Of very many entries it holds the first; `more_entries` says that others follow them.
     """
 
-    incident_state: IncidentState
+    topic: IncidentState | BulletinState
     card: Card
     cards: tuple[Card, ...]
     entries: tuple[Entry, ...]
@@ -444,9 +507,19 @@ class CardContext:
     more_entries: bool = False
 
     @property
+    def incident_state(self) -> IncidentState:
+        """The topic of an incident's card.
+
+        Raises TypeError: it is the card of a bulletin.
+        """
+        if not isinstance(self.topic, IncidentState):
+            raise TypeError("The card shows a bulletin and no incident.")
+        return self.topic
+
+    @property
     def incident(self) -> Incident:
-        """The incident without the labels for its tags, on which no decision about a card depends."""
-        return read_incident(self.incident_state.record)
+        """The incident of an incident's card. Raises TypeError: it is the card of a bulletin."""
+        return self.incident_state.incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -469,11 +542,25 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownLines:
+    """The lines of a bulletin that a reply shows, as of that version of the bulletin.
+
+    They are those after the first and up to the last number, or without these all that stand in it already.
+    """
+
+    ts: str
+    version: int
+    after_seq: int | None = None
+    upto_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardUpdate:
     """What a decision changes: cards (one without an id is new), the attempt, the card's dead letter.
 
     `entries` are known entries with other data, or new ones.
     `closes_letter_at` closes the open dead letter of the card; one about a reply only with `closes_reply_letters`.
+    `shown_lines` are the lines of a bulletin that Slack shows now. `bulletins` are what it changes in other bulletins.
     """
 
     cards: tuple[Card, ...] = ()
@@ -482,6 +569,8 @@ class CardUpdate:
     dead_letter: DeadLetter | None = None
     closes_letter_at: float | None = None
     closes_reply_letters: bool = False
+    shown_lines: ShownLines | None = None
+    bulletins: tuple[BulletinChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

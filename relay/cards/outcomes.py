@@ -7,7 +7,7 @@ payload, thread               a dead letter; the built-in wording was tried befo
 edit window                   its thread goes on reporting
 unknown code                  a few tries, then a dead letter
 not found                     posted again
-for a broadcast               edited later, or given up without a word
+for the edit of a reply       made later, or given up without a word
 ambiguous                     searched for before anything is posted again; an edit is simply made again
 """
 
@@ -17,7 +17,7 @@ from typing import assert_never
 from relay.cards import failures, recovery, send
 from relay.cards.model import IN_DOUBT, AttemptState, CardContext, CardState, CardUpdate, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, NoticeKind, add_notices
-from relay.cards.send import Edit, EditBroadcast, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import Edit, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
 from relay.cards.stand_ins import fallback_cards
 from relay.ratelimit.budgets import Urgency, backoff
 from relay.routes.options import InDoubtPolicy
@@ -34,8 +34,8 @@ def apply_answer(  # noqa: PLR0913  all that an answer depends on
     context: CardContext, step: SlackStep, answer: SlackOutcome, shown: ShownRoot, *, rules: DeliveryRules, now: float
 ) -> CardUpdate:
     """What follows, for the card as it is now."""
-    if isinstance(step, EditBroadcast):
-        return _apply_broadcast_edit(context, step, answer, now)
+    if isinstance(step, ReplyEdit):
+        return _apply_reply_edit(context, step, answer, now)
     settled = _with_known_answer(context, step)
     return CardUpdate() if settled is None else _apply_known_answer(settled, step, answer, shown, rules=rules, now=now)
 
@@ -69,15 +69,15 @@ def _apply_known_answer(  # noqa: PLR0913  as above
             assert_never(answer)
 
 
-def _apply_broadcast_edit(context: CardContext, step: EditBroadcast, answer: SlackOutcome, now: float) -> CardUpdate:
+def _apply_reply_edit(context: CardContext, step: ReplyEdit, answer: SlackOutcome, now: float) -> CardUpdate:
     """What Slack rejects is left as it is: the thread says what happened, and nobody need know."""
     match answer:
         case Rejected(scope=RejectionScope.CHANNEL | RejectionScope.CREDENTIALS | RejectionScope.APP):
-            return send.retry_broadcast_edit(context, now)
+            return send.retry_reply_edit(context, step, now)
         case Retryable() | Ambiguous() | Read():
-            return send.retry_broadcast_edit(context, now)
+            return send.retry_reply_edit(context, step, now)
         case Delivered() | NotFound() | Rejected():
-            return send.end_broadcast_edit(context, step, now)
+            return send.end_reply_edit(context, step, now)
         case _:
             assert_never(answer)
 

@@ -26,7 +26,7 @@ from relay.cards.model import (
     IncidentState,
 )
 from relay.cards.notices import NO_PING, add_notices
-from relay.cards.replies import reply_due
+from relay.cards.replies import due_of
 from relay.cards.reported import ReportedFacts
 from relay.cards.send import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, Step, message_key
 from relay.model.entry_kinds import EntryKind
@@ -103,7 +103,7 @@ def skip_reported(context: CardContext, thread: ReportedFacts, now: float) -> Ca
     repeated = {
         entry.seq: _posted_in(entry, context.card.channel) for entry in context.entries if thread.is_reported(entry)
     }
-    outdated = context.incident_state.as_of < thread.newest
+    outdated = isinstance(context.topic, IncidentState) and context.topic.as_of < thread.newest
     missed = [] if outdated else [entry for entry in _missed(context, thread, now) if not thread.is_reported(entry)]
     entries = [*(repeated.get(entry.seq, entry) for entry in context.entries), *missed]
     card = replace(
@@ -111,7 +111,7 @@ def skip_reported(context: CardContext, thread: ReportedFacts, now: float) -> Ca
         worst=worst_of(context.card.worst or worst.recent, worst.recent) if not thread.states else worst.recent,
         episode_worst=worst_of(context.card.episode_worst or worst.episode, worst.episode),
     )
-    due = reply_due(card, context.incident, entries, now)
+    due = due_of(context, card, entries, now)
     # Where the thread knows more than the record, a later share is compared with the thread once more.
     card = replace(card, post=due, thread_unread=outdated and due is None)
     dropped = replace(attempt, state=AttemptState.DROPPED, next_search_at=None)
@@ -124,11 +124,13 @@ def _posted_in(entry: Entry, *channels: str) -> Entry:
 
 def _missed(context: CardContext, thread: ReportedFacts, now: float) -> Iterator[Entry]:
     """The state that the thread does not show; where it shows none, one that is worse than the card has pinged for."""
-    worst, state = context.card.worst or State.RESOLVED, context.incident.state
+    if not isinstance(context.topic, IncidentState):
+        return
+    worst, state = context.card.worst or State.RESOLVED, context.topic.state
     before = thread.states[-1] if thread.states else worst if state.rank > worst.rank else None
     if before is not None:
         others = [each.channel for each in context.cards if each.id != context.card.id]
-        yield missed_state(context.incident_state, others, context.card.channel, before, now)
+        yield missed_state(context.topic, others, context.card.channel, before, now)
 
 
 def missed_state(
@@ -173,12 +175,12 @@ def record_miss(context: CardContext, now: float) -> CardUpdate:
 
 def post_again(context: CardContext, attempt: Attempt, now: float) -> CardUpdate:
     """Once more under the same key, with its range and those whom it pings."""
-    card, incident = context.card, context.incident
-    if attempt.is_operator_retry and attempt.kind == ROOT and not incident.active:
+    card, topic = context.card, context.topic
+    if attempt.is_operator_retry and attempt.kind == ROOT and not topic.is_open:
         return send.cancel_unposted(context, replace(attempt, state=AttemptState.DROPPED, next_search_at=None), now)
     since = min(attempt.started_at, card.pending_since or attempt.started_at)
     if attempt.kind == ROOT:
-        card, due = replace(card, state=CardState.PENDING), Due.root(incident.state, since)
+        card, due = replace(card, state=CardState.PENDING), Due.root(topic.state, since)
     else:
         urgent = bool(attempt.targets)
         due = Due.on(Urgency.WORSENED if urgent else Urgency.REPLY, since, urgent=urgent)

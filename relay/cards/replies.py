@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Hold, Ping, Reason, attend
+from relay.cards.bulletins import BulletinState
 from relay.cards.model import Card, CardContext, Due, Entry
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
@@ -30,6 +31,9 @@ MAX_STATE_CHANGES = 2
 
 FLAP_WAIT = 600.0
 """Seconds that state changes wait to be batched while an incident flaps."""
+
+LINES_WAIT = 10.0
+"""Seconds that a line of a bulletin waits for others, unless there are enough for a whole reply."""
 
 _URGENCIES = {EntryKind.RESOLVED: Urgency.RESOLVED, EntryKind.REOPENED: Urgency.REOPENED}
 
@@ -114,6 +118,27 @@ def next_reply(
     )
 
 
+def next_reply_of(context: CardContext, entries: Sequence[Entry], now: float, *, whole: bool = False) -> Reply | None:
+    """The reply that reports the first of these entries of the card's topic (`whole`: all); None where there is none."""
+    if not isinstance(context.topic, BulletinState):
+        return next_reply(context.card, context.incident, entries, now, whole=whole)
+    lines = [line for line in entries if not _is_posted(context.card, line)]
+    shown = lines if whole else lines[:MAX_LINES]
+    return Reply(upto_seq=shown[-1].seq, entries=tuple(shown)) if shown else None
+
+
+def due_of(context: CardContext, card: Card, entries: Sequence[Entry], now: float) -> Due | None:
+    """From when, and by when, these entries of the card's topic need a reply; None where they need none."""
+    if not isinstance(context.topic, BulletinState):
+        return reply_due(card, context.incident, entries, now)
+    if not context.topic.bulletin.row.in_thread:
+        return None
+    lines = [line for line in entries if not _is_posted(card, line)]
+    if not lines:
+        return None
+    return Due.on(Urgency.REPLY, now if len(lines) >= MAX_LINES else max(now, lines[0].at + LINES_WAIT))
+
+
 def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Due | None:
     """From when, and by when, these entries need a reply; None where they need none."""
     due: Due | None = None
@@ -129,7 +154,7 @@ def next_due(context: CardContext, card: Card, now: float) -> Due | None:
     Where not all entries are known, a reply is due: it reports or passes over those that are.
     """
     rest = [entry for entry in context.entries if entry.seq > card.reported_seq]
-    due = reply_due(card, context.incident, rest, now)
+    due = due_of(context, card, rest, now)
     return Due.on(Urgency.REPLY, now) if due is None and context.more_entries else due
 
 

@@ -7,6 +7,7 @@ value of that subject is the same. A comment is a subject of its own, and its va
     state=critical          a new state, an end, a reopening
     comment:1a2b3c4d=17...  hash of the text, and Unix seconds
     tag:1a2b3c4d=9f8e7d6c   hashes of the label and of the new value
+    line:1a2b3c4d=1         hash of the line's key in a bulletin
     snooze=9f8e7d6c         and the like: the hash of the new value
 
 Names and texts are hashed to be short, not to be secret: they stand in the thread.
@@ -16,6 +17,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from relay.cards.bulletins import BulletinLine
 from relay.cards.merge import REPEAT_WINDOW, comment_hash
 from relay.cards.model import Entry
 from relay.cards.replies import WorstShown
@@ -34,6 +36,9 @@ Fact = tuple[str, str]
 def facts(entry: Entry) -> Iterator[Fact]:
     """The facts of an entry, at least one."""
     data, kind = entry.data, entry.kind
+    if isinstance(entry, BulletinLine):
+        yield f"line:{_hash(entry.key)}", str(entry.episode)
+        return
     if items := [item for item in data.get("items", ()) if kind in _FACTS_OF_ITEMS]:
         yield from (_FACTS_OF_ITEMS[kind](item) for item in items)
     elif "flapping" in data:

@@ -6,12 +6,16 @@ a share may have come while Slack was called, and what it changed is never overw
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.cards.attention import NO_SURROUNDINGS, Ping, Reason, attend
+from relay.cards.attention import NO_SURROUNDINGS, Hold, Ping, Reason, attend
 from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
+from relay.cards.bulletin_cards import bulletin_edit
+from relay.cards.bulletins import BulletinLine, BulletinState
 from relay.cards.model import (
+    NO_DEADLINE,
     Attempt,
     AttemptState,
     Broadcast,
@@ -21,9 +25,10 @@ from relay.cards.model import (
     CardUpdate,
     DeadLetter,
     Due,
+    ShownLines,
 )
-from relay.cards.notices import NoticeKind, Notices, remove_notices
-from relay.cards.replies import Reply, next_due, next_reply, worst_shown
+from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
+from relay.cards.replies import Reply, next_due, next_reply_of, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
 from relay.model.incident import State, worst_of
@@ -38,6 +43,9 @@ LATE_SEARCH_AFTER = 120.0
 
 MAX_EDIT_SECONDS = 10.0
 """Seconds that an edit may be in flight, at the most."""
+
+BULLETIN_EDITED_EVERY, NO_ROOM_PAUSE = 60.0, 5.0
+"""Seconds for which a bulletin leaves the rate limit to others, and after which it looks again."""
 
 EDIT_DOUBT_SECONDS = 30.0
 """Seconds after an edit in doubt at which the card is edited once more: the lost edit may land late."""
@@ -84,6 +92,16 @@ class EditBroadcast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EditLines:
+    """Edit a reply in the thread of a bulletin, since lines in it have changed up to that version of the bulletin."""
+
+    ts: str
+    lines: tuple[BulletinLine, ...]
+    version: int
+    update: CardUpdate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NothingToSend:
     """Slack is not called; `reason` says why."""
 
@@ -91,10 +109,13 @@ class NothingToSend:
     update: CardUpdate
 
 
-SlackStep = PostRoot | PostReply | Edit | EditBroadcast
+ReplyEdit = EditBroadcast | EditLines
+"""The steps that edit a reply."""
+
+SlackStep = PostRoot | PostReply | Edit | ReplyEdit
 """The steps that call Slack."""
 
-EDITS = (Edit, EditBroadcast)
+EDITS = (Edit, EditBroadcast, EditLines)
 """The steps that edit a message."""
 
 Step = SlackStep | NothingToSend
@@ -114,8 +135,8 @@ def shown_root(context: CardContext, fingerprint: str) -> ShownRoot:
     """What Slack shows once it has accepted a message rendered from this context."""
     return ShownRoot(
         fingerprint=fingerprint,
-        version=context.incident_state.version,
-        ended=context.incident.ended,
+        version=context.topic.version,
+        ended=context.topic.ended,
         notices=context.card.notices,
     )
 
@@ -123,7 +144,7 @@ def shown_root(context: CardContext, fingerprint: str) -> ShownRoot:
 def message_key(context: CardContext, *upto_seq: int) -> str:
     """The key by which a root, or the reply up to an entry, is found in Slack: the same for every try and database."""
     card, channel = context.card, context.channel
-    parts = (card.incident, channel.slack_id or channel.ref, card.episode, card.generation, *upto_seq)
+    parts = (*context.topic.identity, channel.slack_id or channel.ref, card.episode, card.generation, *upto_seq)
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
@@ -136,28 +157,46 @@ def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> St
     """The card as it should be now. Whether it differs from what Slack shows is known once it is rendered.
 
     A relay that is killed while Slack answers leaves an edit in doubt. So it counts as one until the answer is known.
-    Where only a broadcast is to be edited, that is done if the rate limit `has_room`.
+    Where only a reply is to be edited, that is done if the rate limit `has_room`. So is an edit of a bulletin, which
+    must not delay a card that gets worse or resolves; one in a minute is done in any case.
     """
     card = context.card
-    if not context.incident_state.was_shared:
+    if not context.topic.can_be_shown:
         return NothingToSend(reason="not_shared", update=CardUpdate(cards=(replace(card, edit=None),)))
     if card.ts is None:
         return NothingToSend(reason="no_root", update=CardUpdate(cards=(replace(card, edit=None),)))
-    if card.edit is not None and card.edit.is_broadcast_edit:
-        return _begin_broadcast_edit(card, now, has_room=has_room)
+    if card.edit is not None and card.edit.is_reply_edit:
+        return _begin_reply_edit(context, now, has_room=has_room)
+    if (
+        isinstance(context.topic, BulletinState)
+        and not has_room
+        and now - (card.edited_at or 0.0) < BULLETIN_EDITED_EVERY
+    ):
+        return NothingToSend(reason="no_room", update=CardUpdate(cards=(_edited_at(card, now + NO_ROOM_PAUSE),)))
     in_flight = replace(card, shown_hash="", edit_in_doubt_until=now + MAX_EDIT_SECONDS + EDIT_DOUBT_SECONDS)
     update = CardUpdate(cards=(in_flight,))
     return Edit(ts=card.ts, shown_hash=card.shown_hash, in_doubt_until=card.edit_in_doubt_until, update=update)
 
 
-def _begin_broadcast_edit(card: Card, now: float, *, has_room: bool) -> Step:
-    broadcast = next_over(card, now)
-    if broadcast is None:
+def _begin_reply_edit(context: CardContext, now: float, *, has_room: bool) -> Step:
+    card, topic = context.card, context.topic
+    step: ReplyEdit | None = None
+    if isinstance(topic, BulletinState):
+        if topic.outdated:
+            ts = topic.outdated[0].ts or ""
+            step = EditLines(ts=ts, lines=topic.outdated, version=topic.version, update=CardUpdate())
+    elif (broadcast := next_over(card, now)) is not None:
+        step = EditBroadcast(ts=broadcast.ts, broadcast=broadcast, update=CardUpdate())
+    if step is None:
         return NothingToSend(reason="too_late", update=CardUpdate(cards=(replace(card, edit=None),)))
     if not has_room:
-        later = with_broadcast_edit(card, now + RETRY_AFTER)
-        return NothingToSend(reason="no_room", update=CardUpdate(cards=(later,)))
-    return EditBroadcast(ts=broadcast.ts, broadcast=broadcast, update=CardUpdate())
+        return NothingToSend(reason="no_room", update=CardUpdate(cards=(_edited_at(card, now + RETRY_AFTER),)))
+    return step
+
+
+def _edited_at(card: Card, at: float) -> Card:
+    """The card whose edit waits until then."""
+    return replace(card, edit=_postpone(card.edit, at))
 
 
 def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
@@ -167,14 +206,14 @@ def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
 
 
 def _begin_root(context: CardContext, now: float) -> Step:
-    card, incident = context.card, context.incident
+    card, topic = context.card, context.topic
     waited = card.post is not None and card.options.wait > 0
-    if waited and context.attempt is None and not (incident.active and card.matched):
-        reason = "ended_while_waiting" if not incident.active else "no_longer_matched"
+    if waited and context.attempt is None and not (topic.is_open and card.matched):
+        reason = "ended_while_waiting" if not topic.is_open else "no_longer_matched"
         cancelled = replace(card, state=CardState.CANCELLED, reason=reason, post=None)
         return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
     repeated = _repeated_attempt(context, now)
-    held = attend(card, incident, NO_SURROUNDINGS, now).ping(Ping.FIRST_POST)
+    held = _held_ping(context, now)
     if repeated is not None and held is not None and held.reason is Reason.LATE:
         repeated = replace(repeated, targets=())  # it was rejected in between, and is too late to ping for
     attempt = repeated or Attempt(
@@ -183,7 +222,7 @@ def _begin_root(context: CardContext, now: float) -> Step:
         generation=card.generation,
         upto_seq=card.reported_seq,
         started_at=now,
-        targets=card.mention.targets(incident.state) if incident.active and held is None else (),
+        targets=card.mention.targets(topic.state) if topic.is_open and held is None else (),
         data={"after": context.newest_ts},
     )
     posting = replace(card, state=CardState.POSTING, pinged=attempt.targets)
@@ -192,17 +231,24 @@ def _begin_root(context: CardContext, now: float) -> Step:
         # a rise that came in between is still to be reported.
         posting = replace(
             posting,
-            worst=incident.state,
-            episode_worst=_worst(card.episode_worst, incident.state),
-            root_seq=max(card.root_seq, context.incident_state.next_seq - 1),
+            worst=topic.state,
+            episode_worst=_worst(card.episode_worst, topic.state),
+            root_seq=max(card.root_seq, topic.in_root),
         )
     return PostRoot(attempt=attempt, update=CardUpdate(cards=(posting,), attempt=attempt))
+
+
+def _held_ping(context: CardContext, now: float) -> Hold | None:
+    """What holds the ping of the first post; that of a bulletin was decided when it was opened."""
+    if isinstance(context.topic, BulletinState):
+        return Hold(reason=Reason.LATE) if NO_PING in context.card.notices else None
+    return attend(context.card, context.topic.incident, NO_SURROUNDINGS, now).ping(Ping.FIRST_POST)
 
 
 def _begin_reply(context: CardContext, now: float) -> Step:
     card, repeated = context.card, _repeated_attempt(context, now)
     entries = [entry for entry in context.entries if repeated is None or entry.seq <= repeated.upto_seq]
-    reply = next_reply(card, context.incident, entries, now, whole=repeated is not None)
+    reply = next_reply_of(context, entries, now, whole=repeated is not None)
     if reply is None or not reply.entries:
         seq = reply.upto_seq if reply else max((entry.seq for entry in entries), default=card.reported_seq)
         worst = worst_shown(card, [entry for entry in entries if entry.seq <= seq])
@@ -228,11 +274,16 @@ def _begin_reply(context: CardContext, now: float) -> Step:
         },
     )
     reported = [entry for entry in entries if entry.seq <= attempt.upto_seq]
-    attempt = replace(attempt, data={"digest": entries_digest(reported), **attempt.data})
+    attempt = replace(attempt, data={"digest": entries_digest(reported), **_shown_version(context), **attempt.data})
     # A later try pings those whom the first was to ping, as long as there still is a reason to.
     targets = tuple(target for target in attempt.targets if target in reply.targets)
     reply = replace(reply, targets=targets, broadcast=bool(attempt.data.get("broadcast")))
     return PostReply(attempt=attempt, reply=reply, thread=card.ts or "", update=CardUpdate(attempt=attempt))
+
+
+def _shown_version(context: CardContext) -> dict[str, int]:
+    """The version of a bulletin, whose reply is edited once one of its lines changes."""
+    return {"version": context.topic.version} if isinstance(context.topic, BulletinState) else {}
 
 
 def _repeated_attempt(context: CardContext, now: float) -> Attempt | None:
@@ -254,8 +305,8 @@ def apply_delivery(
             return apply_reply_delivery(context, posted.ts, now)
         case Edit():
             return apply_edit_delivery(context, shown, now)
-        case EditBroadcast():
-            return end_broadcast_edit(context, step, now)
+        case EditBroadcast() | EditLines():
+            return end_reply_edit(context, step, now)
         case _:
             assert_never(step)
 
@@ -297,8 +348,23 @@ def apply_reply_delivery(context: CardContext, ts: str, now: float) -> CardUpdat
         reason="",
         tries=0,
     )
-    card = with_broadcast_edit(track(card, attempt, context.entries, ts), now)
-    return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
+    if not isinstance(context.topic, BulletinState):
+        card = with_broadcast_edit(track(card, attempt, context.entries, ts), now)
+        return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
+    version, upto = int(data.get("version", 0)), attempt.upto_seq
+    shown = ShownLines(ts=ts, version=version, after_seq=before.reported_seq, upto_seq=upto)
+    if any(line.changed_in > version for line in _lines(context) if line.seq <= upto):
+        card = _with_lines_edit(card, now)
+    return replace(_complete_post(context, card, now, NoticeKind.FOR_THREAD), shown_lines=shown)
+
+
+def _lines(context: CardContext) -> Sequence[BulletinLine]:
+    return [entry for entry in context.entries if isinstance(entry, BulletinLine)]
+
+
+def _with_lines_edit(card: Card, at: float) -> Card:
+    """The card of a bulletin, whose replies are looked at once more: one may be out of date."""
+    return card if card.edit is not None else replace(card, edit=Due(at=at, deadline=NO_DEADLINE))
 
 
 def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, called: bool = True) -> CardUpdate:
@@ -319,19 +385,33 @@ def apply_edit_delivery(context: CardContext, shown: ShownRoot, now: float, *, c
         card = replace(card, edit_in_doubt_until=None)
     if card.post is None and card.edit is None:
         card = replace(card, pending_since=None)  # nothing waits any more: what comes next waits from then on
-    card = with_broadcast_edit(card, now)
+    card = _with_reply_edit(context, card, now)
     others = make_way(context.cards, card, now, NoticeKind.FOR_CARD)
     return CardUpdate(cards=(card, *others), closes_letter_at=now if called else None)
 
 
-def end_broadcast_edit(context: CardContext, step: EditBroadcast, now: float) -> CardUpdate:
-    """The broadcast is edited, or given up: perhaps another one is next."""
-    return CardUpdate(cards=(with_broadcast_edit(without(context.card, step.ts), now),))
+def _with_reply_edit(context: CardContext, card: Card, at: float) -> Card:
+    """The card with the edit of a reply due then, if one is out of date and no other edit waits."""
+    if not isinstance(context.topic, BulletinState):
+        return with_broadcast_edit(card, at)
+    return _with_lines_edit(card, at) if context.topic.outdated else card
 
 
-def retry_broadcast_edit(context: CardContext, now: float) -> CardUpdate:
+def end_reply_edit(context: CardContext, step: ReplyEdit, now: float) -> CardUpdate:
+    """The reply is edited, or given up: perhaps another one is next."""
+    if isinstance(step, EditBroadcast):
+        return CardUpdate(cards=(with_broadcast_edit(without(context.card, step.ts), now),))
+    is_next = context.card.edit is None or context.card.edit.is_reply_edit
+    card = _with_lines_edit(replace(context.card, edit=None), now) if is_next else context.card
+    return CardUpdate(cards=(card,), shown_lines=ShownLines(ts=step.ts, version=step.version))
+
+
+def retry_reply_edit(context: CardContext, step: ReplyEdit, now: float) -> CardUpdate:
     """It was not edited, or nobody knows: the same edit again later."""
-    return CardUpdate(cards=(with_broadcast_edit(context.card, now + RETRY_AFTER),))
+    if isinstance(step, EditBroadcast):
+        return CardUpdate(cards=(with_broadcast_edit(context.card, now + RETRY_AFTER),))
+    is_next = context.card.edit is None or context.card.edit.is_reply_edit
+    return CardUpdate(cards=(_edited_at(context.card, now + RETRY_AFTER),)) if is_next else CardUpdate()
 
 
 def cancel_unposted(context: CardContext, attempt: Attempt | None, now: float) -> CardUpdate:
@@ -377,8 +457,10 @@ def _schedule_reply(context: CardContext, card: Card, now: float) -> Card:
 
 def _next_edit(context: CardContext, shown: ShownRoot, now: float) -> Due | None:
     """While Slack was called, a share may have come, or the card may have become a pointer."""
-    if shown.version == context.incident_state.version and shown.notices == context.card.notices:
+    if shown.version == context.topic.version and shown.notices == context.card.notices:
         return None
+    if isinstance(context.topic, BulletinState):
+        return bulletin_edit(context.card, now)
     at = now + EDIT_SPACING
     if context.card.edit is not None:
         at = min(at, max(now, context.card.edit.at))

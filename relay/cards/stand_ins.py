@@ -91,6 +91,7 @@ def _new_stand_in(context: CardContext, home: str, mention: Mention, notice: Not
     reply_pings = context.attempt is not None and bool(context.attempt.targets)
     return Card(
         incident=card.incident,
+        bulletin=card.bulletin,
         channel=home,
         episode=card.episode,
         options=replace(card.options, wait=0.0),
@@ -100,5 +101,5 @@ def _new_stand_in(context: CardContext, home: str, mention: Mention, notice: Not
         reported_seq=card.reported_seq,
         notices=(notice, STAND_IN),
         pending_since=now,
-        post=Due.root(context.incident.state, now),
+        post=Due.root(context.topic.state, now),
     )

@@ -11,7 +11,7 @@ from relay.cards.draw import PermalinkBuilder, draw_step, drawn_step, render_ste
 from relay.cards.markers import marker
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
-from relay.cards.send import EDITS, Edit, EditBroadcast, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.send import EDITS, Edit, EditBroadcast, EditLines, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
@@ -66,7 +66,7 @@ class PreparedCall:
         """Whether it pings somebody."""
         match self.step:
             case PostRoot():
-                return bool(self.step.attempt.targets) and self.context.incident.active
+                return bool(self.step.attempt.targets) and self.context.topic.is_open
             case PostReply():
                 return bool(self.step.reply.targets)
             case _:
@@ -206,7 +206,7 @@ class Executor:
 
     async def _send(self, call: PreparedCall) -> SlackOutcome:
         slack, step, shared = self._shared.slack, call.step, self._shared
-        if isinstance(step, EditBroadcast):
+        if isinstance(step, ReplyEdit):
             return await slack.edit(call.slack_channel, step.ts, call.message)  # its marker stays
         marked = marker(call.context, step, instance=shared.instance, secret=shared.marker_secret)
         match step:
@@ -273,6 +273,7 @@ _KINDS: Mapping[type[SlackStep], MessageKind] = {
     PostReply: "reply",
     Edit: "edit",
     EditBroadcast: "edit",
+    EditLines: "edit",
 }
 
 

@@ -215,6 +215,7 @@ class Urgency(StrEnum):
     STATE_EDIT = "turn"
     """An edit that resolves or worsens the card."""
     EDIT = "edit"
+    BULLETIN_EDIT = "bulletin_edit"
 
 
 DEADLINES: Mapping[Urgency, float] = {
@@ -226,6 +227,7 @@ DEADLINES: Mapping[Urgency, float] = {
     Urgency.REPLY: 600.0,
     Urgency.STATE_EDIT: 0.0,
     Urgency.EDIT: 30.0,
+    Urgency.BULLETIN_EDIT: 1e9,  # after every edit of a card
 }
 """Seconds within which it must be done. A deadline, never a delay: where the budget allows, it is done at once."""
 

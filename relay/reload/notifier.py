@@ -28,7 +28,7 @@ from relay.reload.unusable_channels import unusable_channels
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.slack.gateway import SlackGateway
-from relay.slack.message import DEFAULT_INSTANCE, Marker
+from relay.slack.message import DEFAULT_INSTANCE, OVER, Marker
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.slack.responses import FoundMessage, identity_of
@@ -52,9 +52,6 @@ SEARCH_AFTER = 30.0
 SEARCH_WINDOW = 3 * 86_400.0
 MAX_SEARCH_PAGES = 5
 """How far back relay searches for a notice: so many seconds, and so many pages of 200 messages."""
-
-OVER = "over"
-"""The `state` in the marker of a notice that says that nothing is wrong any more."""
 
 
 @dataclass(slots=True)

@@ -60,6 +60,37 @@ def entry(values: Values) -> str:
     return first + _when(values) + line_break + rest
 
 
+def bulletin_title(kind: str, values: Values) -> str:
+    """What a message about several incidents is, in a few words."""
+    counts = values.get("counts", {})
+    number = counts.get("all", 0) if values.get("closed") and kind == "held" else counts.get("open", 0)
+    incidents = f"{number} incident{plural(number)}"
+    if kind == "held":
+        return f"No longer held: {incidents}" if values.get("closed") else f"{incidents} held"
+    return f"{incidents} still open"
+
+
+def bulletin(kind: str, values: Values) -> str:
+    """Print a message about several incidents: what it is, until when, and its lines."""
+    until = slack_time(values.get("until") or values.get("moment"))
+    head = f"{_bold(bulletin_title(kind, values))}{f' until {until}' if until and kind == 'held' else ''}"
+    lines = "\n".join(line(each) for each in values.get("lines", ()))
+    where = "Each is named in the thread." if kind == "held" else f"Pings were held until {until}." if until else ""
+    return part(NodeKind.MENTIONS, "") + part(NodeKind.SECTION, f"{head}\n{lines}") + part(NodeKind.CONTEXT, where)
+
+
+def line(values: Values) -> str:
+    """Print one incident of a list."""
+    title = _line(values.get("title"))
+    words = [link(values["url"], title) if values.get("url") else title]
+    if ended := values.get("ended"):
+        words.append(_line(ended))
+    else:
+        words += [_line(values.get("owner")), slack_time(values.get("since"))]
+    sign = "✅" if ended == "resolved" else emoji(values.get("state"))
+    return f"{sign} {' · '.join(filter(None, words))}"
+
+
 def _when(values: Values) -> str:
     """When it happened, if relay reports it late."""
     return _in_brackets(slack_time(values.get("at"))) if values.get("late") else ""

@@ -34,9 +34,18 @@ DEFAULT_FOLDER: Final = "incident"
 """The folder of a route that names none; it also provides the files that other folders lack."""
 
 CARD: Final = "card"
+BULLETIN_FOLDER: Final = "bulletin"
+"""The folder of the messages that are about no single incident."""
+
+BULLETINS: Final = ("held", "catch_up")
+"""The files of that folder that make a message, without their suffix; `LINE` makes one line in its thread."""
+
+LINE: Final = "line"
 _ROLES: Final[Mapping[str, TemplateRole]] = {
     f"{CARD}.j2": "card",
     **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES},
+    **{f"{kind}.j2": "bulletin" for kind in BULLETINS},
+    f"{LINE}.j2": "line",
 }
 """The files that relay renders by their names, and what each makes."""
 

@@ -28,7 +28,7 @@ _TEXT_LIMITS: Final = (limits.SECTION_TEXT, 1_500, 800, 400, 200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Paragraph:
+class Paragraph:
     """One rendered entry."""
 
     parts: tuple[Part, ...] = ()
@@ -49,42 +49,59 @@ def render_reply(
     paragraphs = [_paragraph(library, template, request, entry) for entry in entries]
     if not any(paragraph.parts for paragraph in paragraphs):
         paragraphs = [_built_in(request, entry, ()) for entry in entries]
+    return joined_paragraphs(paragraphs, request, subject=reply_subject(request.variables), title=title_of(request))
+
+
+def joined_paragraphs(
+    paragraphs: Sequence[Paragraph], request: RenderRequest, *, subject: str, title: str
+) -> RenderedMessage:
+    """The message with all these paragraphs; its notification begins with what it is about, the `subject`.
+
+    `title` stands for the message where nothing else fits.
+    """
     failures = tuple(failure for each in paragraphs for failure in each.failures)
     built_in = any(paragraph.builtin for paragraph in paragraphs)
     if built_in and failures:
         request = replace(request, notices=(*request.notices, built_in_notice("wording", failures[-1])))
-    title = title_of(request)
-    summary = "; ".join(dict.fromkeys(paragraph.summary for paragraph in paragraphs if paragraph.summary))
-    subject = reply_subject(request.variables)
-    draft = Draft(top=_joined(_shortened(paragraphs)), summary=[Atom(f"{subject}: {summary}" if summary else subject)])
+    said = "; ".join(dict.fromkeys(paragraph.summary for paragraph in paragraphs if paragraph.summary))
+    summary = ": ".join(filter(None, (subject, said)))
+    draft = Draft(top=_joined(_shortened(paragraphs)), summary=[Atom(summary)])
     return RenderedMessage(message=fitted(completed(draft, request), title), failures=failures, builtin=built_in)
 
 
-def _paragraph(library: TemplateLibrary, template: str, request: RenderRequest, entry: Mapping[str, Any]) -> _Paragraph:
-    kind = entry.get("kind")
-    name = f"{template}/{kind if kind in ENTRY_TEMPLATES else _OTHER}.j2"
+def paragraph_of(
+    library: TemplateLibrary, name: str, request: RenderRequest, own: Mapping[str, Any], built_in: str
+) -> Paragraph:
+    """Render one paragraph by the template `name`, with variables of its `own`; `built_in` replaces one that fails."""
     try:
-        output = library.run(name, {**request.variables, "entry": _variables(entry)})
+        output = library.run(name, {**request.variables, **own})
         if not output.text.strip():
-            return _Paragraph()
+            return Paragraph()
         return _of_draft(draft_of(output, request, name), output.failures)
     except TemplateFailed as failed:
-        return _built_in(request, entry, failed.failures)
+        return replace(_of_draft(compose(parse(built_in), request), failed.failures), builtin=True)
 
 
-def _built_in(request: RenderRequest, entry: Mapping[str, Any], failures: tuple[TemplateFailure, ...]) -> _Paragraph:
+def _paragraph(library: TemplateLibrary, template: str, request: RenderRequest, entry: Mapping[str, Any]) -> Paragraph:
+    kind = entry.get("kind")
+    name = f"{template}/{kind if kind in ENTRY_TEMPLATES else _OTHER}.j2"
+    values = _variables(entry)
+    return paragraph_of(library, name, request, {"entry": values}, fallback.entry(values))
+
+
+def _built_in(request: RenderRequest, entry: Mapping[str, Any], failures: tuple[TemplateFailure, ...]) -> Paragraph:
     draft = compose(parse(fallback.entry(_variables(entry))), request)
     return replace(_of_draft(draft, failures), builtin=True)
 
 
-def _of_draft(draft: Draft, failures: tuple[TemplateFailure, ...]) -> _Paragraph:
+def _of_draft(draft: Draft, failures: tuple[TemplateFailure, ...]) -> Paragraph:
     """A thread has no bar: its parts join the others."""
     parts = (*draft.top, *draft.bar)
     texts = [part.flow for part in parts if isinstance(part, Section)]
     summary = one_line(draft.summary or (texts[0] if texts else ()))
     if len(summary) > _LONGEST_SUMMARY:
         summary = summary[: safe_cut(summary, _LONGEST_SUMMARY - 1)].rstrip() + "…"
-    return _Paragraph(parts=parts, summary=summary, failures=failures)
+    return Paragraph(parts=parts, summary=summary, failures=failures)
 
 
 def _variables(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +112,7 @@ def _variables(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "items": [Item(noun, item) if isinstance(item, Mapping) else item for item in items]}
 
 
-def _shortened(paragraphs: Sequence[_Paragraph]) -> list[Part]:
+def _shortened(paragraphs: Sequence[Paragraph]) -> list[Part]:
     """All parts. If they are too long together, every text is shortened alike, so that each entry stays."""
     parts = [part for paragraph in paragraphs for part in paragraph.parts]
     lengths = [length(part.flow) for part in parts if isinstance(part, Section)]

@@ -50,8 +50,11 @@ def marker_key(secret: str, key: str) -> str:
 DEFAULT_INSTANCE = "relay"
 """The name of a relay that has no name of its own (the setting RELAY_NAME)."""
 
-EventType = Literal["relay_card", "relay_entry", "relay_notice"]
+EventType = Literal["relay_card", "relay_entry", "relay_notice", "relay_held", "relay_catch_up"]
 _EVENT_TYPES = get_args(EventType)
+OVER = "over"
+"""The `state` of a message that is not changed any more: what it says has ended."""
+
 _LONGEST = 200
 """Characters of a text in a marker; `entries` may be longer."""
 
@@ -66,7 +69,7 @@ class Marker:
     The rest is for a database that does not know the message: `instance` is the name of the relay, `episode` and
     `generation` number the card, `state` is the incident's, as of `as_of` by BigPanda's clock, and `ended` when it
     ended (Unix seconds; 0: not set). `worst` is the worst state that the thread has pinged for. BigPanda finds the
-    incident in the environment with the id `environment`.
+    incident in the environment with the id `environment`. `series` is the key of a bulletin.
 
     Of a reply, `entries` says what it reports, and `digest` stands for all of that.
     """
@@ -78,6 +81,7 @@ class Marker:
     episode: int = 0
     generation: int = 0
     route: str = ""
+    series: str = ""
     environment: str = ""
     state: str = ""
     worst: str = ""
@@ -88,7 +92,7 @@ class Marker:
 
     @property
     def kind(self) -> str:
-        """What it is on: `card`, `entry` (a reply) or `notice`."""
+        """What it is on: `card`, `entry` (a reply), `notice`, or the kind of a bulletin."""
         return self.event_type.removeprefix("relay_")
 
     def metadata(self) -> dict[str, Any]:
@@ -117,7 +121,7 @@ class Marker:
 
 
 _FIELDS = tuple(field.name for field in fields(Marker) if field.name not in {"event_type", "incident", "key"})
-_TEXTS = ("instance", "route", "environment", "state", "worst", "digest")
+_TEXTS = ("instance", "route", "series", "environment", "state", "worst", "digest")
 _NUMBERS = ("episode", "generation", "as_of", "ended")
 MAX_ENTRIES = 1000
 """Characters of `entries`. Slack does not publish how large metadata may be, and was seen to take a few kilobytes."""

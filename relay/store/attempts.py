@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 from relay.cards.model import Attempt, AttemptState, CardState
 from relay.store import schema
 from relay.store.channels import CANONICAL_REF, reference
-from relay.store.locks import check_lease, lock_incidents
+from relay.store.locks import check_lease, lock_bulletins, lock_incidents
 from relay.store.mappers import to_attempt
 from relay.store.types import Lease, SearchTarget
 
@@ -60,8 +60,10 @@ def recover_attempts(
     """
     check_lease(connection, lease)
     left = and_(_attempt.c.state == AttemptState.IN_FLIGHT, _attempt.c.card.not_in(in_progress))
-    incidents = select(_card.c.incident).join(_attempt, _attempt.c.card == _card.c.id).where(schema.IS_OPEN, left)
-    lock_incidents(connection, connection.execute(incidents.distinct()).scalars())
+    topics = select(_card.c.incident, _card.c.bulletin).join(_attempt, _attempt.c.card == _card.c.id)
+    rows = connection.execute(topics.where(schema.IS_OPEN, left)).all()
+    lock_incidents(connection, {row.incident for row in rows if row.incident is not None})
+    lock_bulletins(connection, {row.bulletin for row in rows if row.bulletin is not None})
     in_doubt = connection.execute(
         update(_attempt)
         .where(schema.IS_OPEN, left)

@@ -2,12 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from relay.cards.model import Attempt, Card, CardContext, CardUpdate
+from relay.cards.bulletin_cards import lines_of_posted_cards
+from relay.cards.bulletins import BulletinState
+from relay.cards.model import Attempt, Card, CardContext, CardUpdate, Entry, IncidentState
 from relay.model.errors import StoreError
 from relay.store import schema
+from relay.store.bulletins import (
+    change_line_data,
+    load_bulletin_cards,
+    load_bulletin_state,
+    load_lines_after,
+    save_bulletin_changes,
+    save_shown_lines,
+)
 from relay.store.channels import canonical_channel
 from relay.store.dead_letters import close_dead_letter, open_dead_letter
 from relay.store.locks import check_lease
@@ -38,18 +49,40 @@ def card_context(connection: Connection, card_id: int) -> CardContext:
     # The incident first, since that locks it: what is read before the lock may be outdated.
     row = connection.execute(_INCIDENT, {"card": card_id}).mappings().one_or_none()
     if row is None:
-        raise StoreError(f"There is no card {card_id}: this is not the database from which it was read.")
+        return _bulletin_context(connection, card_id)
     cards = tuple(load_current_cards(connection, [row["id"]]))
     card = next((each for each in cards if each.id == card_id), None)
     if card is None:  # superseded
         card = to_card(connection.execute(_CARD, {"card": card_id}).mappings().one())
-    row_of_attempt = connection.execute(_OPEN_ATTEMPT, {"card": card_id}).mappings().one_or_none()
+    load = partial(load_entries_after, connection, row["id"])
+    return _context(connection, card, to_incident_state(row), cards, load)
+
+
+def _bulletin_context(connection: Connection, card_id: int) -> CardContext:
+    row = connection.execute(_CARD, {"card": card_id}).mappings().one_or_none()
+    if row is None:
+        raise StoreError(f"There is no card {card_id}: this is not the database from which it was read.")
+    state = load_bulletin_state(connection, to_card(row))
+    # Again behind the lock.
+    card = to_card(connection.execute(_CARD, {"card": card_id}).mappings().one())
+    cards = load_bulletin_cards(connection, state.bulletin.id)
+    return _context(connection, card, state, cards, partial(load_lines_after, connection, state.bulletin.id))
+
+
+def _context(
+    connection: Connection,
+    card: Card,
+    topic: IncidentState | BulletinState,
+    cards: tuple[Card, ...],
+    load_after: Callable[[int, int | None], tuple[tuple[Entry, ...], bool]],
+) -> CardContext:
+    row_of_attempt = connection.execute(_OPEN_ATTEMPT, {"card": card.id}).mappings().one_or_none()
     attempt = None if row_of_attempt is None else to_attempt(row_of_attempt)
     # A thread that was read is compared with everything that it may have reported: once after a restored backup.
     most = None if attempt is not None and attempt.reads_thread else MAX_ENTRIES
-    entries, more_entries = load_entries_after(connection, row["id"], card.reported_seq, most)
+    entries, more_entries = load_after(card.reported_seq, most)
     return CardContext(
-        incident_state=to_incident_state(row),
+        topic=topic,
         card=card,
         cards=cards,
         entries=entries,
@@ -87,18 +120,27 @@ def save_update(connection: Connection, context: CardContext, update: CardUpdate
     """
     card_id = context.card.id
     after = _context_after(context, save_cards(connection, update.cards), update.attempt)
-    make_callbacks_due(connection, context.incident_state.record.incident, context.cards, after.cards)
+    if isinstance(context.topic, IncidentState):
+        make_callbacks_due(connection, context.card.incident, context.cards, after.cards)
     if update.attempt is not None:
         row = attempt_row(card_id, update.attempt)
         connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
+    if update.shown_lines is not None:
+        save_shown_lines(connection, after.card, update.shown_lines)
     if update.entries:
-        state = change_entries(connection, context.incident_state, update.entries)
+        topic = context.topic
+        if isinstance(topic, BulletinState):
+            change_line_data(connection, topic.bulletin.id, update.entries)
+        else:
+            topic = change_entries(connection, topic, update.entries)
         entries = {entry.seq: entry for entry in (*after.entries, *update.entries)}
-        after = replace(after, incident_state=state, entries=tuple(entries[seq] for seq in sorted(entries)))
+        after = replace(after, topic=topic, entries=tuple(entries[seq] for seq in sorted(entries)))
     if update.closes_letter_at is not None:
         close_dead_letter(connection, card_id, update.closes_letter_at, replies=update.closes_reply_letters)
     if update.dead_letter is not None:
         open_dead_letter(connection, card_id, update.dead_letter)
+    posted = lines_of_posted_cards(context.cards, after.cards) if context.card.incident else ()
+    save_bulletin_changes(connection, update.bulletins, posted)
     return after
 
 

@@ -83,9 +83,10 @@ def _find(connection: Connection, work: WorkKind, search: dict[str, Any], *, old
 
 def _log_fields(connection: Connection, card: int) -> dict[str, str]:
     """What the log says about a card that cannot be read; nothing if the transaction has failed."""
-    columns = select(*_card.c["incident", "route", "channel"]).where(_card.c.id == card)
+    columns = select(*_card.c["incident", "bulletin", "route", "channel"]).where(_card.c.id == card)
     try:
-        return dict(connection.execute(columns).mappings().one())
+        row = connection.execute(columns).mappings().one()
+        return {name: str(value) for name, value in row.items() if value is not None}
     except DBAPIError:
         return {}
 
@@ -139,13 +140,20 @@ _DUE_CARDS = (
 )
 _OPEN_CARDS = (
     select(_card.c.id, _card.c.ts)
-    .select_from(_card.join(schema.incident, schema.incident.c.id == _card.c.incident))
+    .select_from(
+        _card.outerjoin(schema.incident, schema.incident.c.id == _card.c.incident).outerjoin(
+            schema.bulletin, schema.bulletin.c.id == _card.c.bulletin
+        )
+    )
     .where(
         _card.c.channel == bindparam("ref"),
         _card.c.ts.is_not(None),
         _card.c.state == CardState.POSTED,
-        schema.incident.c.ended_at.is_(None),
-        schema.incident.c.version > 0,  # one that was never shared cannot be posted again
+        or_(
+            # one that was never shared cannot be posted again
+            and_(schema.incident.c.ended_at.is_(None), schema.incident.c.version > 0),
+            and_(_card.c.bulletin.is_not(None), schema.bulletin.c.closed_at.is_(None)),
+        ),
     )
     .order_by(_card.c.ts.desc())
     .limit(bindparam("most"))

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Channel
 from relay.store import schema
 from relay.store.channels import add_channels, canonical_channel
 from relay.store.dead_letters import close_dead_letter
-from relay.store.locks import lock_channel_references, lock_incidents
+from relay.store.locks import lock_bulletins, lock_channel_references, lock_incidents
 from relay.store.mappers import channel_row, no_work, to_card, to_channel
 
 PARKED = 1_000_000_000
@@ -28,6 +28,14 @@ _MOVE = _UPDATE.values(channel=bindparam("to"))
 _PARK = _UPDATE.values(episode=_card.c.episode + PARKED)
 _UNPARK = _UPDATE.values(episode=_card.c.episode - PARKED, channel=bindparam("to"))
 _SUPERSEDE = _UPDATE.values({"state": CardState.SUPERSEDED, **no_work("post"), **no_work("edit")})
+
+_bulletin, _other = schema.bulletin, schema.bulletin.alias("other")
+_SAME_BULLETIN = (
+    select(_other.c.id)
+    .join(_bulletin, and_(*(_bulletin.c[name] == _other.c[name] for name in ("kind", "key", "episode"))))
+    .where(_bulletin.c.id == bindparam("which"), _other.c.channel == bindparam("to"), _other.c.id != _bulletin.c.id)
+)
+_MOVE_BULLETIN = update(_bulletin).where(_bulletin.c.id == bindparam("which")).values(channel=bindparam("to"))
 
 _BY_REF = select(_channel).where(_channel.c.ref == bindparam("ref"))
 _OTHER_WITH_ID = select(_channel).where(
@@ -74,8 +82,12 @@ def _save(connection: Connection, channel: Channel) -> None:
 
 def _move_cards(connection: Connection, ref: str, canonical_ref: str) -> None:
     """Move all cards to the canonical reference, unless it has a card of the same episode."""
-    lock_incidents(connection, {card.incident for card in _cards(connection, _CARDS, ref=ref)})
+    found = _cards(connection, _CARDS, ref=ref)
+    lock_incidents(connection, {card.incident for card in found if card.incident})
+    lock_bulletins(connection, {card.bulletin for card in found if card.bulletin is not None})
     cards = _cards(connection, _CARDS, ref=ref)
+    _move_bulletins(connection, cards, canonical_ref)
+    cards = [card for card in cards if card.bulletin is None]
     twins = {
         (twin.incident, twin.episode): twin for twin in _cards(connection, _TWINS, ref=ref, canonical_ref=canonical_ref)
     }
@@ -84,6 +96,16 @@ def _move_cards(connection: Connection, ref: str, canonical_ref: str) -> None:
     for card in cards:
         if twin := twins.get((card.incident, card.episode)):
             _resolve_twins(connection, card, twin)
+
+
+def _move_bulletins(connection: Connection, cards: Sequence[Card], canonical_ref: str) -> None:
+    """Move the bulletins and their cards. Where the other reference has one with the same key, both stay."""
+    for card in cards:
+        if card.bulletin is not None:
+            query = {"which": card.bulletin, "to": canonical_ref}
+            if connection.execute(_SAME_BULLETIN, query).first() is None:
+                connection.execute(_MOVE_BULLETIN, query)
+                connection.execute(_MOVE, {"card_id": card.id, "to": canonical_ref})
 
 
 def _resolve_twins(connection: Connection, card: Card, twin: Card) -> None:

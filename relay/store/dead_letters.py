@@ -1,6 +1,6 @@
 """Dead letters: what could not be shown, why, and what to do; a card has at most one open dead letter."""
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from relay.cards.model import DeadLetter
 from relay.cards.notices import STAND_IN, Notice
@@ -20,18 +20,24 @@ _LIST = (
         _letter.c.id.label("letter_id"),
         _letter.c.reason.label("letter_reason"),
         *_letter.c["remedy", "since", "after_seq", "upto_seq"],
-        schema.incident.c.ended_at,
+        func.coalesce(schema.incident.c.ended_at, schema.bulletin.c.closed_at).label("ended_at"),
         _card,
     )
-    .select_from(_WITH_CARD.join(schema.incident, schema.incident.c.id == _card.c.incident))
+    .select_from(
+        _WITH_CARD.outerjoin(schema.incident, schema.incident.c.id == _card.c.incident).outerjoin(
+            schema.bulletin, schema.bulletin.c.id == _card.c.bulletin
+        )
+    )
     .where(_OPEN)
     .order_by(_letter.c.since, _letter.c.id)
 )
-_INCIDENT_OF = select(_card.c.incident).select_from(_WITH_CARD).where(_letter.c.id == bindparam("which"), _OPEN)
-_OPEN_OF_INCIDENT = (
+_TOPIC_OF = (
+    select(_card.c.incident, _card.c.bulletin).select_from(_WITH_CARD).where(_letter.c.id == bindparam("which"), _OPEN)
+)
+_OPEN_OF_TOPIC = (
     select(_letter.c.id, _card.c.notices)
     .select_from(_WITH_CARD)
-    .where(_card.c.incident == bindparam("incident"), _OPEN)
+    .where(or_(_card.c.incident == bindparam("incident"), _card.c.bulletin == bindparam("bulletin")), _OPEN)
 )
 _DISCARD = update(_letter).values(closed_at=bindparam("now"), discard_reason=bindparam("why"))
 
@@ -56,10 +62,10 @@ def discard_dead_letter(connection: Connection, number: int, reason: str, now: f
 
     The letters of cards that only stand in for the incident's others are closed with the last of those.
     """
-    incident = connection.execute(_INCIDENT_OF, {"which": number}).scalar()
-    if incident is None:
+    topic = connection.execute(_TOPIC_OF, {"which": number}).mappings().one_or_none()
+    if topic is None:
         return False
-    rows = connection.execute(_OPEN_OF_INCIDENT, {"incident": incident}).all()
+    rows = connection.execute(_OPEN_OF_TOPIC, dict(topic)).all()
     others = {row.id: STAND_IN in map(Notice.from_json, loads(row.notices)) for row in rows if row.id != number}
     closed = [number, *(others if all(others.values()) else ())]
     connection.execute(_DISCARD.where(_letter.c.id.in_(closed)), {"now": now, "why": reason})

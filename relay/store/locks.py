@@ -3,7 +3,8 @@
     1. the lease                 checked by delivery; nobody can take it away until the transaction ends
     2. the channel references    shared by those who plan cards; exclusive for merging two references
     3. the incidents, by id      locked before a card, entry or attempt is read in order to change it
-    4. everything else
+    4. the bulletins, by id      the same, for the lists of what several incidents have in common
+    5. everything else
 
 On SQLite `BEGIN IMMEDIATE` is the only lock, and these functions lock nothing.
 """
@@ -36,6 +37,13 @@ _INCIDENTS = (
     .with_for_update()
 )
 
+_BULLETINS = (
+    select(schema.bulletin.c.id)
+    .where(schema.bulletin.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(schema.bulletin.c.id)
+    .with_for_update()
+)
+
 
 def postgresql(connection: Connection) -> bool:
     """Return whether the database is PostgreSQL, where others may write at the same time."""
@@ -65,6 +73,12 @@ def lock_channel_references(connection: Connection) -> None:
     """Until this transaction ends, nobody plans cards."""
     if postgresql(connection):
         connection.execute(_LOCK_EXCLUSIVE, {"key": _REFERENCES})
+
+
+def lock_bulletins(connection: Connection, ids: Iterable[int]) -> None:
+    """Until this transaction ends, nobody else changes anything of these bulletins."""
+    if postgresql(connection) and (in_order := sorted(ids)):
+        connection.execute(_BULLETINS, {"ids": in_order})
 
 
 def lock_incidents(connection: Connection, ids: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from relay.bigpanda.webhook.share import ReceivedShare, Share
+from relay.cards.bulletins import Bulletin, BulletinKind, BulletinLine, LineEnd
 from relay.cards.milestones import Milestones
 from relay.cards.model import (
     Attempt,
@@ -189,7 +190,18 @@ def to_entry(row: Row) -> Entry:
 
 
 _CARD = _plain(
-    Card, "id", "pinged", "notices", "reposted_at", "broadcasts", "previous", "options", "mention", "post", "edit"
+    Card,
+    "id",
+    "incident",
+    "pinged",
+    "notices",
+    "reposted_at",
+    "broadcasts",
+    "previous",
+    "options",
+    "mention",
+    "post",
+    "edit",
 )
 
 
@@ -197,6 +209,7 @@ def card_row(card: Card) -> dict[str, Any]:
     """The row of a card, without its id. A superseded card has no work, whatever it says."""
     return {
         **_fields(card, _CARD),
+        "incident": card.incident or None,
         "pinged": dumps(card.pinged),
         "notices": dumps([notice.as_json() for notice in card.notices]),
         "reposted_at": dumps(card.reposted_at),
@@ -218,6 +231,7 @@ def to_card(row: Row) -> Card:
     return Card(
         **plain,
         id=row["id"],
+        incident=row["incident"] or "",
         pinged=tuple(loads(row["pinged"])),
         notices=tuple(Notice.from_json(each) for each in loads(row["notices"])),
         reposted_at=tuple(loads(row["reposted_at"])),
@@ -295,6 +309,34 @@ def to_attempt(row: Row) -> Attempt:
     """Undo `attempt_row`."""
     plain = _columns(row, _ATTEMPT) | {"state": AttemptState(row["state"])}
     return Attempt(**plain, targets=tuple(loads(row["targets"])), data=loads(row["data"]))
+
+
+_BULLETIN = _plain(Bulletin, "id", "data", "mention", "options")
+
+
+def bulletin_row(bulletin: Bulletin) -> dict[str, Any]:
+    """The row of a bulletin, without its id; its card has the rest."""
+    return {**_fields(bulletin, _BULLETIN), "data": dumps(bulletin.data)}
+
+
+def to_bulletin(row: Row) -> Bulletin:
+    """Undo `bulletin_row`."""
+    plain = _columns(row, ("id", *_BULLETIN)) | {"kind": BulletinKind(row["kind"])}
+    return Bulletin(**plain, data=loads(row["data"]))
+
+
+_LINE = _plain(BulletinLine, "kind", "data")
+
+
+def bulletin_line_row(bulletin: int, line: BulletinLine) -> dict[str, Any]:
+    """The row of a line, without the card that shows it."""
+    return {"bulletin": bulletin, **_fields(line, _LINE), "data": dumps(line.data)}
+
+
+def to_bulletin_line(row: Row) -> BulletinLine:
+    """Undo `bulletin_line_row`."""
+    plain = _columns(row, _LINE) | {"state": State(row["state"]), "ended": row["ended"] and LineEnd(row["ended"])}
+    return BulletinLine(**plain, data=loads(row["data"]))
 
 
 _TASK = _plain(Task, "id", "payload")

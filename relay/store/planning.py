@@ -14,8 +14,11 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from relay.bigpanda.webhook.share import Share
+from relay.cards.bulletin_cards import is_unmatched, lines_of_resolved, lines_of_unmatched
+from relay.cards.bulletins import EndedLines
 from relay.cards.model import Card, Entry, IncidentState, Plan
 from relay.store import schema
+from relay.store.bulletins import save_bulletin_changes
 from relay.store.channels import canonical_refs
 from relay.store.database import is_in_transaction
 from relay.store.db_errors import is_failure_of_database, violated_constraint
@@ -168,6 +171,12 @@ class _Group:
             cards[card.channel, card.episode] = card
             self.changed[card.incident, card.channel, card.episode] = card
 
+    def _ended_lines(self, now: float) -> list[EndedLines]:
+        """The lines of bulletins that end: those of incidents that are resolved, or whose card is not to be posted."""
+        states = (self.states[incident] for incident in {share.incident for share, _ in self.plans.values()})
+        resolved = [lines_of_resolved(state, now) for state in states if state.ended_at is not None]
+        return resolved + [lines_of_unmatched(card, now) for card in self.changed.values() if is_unmatched(card)]
+
     def save(self, now: float) -> None:
         """Save everything, with as many statements for many shares as for one."""
         if not self.plans:
@@ -179,6 +188,8 @@ class _Group:
         self.connection.execute(_SAVE_PLANNED, rows)
         save_entries(self.connection, self.entries)
         save_cards(self.connection, self.changed.values())
+        bulletins = [change for _, plan in self.plans.values() for change in plan.bulletins]
+        save_bulletin_changes(self.connection, bulletins, self._ended_lines(now))
         add_tasks(self.connection, [task for _, plan in self.plans.values() for task in plan.tasks])
 
 

@@ -23,9 +23,10 @@ from sqlalchemy import (
     update,
 )
 
+from relay.cards.bulletins import KINDS
 from relay.model.record import Record
 from relay.store import schema
-from relay.store.locks import lock_incidents
+from relay.store.locks import lock_bulletins, lock_incidents
 from relay.store.mappers import record_text, to_record
 
 T = TypeVar("T")
@@ -40,10 +41,11 @@ INCIDENT_BATCH_SIZE = 50
 
 _incident, _card, _attempt, _share, _call = schema.incident, schema.card, schema.attempt, schema.share, schema.call
 _task = schema.bigpanda_task
+_END_WITH_LINES = [kind for kind, row in KINDS.items() if row.ends_with_lines]
 
 
 class Cutoffs(NamedTuple):
-    """The moments before which shares, ended incidents and calls are deleted.
+    """The moments before which shares, ended incidents, calls and bulletins are deleted.
 
     An incident with a share after `quiet_since` stays, even if it ended before `incidents`.
     """
@@ -51,6 +53,7 @@ class Cutoffs(NamedTuple):
     shares: float
     incidents: float
     calls: float
+    bulletins: float
     quiet_since: float
 
 
@@ -67,6 +70,7 @@ def find_cutoffs(connection: Connection, now: float, days: float) -> Cutoffs:
         shares=cutoff(now, days, connection.execute(_OLDEST_SHARE).scalar()),
         incidents=cutoff(now, days, ended),
         calls=cutoff(now, CALL_DAYS, connection.execute(_OLDEST_CALL).scalar()),
+        bulletins=cutoff(now, days, connection.execute(_OLDEST_BULLETIN).scalar()),
         quiet_since=quiet_since,
     )
 
@@ -105,6 +109,15 @@ def reduce_incidents(
     for statement in _DELETE_DETAILS:
         connection.execute(statement, reduced)
     return len(ended), deleted
+
+
+def delete_bulletins(connection: Connection, before: float) -> int:
+    """Delete one batch of the bulletins that are over since before then; return how many. Their messages stay."""
+    ids = list(connection.execute(_OLD_BULLETINS, {"before": before, "most": INCIDENT_BATCH_SIZE}).scalars())
+    lock_bulletins(connection, ids)
+    for statement in _DELETE_BULLETINS:
+        connection.execute(statement, {"ids": ids})
+    return len(ids)
 
 
 def _delete_oldest(
@@ -155,3 +168,26 @@ _SAVE_STUB = (
 _DELETE_DETAILS = (_of_incidents(schema.entry), _of_cards(_call), _of_cards(_attempt), _of_incidents(_task))
 _OLD_SHARES = select(_share.c.id).where(_share.c.incident.in_(_IDS), _PLANNED).limit(bindparam("batch", type_=Integer))
 _DELETE_SHARES = delete(_share).where(_share.c.id.in_(_OLD_SHARES))
+_bulletin = schema.bulletin
+_OPEN_LETTER = (
+    exists()
+    .select_from(schema.dead_letter.join(_card, _card.c.id == schema.dead_letter.c.card))
+    .where(_card.c.bulletin == _bulletin.c.id, schema.dead_letter.c.closed_at.is_(None))
+)
+_AGED_SINCE: ColumnElement[float] = func.coalesce(_bulletin.c.closed_at, _bulletin.c.opened_at)
+_AGING = (or_(_bulletin.c.closed_at.is_not(None), _bulletin.c.kind.in_(_END_WITH_LINES)), ~_OPEN_LETTER)
+"""Those that are over; also those that list what was open at a moment, though some of it still is."""
+_OLDEST_BULLETIN = select(func.min(_AGED_SINCE)).where(*_AGING)
+_OLD_BULLETINS = (
+    select(_bulletin.c.id)
+    .where(*_AGING, _AGED_SINCE < bindparam("before"))
+    .order_by(_bulletin.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_CARDS_OF_BULLETINS = select(_card.c.id).where(_card.c.bulletin.in_(_IDS))
+_DELETE_BULLETINS = (
+    delete(schema.bulletin_line).where(schema.bulletin_line.c.bulletin.in_(_IDS)),
+    *(delete(table).where(table.c.card.in_(_CARDS_OF_BULLETINS)) for table in (_attempt, _call, schema.dead_letter)),
+    delete(_card).where(_card.c.bulletin.in_(_IDS)),
+    delete(_bulletin).where(_bulletin.c.id.in_(_IDS)),
+)

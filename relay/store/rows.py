@@ -1,6 +1,6 @@
 """Rows that several verbs read and write: incidents, cards and entries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -15,6 +15,7 @@ from relay.store.upsert import insert_or_keep
 
 _card, _entry, _incident = schema.card, schema.entry, schema.incident
 _IDENTITY = ("incident", "channel", "episode")
+_BULLETIN_IDENTITY = ("bulletin", "channel", "episode")
 _ROUTING = ("options", "mention", "route", "matched", "first_matched_at", "notices", "pending_since")
 """What a new card takes from the routes; everything else in a card belongs to delivery."""
 
@@ -30,7 +31,8 @@ _CURRENT_CARDS = (
     .order_by(_card.c.id)
 )
 _SAME_CARD = select(_card).where(*(_card.c[name] == bindparam(name) for name in _IDENTITY))
-_CHANGING = [column.name for column in _card.c if column.name not in {"id", *_IDENTITY}]
+_SAME_BULLETIN_CARD = select(_card).where(*(_card.c[name] == bindparam(name) for name in _BULLETIN_IDENTITY))
+_CHANGING = [column.name for column in _card.c if column.name not in {"id", "bulletin", *_IDENTITY}]
 _UPDATE_CARD = (
     update(_card).where(_card.c.id == bindparam("card_id")).values({name: bindparam(name) for name in _CHANGING})
 )
@@ -100,11 +102,23 @@ def save_cards(connection: Connection, cards: Iterable[Card]) -> list[Card]:
     every = list(cards)
     if known := [card_row(card) | {"card_id": card.id} for card in every if card.id]:
         connection.execute(_UPDATE_CARD, known)
-    inserted = _insert(connection, [card for card in every if not card.id])
+    new = [card for card in every if not card.id]
+    inserted = _insert(connection, [card for card in new if card.incident])
+    inserted |= {_identity(card): card for card in _insert_of_bulletins(connection, new)}
     return [card if card.id else inserted[_identity(card)] for card in every]
 
 
-def _insert(connection: Connection, cards: Sequence[Card]) -> dict[tuple[str, str, int], Card]:
+def _insert_of_bulletins(connection: Connection, cards: Iterable[Card]) -> Iterator[Card]:
+    """Insert the cards of bulletins; each is locked, so that nobody else does."""
+    for card in cards:
+        if card.bulletin is not None:
+            add_channels(connection, {card.channel})
+            statement = insert_or_keep(connection, _card, _BULLETIN_IDENTITY, returning=("id",))
+            row = connection.execute(statement, card_row(card)).one_or_none()
+            yield _revive(connection, card) if row is None else replace(card, id=row.id)
+
+
+def _insert(connection: Connection, cards: Sequence[Card]) -> dict[tuple[str | int, str, int], Card]:
     if not cards:
         return {}
     add_channels(connection, {card.channel for card in cards})
@@ -123,8 +137,9 @@ def _revive(connection: Connection, card: Card) -> Card:
 
     If it is in Slack, it is edited rather than posted again.
     """
-    query = dict(zip(_IDENTITY, _identity(card), strict=True))
-    old = to_card(connection.execute(_SAME_CARD, query).mappings().one())
+    statement, names = (_SAME_CARD, _IDENTITY) if card.incident else (_SAME_BULLETIN_CARD, _BULLETIN_IDENTITY)
+    query = {name: getattr(card, name) for name in names}
+    old = to_card(connection.execute(statement, query).mappings().one())
     changes = {name: getattr(card, name) for name in _ROUTING}
     changes["reported_seq"] = max(old.reported_seq, card.reported_seq)
     if old.ts is None:
@@ -136,5 +151,5 @@ def _revive(connection: Connection, card: Card) -> Card:
     return revived
 
 
-def _identity(card: Card) -> tuple[str, str, int]:
-    return card.incident, card.channel, card.episode
+def _identity(card: Card) -> tuple[str | int, str, int]:
+    return card.bulletin or card.incident, card.channel, card.episode

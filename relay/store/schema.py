@@ -4,7 +4,9 @@
     incident ......... what all its shares say together, and its counters
     entry ............ one thing that happened to an incident
     channel .......... a reference to a Slack channel (an id or a #name), and what Slack says about it
-    card ............. the root message of one episode in one channel, posted or pending
+    bulletin ......... a message that is about no single incident, such as the list of what is held
+    bulletin_line .... one incident that a bulletin names
+    card ............. the root message of one episode in one channel, or of a bulletin; posted or pending
     attempt .......... one try to post a root message or a reply
     call ............. what Slack answered
     dead_letter ...... what Slack rejected for good, with the remedy
@@ -46,6 +48,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as _PlainText
 
+from relay.cards.bulletins import BulletinKind, LineEnd
 from relay.cards.model import AttemptState, CardState, ChannelState, ShareOutcome, TaskKind
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
@@ -220,11 +223,30 @@ channel = Table(
 _partial_index("uq_channel_slack_id", "canonical_ref IS NULL", channel.c.slack_id, unique=True)
 _partial_index("ix_channel_canonical_ref", "canonical_ref IS NOT NULL", channel.c.canonical_ref)
 
+bulletin = Table(
+    "bulletin",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("channel", Text, ForeignKey("channel.ref"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("next_seq", Integer, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("closed_at", Double),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("kind", "channel", "key", "episode"),
+    *_at_least(1, "episode", "version", "next_seq"),
+    _one_of("kind", BulletinKind),
+)
+_partial_index("ix_bulletin_closed_at", "closed_at IS NOT NULL", bulletin.c.closed_at)
+
 card = Table(
     "card",
     metadata,
     Column("id", _Id, primary_key=True),
-    Column("incident", Text, ForeignKey("incident.id"), nullable=False),
+    Column("incident", Text, ForeignKey("incident.id")),
     Column("channel", Text, ForeignKey("channel.ref"), nullable=False),
     Column("episode", Integer, nullable=False),
     Column("state", Text, nullable=False),
@@ -263,8 +285,11 @@ card = Table(
     Column("options", Text, nullable=False),
     Column("mention", Text, nullable=False),
     Column("reopening_reported_at", Double),
+    Column("bulletin", _Id, ForeignKey("bulletin.id")),
     UniqueConstraint("incident", "channel", "episode"),
+    UniqueConstraint("bulletin", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
+    CheckConstraint("(incident IS NULL) <> (bulletin IS NULL)", name="one_topic"),
     *_at_least(1, "episode"),
     *_at_least(0, "generation", "reported_seq", "root_seq", "tries"),
     _one_of("state", CardState),
@@ -285,6 +310,39 @@ for _work in ("post", "edit"):
     _partial_index(f"ix_card_{_work}_channel", _has_work, card.c.channel, *_due_first)
     _partial_index(f"ix_card_{_work}_since", _has_work, card.c[f"{_work}_since"], card.c.id)
     _partial_index(f"ix_card_{_work}_due", _has_work, card.c[f"{_work}_due"])
+
+bulletin_line = Table(
+    "bulletin_line",
+    metadata,
+    Column("bulletin", _Id, ForeignKey("bulletin.id"), primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("ended", Text),
+    Column("ended_at", Double),
+    Column("card", _Id, ForeignKey("card.id")),
+    Column("ts", Text),
+    Column("changed_in", BigInteger, nullable=False),
+    Column("shown_in", BigInteger, nullable=False),
+    UniqueConstraint("bulletin", "key"),
+    *_at_least(1, "seq", "episode", "changed_in"),
+    *_at_least(0, "shown_in"),
+    _one_of("state", State),
+    _one_of("ended", LineEnd),
+    CheckConstraint("(ended IS NULL) = (ended_at IS NULL)", name="ended_has_time"),
+    CheckConstraint("(card IS NULL) = (ts IS NULL)", name="in_reply"),
+)
+_OPEN_LINE = "ended IS NULL"
+IS_OPEN_LINE = text(f"bulletin_line.{_OPEN_LINE}")
+_partial_index("ix_bulletin_line_open", _OPEN_LINE, bulletin_line.c.incident)
+_OUTDATED_LINE = "ts IS NOT NULL AND changed_in > shown_in"
+IS_OUTDATED_LINE = text(_OUTDATED_LINE)
+"""A line that has changed since its reply was sent."""
+_partial_index("ix_bulletin_line_outdated", _OUTDATED_LINE, bulletin_line.c.card, bulletin_line.c.ts)
 
 attempt = Table(
     "attempt",

@@ -35,6 +35,7 @@ from relay.store import (
     tasks,
 )
 from relay.store.backlog import backlog
+from relay.store.bulletins import save_bulletin_changes
 from relay.store.card_context import card_context, update_card
 from relay.store.channel_merge import update_channel
 from relay.store.channels import (
@@ -247,6 +248,9 @@ class Store:
     dead_letters = _read(dead_letters)
     discard_dead_letter = _write(discard_dead_letter)
 
+    # Messages about several incidents
+    change_bulletins = _write(save_bulletin_changes)
+
     # Posts whose result is unknown
     recover_attempts = _write(attempts.recover_attempts)
     attempts_in_doubt = _read(attempts.attempts_in_doubt)
@@ -388,6 +392,7 @@ class Store:
         # All cutoffs are read before anything is deleted: one deletion must not move the cutoff of the next.
         cutoffs = await self.database.read(lambda connection: retention.find_cutoffs(connection, now, days))
         calls = await self._delete_all(partial(retention.delete_calls, before=cutoffs.calls))
+        await self._delete_all(partial(retention.delete_bulletins, before=cutoffs.bulletins))
         incidents = shares = 0
         reduce = partial(
             retention.reduce_incidents, before=cutoffs.incidents, quiet_since=cutoffs.quiet_since, stub=stub

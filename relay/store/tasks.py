@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, select, text, update
 
+from relay.cards.bulletin_cards import lines_of_resolved
 from relay.cards.model import AttemptState, Card, IncidentState, Task, TaskKind
 from relay.cards.staleness import StalenessUpdate
 from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_settled, recover_interrupted
 from relay.store import schema
+from relay.store.bulletins import save_bulletin_changes
 from relay.store.locks import check_lease
 from relay.store.mappers import record_text, task_row, to_task
 from relay.store.notify import notify
@@ -165,6 +167,8 @@ def _save_incident_state(connection: Connection, before: IncidentState, after: I
     if after is not None and after != before:
         row = {"record": record_text(after.record), "ended_at": after.ended_at, "stale_at": after.stale_at}
         connection.execute(update(_incident).where(_incident.c.id == after.record.incident).values(row))
+        if after.ended_at is not None and before.ended_at is None:
+            save_bulletin_changes(connection, ended=[lines_of_resolved(after, after.ended_at)])
 
 
 _RANK = case(

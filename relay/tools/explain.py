@@ -103,7 +103,7 @@ def explained_shares(rulebook: Rulebook, shares: Sequence[ShareBody]) -> dict[st
 def _destination(card: Card, planned: Plan, decision: RoutingDecision, now: float) -> Destination:
     """The card's first step, as delivery takes it when the card is due."""
     context = CardContext(
-        incident_state=planned.incident_state,
+        topic=planned.incident_state,
         card=card,
         cards=planned.cards,
         entries=planned.entries,

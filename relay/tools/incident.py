@@ -210,7 +210,7 @@ def _fields(values: Mapping[str, str]) -> Iterator[str]:
 def _due(due: Due | None) -> str:
     if due is None:
         return ""
-    latest = "when no other edit waits" if due.is_broadcast_edit else f"at the latest {format_time(due.deadline)}"
+    latest = "when no other edit waits" if due.is_reply_edit else f"at the latest {format_time(due.deadline)}"
     return f"from {format_time(due.at)}, {latest}"
 
 

@@ -278,7 +278,7 @@ class Simulation:
         if self.incident_state is None:
             raise ValueError("a card without a share")
         return CardContext(
-            incident_state=self.incident_state,
+            topic=self.incident_state,
             card=card,
             cards=self._current_cards(),
             entries=tuple(entry for entry in self._entries if entry.seq > card.reported_seq),

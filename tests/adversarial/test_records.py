@@ -120,7 +120,7 @@ def drawn(configuration, planned_last) -> Message:
     card = planned_last.cards[0]
     channel = Channel(ref=card.channel, slack_id="C0123456789", state=ChannelState.OPEN)
     context = CardContext(
-        incident_state=planned_last.incident_state, card=card, cards=planned_last.cards, entries=(), channel=channel
+        topic=planned_last.incident_state, card=card, cards=planned_last.cards, entries=(), channel=channel
     )
     step = begin_post(context, NOW)
     return draw_step(configuration, context, step, lambda channel, ts: "", NOW).rendered.message

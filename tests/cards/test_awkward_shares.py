@@ -47,7 +47,7 @@ def message_of(document, headers=(), encoding="utf-8"):
     share = parse_share(json.dumps(document, ensure_ascii=False).encode(encoding), dict(headers), NOW)
     planned = plan(CONFIGURATION.rulebook, None, [], share, {})
     context = CardContext(
-        incident_state=planned.incident_state,
+        topic=planned.incident_state,
         card=planned.cards[0],
         cards=planned.cards,
         entries=planned.entries,

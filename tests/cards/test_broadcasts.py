@@ -82,10 +82,10 @@ def test_such_an_edit_comes_after_all_others():
     over = tracked(REOPENED, RESOLVED)
     edited = with_broadcast_edit(over, 200.0)
     assert edited.edit is not None
-    assert edited.edit.is_broadcast_edit
+    assert edited.edit.is_reply_edit
     ordinary = Due(at=900.0, deadline=930.0)
     assert with_broadcast_edit(replace(over, edit=ordinary), 200.0).edit == ordinary
-    assert not ordinary.sooner(edited.edit).is_broadcast_edit
+    assert not ordinary.sooner(edited.edit).is_reply_edit
 
 
 def test_there_is_no_such_edit_where_it_cannot_be_made_or_is_too_late():

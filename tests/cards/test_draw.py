@@ -43,7 +43,7 @@ def test_the_options_from_which_a_message_is_drawn_are_those_that_say_so(configu
     options = RecordedOptions()
     card = replace(planned.cards[0], options=options)
     context = CardContext(
-        incident_state=planned.incident_state,
+        topic=planned.incident_state,
         card=card,
         cards=(card,),
         entries=planned.entries,

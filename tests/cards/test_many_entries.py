@@ -43,7 +43,7 @@ def posted(entries):
     card = sequence.cards[NOC, 1]
     state = replace(sequence.incident_state, next_seq=card.reported_seq + len(entries) + 1)
     return CardContext(
-        incident_state=state,
+        topic=state,
         card=replace(card, post=None),
         cards=(card,),
         entries=(),

@@ -33,7 +33,7 @@ def step(live, incident="one"):
     planned = plan(live.rulebook, None, [], parse_share(orjson.dumps(body), {}, NOW), {})
     channel = Channel(ref="#noc", slack_id="C0123456789", state=ChannelState.OPEN)
     context = CardContext(
-        incident_state=planned.incident_state,
+        topic=planned.incident_state,
         card=planned.cards[0],
         cards=planned.cards,
         entries=planned.entries,

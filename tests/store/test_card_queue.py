@@ -52,7 +52,7 @@ async def test_a_card_is_started_with_its_whole_context(store):
     assert begun.context is context
     history = await store.incident_history("i1")
     assert context == CardContext(
-        incident_state=history.state,
+        topic=history.state,
         card=card,
         cards=(other, card),
         entries=(entry(2), entry(3)),

@@ -103,7 +103,7 @@ async def test_an_ended_incident_with_very_many_shares_is_deleted_in_small_batch
 
     monkeypatch.setattr(store.database, "write", noting)
     assert await apply(store, NOW + 31 * DAY) == RetentionResult(shares=1203, incidents=1)
-    assert results == [0, (0, 500), (0, 500), (1, 203), (0, 0), 0, 0]
+    assert results == [0, 0, (0, 500), (0, 500), (1, 203), (0, 0), 0, 0]
 
 
 async def test_a_stub_with_a_new_share_is_an_incident_like_any_other(store):

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData, inspect, text
 from relay.cards.model import AttemptState, CardUpdate
 from relay.model.errors import StoreError
 from relay.store import migration, schema
+from tests.support.bulletin_samples import hold
 from tests.support.store_samples import (
     NOW,
     a_card,
@@ -25,6 +26,13 @@ from tests.support.store_samples import (
 
 DUE = "post_due = 1, post_deadline = 2, post_since = 1"
 
+
+def columns(table, *left_out):
+    return ", ".join(column.name for column in table.c if column.name not in left_out)
+
+
+CARD_COLUMNS, BULLETIN_COLUMNS = columns(schema.card, "id"), columns(schema.bulletin, "id")
+LINE_COLUMNS = columns(schema.bulletin_line, "bulletin", "seq", "key")
 SHARE_COLUMNS = ", ".join(column.name for column in schema.share.c if column.name != "id")
 
 VIOLATIONS = {
@@ -53,7 +61,7 @@ VIOLATIONS = {
     "VALUES ('#other', 'C1', '{}', 'new', '')",
     "uq_card_incident_channel_episode": "UPDATE card SET episode = 1",
     "uq_card_channel_ts": "UPDATE card SET ts = '1.1', slack_channel = 'C1', state = 'posted'",
-    "fk_card_incident": "UPDATE card SET incident = 'nobody'",
+    "fk_card_incident": "UPDATE card SET incident = 'nobody' WHERE incident IS NOT NULL",
     "fk_card_channel": "UPDATE card SET channel = '#nowhere'",
     "ck_card_episode": "UPDATE card SET episode = 0 WHERE episode = 1",
     "ck_card_generation": "UPDATE card SET generation = -1",
@@ -69,6 +77,27 @@ VIOLATIONS = {
     "ck_card_superseded_has_no_work": f"UPDATE card SET state = 'superseded', {DUE} WHERE episode = 1",
     "ck_card_post_due": "UPDATE card SET post_due = 1, post_deadline = NULL WHERE episode = 1",
     "ck_card_edit_due": "UPDATE card SET edit_urgent = true WHERE episode = 1",
+    "uq_card_bulletin_channel_episode": f"INSERT INTO card SELECT 99, {CARD_COLUMNS} FROM card WHERE bulletin IS NOT NULL",
+    "fk_card_bulletin": "UPDATE card SET bulletin = 99 WHERE bulletin IS NOT NULL",
+    "ck_card_one_topic": "UPDATE card SET incident = 'i1' WHERE bulletin IS NOT NULL",
+    "uq_bulletin_kind_channel_key_episode": f"INSERT INTO bulletin SELECT 99, {BULLETIN_COLUMNS} FROM bulletin",
+    "fk_bulletin_channel": "UPDATE bulletin SET channel = '#nowhere'",
+    "ck_bulletin_kind": "UPDATE bulletin SET kind = 'unknown'",
+    "ck_bulletin_episode": "UPDATE bulletin SET episode = 0",
+    "ck_bulletin_version": "UPDATE bulletin SET version = 0",
+    "ck_bulletin_next_seq": "UPDATE bulletin SET next_seq = 0",
+    "pk_bulletin_line": f"INSERT INTO bulletin_line SELECT bulletin, seq, 'another', {LINE_COLUMNS} FROM bulletin_line",
+    "uq_bulletin_line_bulletin_key": f"INSERT INTO bulletin_line SELECT bulletin, 9, key, {LINE_COLUMNS} FROM bulletin_line",
+    "fk_bulletin_line_bulletin": "UPDATE bulletin_line SET bulletin = 99",
+    "fk_bulletin_line_card": "UPDATE bulletin_line SET card = 99, ts = '1.1'",
+    "ck_bulletin_line_seq": "UPDATE bulletin_line SET seq = 0",
+    "ck_bulletin_line_episode": "UPDATE bulletin_line SET episode = 0",
+    "ck_bulletin_line_changed_in": "UPDATE bulletin_line SET changed_in = 0",
+    "ck_bulletin_line_shown_in": "UPDATE bulletin_line SET shown_in = -1",
+    "ck_bulletin_line_state": "UPDATE bulletin_line SET state = 'purple'",
+    "ck_bulletin_line_ended": "UPDATE bulletin_line SET ended = 'unknown', ended_at = 1",
+    "ck_bulletin_line_ended_has_time": "UPDATE bulletin_line SET ended = 'resolved'",
+    "ck_bulletin_line_in_reply": "UPDATE bulletin_line SET ts = '1.1'",
     "fk_attempt_card": "UPDATE attempt SET card = 99",
     "uq_attempt_key": "UPDATE attempt SET key = 'k'",
     "uq_attempt_open": "UPDATE attempt SET state = 'in_doubt'",
@@ -100,6 +129,7 @@ VIOLATIONS = {
 
 PLAIN_KEYS = {f"pk_{name}" for name in schema.metadata.tables} - {
     "pk_entry",
+    "pk_bulletin_line",
     "pk_channel",
     "pk_lease",
     "pk_tag_definition",
@@ -116,6 +146,7 @@ async def filled(store):
     [first, _] = (await store.incident_history("i1")).cards
     await store.update_card(first.id, lambda _: CardUpdate(attempt=an_attempt("a", state=AttemptState.DONE)))
     await store.update_card(first.id, lambda _: CardUpdate(attempt=an_attempt("b")))
+    await store.change_bulletins([hold("i1", channel="#noc")])
     await store.acquire_lease("delivery", "a", NOW, 12)
     await store.save_configuration("c", "", {}, NOW)
     await store.claim_notice("database", "f", NOW)

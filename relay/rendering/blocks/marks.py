@@ -64,7 +64,7 @@ class ItemMark(NamedTuple):
 Token = CodeSpan | Link | Date | Skeleton | ItemMark
 LIST_END: Final = ItemMark()
 
-COUNTED_NOUNS: Final = ("alert", "tag", "change")
+COUNTED_NOUNS: Final = ("alert", "tag", "change", "incident")
 """relay counts the items of these nouns that do not fit."""
 
 STATES: Final = ("", *(state.value for state in State))

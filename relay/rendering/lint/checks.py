@@ -48,12 +48,14 @@ _MOST_FAULTS: Final = 100
 
 _MOST_PARENTS: Final = 20
 
-TemplateRole = Literal["card", "entry"]
+TemplateRole = Literal["card", "entry", "bulletin", "line"]
 """What a file makes that relay renders by its name."""
 
 _VARIABLES: Final[Mapping[TemplateRole, frozenset[str]]] = {
     "card": frozenset(VARIABLE_NAMES),
     "entry": frozenset(VARIABLE_NAMES) | {"entry"},
+    "bulletin": frozenset({"bulletin"}),
+    "line": frozenset({"bulletin", "line"}),
 }
 
 
@@ -111,7 +113,7 @@ def file_findings(
         (_impossible_words(file), True),
         (_missing_imports(file), True),
         (_never_shown(file), False),
-        (_beyond_a_paragraph(file) if role == "entry" else (), False),
+        (_beyond_a_paragraph(file) if role in {"entry", "line"} else (), False),
         (_misplaced_tags(file) if role else (), False),
         (_wrong_constants(file), True),
         (_foreign_markup(file), False),

@@ -1,0 +1,75 @@
+"""Decide what a change of a bulletin means to its card, and what a change of a card means to the lines of bulletins."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from relay.cards.bulletins import Bulletin, Changed, EndedLines, LineEnd
+from relay.cards.model import Card, CardState, Due, IncidentState
+from relay.cards.replies import LINES_WAIT
+from relay.ratelimit.budgets import Urgency
+
+BULLETIN_SPACING = 5.0
+"""Seconds between two edits of a bulletin."""
+
+
+def bulletin_card(bulletin: Bulletin) -> Card:
+    """The card of a bulletin that was opened just now: its message is due at once."""
+    now = bulletin.opened_at
+    return Card(
+        bulletin=bulletin.id,
+        channel=bulletin.channel,
+        episode=bulletin.episode,
+        options=bulletin.options,
+        mention=bulletin.mention,
+        first_matched_at=now,
+        pending_since=now,
+        post=Due.on(Urgency.ROOT, now, urgent=bool(bulletin.mention)),
+    )
+
+
+def after_bulletin_change(card: Card, after: Changed, now: float) -> Card:
+    """The card of a bulletin that has changed: its message is edited, and what is new goes to the thread."""
+    if card.state is not CardState.POSTED:
+        return card
+    edited = replace(card, edit=bulletin_edit(card, now))
+    if not after.bulletin.row.in_thread or card.post is not None or not any(line.ts is None for line in after.lines):
+        return edited
+    return replace(edited, post=Due.on(Urgency.REPLY, now + LINES_WAIT), pending_since=card.pending_since or now)
+
+
+def bulletin_edit(card: Card, now: float) -> Due:
+    """When the message of a bulletin is to be edited, since it has changed: after all edits of cards."""
+    due = Due.on(Urgency.BULLETIN_EDIT, max(now, (card.edited_at or 0.0) + BULLETIN_SPACING))
+    return due.sooner(card.edit)
+
+
+def lines_of_posted_cards(before: Sequence[Card], after: Sequence[Card]) -> list[EndedLines]:
+    """The lines that end since these cards of an incident are posted."""
+    unposted = {card.id for card in before if card.ts is None}
+    return [
+        EndedLines(
+            incident=card.incident,
+            episode=card.episode,
+            end=LineEnd.POSTED,
+            at=card.edited_at or float(card.ts),
+            channel=card.channel,
+            data={"card": [card.slack_channel, card.ts]},
+        )
+        for card in after
+        if card.id in unposted and card.ts is not None
+    ]
+
+
+def lines_of_resolved(state: IncidentState, now: float) -> EndedLines:
+    """The lines that end since this incident is resolved."""
+    return EndedLines(incident=state.record.incident, episode=state.episode, end=LineEnd.RESOLVED, at=now)
+
+
+def is_unmatched(card: Card) -> bool:
+    """Whether it is not posted because no route matches any more."""
+    return card.state is CardState.CANCELLED and not card.matched
+
+
+def lines_of_unmatched(card: Card, now: float) -> EndedLines:
+    """The lines that end since this card is not posted any more."""
+    return EndedLines(incident=card.incident, episode=card.episode, end=LineEnd.UNMATCHED, at=now, channel=card.channel)

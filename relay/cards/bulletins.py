@@ -1,0 +1,315 @@
+"""Bulletins: root messages that are not about one incident, such as the list of what is held in a channel.
+
+A bulletin is delivered as a card is: it has a row in the table of cards, and its lines are to it what entries are to an
+incident. What a card shows, and its thread reports, is its *topic*: the state of an incident, or that of a bulletin.
+
+    kind       opened by                 its lines stand        ends
+    held       the first held card       in its thread          with the reason that holds the cards
+    catch_up   the end of a silence      in the message itself  when all its incidents have ended
+
+A line names one incident. When the end of the line is known, the message in which it stands is edited.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from relay.cards.entries import Entry
+from relay.model.entry_kinds import EntryKind
+from relay.model.incident import Incident, State, worst_of
+from relay.model.json_types import JSON
+from relay.routes.mention import Mention
+from relay.routes.options import Options
+
+MOST_IN_ROOT: Final = 100
+"""The most lines that a message itself keeps; of more, the worst stay, and the others are counted."""
+
+_CHANNEL_WIDE: Final = frozenset({"here", "channel"})
+
+
+class BulletinKind(StrEnum):
+    """What a bulletin is for; `KINDS` has a row for each."""
+
+    HELD = "held"
+    CATCH_UP = "catch_up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulletinKindRow:
+    """How a kind behaves.
+
+    `in_thread`: its lines stand in its thread, in batches; else the message itself shows them. `repeats`: once it is
+    closed, the same key opens the next one; else it stays closed. `ends_with_lines`: it is closed with its last line.
+    """
+
+    in_thread: bool = False
+    repeats: bool = False
+    ends_with_lines: bool = False
+
+
+KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
+    BulletinKind.HELD: BulletinKindRow(in_thread=True, repeats=True),
+    BulletinKind.CATCH_UP: BulletinKindRow(ends_with_lines=True),
+}
+
+
+class LineEnd(StrEnum):
+    """How a line ended: the incident was resolved, it got its card, or no route matches it any more."""
+
+    RESOLVED = "resolved"
+    POSTED = "posted"
+    UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulletinLine(Entry):
+    """One incident that a bulletin names; `key` identifies it there, `state` is the incident's at that time.
+
+    `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `mentions`, `route`, and of one that
+    got its card `card` (Slack's channel and ts). `ended` says how the line ended, at `ended_at` (Unix seconds).
+    `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed it last, `shown_in` the
+    one that its reply shows.
+    """
+
+    seq: int = 0
+    kind: EntryKind = EntryKind.OTHER
+    incident: str
+    episode: int
+    state: State
+    ended: LineEnd | None = None
+    ended_at: float | None = None
+    ts: str | None = None
+    changed_in: int = 1
+    shown_in: int = 0
+
+    @property
+    def says(self) -> tuple[object, ...]:
+        """What a reader sees of it: the same for two lines that need no edit."""
+        return self.state, self.ended, dict(self.data)
+
+    @property
+    def owner(self) -> str:
+        """Who has the incident; empty if nobody has."""
+        return str(self.data.get("owner") or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulletin:
+    """One message about several incidents, in a channel (its canonical reference), known by its kind and `key`.
+
+    `episode` counts those with the same key. `version` grows with each change of what it says. `data` holds plain
+    values for the template. `mention` says whom its first post pings, `options` how it is delivered: both are decided
+    when it is opened. It is open until `closed_at` (Unix seconds).
+    """
+
+    kind: BulletinKind
+    channel: str
+    key: str
+    opened_at: float
+    data: Mapping[str, JSON] = field(default_factory=dict)
+    mention: Mention = field(default_factory=Mention)
+    options: Options = field(default_factory=Options)
+    closed_at: float | None = None
+    episode: int = 1
+    version: int = 1
+    next_seq: int = 1
+    id: int = 0
+
+    @property
+    def row(self) -> BulletinKindRow:
+        """How its kind behaves."""
+        return KINDS[self.kind]
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What it is found by, beside its episode."""
+        return self.kind, self.channel, self.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulletinChange:
+    """Open a bulletin, or change the one that is open: its newest data, and the lines that are new or changed.
+
+    `at` is now (Unix seconds). With `closes` it is closed; one that is not open stays as it is.
+    """
+
+    bulletin: Bulletin
+    at: float
+    lines: tuple[BulletinLine, ...] = ()
+    closes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedLines:
+    """The open lines of an incident's episode that end, of bulletins in `channel` only, or of all (None)."""
+
+    incident: str
+    episode: int
+    end: LineEnd
+    at: float
+    channel: str | None = None
+    data: Mapping[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulletinState:
+    """A bulletin as the topic of a card: what the message shows, and which reply of the thread is out of date.
+
+    `lines` are those that the message itself shows. `counts` counts all lines by how they ended (None: open).
+    `outdated` are the lines of one reply of the card, of which at least one has changed since the reply was sent.
+    """
+
+    bulletin: Bulletin
+    lines: tuple[BulletinLine, ...] = ()
+    counts: Mapping[LineEnd | None, int] = field(default_factory=dict)
+    outdated: tuple[BulletinLine, ...] = ()
+
+    can_be_shown = True
+    is_silenced = False
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What it is, for the key of a message."""
+        return self.bulletin.kind, self.bulletin.key
+
+    @property
+    def version(self) -> int:
+        """It grows with each change of what it says."""
+        return self.bulletin.version
+
+    @property
+    def state(self) -> State:
+        """The worst state of the open incidents that the message shows."""
+        return worst_of(State.UNKNOWN, *(line.state for line in self.lines if line.ended is None))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is posted again if somebody deletes it."""
+        return self.bulletin.closed_at is None
+
+    @property
+    def ended_at(self) -> float | None:
+        """When it was closed (Unix seconds)."""
+        return self.bulletin.closed_at
+
+    ended = ended_at
+
+    @property
+    def in_root(self) -> int:
+        """Up to which line the message itself shows them."""
+        return 0 if self.bulletin.row.in_thread else self.bulletin.next_seq - 1
+
+
+def incident_line(
+    incident: Incident, episode: int, now: float, *, targets: Sequence[str] = (), route: str = ""
+) -> BulletinLine:
+    """The line that names an incident; `targets` are those of its mention whom it concerns, `route` its route."""
+    data = {
+        "title": incident.title,
+        "url": incident.links.get("landing_page", ""),
+        "since": incident.started,
+        "owner": incident.assignee.display_name if incident.assignee else "",
+        "mentions": list(targets),
+        "route": route,
+    }
+    key = f"{incident.id}:{episode}"
+    return BulletinLine(key=key, at=now, incident=incident.id, episode=episode, state=incident.state, data=data)
+
+
+def held_list(  # noqa: PLR0913  each has a name
+    channel: str,
+    reason: str,
+    until: float | None,
+    lines: Iterable[BulletinLine],
+    now: float,
+    *,
+    options: Options | None = None,
+) -> BulletinChange:
+    """Add lines to the list of what `reason` (one word) holds in a channel, until that moment if it is known.
+
+    The first line opens the list. It pings nobody.
+    """
+    data: dict[str, JSON] = {"reason": reason, "until": until}
+    bulletin = _opened(BulletinKind.HELD, channel, reason, now, data, (), options)
+    return BulletinChange(bulletin=bulletin, at=now, lines=tuple(lines))
+
+
+def held_list_over(channel: str, reason: str, now: float) -> BulletinChange:
+    """The reason that held cards in the channel is over: its list is closed, if there is one."""
+    bulletin = Bulletin(kind=BulletinKind.HELD, channel=channel, key=reason, opened_at=now, data={"reason": reason})
+    return BulletinChange(bulletin=bulletin, at=now, closes=True)
+
+
+def catch_up(  # noqa: PLR0913  each has a name
+    channel: str,
+    moment: float,
+    lines: Iterable[BulletinLine],
+    targets: Iterable[str],
+    now: float,
+    *,
+    late: str = "",
+    options: Options | None = None,
+) -> BulletinChange | None:
+    """List the open incidents whose pings were held until `moment` (Unix seconds); None where there are none.
+
+    It pings each target once, but never `here` or `channel`. `late` says why it comes late, if it does.
+    """
+    worst_first = sorted(lines, key=lambda line: (-line.state.rank, line.data.get("since") or line.at, line.key))
+    if not worst_first:
+        return None
+    kept = worst_first[:MOST_IN_ROOT]
+    data: dict[str, JSON] = {"moment": moment, "late": late, "more": len(worst_first) - len(kept)}
+    pinged = tuple(dict.fromkeys(target for target in targets if target not in _CHANNEL_WIDE))
+    bulletin = _opened(BulletinKind.CATCH_UP, channel, f"{moment:.0f}", now, data, pinged, options)
+    return BulletinChange(bulletin=bulletin, at=now, lines=tuple(kept))
+
+
+def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, BulletinLine], open_lines: int) -> "Changed":
+    """What a change makes of an open bulletin, given its lines with these keys, and how many lines are open."""
+    version, seq = before.version + 1, before.next_seq
+    lines: list[BulletinLine] = []
+    for line in {line.key: line for line in change.lines}.values():
+        old = known.get(line.key)
+        if old is None:
+            lines.append(replace(line, seq=seq, changed_in=version))
+            seq += 1
+        elif old.says != line.says:
+            there = replace(line, seq=old.seq, at=old.at, ts=old.ts, shown_in=old.shown_in)
+            lines.append(replace(there, changed_in=version))
+        open_lines += (line.ended is None) - (old is not None and old.ended is None)
+    data = {**before.data, **change.bulletin.data}
+    closes = change.closes or (before.row.ends_with_lines and not open_lines)
+    closed_at = change.at if closes and before.closed_at is None else before.closed_at
+    after = replace(before, data=data, next_seq=seq, closed_at=closed_at)
+    if after == before and not lines:
+        return Changed(bulletin=before)
+    return Changed(bulletin=replace(after, version=version), lines=tuple(lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A bulletin after a change, and its lines that are new or have changed."""
+
+    bulletin: Bulletin
+    lines: tuple[BulletinLine, ...] = ()
+
+
+def mentions_of(lines: Iterable[BulletinLine], pinged: Collection[str]) -> tuple[str, ...]:
+    """Whom these lines concern, of those whom the message pings."""
+    concerned = (target for line in lines for target in line.data.get("mentions", ()))
+    return tuple(dict.fromkeys(target for target in concerned if target in pinged))
+
+
+def _opened(  # noqa: PLR0913, PLR0917  a helper of this module
+    kind: BulletinKind,
+    channel: str,
+    key: str,
+    now: float,
+    data: Mapping[str, JSON],
+    targets: tuple[str, ...],
+    options: Options | None,
+) -> Bulletin:
+    mention = Mention.of({"any": targets} if targets else {})
+    options = replace(options or Options(), wait=0.0)
+    return Bulletin(kind=kind, channel=channel, key=key, opened_at=now, data=data, mention=mention, options=options)

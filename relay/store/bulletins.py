@@ -1,0 +1,237 @@
+"""Bulletins: opened, changed, and loaded as the topic of a card.
+
+Whoever changes a bulletin locks its row, behind the incidents of its transaction (`relay.store.locks`).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from relay.cards.bulletin_cards import after_bulletin_change, bulletin_card
+from relay.cards.bulletins import (
+    KINDS,
+    Bulletin,
+    BulletinChange,
+    BulletinLine,
+    BulletinState,
+    Changed,
+    EndedLines,
+    LineEnd,
+    changed,
+)
+from relay.cards.model import Card, CardState, Entry, ShownLines
+from relay.model.errors import StoreError
+from relay.store import schema
+from relay.store.channels import add_channels
+from relay.store.locks import lock_bulletins, postgresql
+from relay.store.mappers import (
+    Row,
+    bulletin_line_row,
+    bulletin_row,
+    dumps,
+    to_bulletin,
+    to_bulletin_line,
+    to_card,
+)
+from relay.store.rows import save_cards
+from relay.store.upsert import insert_or_keep
+
+_bulletin, _line, _card = schema.bulletin, schema.bulletin_line, schema.card
+
+_NEWEST = (
+    select(_bulletin)
+    .where(*(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key")))
+    .order_by(_bulletin.c.episode.desc())
+    .limit(1)
+    .with_for_update()
+)
+_NEWEST_ID = select(func.max(_bulletin.c.id)).where(
+    *(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key"))
+)
+_BY_ID = select(_bulletin).where(_bulletin.c.id == bindparam("which")).with_for_update()
+_OF_BULLETIN = _line.c.bulletin == bindparam("of")
+_WITH_KEYS = select(_line).where(_OF_BULLETIN, _line.c.key.in_(bindparam("keys", expanding=True)))
+_COUNTS = select(_line.c.ended, func.count()).where(_OF_BULLETIN).group_by(_line.c.ended)
+_ALL = select(_line).where(_OF_BULLETIN).order_by(_line.c.seq)
+_AFTER = _ALL.where(_line.c.seq > bindparam("seq"))
+_FIRST_OUTDATED = (
+    select(_line.c.ts).where(_line.c.card == bindparam("which"), schema.IS_OUTDATED_LINE).order_by(_line.c.ts).limit(1)
+)
+_IN_REPLY = _ALL.where(_line.c.card == bindparam("which"), _line.c.ts == bindparam("reply"))
+_OPEN_OF_INCIDENTS = (
+    select(_line, _bulletin.c.kind, _bulletin.c.channel)
+    .join(_bulletin, _bulletin.c.id == _line.c.bulletin)
+    .where(_line.c.incident.in_(bindparam("ids", expanding=True)), schema.IS_OPEN_LINE)
+    .order_by(_line.c.bulletin, _line.c.seq)
+)
+_CARDS = select(_card).where(_card.c.bulletin == bindparam("of"), _card.c.state != CardState.SUPERSEDED)
+_SAVE_POSTED = (
+    update(_line)
+    .where(_OF_BULLETIN, _line.c.seq > bindparam("after"), _line.c.seq <= bindparam("upto"))
+    .values(card=bindparam("which"), ts=bindparam("reply"), shown_in=bindparam("version"))
+)
+_SAVE_EDITED = (
+    update(_line)
+    .where(_line.c.card == bindparam("which"), _line.c.ts == bindparam("reply"))
+    .values(shown_in=bindparam("version"))
+)
+_NUMBERED = update(_line).where(_OF_BULLETIN, _line.c.seq == bindparam("number"))
+_SAVE_DATA = _NUMBERED.values(data=bindparam("new"))
+_CHANGING = ("state", "data", "ended", "ended_at", "changed_in")
+_UPDATE_LINE = _NUMBERED.values({name: bindparam(name) for name in _CHANGING})
+
+
+def save_bulletin_changes(
+    connection: Connection, changes: Collection[BulletinChange] = (), ended: Collection[EndedLines] = ()
+) -> None:
+    """Open and change bulletins, end lines, and make the cards due that show them.
+
+    The incidents of the transaction are locked before.
+    """
+    _lock(connection, changes, ended)
+    for change in changes:
+        found = _open(connection, change)
+        if found is not None:
+            _change(connection, found, change)
+    _end_lines(connection, ended)
+
+
+def _open_lines(connection: Connection, ended: Collection[EndedLines]) -> Sequence[Row]:
+    if not ended:
+        return ()
+    ids = sorted({each.incident for each in ended})
+    return connection.execute(_OPEN_OF_INCIDENTS, {"ids": ids}).mappings().all()
+
+
+def _lock(connection: Connection, changes: Collection[BulletinChange], ended: Collection[EndedLines]) -> None:
+    """Lock all bulletins that change, in one order; one that is opened now is known to nobody else."""
+    if postgresql(connection):
+        ids = {row["bulletin"] for row in _open_lines(connection, ended)}
+        known = (connection.execute(_NEWEST_ID, _identity(each.bulletin)).scalar() for each in changes)
+        lock_bulletins(connection, ids.union(each for each in known if each is not None))
+
+
+def _end_lines(connection: Connection, ended: Collection[EndedLines]) -> None:
+    by_incident = {each.incident: [other for other in ended if other.incident == each.incident] for each in ended}
+    for bulletin, rows in groupby(_open_lines(connection, ended), key=lambda row: row["bulletin"]):
+        ends = [end for row in rows for end in _ends(row, by_incident[row["incident"]])]
+        if ends:
+            found = to_bulletin(connection.execute(_BY_ID, {"which": bulletin}).mappings().one())
+            at = max(line.ended_at or 0.0 for line in ends)
+            _change(connection, found, BulletinChange(bulletin=found, at=at, lines=tuple(ends)))
+
+
+def _ends(row: Row, ended: Iterable[EndedLines]) -> Iterator[BulletinLine]:
+    line = to_bulletin_line(row)
+    for end in ended:
+        # A list of what is open does not care whether it has a card.
+        matters = end.end is not LineEnd.POSTED or KINDS[row["kind"]].in_thread
+        if matters and end.episode == line.episode and end.channel in {None, row["channel"]}:
+            yield replace(line, ended=end.end, ended_at=end.at, data={**line.data, **end.data})
+            return
+
+
+def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
+    """Load and lock the bulletin of a card: nobody else changes it until this transaction ends.
+
+    Raises StoreError: there is no such bulletin.
+    """
+    row = connection.execute(_BY_ID, {"which": card.bulletin}).mappings().one_or_none()
+    if row is None:
+        raise StoreError(f"There is no bulletin {card.bulletin}: this is not the database from which it was read.")
+    bulletin, query = to_bulletin(row), {"of": card.bulletin}
+    reply = connection.execute(_FIRST_OUTDATED, {"which": card.id}).scalar()
+    return BulletinState(
+        bulletin=bulletin,
+        lines=() if bulletin.row.in_thread else _lines(connection, _ALL, query),
+        counts={end and LineEnd(end): number for end, number in connection.execute(_COUNTS, query)},
+        outdated=_lines(connection, _IN_REPLY, {**query, "which": card.id, "reply": reply}) if reply else (),
+    )
+
+
+def load_bulletin_cards(connection: Connection, bulletin: int) -> tuple[Card, ...]:
+    """Load the current cards of a bulletin: one, and one that stands in for it where its channel rejects it."""
+    return tuple(to_card(row) for row in connection.execute(_CARDS.order_by(_card.c.id), {"of": bulletin}).mappings())
+
+
+def load_lines_after(
+    connection: Connection, bulletin: int, seq: int, most: int | None
+) -> tuple[tuple[BulletinLine, ...], bool]:
+    """Load the first lines after that number, in order: `most`, or all. Return also whether there are more."""
+    statement = _AFTER if most is None else _AFTER.limit(most + 1)
+    lines = _lines(connection, statement, {"of": bulletin, "seq": seq})
+    return lines[:most], most is not None and len(lines) > most
+
+
+def save_shown_lines(connection: Connection, card: Card, shown: ShownLines) -> None:
+    """Save which lines a reply shows."""
+    query = {"which": card.id, "reply": shown.ts, "version": shown.version}
+    if shown.upto_seq is None:
+        connection.execute(_SAVE_EDITED, query)
+    else:
+        after = {"of": card.bulletin, "after": shown.after_seq, "upto": shown.upto_seq}
+        connection.execute(_SAVE_POSTED, {**query, **after})
+
+
+def change_line_data(connection: Connection, bulletin: int, lines: Iterable[Entry]) -> None:
+    """Save the data of known lines."""
+    if rows := [{"of": bulletin, "number": line.seq, "new": dumps(line.data)} for line in lines]:
+        connection.execute(_SAVE_DATA, rows)
+
+
+def _open(connection: Connection, change: BulletinChange) -> Bulletin | None:
+    """Find the bulletin that a change concerns, or open it; None if there is nothing to change."""
+    wanted = change.bulletin
+    newest = _newest(connection, wanted)
+    if newest is not None and newest.closed_at is None:
+        return newest
+    if change.closes or (newest is not None and not wanted.row.repeats):
+        return None
+    add_channels(connection, {wanted.channel})
+    episode = 1 if newest is None else newest.episode + 1
+    statement = insert_or_keep(connection, _bulletin, ("kind", "channel", "key", "episode"), returning=("id",))
+    opened = replace(wanted, episode=episode)
+    row = connection.execute(statement, bulletin_row(opened)).one_or_none()
+    if row is None:  # another relay has opened it meanwhile
+        return _newest(connection, wanted)
+    opened = replace(opened, id=row.id)
+    save_cards(connection, [bulletin_card(opened)])
+    return opened
+
+
+def _newest(connection: Connection, wanted: Bulletin) -> Bulletin | None:
+    row = connection.execute(_NEWEST, _identity(wanted)).mappings().one_or_none()
+    return None if row is None else to_bulletin(row)
+
+
+def _identity(bulletin: Bulletin) -> dict[str, str]:
+    return dict(zip(("kind", "channel", "key"), bulletin.identity, strict=True))
+
+
+def _change(connection: Connection, before: Bulletin, change: BulletinChange) -> None:
+    keys = [line.key for line in change.lines]
+    known = {line.key: line for line in _lines(connection, _WITH_KEYS, {"of": before.id, "keys": keys})}
+    counts = dict(tuple(row) for row in connection.execute(_COUNTS, {"of": before.id}))
+    after = changed(before, change, known, counts.get(None, 0))
+    if after.bulletin == before and not after.lines:
+        return
+    connection.execute(update(_bulletin).where(_bulletin.c.id == before.id).values(bulletin_row(after.bulletin)))
+    _save_lines(connection, before, after)
+    cards = load_bulletin_cards(connection, before.id)
+    save_cards(connection, [after_bulletin_change(card, after, change.at) for card in cards])
+
+
+def _save_lines(connection: Connection, before: Bulletin, after: Changed) -> None:
+    rows = [bulletin_line_row(before.id, line) for line in after.lines]
+    if new := [row for row in rows if row["seq"] >= before.next_seq]:
+        connection.execute(_line.insert(), new)
+    if known := [row for row in rows if row["seq"] < before.next_seq]:
+        named = ({name: row[name] for name in _CHANGING} | {"of": before.id, "number": row["seq"]} for row in known)
+        connection.execute(_UPDATE_LINE, list(named))
+
+
+def _lines(connection: Connection, statement: Any, query: Mapping[str, Any]) -> tuple[BulletinLine, ...]:
+    return tuple(to_bulletin_line(row) for row in connection.execute(statement, query).mappings())
