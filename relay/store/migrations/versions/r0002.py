@@ -62,6 +62,20 @@ def upgrade() -> None:
     _run("CREATE TABLE bulletin_line" + lines)
 
 
+_CHANGED = (
+    ("incident TEXT NOT NULL,", "incident TEXT,"),
+    (
+        "CONSTRAINT pk_card",
+        "bulletin INTEGER, CONSTRAINT uq_card_bulletin_channel_episode UNIQUE (bulletin, channel, episode), "
+        "CONSTRAINT ck_card_one_topic CHECK ((incident IS NULL) <> (bulletin IS NULL)), CONSTRAINT pk_card",
+    ),
+    (
+        "REFERENCES channel (ref)",
+        "REFERENCES channel (ref), CONSTRAINT fk_card_bulletin FOREIGN KEY(bulletin) REFERENCES bulletin (id)",
+    ),
+)
+
+
 def _rebuild_cards() -> None:
     """SQLite changes no constraint: the table is made again. What refers to it is checked when the step ends."""
     connection = op.get_bind()
@@ -74,14 +88,9 @@ def _rebuild_cards() -> None:
     op.execute("PRAGMA defer_foreign_keys = ON")
     op.execute("CREATE TABLE card_before AS SELECT * FROM card")
     op.execute("DROP TABLE card")
-    op.execute(
-        table.replace("incident TEXT NOT NULL,", "incident TEXT,").replace(
-            "CONSTRAINT pk_card",
-            "bulletin INTEGER, CONSTRAINT uq_card_bulletin_channel_episode UNIQUE (bulletin, channel, episode), "
-            "CONSTRAINT ck_card_one_topic CHECK ((incident IS NULL) <> (bulletin IS NULL)), "
-            "CONSTRAINT fk_card_bulletin FOREIGN KEY(bulletin) REFERENCES bulletin (id), CONSTRAINT pk_card",
-        )
-    )
+    for before, after in _CHANGED:
+        table = table.replace(before, after)
+    op.execute(table)
     op.execute(f"INSERT INTO card ({columns}) SELECT {columns} FROM card_before")  # noqa: S608  names of columns
     op.execute("DROP TABLE card_before")
     for _, index in statements:
