@@ -4,7 +4,7 @@ A card depends on the record and on what relay notes on the card, and on nothing
 false by waiting.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -129,7 +129,7 @@ def _render_bulletin_step(
         request = replace(request, mentions=(), diversions=(), notices=())
         named = [line_variables(line, link) for line in shown if isinstance(line, BulletinLine)]
         return render_lines(configuration.library, request, named)
-    if card.is_pointer and (other := _other_card(context)) is not None:
+    if card.is_pointer and (other := _other_card(card, context.cards)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(RenderRequest(variables={"incident": {"title": "Moved"}}), channel, link(channel, ts))
     return render_bulletin(configuration.library, bulletin.kind, request)
@@ -147,9 +147,9 @@ def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON
     }
 
 
-def _other_card(context: CardContext) -> Card | None:
+def _other_card(pointer: Card, cards: Iterable[Card]) -> Card | None:
     """The card to which a pointer points."""
-    others = (each for each in context.cards if each.id != context.card.id and not each.is_pointer)
+    others = (each for each in cards if each.id != pointer.id and not each.is_pointer)
     return next((each for each in others if each.state is CardState.POSTED and each.ts), None)
 
 
@@ -166,12 +166,9 @@ def _draw_card(
     link: PermalinkBuilder,
 ) -> RenderedMessage:
     card = context.card
-    if card.is_pointer:
-        if (
-            other := _other_card(replace(context, cards=tuple(each for each in context.cards if each.route)))
-        ) is not None:
-            channel, ts = other.slack_channel or "", other.ts or ""
-            return render_pointer(RenderRequest(variables=variables), channel, link(channel, ts))
+    if card.is_pointer and (other := _other_card(card, (each for each in context.cards if each.route))) is not None:
+        channel, ts = other.slack_channel or "", other.ts or ""
+        return render_pointer(RenderRequest(variables=variables), channel, link(channel, ts))
     request = RenderRequest(
         variables=variables,
         mentions=card.pinged if incident.active else (),

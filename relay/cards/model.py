@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from relay.cards.bulletins import BulletinChange, BulletinState
-from relay.cards.entries import Entry as Entry
+from relay.cards.entries import Entry as Entry  # noqa: PLC0414  it belongs to these values, and has its module for `bulletins`
 from relay.cards.milestones import NO_MILESTONES, Milestone, Milestones
 from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
@@ -492,9 +492,9 @@ class Channel:
 class CardContext:
     """All that a decision about one card needs.
 
-    `topic` is what it shows, `cards` are the topic's current cards, `entries` those that this card has not reported, `attempt` is its open
-    attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now on comes after it.
-    Of very many entries it holds the first; `more_entries` says that others follow them.
+    `topic` is what it shows, `cards` are the topic's current cards, `entries` those that this card has not reported,
+    `attempt` is its open attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now
+    on comes after it. Of very many entries it holds the first; `more_entries` says that others follow them.
     """
 
     topic: IncidentState | BulletinState

@@ -119,7 +119,7 @@ def next_reply(
 
 
 def next_reply_of(context: CardContext, entries: Sequence[Entry], now: float, *, whole: bool = False) -> Reply | None:
-    """The reply that reports the first of these entries of the card's topic (`whole`: all); None where there is none."""
+    """The reply that reports the first of these entries of the topic (`whole`: all); None where there is none."""
     if not isinstance(context.topic, BulletinState):
         return next_reply(context.card, context.incident, entries, now, whole=whole)
     lines = [line for line in entries if not _is_posted(context.card, line)]

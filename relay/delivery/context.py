@@ -19,7 +19,7 @@ MAX_DOUBTS = 5
 
 
 def card_fields(card: Card) -> dict[str, str]:
-    """Return the fields that each log line about a card has, so that one filter finds all lines of an incident or a bulletin."""
+    """Return the fields of each log line about a card: one filter finds all lines of an incident, or of a bulletin."""
     topic = {"incident": card.incident} if card.bulletin is None else {"bulletin": str(card.bulletin)}
     return {**topic, "route": card.route, "channel": card.channel}
 

@@ -40,7 +40,7 @@ def bulletin_variables(
 
 
 def render_bulletin(library: TemplateLibrary, kind: str, request: RenderRequest) -> RenderedMessage:
-    """Render the message of a bulletin of that kind. If the template fails as a whole, the built-in text replaces it."""
+    """Render the message of a bulletin of that kind. If its template fails as a whole, built-in text replaces it."""
     name = f"{BULLETIN_FOLDER}/{kind}.j2"
     title = fallback.bulletin_title(kind, request.variables["bulletin"])
     try:

@@ -180,7 +180,7 @@ _AGING = (or_(_bulletin.c.closed_at.is_not(None), _bulletin.c.kind.in_(_END_WITH
 _OLDEST_BULLETIN = select(func.min(_AGED_SINCE)).where(*_AGING)
 _OLD_BULLETINS = (
     select(_bulletin.c.id)
-    .where(*_AGING, _AGED_SINCE < bindparam("before"))
+    .where(*_AGING, bindparam("before") > _AGED_SINCE)
     .order_by(_bulletin.c.id)
     .limit(bindparam("most", type_=Integer))
 )

@@ -77,7 +77,8 @@ VIOLATIONS = {
     "ck_card_superseded_has_no_work": f"UPDATE card SET state = 'superseded', {DUE} WHERE episode = 1",
     "ck_card_post_due": "UPDATE card SET post_due = 1, post_deadline = NULL WHERE episode = 1",
     "ck_card_edit_due": "UPDATE card SET edit_urgent = true WHERE episode = 1",
-    "uq_card_bulletin_channel_episode": f"INSERT INTO card SELECT 99, {CARD_COLUMNS} FROM card WHERE bulletin IS NOT NULL",
+    "uq_card_bulletin_channel_episode": f"INSERT INTO card SELECT 99, {CARD_COLUMNS} FROM card "
+    "WHERE bulletin IS NOT NULL",
     "fk_card_bulletin": "UPDATE card SET bulletin = 99 WHERE bulletin IS NOT NULL",
     "ck_card_one_topic": "UPDATE card SET incident = 'i1' WHERE bulletin IS NOT NULL",
     "uq_bulletin_kind_channel_key_episode": f"INSERT INTO bulletin SELECT 99, {BULLETIN_COLUMNS} FROM bulletin",
@@ -87,7 +88,8 @@ VIOLATIONS = {
     "ck_bulletin_version": "UPDATE bulletin SET version = 0",
     "ck_bulletin_next_seq": "UPDATE bulletin SET next_seq = 0",
     "pk_bulletin_line": f"INSERT INTO bulletin_line SELECT bulletin, seq, 'another', {LINE_COLUMNS} FROM bulletin_line",
-    "uq_bulletin_line_bulletin_key": f"INSERT INTO bulletin_line SELECT bulletin, 9, key, {LINE_COLUMNS} FROM bulletin_line",
+    "uq_bulletin_line_bulletin_key": f"INSERT INTO bulletin_line SELECT bulletin, 9, key, {LINE_COLUMNS} "
+    "FROM bulletin_line",
     "fk_bulletin_line_bulletin": "UPDATE bulletin_line SET bulletin = 99",
     "fk_bulletin_line_card": "UPDATE bulletin_line SET card = 99, ts = '1.1'",
     "ck_bulletin_line_seq": "UPDATE bulletin_line SET seq = 0",

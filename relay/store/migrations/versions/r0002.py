@@ -48,6 +48,7 @@ TYPES = {
 
 
 def upgrade() -> None:
+    """Make the tables of bulletins, and let cards show one."""
     dialect = op.get_bind().dialect.name
     bulletins, lines = TABLES.format(**TYPES[dialect]).split("CREATE TABLE bulletin_line", 1)
     _run(bulletins)
@@ -66,8 +67,10 @@ _CHANGED = (
     ("incident TEXT NOT NULL,", "incident TEXT,"),
     (
         "CONSTRAINT pk_card",
-        "bulletin INTEGER, CONSTRAINT uq_card_bulletin_channel_episode UNIQUE (bulletin, channel, episode), "
-        "CONSTRAINT ck_card_one_topic CHECK ((incident IS NULL) <> (bulletin IS NULL)), CONSTRAINT pk_card",
+        (
+            "bulletin INTEGER, CONSTRAINT uq_card_bulletin_channel_episode UNIQUE (bulletin, channel, episode), "
+            "CONSTRAINT ck_card_one_topic CHECK ((incident IS NULL) <> (bulletin IS NULL)), CONSTRAINT pk_card"
+        ),
     ),
     (
         "REFERENCES channel (ref)",
