@@ -353,8 +353,8 @@ async def _folder() -> AsyncIterator[Path]:
         yield Path(name)
 
 
-async def main_async(minutes: float) -> None:
-    """Print the tables, each as soon as it is known."""
+async def print_costs() -> None:
+    """Print what a share costs, and what follows from Slack's limits."""
     async with _folder() as folder:
         on_sqlite = await costs(folder)
     async with _folder() as folder:
@@ -362,6 +362,10 @@ async def main_async(minutes: float) -> None:
             on_postgresql = await costs(folder, url)
     print(f"On {machine()}\n\n{costs_table([on_sqlite, on_postgresql])}\n", flush=True)
     print(table(("what Slack limits", "such incidents"), rates(on_sqlite)) + "\n")
+
+
+async def print_loads(some: Sequence[Load]) -> None:
+    """Simulate loads, and print the row of each as soon as it is known."""
     head = (
         "load",
         "share to card: median / 99 % / longest",
@@ -371,17 +375,35 @@ async def main_async(minutes: float) -> None:
         "",
     )
     print(table(head, []), flush=True)
-    for load in loads(minutes):
+    for load in some:
         async with _folder() as folder:
             print("| " + " | ".join(load_row(load, await simulate(folder, load))) + " |", flush=True)
+
+
+async def main_async(minutes: float, own: Load | None) -> None:
+    """Print all tables, or the row of one load."""
+    if own is None:
+        await print_costs()
+    await print_loads([own] if own else loads(minutes))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=20, help="how long each steady load lasts (simulated)")
+    parser.add_argument(
+        "--load",
+        nargs=3,
+        type=float,
+        metavar=("INCIDENTS", "CHANNELS", "MINUTES"),
+        help="simulate only this: incidents a minute, over so many channels, for so long",
+    )
     options = parser.parse_args()
+    own = None
+    if options.load:
+        per_minute, channels, minutes = options.load
+        own = Load(per_minute=per_minute, channels=int(channels), minutes=minutes)
     structlog.configure(processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)])
-    asyncio.run(main_async(options.minutes))
+    asyncio.run(main_async(options.minutes, own))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from relay.cards.model import ADOPTING
+from relay.delivery import adoption
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.server import FakeSlack
@@ -343,3 +344,123 @@ async def test_pings_of_an_adopted_card_are_those_of_new_states_only(life):
         replies = relay.slack.channel("all").thread(cards(relay, "i1")[0].ts)
         assert not any(pings(reply) for reply in replies)
         assert all("S0CRIT" not in str(each) for each in life.posts()[before:])
+
+
+async def test_a_message_says_whose_it_is_which_card_and_what_it_reports(life):
+    """What a database that does not know the message needs in order to take it over."""
+    async with life.run() as relay:
+        await relay.share("i1", status="warning", alerts=[ALERT], metadata={"environment_id": "env-1"})
+        await relay.advance(60)
+        await relay.share("i1", status="critical", alerts=[ALERT])
+        await relay.advance(60)
+        [card] = cards(relay, "i1")
+        [reply] = relay.slack.channel("all").thread(card.ts)
+        payload, reported = (each.metadata["event_payload"] for each in (card, reply))
+        said = {name: payload[name] for name in ("incident", "instance", "kind", "episode", "route", "state")}
+        assert said == {
+            "incident": "i1",
+            "instance": "relay",
+            "kind": "card",
+            "episode": 1,
+            "route": "all",
+            "state": "critical",
+        }
+        assert (reported["kind"], reported["incident"]) == ("entry", "i1")
+        assert reported["digest"]
+        assert "generation" not in payload  # 0
+    life.lose()
+    async with life.run() as relay:
+        await relay.share("i1", status="ok", alerts=[OK])
+        await relay.advance(60)
+        [card] = cards(relay, "i1")
+        assert card.metadata["event_payload"]["generation"] == 1
+        keys = {reply.metadata["event_payload"]["key"] for reply in relay.slack.channel("all").thread(card.ts)}
+        assert len(keys) == 2
+
+
+@pytest.mark.parametrize("works_again", [False, True])
+async def test_a_card_that_its_channel_rejected_is_taken_over_where_it_stands(life, works_again):
+    """In the fallback channel. Its own channel looks as it does with a database that was not lost.
+
+    Nobody knows any more that the card there came first, so the card in the fallback channel is kept up to date, too.
+    """
+    seen = {}
+    for loses in (False, True):
+        clock = ManualClock()
+        slack = fake_workspace(clock)
+        folder = life.folder / str(loses)
+        folder.mkdir()
+        each = Life(folder, clock, slack)
+        slack.channel("db").archived = True
+        async with each.run() as relay:
+            await relay.share("i1", status="warning", alerts=[ALERT], incidentTags=DB)
+            await relay.advance(60)
+            assert [len(cards(relay, "i1", name)) for name in ("db", "noc")] == [0, 1]
+        if loses:
+            each.lose()
+        else:
+            clock.advance(600)
+        slack.channel("db").archived = not works_again
+        async with each.run() as relay:
+            await relay.advance(60)
+            for status, alert in (("critical", ALERT), ("ok", OK)):
+                await relay.share("i1", status=status, alerts=[alert], incidentTags=DB)
+                await relay.advance(900)
+            seen[loses] = {
+                name: [(relay.slack.text_of(card).splitlines()[0], pings(card)) for card in cards(relay, "i1", name)]
+                for name in ("db", "noc", "all")
+            }
+    [(shown, pinged)] = seen[True]["noc"]
+    assert (shown.startswith("✅" if works_again else "↪️ meant for #db"), pinged) == (True, ())
+    assert {**seen[True], "noc": []} == {**seen[False], "noc": []}
+
+
+async def test_taking_over_by_hand_may_end_anywhere_and_be_done_again(life, monkeypatch):
+    async with life.run() as relay:
+        for number in range(4):
+            await relay.share(f"i{number}", status="warning", alerts=[ALERT])
+        await relay.advance(60)
+    monkeypatch.setattr(adoption, "BATCH_SIZE", 1)
+    found = []
+    for nth in range(6):
+        life.lose()
+        async with run_relay(life.folder, routes=ROUTES, clock=life.clock, slack=life.slack) as relay:
+            await by_hand(relay, fails_after=nth)
+            outcome = await by_hand(relay)
+            assert outcome.outcomes.total() == 4
+            assert outcome.adopted == max(4 - nth, 0)
+            again = await by_hand(relay)
+            assert (again.adopted, again.left_alone) == (0, {"known": 4})
+            found.append([(await relay.store.incident_history(f"i{number}")).cards[0].ts for number in range(4)])
+    assert all(each == found[0] for each in found)
+    assert len(life.posts()) == 4
+
+
+async def by_hand(relay, fails_after=None):
+    """What `relay adopt` does for a channel; it is killed after so many batches."""
+    adopt_cards, batches = relay.store.adopt_cards, 0
+
+    async def failing(*arguments, **named):
+        nonlocal batches
+        if batches == fails_after:
+            raise KeyboardInterrupt
+        batches += 1
+        return await adopt_cards(*arguments, **named)
+
+    [channel] = [each for each in await relay.store.channels() if each.ref == "C0ALL00001"]
+    relay.store.adopt_cards = failing
+    try:
+        return await adoption.adopt_channel(
+            relay.gateway,
+            relay.store,
+            channel,
+            identity=relay.gateway.breaker.identity,
+            instance="relay",
+            rulebook=relay.configuration.rulebook,
+            since=0.0,
+            now=relay.clock.now(),
+        )
+    except KeyboardInterrupt:
+        return None
+    finally:
+        relay.store.adopt_cards = adopt_cards

@@ -1,6 +1,6 @@
 """`make soak`: relay is killed under load for a given time, on SQLite and on PostgreSQL with three relays.
 
-    python -m tests.soak --minutes 10 [--seed 1] [--on sqlite|postgresql|pgbouncer|both]
+    python -m tests.soak --minutes 10 [--seed 1] [--on sqlite|postgresql|pgbouncer|both] [--lose]
 
 `pgbouncer` is PostgreSQL with two relays behind PgBouncer in transaction mode, which must be installed. Of `both`, each
 database gets half of the time, one after the other; with `--at-once` both run at the same time.
@@ -46,7 +46,7 @@ def behind_pgbouncer() -> Iterator[str]:
 DATABASES = {"sqlite": lambda: nullcontext(""), "postgresql": postgresql, "pgbouncer": behind_pgbouncer}
 
 
-async def soak(database: str, seconds: float, seed: int) -> bool:
+async def soak(database: str, seconds: float, seed: int, *, lose: bool = False) -> bool:
     """Run the test on one database; return whether it found no fault."""
     with tempfile.TemporaryDirectory(prefix="relay-soak-") as name:
         folder, started = Path(name), time.monotonic()
@@ -57,6 +57,7 @@ async def soak(database: str, seconds: float, seed: int) -> bool:
             kill_after=KILL_AFTER[database],
             flood=FLOOD,
             frozen=FROZEN if RELAYS[database] > 1 else None,
+            lose_after=seconds / 2 if lose and database == "sqlite" else None,
         )
         with DATABASES[database]() as url:
             async with soaking(folder, plan, url) as run:
@@ -76,6 +77,7 @@ def print_report(database: str, run: Soak, faults: list[str], seconds: float) ->
         f"{tally.freezes} relays frozen, {tally.faults} faults of Slack, in {seconds:.0f} s\n"
         f"  {len(run.incidents)} incidents, {tally.shares} shares ({tally.resent} sent again), {tally.floods} floods; "
         f"{tally.left_unplanned} shares in the inbox after {tally.kills_with_unplanned} of the kills\n"
+        f"  {tally.lost_databases} databases deleted, with {tally.cards_when_lost} cards in Slack\n"
         f"  {len(cards)} cards, {replies} replies; {len(run.slack.calls)} calls to Slack\n"
         f"  lost {kinds['LOST']}, duplicated {kinds['DOUBLE']} (deleted in time: {run.deleted_duplicates}), "
         f"untrue {kinds['UNTRUE']}, out of order {kinds['ORDER']}",
@@ -85,10 +87,10 @@ def print_report(database: str, run: Soak, faults: list[str], seconds: float) ->
         console.print(f"  {fault}", style="red")
 
 
-async def run_all(databases: list[str], minutes: float, seed: int, *, at_once: bool) -> bool:
+async def run_all(databases: list[str], minutes: float, seed: int, *, at_once: bool, lose: bool) -> bool:
     """Run the test on all databases; return whether it found no fault."""
     seconds = minutes * 60 / (1 if at_once else len(databases))
-    runs = [soak(database, seconds, seed) for database in databases]
+    runs = [soak(database, seconds, seed, lose=lose) for database in databases]
     return all(await asyncio.gather(*runs) if at_once else [await each for each in runs])
 
 
@@ -99,9 +101,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--on", choices=[*RELAYS, "both"], default="both")
     parser.add_argument("--at-once", action="store_true")
+    parser.add_argument("--lose", action="store_true", help="delete the SQLite database after half of the time")
     options = parser.parse_args()
     databases = ["sqlite", "postgresql"] if options.on == "both" else [options.on]
-    sys.exit(0 if asyncio.run(run_all(databases, options.minutes, options.seed, at_once=options.at_once)) else 1)
+    sys.exit(
+        0
+        if asyncio.run(run_all(databases, options.minutes, options.seed, at_once=options.at_once, lose=options.lose))
+        else 1
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ shares wait in the inbox; a relay is killed among them, and more arrive when it 
 After the load, relay gets time to finish its work. Then the inbox must be empty, and each incident must have one card
 with its current state, and its thread must contain each comment once, in order. A change of state must also stand there
 once if the card was in Slack when the change was shared, and never twice.
+
+With `lose_after`, the SQLite database is also deleted once, while relay is dead, and each incident is shared once more.
+What was not in Slack by then may be missing; everything else holds as before.
 """
 
 import asyncio
@@ -80,6 +83,7 @@ class Plan:
     lost_before: float = 0.04
     lost_after: float = 0.08
     patience: float = 420.0
+    lose_after: float | None = None
 
 
 @dataclass
@@ -93,6 +97,8 @@ class SharedIncident:
     comments: list[str] = field(default_factory=list)
     expected_changes: list[str] = field(default_factory=list)
     done: bool = False
+    again: bool = False
+    may_be_lost: set[str] = field(default_factory=set)
 
     @property
     def channel(self) -> str:
@@ -104,6 +110,8 @@ class Tally:
     """Counts of the events of a run."""
 
     kills: int = 0
+    lost_databases: int = 0
+    cards_when_lost: int = 0
     kills_of_the_delivering: int = 0
     shares: int = 0
     resent: int = 0
@@ -122,7 +130,7 @@ class Relay:
     """One relay that is killed and started again."""
 
     def __init__(self, name: str, folder: Path, slack_url: str, session: aiohttp.ClientSession, url: str) -> None:
-        self.name, self._folder, self._slack_url, self._session, self._url = name, folder, slack_url, session, url
+        self.name, self.folder, self._slack_url, self._session, self._url = name, folder, slack_url, session, url
         self.process: Process | None = None
         self.serving, self.kill = asyncio.Event(), asyncio.Event()
 
@@ -139,7 +147,7 @@ class Relay:
         Without a lifetime, run until cancelled.
         """
         more = {"RELAY_DATABASE_URL": self._url} if self._url else {}
-        self.process = await launch(self._folder, self._slack_url, self._session, SERVE, **more)
+        self.process = await launch(self.folder, self._slack_url, self._session, SERVE, **more)
         tasks = [asyncio.create_task(self.process.read()), asyncio.create_task(self._announce(self.process))]
         try:
             if lifetime is None or lifetime > 0:
@@ -189,6 +197,8 @@ class Soak:
         self.tally, self.incidents = Tally(), list[SharedIncident]()
         self._random = random.Random(plan.seed)
         self._over = asyncio.Event()
+        self._sharing_again: asyncio.TaskGroup
+        self._began = time.monotonic()
         self._indexed, self._messages = Counter[str](), defaultdict[str, list[FakeMessage]](list)
 
     async def run(self) -> list[str]:
@@ -239,6 +249,8 @@ class Soak:
             lifetime = -generator.uniform(0.1, 2.0) if while_starting else generator.uniform(*self.plan.kill_after)
             frozen = generator.uniform(*self.plan.frozen) if self.plan.frozen and freezes else 0.0
             await relay.run_once(self.tally, lifetime, frozen)
+            if self.plan.lose_after is not None and time.monotonic() > self._began + self.plan.lose_after:
+                await self._lose_database(relay)
             if self.plan.flood:
                 left = await self._unplanned()
                 self.tally.left_unplanned += left
@@ -254,11 +266,34 @@ class Soak:
     def _killed_enough(self) -> bool:
         return self.plan.kills is not None and self.tally.kills >= self.plan.kills
 
+    async def _lose_database(self, relay: Relay) -> None:
+        """Delete the database of a relay that is dead, once; note what is in Slack by then."""
+        if self.tally.lost_databases or self._over.is_set():
+            return
+        self.tally.lost_databases += 1
+        await asyncio.sleep(self.plan.lag + 1.0)  # Slack's history shows all that was posted
+        for file in relay.folder.glob("relay.db*"):
+            file.unlink()
+        for incident in self.incidents:
+            thread = self._thread(incident)
+            self.tally.cards_when_lost += bool(self._roots(incident))
+            texts = (*incident.comments, *incident.expected_changes)
+            incident.may_be_lost |= {each for each in texts if each not in thread}
+            incident.again = True
+            if incident.done:
+                self._sharing_again.create_task(self._share_again(incident))
+
+    async def _share_again(self, incident: SharedIncident) -> None:
+        """Share it as it is: BigPanda's next share of an incident whose last one was lost."""
+        if incident.shares:
+            await self._send_until_accepted(self._body(incident), self.relays)
+
     # --- load ---
 
     async def _load(self) -> None:
         until = time.monotonic() + self.plan.seconds
         async with asyncio.TaskGroup() as tasks:
+            self._sharing_again = tasks
             for _ in range(self.plan.at_once):
                 tasks.create_task(self._incidents(until))
             if self.plan.flood:
@@ -303,6 +338,8 @@ class Soak:
             await self._share(incident, status, relays, comment=number == 1 or self._random.random() < 0.5)
             if time.monotonic() < until:
                 await asyncio.sleep(self._random.uniform(*pause))
+        if incident.again:
+            await self._share_again(incident)
         incident.done = True
 
     async def _share(self, incident: SharedIncident, status: str, relays: Sequence[Relay], *, comment: bool) -> None:
@@ -310,21 +347,17 @@ class Soak:
         if phrase and self._roots(incident):
             incident.expected_changes.append(phrase)
         incident.shares, incident.status = incident.shares + 1, status
-        at = int(time.time())
-        body: dict[str, Any] = {
-            "incident": {
-                "id": incident.name,
-                "status": status,
-                "changedOn": at,
-                "alerts": [{"id": "a", "status": status, "tags": [{"name": "host", "value": incident.name}]}],
-            },
-            "incidentTags": [{"id": "lane", "value": str(incident.lane)}],
-        }
+        body = self._body(incident)
         if comment:
             text = f"note {incident.shares} of {incident.name}."
             incident.comments.append(text)
             body["metadata"] = {"comment": {"comment": text}, "sender": {"name": "Dana"}}
         await self._send_until_accepted(body, relays)
+
+    def _body(self, incident: SharedIncident) -> dict[str, Any]:
+        alert = {"id": "a", "status": incident.status, "tags": [{"name": "host", "value": incident.name}]}
+        now = {"id": incident.name, "status": incident.status, "changedOn": int(time.time()), "alerts": [alert]}
+        return {"incident": now, "incidentTags": [{"id": "lane", "value": str(incident.lane)}]}
 
     async def _send_until_accepted(self, body: dict[str, Any], relays: Sequence[Relay]) -> None:
         """Send the share to any of these relays until one answers 202."""
@@ -389,17 +422,23 @@ class Soak:
         card_text = self.slack.text_of(roots[0])
         if STATE_EMOJIS.get(incident.status, "🟡") not in card_text and incident.status in STATE_EMOJIS:
             yield f"UNTRUE: {incident.status}, and the card says {card_text.splitlines()[:1]}"
-        yield from self._wrong_in_thread(incident, roots[0])
+        yield from self._wrong_in_thread(incident)
 
-    def _wrong_in_thread(self, incident: SharedIncident, root: FakeMessage) -> Iterator[str]:
-        thread = "\n".join(self.slack.text_of(reply) for reply in self.slack.channel(incident.channel).thread(root.ts))
+    def _thread(self, incident: SharedIncident) -> str:
+        channel = self.slack.channel(incident.channel)
+        replies = (reply for root in self._roots(incident) for reply in channel.thread(root.ts))
+        return "\n".join(self.slack.text_of(reply) for reply in replies)
+
+    def _wrong_in_thread(self, incident: SharedIncident) -> Iterator[str]:
+        thread = self._thread(incident)
         for text in (*incident.comments, *incident.expected_changes):
-            if (times := thread.count(text)) != 1:
+            if (times := thread.count(text)) != 1 and (times or text not in incident.may_be_lost):
                 yield f"{'LOST' if times == 0 else 'DOUBLE'}: {text!r} stands there {times} times"
         for text in PHRASES.values():
             if text not in incident.expected_changes and thread.count(text) > 1:
                 yield f"DOUBLE: {text!r} stands there {thread.count(text)} times"
-        for texts in (incident.comments, incident.expected_changes):
+        for expected in (incident.comments, incident.expected_changes):
+            texts = [text for text in expected if text in thread]
             if sorted(texts, key=thread.find) != texts:
                 yield f"ORDER: {texts}"
         strays = [each for each in self._all(incident) if "relay_entry" in str(each.metadata) and not each.thread_ts]
