@@ -366,14 +366,7 @@ async def print_costs() -> None:
 
 async def print_loads(some: Sequence[Load]) -> None:
     """Simulate loads, and print the row of each as soon as it is known."""
-    head = (
-        "load",
-        "share to card: median / 99 % / longest",
-        "end to card",
-        "last call after the last share",
-        "calls",
-        "",
-    )
+    head = ("load", "share to card: median / 99 % / longest", "end to card", "until all is sent", "calls", "wrong")
     print(table(head, []), flush=True)
     for load in some:
         async with _folder() as folder:
