@@ -8,24 +8,31 @@
 #   COPY routes.yaml /etc/relay/routes.yaml
 #   COPY templates /etc/relay/templates
 #
-# The database is in the volume /data. relay writes nowhere else, so the root file system may be read-only.
+# The database is in the volume /data. relay writes nowhere else, so the root file system may be read-only. Another user can
+# run it, too, if it may write to /data; the group 0 may.
 
-ARG PYTHON=3.11-slim-bookworm
+# Debian with Python 3.11 or newer and its venv module.
+ARG BASE=python:3.11-slim-bookworm
 
-FROM python:${PYTHON} AS build
+FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-RUN python -m venv /opt/relay
+# pip has an environment of its own: relay never needs it.
+RUN python -m venv /opt/pip && python -m venv --without-pip /opt/relay
 COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY relay relay
 COPY templates templates
-RUN /opt/relay/bin/pip install --constraint constraints.txt . \
+# What only a debugger reads is more than half of the libraries' machine code.
+RUN /opt/pip/bin/pip --python /opt/relay/bin/python install --constraint constraints.txt . \
+    && find /opt/relay -name '*.so*' -type f -exec strip --strip-debug {} + \
     && /opt/relay/bin/relay --version
 
-FROM python:${PYTHON}
+FROM ${BASE}
 RUN groupadd --gid 10001 relay \
     && useradd --uid 10001 --gid relay --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin relay \
-    && install --directory --owner relay --group relay --mode 0750 /data \
+    && install --directory --owner relay --group 0 --mode 0770 /data \
     && install --directory /etc/relay
 COPY --from=build /opt/relay /opt/relay
 # To use RELAY_DATABASE_URL_FILE, set RELAY_DATABASE_URL to an empty value: relay does not start with both.

@@ -20,7 +20,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format quick test demo gallery picture bench soak release clean
+.PHONY: help setup check format quick test demo gallery picture bench image soak release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -91,6 +91,9 @@ picture: $(READY) ## take the README's picture again
 bench: $(READY) ## measure speed and hostile surroundings, into benchmarks/ (ARGS=--full for the whole size)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m benchmarks.hostile)
+
+image: ## build the image with buildah, and try it with podman as a stranger without rights (needs root)
+	tests/deploy/image.sh
 
 soak: $(READY) ## run the long tests, then kill relay under load for MINUTES=10, on SQLite and on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'soak or hypothesis' --hypothesis-profile=soak

@@ -149,16 +149,17 @@ async def test_every_share_is_answered_202_while_the_real_relay_is_restarted_und
     """The proxy's file as it is, and 50 shares a second: through three restarts, none is answered otherwise."""
     port = free_port()
     answers: list[int] = []
-    enough = 0
+    done = asyncio.Event()
 
     async def send(client):
         for each in count():
             async with client.post("/shares", json=share(f"{id(client)}-{each}"), headers=KEY) as answer:
                 answers.append(answer.status)
-            if enough and len(answers) >= enough:
+            if done.is_set():
                 return
             await asyncio.sleep(0.2)
 
+    senders: list[asyncio.Task[None]] = []
     proxies, relays = folder / "proxy", {"RELAY_LISTEN": f"127.0.0.1:{port}"}
     proxies.mkdir()
     async with (
@@ -169,12 +170,13 @@ async def test_every_share_is_answered_202_while_the_real_relay_is_restarted_und
         for _ in range(SENDERS):
             connector = aiohttp.TCPConnector(ssl=False)
             client = await clients.enter_async_context(aiohttp.ClientSession(url, connector=connector))
-            tasks.create_task(send(client))
+            senders.append(tasks.create_task(send(client)))
         for restart in range(1, 4):
             async with running(folder, slack.url, **relays) as relay:
                 await until(lambda restart=restart: len(answers) >= 200 * restart)
                 await relay.stop(number)
         async with running(folder, slack.url, **relays):
-            enough = len(answers) + 200
-            await until(lambda: len(answers) >= enough)
+            await until(lambda: len(answers) >= 800)
+            done.set()
+            await asyncio.wait(senders)
     assert Counter(answers) == {202: len(answers)}
