@@ -6,7 +6,7 @@ holds any text of an alert, apart from a channel's name. Labels that others choo
 have a limited number of values.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Final, Literal, NamedTuple
@@ -111,6 +111,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_open_incidents": Metric("gauge", ("state",), "Open incidents, as `relay incidents --open` lists them"),
     "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
+    "relay_shadow_cards_total": Metric("counter", ("route",), "Cards that routes in shadow would have made"),
     "relay_time_to_assign_seconds": Metric(
         "histogram", ("severity",), "Time from the first share of an episode to its first assignment", _HUMAN_SECONDS
     ),
@@ -213,6 +214,11 @@ class Metrics:
         self._count("relay_shares_total", outcome, label)
         if saved_at is not None:
             self._last_share_at = max(self._last_share_at, saved_at)
+
+    def record_shadow(self, routes: Iterable[str]) -> None:
+        """Count the cards that these routes in shadow would have made."""
+        for route in routes:
+            self._count("relay_shadow_cards_total", self._routes.limit(route))
 
     def record_times_taken(self, taken: Mapping[Milestone, float], severity: State) -> None:
         """Time what an incident of that severity reached for the first time in its episode."""

@@ -1,11 +1,12 @@
 """Decide which cards an incident has after a share, and when each of them is posted or edited."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from relay.cards.broadcasts import mark_over
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
-from relay.cards.notices import NO_EDITS, STAND_IN, Notice, NoticeKind, Notices, remove_notices
+from relay.cards.notices import NO_EDITS, NO_PING, STAND_IN, Notice, NoticeKind, Notices, add_notices, remove_notices
 from relay.cards.replies import reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
 from relay.cards.stand_ins import stands_for
@@ -21,12 +22,13 @@ _SETTLED = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED}
 """States in which a late reopening supersedes a card. In any other it is still to be posted, and shows the newest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ShareContext:
     """All that the decision about cards needs: the incident before and after the share, and what the routes say.
 
     `as_of` and `now` are Unix seconds, by BigPanda's and by relay's clock. `canonical_refs` maps the other references
-    of a channel to the one that is used. `over` are the cards of the episode before, if the share begins a new one.
+    of a channel to the one that is used. `shadows` are the channels that would have a card already if no route were in
+    shadow. `over` are the cards of the episode before, if the share begins a new one.
     """
 
     rulebook: Rulebook
@@ -40,6 +42,7 @@ class ShareContext:
     as_of: float
     now: float
     record_changed: bool
+    shadows: Collection[str] = ()
     over: Sequence[Card] = ()
 
     def canonical(self, ref: str) -> str:
@@ -50,6 +53,15 @@ class ShareContext:
     def reopened(self) -> bool:
         """Whether this share reopened the incident."""
         return self.old is not None and self.old.state is State.RESOLVED and self.new.active
+
+    @cached_property
+    def shadow_channels(self) -> frozenset[str]:
+        """The channels, by canonical reference, in which a route in shadow has a card now."""
+        return frozenset(self.canonical(posting.ref) for posting in self.decision.shadow)
+
+    def puts_in_shadow(self, card: Card) -> bool:
+        """Whether the route of a card in this channel is in shadow now."""
+        return card.route in self.decision.shadow_routes and card.channel in self.shadow_channels
 
     @property
     def fallback_channel(self) -> str | None:
@@ -66,7 +78,8 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
     """The cards that are new or changed, and the number of the newest episode."""
     over = [card for card in cards if _begins_new_episode(share, card)]
     current = [card for card in cards if card not in over]
-    share = replace(share, over=over, episode=share.episode + 1 if over else share.episode)
+    if over:
+        share = replace(share, over=over, episode=share.episode + 1, shadows=())
     postings, present = _postings_by_channel(share), {card.channel for card in current}
     routed = any(card.route and _is_present(card) for card in current)
     followed = [_govern(share, card, postings, routed=routed) for card in current]
@@ -156,6 +169,8 @@ def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *,
         mention = fallback.mention if fallback and matched else NO_MENTION
         return replace(card, options=options, mention=mention, matched=matched)
     options = share.rulebook.options_for(card.route, card.channel)
+    if card.state is CardState.PENDING and share.puts_in_shadow(card):
+        card = replace(card, state=CardState.CANCELLED, post=None, edit=None)
     if card.route in share.decision.unread:  # nobody knows, so what was decided before stays
         return replace(card, options=options)
     return replace(card, options=options, mention=NO_MENTION, matched=False)
@@ -201,10 +216,15 @@ def _new_card(share: ShareContext, channel: str, posting: Posting) -> Card:
         first_matched_at=share.now,
         reported_seq=_seq_on_new_card(share),
         previous=previous,
-        notices=_unnamed_channels(share, channel),
+        notices=(*_unnamed_channels(share, channel), *_late(share, channel)),
         pending_since=share.now,
         post=Due.root(share.new.state, share.now + posting.options.wait),
     )
+
+
+def _late(share: ShareContext, channel: str) -> Notices:
+    """A card that would have been there long ago, had its route not been in shadow, pings nobody."""
+    return (NO_PING,) if channel in share.shadows else ()
 
 
 def _seq_on_new_card(share: ShareContext) -> int:
@@ -217,7 +237,7 @@ def _seq_on_new_card(share: ShareContext) -> int:
 def _fall_back(share: ShareContext, followed: list[Card]) -> tuple[list[Card], list[Card]]:
     """The fallback gets what no route matches, if it has no card yet. A cancelled card there is used again."""
     fallback, channel = share.rulebook.fallback, share.fallback_channel
-    if fallback is None or channel is None or not _may_begin(share, fallback.options):
+    if fallback is None or fallback.options.shadow or channel is None or not _may_begin(share, fallback.options):
         return followed, []
     there = next((card for card in followed if card.channel == channel), None)
     if there is not None:
@@ -262,6 +282,7 @@ def _revive(share: ShareContext, card: Card) -> Card:
         card,
         state=CardState.PENDING,
         first_matched_at=first_matched_at,
+        notices=add_notices(card.notices, *_late(share, card.channel)),
         pending_since=share.now,
         reported_seq=_seq_on_new_card(share),
         post=Due.root(share.new.state, max(share.now, first_matched_at + card.options.wait)),

@@ -4,6 +4,7 @@ Live work, `explain`, `render`, `test` and `backtest` all call `plan`. What a du
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.attribution import attribute_entries
@@ -60,6 +61,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
         as_of=share.as_of,
         now=now,
         record_changed=new != old,
+        shadows=record.shadows,
     )
     changed, episode = desired_cards(context, cards)
     if episode > known.episode:
@@ -68,11 +70,12 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     outcome = _outcome(context, [*cards, *changed], changed)
     after = {(card.channel, card.episode): card for card in (*cards, *changed)}
     current = [card for card in after.values() if card.is_current]
+    shadows = _shadows(context, current, new_episode=episode > known.episode)
     # BigPanda holds updates back until it hears of the card: one callback for each integration that shares it.
     awaited = has_callback(share.integration) and not (before and share.integration in before.integrations)
     return Plan(
         incident_state=IncidentState(
-            record=record,
+            record=replace(record, shadows=shadows) if shadows != record.shadows else record,
             state=new.state,
             version=known.version + context.record_changed,
             episode=episode,
@@ -134,8 +137,8 @@ def _as_json(
         state = str(card.state)
         return {"channel": card.channel, "route": card.route, "state": state, "new": new, "reason": reason}
 
-    unread: dict[str, JSON] = {"unread": list(context.decision.unread)} if context.decision.unread else {}
-    return unread | {
+    some = {"unread": list(context.decision.unread), "shadow": _shadow_as_json(context)}
+    return {name: value for name, value in some.items() if value} | {
         "outcome": str(outcome),
         "state": str(context.new.state),
         "entries": [str(entry.kind) for entry in context.entries],
@@ -144,3 +147,27 @@ def _as_json(
         "unnamed": [{"route": each.route, "detail": each.description} for each in context.decision.failures],
         "cards": [card_as_json(card) for card in changed],
     }
+
+
+def _shadows(context: ShareContext, current: Sequence[Card], *, new_episode: bool) -> tuple[str, ...]:
+    """The channels in which a route in shadow would have made a card by now, without those that have one."""
+    known = () if new_episode else context.shadows
+    now = sorted(context.shadow_channels) if context.new.active else ()
+    present = {card.channel for card in current if card.state is not CardState.CANCELLED}
+    return tuple(ref for ref in dict.fromkeys((*known, *now)) if ref not in present)
+
+
+def _shadow_as_json(context: ShareContext) -> dict[str, JSON]:
+    """What is in shadow and matches: the routes, and the channels with those whom a first post would ping now."""
+    if not context.decision.shadow_routes:
+        return {}
+    postings = [
+        {
+            "channel": context.canonical(posting.ref),
+            "routes": list(posting.routes),
+            "pings": list(posting.mention.targets(context.new.state)),
+            "new": context.canonical(posting.ref) not in context.shadows,
+        }
+        for posting in context.decision.shadow
+    ]
+    return {"routes": list(context.decision.shadow_routes), "cards": postings}

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def backtest(  # noqa: PLR0913  each is an option of its own
     *,
-    routes: Annotated[Path, typer.Option(metavar="NEW.yaml", help="The candidate.")],
+    routes: Annotated[Path | None, typer.Option(metavar="NEW.yaml", help="The candidate.")] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="The candidate is the live routes.yaml with everything live in it.")
+    ] = False,
     templates: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The candidate's templates; by default the live ones.")
     ] = None,
@@ -32,11 +35,14 @@ def backtest(  # noqa: PLR0913  each is an option of its own
 ) -> None:
     """Replay recorded shares through a candidate routes.yaml, and show the differences.
 
-    Example: `relay backtest --routes new.yaml`.
+    Examples: `relay backtest --routes new.yaml`, `relay backtest --shadow` (what the routes with `shadow: true` would
+    have changed).
 
     Compares it with the live configuration: which incidents would be lost, go to other channels, ping others or read
     differently. Only reads the database (RELAY_DATABASE_URL), beside a running relay. Nothing is sent.
     """
+    if (routes is None) != shadow:
+        raise typer.BadParameter("Give either a candidate, or --shadow.", param_hint="--routes")
     seconds = parse_duration(since, option="--since")
     report = run_on_live_store(lambda store: _backtest(store, routes, templates, seconds))
     print_report(report.as_json, report.lines(limit), as_json=as_json)
@@ -44,7 +50,7 @@ def backtest(  # noqa: PLR0913  each is an option of its own
         raise typer.Exit(FAILED)
 
 
-async def _backtest(store: "Store", routes: Path, templates: Path | None, seconds: float) -> "BacktestReport":
+async def _backtest(store: "Store", routes: Path | None, templates: Path | None, seconds: float) -> "BacktestReport":
     from rich.console import Console
     from rich.progress import Progress, TimeRemainingColumn
 
@@ -55,8 +61,10 @@ async def _backtest(store: "Store", routes: Path, templates: Path | None, second
 
     settings = read_settings()
     live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
-    files = read_files(routes, templates or settings.templates)
-    candidate = build_configuration(files if templates else with_live_templates(files, live))
+    candidate = None
+    if routes is not None:
+        files = read_files(routes, templates or settings.templates)
+        candidate = build_configuration(files if templates else with_live_templates(files, live))
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

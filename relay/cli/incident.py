@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,15 +37,17 @@ def incident(
     from relay.cards.draw import permalink
     from relay.tools import incident as tool
 
-    history, names, labels, workspace = run_on_live_store(lambda store: _load(store, incident_id))
+    history, names, labels, workspace, shadow = run_on_live_store(lambda store: _load(store, incident_id))
     if history is None:
         fail(_unknown(incident_id))
     link = partial(permalink, workspace)
-    text = tool.describe(history, link, names, labels)
+    text = chain(tool.describe(history, link, names, labels), shadow)
     print_report(lambda: tool.as_json(history, link), text, as_json=as_json)
 
 
-async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | None, Mapping[str, str], TagLabels, str]":
+async def _load(
+    store: "Store", incident_id: str
+) -> "tuple[IncidentHistory | None, Mapping[str, str], TagLabels, str, list[str]]":
     from relay.tools.incident import workspace_url
     from relay.tools.live_store import slack_channel_names, stored_tag_labels
     from relay.tools.permalink import root_message
@@ -53,7 +56,26 @@ async def _load(store: "Store", incident_id: str) -> "tuple[IncidentHistory | No
     found = await store.incident_at(message.channel, message.ts) if message else incident_id
     history = await store.incident_history(found) if found else None
     workspace = await workspace_url(read_settings()) if history else ""
-    return history, await slack_channel_names(store), await stored_tag_labels(store), workspace
+    names = await slack_channel_names(store)
+    shadow = await _shadow(store, history, names) if history else []
+    return history, names, await stored_tag_labels(store), workspace, shadow
+
+
+async def _shadow(store: "Store", history: "IncidentHistory", names: Mapping[str, str]) -> list[str]:
+    """What routes in shadow would have posted, as lines; none if nothing of it is in shadow."""
+    from relay.config.files import load_configuration
+    from relay.tools import shadow as tool
+    from relay.tools.live_store import live_configuration, stored_tag_definitions
+
+    if not any(share.decision.get("shadow") for share in history.shares):
+        return []
+    settings = read_settings()
+    live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
+    live = live.with_tag_definitions(await stored_tag_definitions(store), clicks=live.clicks)
+    bodies = await store.recorded_incident(history.state.record.incident)
+    refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
+    report = tool.shadow_report(live, bodies, refs)
+    return ["", *tool.on_terminal(report, tool.names_of(live, names))] if report else []
 
 
 def _unknown(text: str) -> str:

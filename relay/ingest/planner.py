@@ -118,6 +118,8 @@ class InboxPlanner:
             return
         self._metrics.record_share(str(accepted.outcome), headers, received)
         self._metrics.record_times_taken(accepted.times_taken, accepted.severity)
+        shadow = accepted.decision.get("shadow", {}).get("cards", ())
+        self._metrics.record_shadow(card["routes"][0] for card in shadow if card["new"])
 
     async def _watch_inbox(self) -> None:
         """Take in hand what is due, at the start, and whenever something may be due."""

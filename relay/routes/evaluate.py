@@ -28,6 +28,8 @@ class RouteOutcome(StrEnum):
     """Its match holds, and routes inside it matched instead of it."""
     NO_CHILD_MATCHED = "no_child_matched"
     """Its match holds, but it only groups its children, and none of them matched."""
+    SHADOW = "shadow"
+    """It matched in shadow: what it would post is recorded. It counts as no match, and the search goes on."""
     NO_MATCH = "no_match"
     """Its match does not hold."""
     UNREAD = "unread"
@@ -89,6 +91,8 @@ class RoutingDecision:
 
     `routes` are the names of the matching routes, `dropped` of those among them without a channel. `unread` are those
     of which nobody knows whether they match. As long as there are any, no route drops the incident.
+    `shadow` is where it would go by what is in shadow, `shadow_routes` are the routes that would match; nothing else
+    here depends on them.
     """
 
     postings: tuple[Posting, ...]
@@ -96,6 +100,8 @@ class RoutingDecision:
     routes: tuple[str, ...]
     dropped: tuple[str, ...]
     unread: tuple[str, ...]
+    shadow: tuple[Posting, ...] = ()
+    shadow_routes: tuple[str, ...] = ()
     _evaluated: tuple[RouteList, IncidentFacts] = field(repr=False, compare=False)
 
     @property
@@ -139,25 +145,29 @@ def evaluate_routes(
     matching = evaluation.matching(rulebook.routes)
     if evaluation.unread:
         matching = [route for route in matching if route.posts]
-    postings, failures = _resolve_channels(matching, cached_variables)
+    postings, failures = _resolve_channels([(route, route.live_posts) for route in matching], cached_variables)
+    in_shadow = [(route, route.shadow_posts) for route in (*evaluation.shadow, *matching)]
+    shadow, _ = _resolve_channels(in_shadow, cached_variables)
     return RoutingDecision(
         postings=postings,
         failures=failures,
         routes=tuple(route.name for route in matching),
         dropped=tuple(route.name for route in matching if not route.posts),
         unread=tuple(evaluation.unread),
+        shadow=shadow,
+        shadow_routes=tuple(route.name for route, posts in in_shadow if posts or route.is_shadow),
         _evaluated=(rulebook.routes, facts),
     )
 
 
 def _resolve_channels(
-    matching: Sequence[Route], variables: Variables
+    matching: Sequence[tuple[Route, tuple[Post, ...]]], variables: Variables
 ) -> tuple[tuple[Posting, ...], tuple[ChannelFailure, ...]]:
-    """The channels of these routes, each once, and those that cannot be made from the incident."""
+    """The channels of these posts, each once, and those that cannot be made from the incident."""
     postings: dict[str, Posting] = {}
     failures: list[ChannelFailure] = []
-    for route in matching:
-        for post in route.posts:
+    for route, posts in matching:
+        for post in posts:
             ref = post.channel.resolve(variables)
             if isinstance(ref, Unresolved):
                 failures.append(
@@ -175,7 +185,7 @@ def _resolve_channels(
 
 
 class _Evaluation:
-    """One pass over the routes; `unread` names those that could not be compared.
+    """One pass over the routes; `unread` names those that could not be compared, `shadow` are those in shadow.
 
     With `outcomes`, every sibling that is reached is evaluated and recorded; without, only those that may match.
     """
@@ -184,6 +194,7 @@ class _Evaluation:
         self._facts = facts
         self._outcomes = outcomes
         self.unread: list[str] = []
+        self.shadow: list[Route] = []
 
     def matching(self, routes: RouteList) -> list[Route]:
         """The matching routes among siblings, or inside them."""
@@ -205,12 +216,20 @@ class _Evaluation:
             if not route.match.matches(self._facts):
                 return RouteOutcome.NO_MATCH, []
         except Unread:
-            self.unread.append(route.name)
+            if not route.is_wholly_shadow:
+                self.unread.append(route.name)
             return RouteOutcome.UNREAD, []
         if children := self.matching(route.routes):
             return RouteOutcome.CHILD_MATCHED, children
         if route.groups_only:
             return RouteOutcome.NO_CHILD_MATCHED, []
+        return self._matched(route)
+
+    def _matched(self, route: Route) -> tuple[RouteOutcome, list[Route]]:
+        """The outcome of a route that matches itself."""
+        if route.is_shadow:
+            self.shadow.append(route)
+            return RouteOutcome.SHADOW, []
         return RouteOutcome.MATCHED if route.posts else RouteOutcome.DROPPED, [route]
 
 

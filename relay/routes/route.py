@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from relay.routes.channel_template import RouteChannel
@@ -33,6 +33,10 @@ class RouteList(tuple["Route", ...]):  # noqa: SLOT001  the index is made once, 
     def candidates(self, facts: IncidentFacts) -> "Sequence[Route]":
         """The routes that may match, in order; all others cannot."""
         return self if len(self) < _MIN_INDEXED else self._index.candidates(facts)
+
+    def with_shadow_live(self) -> "RouteList":
+        """The same routes with everything live."""
+        return RouteList(route.with_shadow_live() for route in self)
 
     def flatten(self) -> "Iterator[Route]":
         """All routes and the routes inside them, each before its children."""
@@ -66,6 +70,35 @@ class Route:
     options: Options = field(default_factory=Options)
     note: str = ""
     line: int = 0
+
+    @property
+    def live_posts(self) -> tuple[Post, ...]:
+        """The post items that are sent."""
+        return tuple(post for post in self.posts if not post.options.shadow)
+
+    @property
+    def shadow_posts(self) -> tuple[Post, ...]:
+        """The post items that are decided and recorded only."""
+        return tuple(post for post in self.posts if post.options.shadow)
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether nothing of it is live: then it matches no incident, and drops none."""
+        return not self.live_posts if self.posts else self.options.shadow and not self.groups_only
+
+    @property
+    def is_wholly_shadow(self) -> bool:
+        """Whether nothing of it and of the routes inside it is live."""
+        return (self.groups_only or self.is_shadow) and all(each.is_wholly_shadow for each in self.routes)
+
+    def with_shadow_live(self) -> "Route":
+        """The same route, and those inside it, with everything live."""
+        return replace(
+            self,
+            options=replace(self.options, shadow=False),
+            posts=tuple(replace(post, options=replace(post.options, shadow=False)) for post in self.posts),
+            routes=self.routes.with_shadow_live(),
+        )
 
 
 class _Index:

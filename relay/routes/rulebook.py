@@ -69,6 +69,18 @@ class Rulebook:
         return replace(self, tag_definitions=definitions)
 
     @cached_property
+    def has_shadow(self) -> bool:
+        """Whether any enabled route has a part that is decided and recorded only."""
+        routes = self.routes.flatten_enabled()
+        return self.defaults.shadow or any(route.is_shadow or route.shadow_posts for route in routes)
+
+    def with_shadow_live(self) -> Self:
+        """Return the same rules with everything live that is in shadow."""
+        fallback = self.fallback and replace(self.fallback, options=replace(self.fallback.options, shadow=False))
+        defaults = replace(self.defaults, shadow=False)
+        return replace(self, defaults=defaults, fallback=fallback, routes=self.routes.with_shadow_live())
+
+    @cached_property
     def tag_labels(self) -> TagLabels:
         """The readable names of tags and of their values."""
         return TagLabels(values=self.tag_values, definitions=self.tag_definitions)
@@ -97,8 +109,9 @@ class Rulebook:
 
     @cached_property
     def channel_refs(self) -> tuple[str, ...]:
-        """Every fixed channel: the fallback's first, then that for notices, then those of the routes, in order."""
-        return tuple(dict.fromkeys(each.ref for each in self._channels() if isinstance(each, FixedChannel)))
+        """Every fixed channel that gets messages: the fallback's first, then that for notices, then the routes'."""
+        live = self._channels(shadow=False)
+        return tuple(dict.fromkeys(each.ref for each in live if isinstance(each, FixedChannel)))
 
     @property
     def notice_channels(self) -> tuple[tuple[str, bool], ...]:
@@ -111,15 +124,17 @@ class Rulebook:
         """Whether the file names a channel by one of these references, be it in a disabled route."""
         return any(channel.can_resolve_to(ref) for channel in self._channels() for ref in refs)
 
-    def _channels(self) -> Iterator[RouteChannel]:
+    def _channels(self, *, shadow: bool = True) -> Iterator[RouteChannel]:
+        """Every channel that the file names for messages, perhaps without those that are in shadow only."""
         if self.fallback:
             yield self.fallback.channel
         if self.notices:
             yield self.notices
         yield from (summary.channel for summary in self.summaries)
         for route in self.routes.flatten():
-            yield from (post.channel for post in route.posts)
-            yield from (post.options.remind.then.channel for post in route.posts if post.options.remind.then)
+            posts = route.posts if shadow else route.live_posts
+            yield from (post.channel for post in posts)
+            yield from (post.options.remind.then.channel for post in posts if post.options.remind.then)
 
     @cached_property
     def templates(self) -> frozenset[str]:

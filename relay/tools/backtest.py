@@ -19,7 +19,6 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
-from relay.model.buttons import Clicks
 from relay.model.counting import counted
 from relay.model.errors import ShareError
 from relay.model.tag_labels import TagDefinition
@@ -27,6 +26,7 @@ from relay.store.recorded_incidents import RecordedIncidents
 from relay.store.store import Store
 from relay.tools.compare import ConfigurationComparison, DifferenceKind, IncidentDifference
 from relay.tools.live_store import stored_tag_definitions
+from relay.tools.shadow import with_shadow_live
 from relay.tools.simulate import Simulation
 
 MAX_IN_ONE_PROCESS = 1_000
@@ -114,7 +114,7 @@ def with_live_templates(files: ConfigurationFiles, live: Configuration) -> Confi
 async def backtest(  # noqa: PLR0913  each has a name
     store: Store,
     live: Configuration,
-    candidate: Configuration,
+    candidate: Configuration | None,
     *,
     since: float,
     processes: int,
@@ -122,22 +122,23 @@ async def backtest(  # noqa: PLR0913  each has a name
 ) -> BacktestReport:
     """Replay every incident that received a share after `since`; call `progress` with the incidents done and in total.
 
-    Both configurations use BigPanda's tag definitions as they are now.
+    Without a candidate, it is the live configuration with everything live that is in shadow. Both configurations use
+    BigPanda's tag definitions as they are now.
     """
     definitions = await stored_tag_definitions(store)
-    live, candidate = (each.with_tag_definitions(definitions, clicks=each.clicks) for each in (live, candidate))
     number = await store.count_recorded_incidents(since)
     refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
     report = BacktestReport()
     if number > MAX_IN_ONE_PROCESS and processes > 1:
         # Not "fork": this process has threads, and a forked copy of their locks may never be released.
         spawn = multiprocessing.get_context("spawn")
-        initargs = (_files(live), _files(candidate), refs, dict(live.rulebook.tag_definitions))
+        initargs = (_files(live), None if candidate is None else _files(candidate), refs, dict(definitions))
         pool: Executor = ProcessPoolExecutor(processes, spawn, initializer=_start_worker, initargs=initargs)
         replay: Callable[[RecordedIncidents], BacktestReport] = _replay_in_worker
     else:
         processes, pool = 1, ThreadPoolExecutor(1)
-        replay = partial(_replay, ConfigurationComparison(live, candidate), refs)
+        comparison = _comparison(live, candidate, definitions)
+        replay = partial(_replay, comparison, refs)
     try:
         chunks = store.recorded_incidents(since)
         async for result in _replay_all(chunks, pool, replay, most=processes * _CHUNKS_PER_PROCESS):
@@ -205,15 +206,22 @@ _replay_in_this_process: list[Callable[[RecordedIncidents], BacktestReport]] = [
 
 def _start_worker(
     live: ConfigurationFiles,
-    candidate: ConfigurationFiles,
+    candidate: ConfigurationFiles | None,
     canonical_refs: Mapping[str, str],
     definitions: Mapping[str, TagDefinition],
 ) -> None:
-    configurations = (
-        build_configuration(each).with_tag_definitions(definitions, clicks=Clicks.CARRIED_OUT)
-        for each in (live, candidate)
+    comparison = _comparison(
+        build_configuration(live), None if candidate is None else build_configuration(candidate), definitions
     )
-    _replay_in_this_process.append(partial(_replay, ConfigurationComparison(*configurations), canonical_refs))
+    _replay_in_this_process.append(partial(_replay, comparison, canonical_refs))
+
+
+def _comparison(
+    live: Configuration, candidate: Configuration | None, definitions: Mapping[str, TagDefinition]
+) -> ConfigurationComparison:
+    """Compare with the candidate; without one, with the live configuration where nothing is in shadow."""
+    both = (live, candidate or with_shadow_live(live))
+    return ConfigurationComparison(*(each.with_tag_definitions(definitions, clicks=each.clicks) for each in both))
 
 
 def _replay_in_worker(chunk: RecordedIncidents) -> BacktestReport:

@@ -135,6 +135,10 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
         "outcome": explanation.plan.outcome,
         "routes": decision.routes,
         "dropped": decision.dropped,
+        "shadow": [
+            {"routes": each.routes, "channel": each.ref, "pings": each.mention.targets(incident.state)}
+            for each in decision.shadow
+        ],
         "cards": [{**asdict(each), "why": each.why} for each in explanation.destinations],
         "failures": [
             {"route": each.route, "channel": each.source, "reason": each.reason} for each in decision.failures
@@ -180,6 +184,10 @@ def on_terminal(explanation: Explanation, names: ChannelNames) -> Iterator[Text 
         yield Text(f"{failure.description}: route {failure.route}", style="yellow")
     for name in explanation.decision.dropped:
         yield Text(f"dropped by {name}, which has post: []")
+    for posting in explanation.decision.shadow:
+        pings = people_label(posting.mention.targets(explanation.incident.state), names)
+        channel = channel_label(posting.ref, names)
+        yield Text(f"in shadow: route {posting.route} would post to {channel}; pings {pings}", style="yellow")
     for destination in explanation.destinations:
         channel = channel_label(destination.channel, names)
         yield Text.assemble("→ ", (channel, "bold"), f": {_first_post(destination, names)}")

@@ -270,6 +270,9 @@ def _decision(decision: Mapping[str, JSON], names: ChannelNames) -> Iterator[str
     if dropped := decision.get("dropped"):
         yield f"dropped by {', '.join(dropped)}"
     yield from (f"{each['detail']}: route {each['route']}" for each in decision.get("unnamed") or ())
+    for card in (decision.get("shadow") or {}).get("cards", ()):
+        channel = channel_label(str(card["channel"]), names)
+        yield f"in shadow, so not sent: {' and '.join(card['routes'])} would have a card in {channel}"
     for card in decision.get("cards") or ():
         channel = channel_label(str(card.get("channel", "")), names)
         if card.get("new"):

@@ -141,6 +141,7 @@ routes:
         stale_after: 24h
         quiet: {during: [silent], outside: [office], unless: never, x-why: they asked}
         hold: {outside: [office]}
+        shadow: true
     routes:
       - {name: inner, post: []}
 """

@@ -90,10 +90,10 @@ def formula_of(condition: Condition | Match) -> Formula:
 
 
 def route_formula(route: Route) -> Formula:
-    """When a route that is reached matches, itself or by its children."""
+    """When a route that is reached matches, itself or by its children; in shadow it does not match itself."""
     if not route.enabled:
         return Some()
-    if not route.groups_only:
+    if not route.groups_only and not route.is_shadow:
         return formula_of(route.match)
     return Every((formula_of(route.match), Some(tuple(map(route_formula, route.routes)))))
 

@@ -157,7 +157,7 @@ def unused_posts(source: RouteSource) -> Iterator[Fault]:
     if _children_match_all(source):
         message = f"this is never used: the routes inside '{route.name}' match every incident that it matches"
         yield finding(at, message)
-    elif not route.posts and always(before):
+    elif not route.posts and not route.is_shadow and always(before):
         message = f"'{route.name}' matches and drops every incident that reaches it; none goes to the fallback"
         yield finding(at, message)
 

@@ -45,7 +45,7 @@ def run(
         results.append(_run_test(configuration, test))
         on_result(results[-1])
     matched = frozenset(chain.from_iterable(result.routes for result in results))
-    routes = list(rulebook.routes.flatten_enabled())
+    routes = [route for route in rulebook.routes.flatten_enabled() if not route.is_wholly_shadow]
     return OperatorTestRun(
         results=tuple(results),
         reached=tuple(route.name for route in routes if _is_reached(route, matched)),
