@@ -10,7 +10,7 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
 A line names one incident. When the end of the line is known, the message in which it stands is edited.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -66,8 +66,8 @@ class LineEnd(StrEnum):
 class BulletinLine(Entry):
     """One incident that a bulletin names; `key` identifies it there, `state` is the incident's at that time.
 
-    `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `mentions`, `route`, and of one that
-    got its card `card` (Slack's channel and ts). `ended` says how the line ended, at `ended_at` (Unix seconds).
+    `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel and
+    ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
     `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed it last, `shown_in` the
     one that its reply shows.
     """
@@ -202,16 +202,16 @@ class BulletinState:
 
 
 def incident_line(
-    incident: Incident, episode: int, now: float, *, targets: Sequence[str] = (), route: str = ""
+    incident: Incident, episode: int, now: float, *, route: str = "", card: tuple[str, str] | None = None
 ) -> BulletinLine:
-    """The line that names an incident; `targets` are those of its mention whom it concerns, `route` its route."""
+    """The line that names an incident; `route` says whom it concerns, `card` where its card is (Slack's channel, ts)."""
     data = {
         "title": incident.title,
         "url": incident.links.get("landing_page", ""),
         "since": incident.started,
         "owner": incident.assignee.display_name if incident.assignee else "",
-        "mentions": list(targets),
         "route": route,
+        "card": list(card) if card else None,
     }
     key = f"{incident.id}:{episode}"
     return BulletinLine(key=key, at=now, incident=incident.id, episode=episode, state=incident.state, data=data)
@@ -293,12 +293,6 @@ class Changed:
 
     bulletin: Bulletin
     lines: tuple[BulletinLine, ...] = ()
-
-
-def mentions_of(lines: Iterable[BulletinLine], pinged: Collection[str]) -> tuple[str, ...]:
-    """Whom these lines concern, of those whom the message pings."""
-    concerned = (target for line in lines for target in line.data.get("mentions", ()))
-    return tuple(dict.fromkeys(target for target in concerned if target in pinged))
 
 
 def _opened(  # noqa: PLR0913, PLR0917  a helper of this module

@@ -82,7 +82,8 @@ def bulletin(kind: str, values: Values) -> str:
 def line(values: Values) -> str:
     """Print one incident of a list."""
     title = _line(values.get("title"))
-    words = [link(values["url"], title) if values.get("url") else title]
+    address = values.get("card") or values.get("url")
+    words = [link(address, title) if address else title]
     if ended := values.get("ended"):
         words.append(_line(ended))
     else:

@@ -8,7 +8,15 @@ CHANNEL = "C0ALL00001"
 
 def a_line(incident="i1", state=State.CRITICAL, *, at=1.0, episode=1, **data) -> BulletinLine:
     """The line of an incident."""
-    values = {"title": f"Trouble with {incident}", "url": "", "since": None, "owner": "", "route": "all", **data}
+    values = {
+        "title": f"Trouble with {incident}",
+        "url": "",
+        "since": None,
+        "owner": "",
+        "route": "all",
+        "card": None,
+        **data,
+    }
     return BulletinLine(
         key=f"{incident}:{episode}", at=at, incident=incident, episode=episode, state=state, data=values
     )
