@@ -33,6 +33,10 @@ async def deleted(relay):
             channel.delete(root.ts)
 
 
+SHORT = [
+    changes(0, lambda at: hold("i1", "i2", at=at, until=START + 4000.0)),
+    shares(status="ok"),
+]
 CALM = [
     changes(0, lambda at: hold("i1", "i2", at=at, until=START + 4000.0)),
     changes(1, lambda at: hold("i3", at=at), lambda at: catch("i1", "i4", at=at)),
@@ -65,12 +69,20 @@ async def crash_everywhere(tmp_path, life, *, after):
     return expected, nth
 
 
+async def test_a_crash_at_any_effect_of_a_short_life_changes_nothing_in_the_end(tmp_path):
+    expected, effects = await crash_everywhere(tmp_path, SHORT, after=True)
+    [(held, lines)] = [each for each in expected["all"] if "held" in each[0]]
+    assert "1 incident held" in held
+    assert [line[0] for line in lines] == ["✅", "🔴"]
+    assert effects > 7
+
+
+@pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("after", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["after", "before"])
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
 async def test_a_crash_at_any_effect_leaves_one_list_with_each_incident_once(tmp_path, after):
     expected, effects = await crash_everywhere(tmp_path, CALM, after=after)
     [held, lines], [open_still, _] = (each for each in expected["all"] if "held" in each[0] or "open" in each[0])
-    print(expected)
     assert "3 incidents" in held
     assert sorted(line.split("Trouble with ")[1][:2] for line in lines) == ["i1", "i2", "i3"]
     assert "1 incident is still open" in open_still
@@ -87,7 +99,9 @@ async def test_a_crash_at_any_effect_of_an_archived_channel_and_a_deleted_list(t
     assert effects > 15
 
 
-@pytest.mark.parametrize("after_effect", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["done", "not-done"])
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("after_effect", [True, False], ids=["done", "not-done"])
 async def test_an_answer_that_is_lost_at_any_call_changes_nothing_in_the_end(tmp_path, after_effect):
     nth, found = 0, {}
     while True:
