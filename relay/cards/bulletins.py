@@ -66,8 +66,8 @@ class LineEnd(StrEnum):
 class BulletinLine(Entry):
     """One incident that a bulletin names; `key` identifies it there, `state` is the incident's at that time.
 
-    `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel and
-    ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
+    `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel
+    and ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
     `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed it last, `shown_in` the
     one that its reply shows.
     """
@@ -204,7 +204,7 @@ class BulletinState:
 def incident_line(
     incident: Incident, episode: int, now: float, *, route: str = "", card: tuple[str, str] | None = None
 ) -> BulletinLine:
-    """The line that names an incident; `route` says whom it concerns, `card` where its card is (Slack's channel, ts)."""
+    """The line that names an incident; `route` says whom it concerns, `card` is where its card is (channel, ts)."""
     data = {
         "title": incident.title,
         "url": incident.links.get("landing_page", ""),

@@ -1,4 +1,4 @@
-"""A bulletin survives what a card survives: relay stops at each effect, each answer is lost, and it is started again."""
+"""A bulletin survives what a card survives: relay stops at each effect and starts again, or an answer is lost."""
 
 import pytest
 
@@ -57,7 +57,7 @@ TROUBLED = [
 
 
 async def crash_everywhere(tmp_path, life, *, after):
-    """Run the life with a crash at each effect; return what a reader sees without one, and how many effects there are."""
+    """Run the life with a crash at each effect; return what a reader sees without one, and the number of effects."""
     nth, crashed, found = 0, True, {}
     while crashed:
         nth += 1
