@@ -69,7 +69,10 @@ class TagDefinitions:
     @property
     def refresh_at(self) -> float | None:
         """When BigPanda is to be asked; None without access to BigPanda."""
-        return None if self._bigpanda is None else max(self._asked_at + REFRESH_EVERY, self._retry_at)
+        if self._bigpanda is None:
+            return None
+        retry_at = self._clock.now() + (self._retry_at - self._clock.monotonic())
+        return max(self._asked_at + REFRESH_EVERY, retry_at)
 
     async def refresh(self) -> None:
         """Ask BigPanda, and store what it answers; where it does not answer, nothing changes.
@@ -79,7 +82,7 @@ class TagDefinitions:
         if self._bigpanda is None:
             return
         self._tries += 1
-        self._retry_at = self._clock.now() + backoff(self._tries, "definitions")
+        self._retry_at = self._clock.monotonic() + backoff(self._tries, "definitions")
         answer = await self._bigpanda.tag_definitions()
         now = self._clock.now()
         if not isinstance(answer, TaskDone):
@@ -90,6 +93,7 @@ class TagDefinitions:
         self._failed.over()
         await self._store.save_tag_definitions(tag_definitions_of(answer.body), now)
         await self.load()
-        self._tries, self._retry_at = 0, now + REFRESH_EVERY  # the store has no time where there are no definitions
+        # The store has no time where there are no definitions.
+        self._tries, self._retry_at = 0, self._clock.monotonic() + REFRESH_EVERY
         number = len(self._definitions)
         log.info("tag_definitions_saved", tags=number, detail=f"BigPanda names {counted(number, 'tag')}.")

@@ -146,8 +146,8 @@ class TaskWorker:
 
     async def _check_silence(self, now: float, lease: Lease | None) -> float:
         """Handle one incident that has been without news for too long; return when to check again."""
-        if now < self._next_silence_check:
-            return self._next_silence_check
+        if (wait := self._next_silence_check - self._clock.monotonic()) > 0:
+            return now + wait
         can_query, available = self._runner is not None, not self.problem
 
         def decide(context: IncidentContext) -> staleness.StalenessUpdate:
@@ -155,7 +155,8 @@ class TaskWorker:
                 context.incident_state, context.cards, now, can_query=can_query, api_available=available
             )
 
-        self._next_silence_check = now + SILENCE_CHECK_EVERY  # even if this check fails, tasks go on
+        # Even if this check fails, tasks go on.
+        self._next_silence_check = self._clock.monotonic() + SILENCE_CHECK_EVERY
         found = await self._store.update_silent_incident(now, decide, lease=lease)
         if isinstance(found, str):
             asked = can_query and available
@@ -164,8 +165,9 @@ class TaskWorker:
                 "incident_silent", incident=found, asked=asked, detail=f"No share came for `stale_after`; {follows}."
             )
             return now
-        self._next_silence_check = now + SILENCE_CHECK_EVERY if found is None else min(found, now + SILENCE_CHECK_EVERY)
-        return self._next_silence_check
+        pause = SILENCE_CHECK_EVERY if found is None else min(found - now, SILENCE_CHECK_EVERY)
+        self._next_silence_check = self._clock.monotonic() + pause
+        return now + pause
 
     async def _run(self, runner: TaskRunner, context: TaskContext) -> None:
         try:

@@ -8,8 +8,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from typing import TypeVar
 
+from relay.bigpanda.webhook.parsing import MAX_BIGPANDA_SKEW
 from relay.bigpanda.webhook.share import Share
 from relay.model.bounds import (
     COMMENTS_REMEMBERED,
@@ -31,14 +33,11 @@ from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports
 REPEAT_WINDOW = 600.0
 """Seconds within which the same text is the same comment, sent again."""
 
-MAX_AHEAD = 30 * 86_400.0
-"""Seconds by which a block may be later than a newer share's arrival. Beyond, a clock was wrong, and was set back."""
-
 T = TypeVar("T")
 
 
-def merge_share(record: Record | None, share: Share) -> Record:
-    """The record after this share; `record` is None for an incident's first."""
+def merge_share(record: Record | None, share: Share, *, newest: float = inf) -> Record:
+    """The record after this share; `record` is None for an incident's first. `newest` is when its newest share came."""
     base = record or Record(
         incident=share.incident,
         environment=share.environment,
@@ -50,7 +49,7 @@ def merge_share(record: Record | None, share: Share) -> Record:
         comments = _remember(comments, (comment_hash(share.comment), comment_time(share)), COMMENTS_REMEMBERED)
     merged = replace(
         base,
-        blocks=_merge_blocks(base.blocks, share),
+        blocks=_merge_blocks(base.blocks, share, newest + MAX_BIGPANDA_SKEW),
         environments=_merge_environments(base.environments, share.environments),
         headers=_merge_headers(base.headers, share.headers),
         environment=base.environment or share.environment,
@@ -120,7 +119,11 @@ def _remember(known: tuple[T, ...], value: T, most: int) -> tuple[T, ...]:
     return known if value in known else (*known, value)[-most:]
 
 
-def _merge_blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
+def _merge_blocks(known: Mapping[str, Block], share: Share, latest: float) -> dict[str, Block]:
+    """The blocks after this share.
+
+    One that is later than `latest` was reported before a clock was set back: it must not hide all shares until then.
+    """
     blocks, reported = dict(known), share.blocks
     state = reported.get("state")
     if state is not None and not reports_resolved(state):
@@ -128,7 +131,6 @@ def _merge_blocks(known: Mapping[str, Block], share: Share) -> dict[str, Block]:
     for name, new in reported.items():
         is_alert, before = name.startswith(ALERT_PREFIX), blocks.get(name)
         whole = blocks.get("alerts") if is_alert else None  # the whole list also says what a single alert is
-        latest = share.received + MAX_AHEAD  # a later block is an error, which must not hide all shares until then
         if any(block is not None and share.as_of < block.as_of <= latest for block in (before, whole)):
             continue
         value = merge_alert(before.value, new) if before and is_alert else new

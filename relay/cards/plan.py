@@ -42,7 +42,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     """
     before = incident_state.record if incident_state else None
     now = max(share.received, incident_state.last_share_at if incident_state else 0.0)
-    record = merge_share(before, share)
+    record = merge_share(before, share, newest=incident_state.last_share_at if incident_state else 0.0)
     old = read_incident(before, rulebook.tag_labels) if before else None
     new = read_incident(record, rulebook.tag_labels)
     known = incident_state or IncidentState(record=record)

@@ -175,10 +175,10 @@ class Adoption:
         if identity is None:
             return None
         while unread := await self._shared.store.unread_channels():  # asked anew: a share may wait for another by now
-            now = self._shared.clock.now()
+            now = self._shared.clock.monotonic()
             due = [channel for channel in unread if self._retry_at.get(channel.ref, 0.0) <= now]
             if not due:
-                return min(self._retry_at[channel.ref] for channel in unread)
+                return self._shared.clock.now() + (min(self._retry_at[channel.ref] for channel in unread) - now)
             await self._adopt(due[0], identity)
         return None
 
@@ -225,8 +225,8 @@ class Adoption:
 
     async def _handle_unreadable(self, channel: Channel, answer: SlackOutcome) -> None:
         """Reject a channel in which relay is not; wait for what passes; post without reading where nothing helps."""
-        now = self._shared.clock.now()
-        since = self._failed_since.setdefault(channel.ref, now)
+        now, passed = self._shared.clock.now(), self._shared.clock.monotonic()
+        since = self._failed_since.setdefault(channel.ref, passed)
         fields = {"channel": channel.ref, "reason": answer.reason, "remedy": answer.remedy}
         if isinstance(answer, Rejected) and answer.scope is RejectionScope.CHANNEL:
             log.warning(
@@ -236,8 +236,8 @@ class Adoption:
             self._shared.wake_all()
             return
         is_temporary = not isinstance(answer, Rejected) or answer.scope is RejectionScope.CREDENTIALS
-        if is_temporary and now - since < MAX_WAIT:
-            self._retry_at[channel.ref] = now + RETRY_PAUSE
+        if is_temporary and passed - since < MAX_WAIT:
+            self._retry_at[channel.ref] = passed + RETRY_PAUSE
             log.warning("history_not_read", **fields, detail="Relay tries again before it posts in the channel.")
             return
         log.error("history_not_read", **fields, detail=_WITHOUT_READING)

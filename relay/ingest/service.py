@@ -186,7 +186,7 @@ class IngestService:
         return group
 
     async def _commit(self, group: list[_Waiting], *, plan_at_once: bool = True) -> None:
-        started = self._clock.now()
+        started = self._clock.monotonic()
         try:
             received = [waiting.share for waiting in group]
             shares = self._parsed(received) if plan_at_once else received
@@ -198,7 +198,7 @@ class IngestService:
         except Exception as error:  # noqa: BLE001  whatever it is, each sender gets an answer
             self._wake_delivery()  # it may be committed all the same; sent again it is a repeat, and wakes nobody
             is_final = len(group) == 1 and (isinstance(error, StoreError) or not plan_at_once)
-            if is_final or self._clock.now() - started >= STUCK_AFTER:
+            if is_final or self._clock.monotonic() - started >= STUCK_AFTER:
                 self._reject(group, error)
             else:
                 log.warning("group_not_stored", shares=len(group), detail=str(error))

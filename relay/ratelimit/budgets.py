@@ -2,7 +2,7 @@
 
 Two independent budgets limit delivery: posts (per channel and per workspace) and edits (per workspace). Each is a token
 bucket: it refills at a steady rate up to a burst. In any 60 seconds relay makes at most a minute's steady rate plus one
-burst of calls; together these are Slack's limit. All times are seconds.
+burst of calls; together these are Slack's limit. All times are seconds of a clock that nobody sets.
 
 Slack writes its limits as "50+": calls up to this number pass, and the real limit may be lower or higher. A rate limit
 error (429) slows the budget that was used up. A budget that has been used up for a long time without a break and
@@ -48,8 +48,6 @@ _FIRST_PAUSE, _MAX_PAUSE, _PAUSES_RESET_AFTER = 1.0, 30.0, 60.0
 _GROW_AFTER, _GROWTH, _NO_GROWTH_AFTER_ERROR = 900.0, 0.02 / 60, 7200.0
 """A budget grows by a fiftieth a minute once work has waited for it for a quarter of an hour without an error. After a
 rate limit error it does not grow for two hours."""
-_CLOCK_SET_BACK = 60.0
-"""A time this much earlier than the latest one comes from a clock that was set back, not from a slow task."""
 
 
 @dataclass(slots=True)
@@ -121,30 +119,25 @@ class Budgets:
     used up, which then recovers slowly. They may be higher: a budget that work has waited for during a quarter of an
     hour, without a break or an error, grows by a fiftieth a minute, never beyond its `Limit.stretch`. A break takes it
     back to the documented limit. An error takes all budgets of its method back, and stops their growth for two hours.
-    A clock that is set back blocks no calls: all planned times move back with it.
     """
 
     limits: Mapping[str, Limit]
     channel_limits: Mapping[str, Limit] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
-    _latest: float = -inf
 
     def ready_at(self, method: str, channel: str, now: float) -> float:
         """The earliest moment, not before now, at which this call may be made."""
-        self._follow(now)
         paused = self._pauses.get(method)
         waits = (bucket.ready_at() for bucket in self._of(method, channel))
         return max(now, paused.until if paused else -inf, *waits)
 
     def is_strained(self, method: str, now: float) -> bool:
         """Whether half of the workspace's burst for this method, or more, is spent."""
-        self._follow(now)
         return any(bucket.is_strained(now) for bucket in self._of(method, ""))
 
     def spend(self, method: str, channel: str, now: float) -> None:
         """Count a call that is made now, whatever its answer will be."""
-        self._follow(now)
         for bucket in self._of(method, channel):
             bucket.spend(now)
 
@@ -154,7 +147,6 @@ class Budgets:
         `until` comes from Slack's `Retry-After`; None where Slack sent none. Calls that were in flight when the pause
         began are rate-limited too: they may prolong the pause, but do not slow the budget down again.
         """
-        self._follow(now)
         last = self._pauses.get(method)
         if last is not None and now < last.until:
             last.until = max(last.until, now if until is None else until)
@@ -174,21 +166,7 @@ class Budgets:
 
     def paused_until(self, now: float) -> dict[str, float]:
         """Return the methods that are paused now, and until when."""
-        self._follow(now)
         return {method: pause.until for method, pause in self._pauses.items() if pause.until > now}
-
-    def _follow(self, now: float) -> None:
-        back = self._latest - now
-        if back > _CLOCK_SET_BACK:
-            for bucket in self._buckets.values():
-                bucket.spent_until -= back
-                bucket.changed -= back
-                bucket.strained_since -= back
-                bucket.no_growth_until -= back
-            for pause in self._pauses.values():
-                pause.until -= back
-            self._latest = now
-        self._latest = max(self._latest, now)
 
     def _of(self, method: str, channel: str) -> list[_Bucket]:
         buckets = [self._bucket(method, "", self.limits.get(method, TIER_2))]

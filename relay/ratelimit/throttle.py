@@ -8,7 +8,10 @@ from relay.runtime.clock import Clock
 
 
 class Throttle:
-    """Makes calls wait for their budget. `waiting` are the tasks that wait: only time moves them on."""
+    """Makes calls wait for their budget. `waiting` are the tasks that wait: only time moves them on.
+
+    The budgets count by the monotonic clock, so that a clock that is set blocks no call, and allows none too early.
+    """
 
     def __init__(self, budgets: Budgets, clock: Clock) -> None:
         """Apply these budgets. All users of one throttle share them."""
@@ -19,17 +22,17 @@ class Throttle:
 
     def blocked_until(self, method: str, channel: str = "") -> float | None:
         """Return the earliest moment at which a call may be made; None where it may be made now."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         ready_at = self._budgets.ready_at(method, channel, now)
-        return ready_at if ready_at > now else None
+        return self._clock.now() + (ready_at - now) if ready_at > now else None
 
     def is_strained(self, method: str) -> bool:
         """Return whether half of the calls that may be made at once are spent, so that what can wait should wait."""
-        return self._budgets.is_strained(method, self._clock.now())
+        return self._budgets.is_strained(method, self._clock.monotonic())
 
     def reserve(self, method: str, channel: str = "") -> None:
         """Spend the budget of a call that is made soon: its `acquire` then does not wait."""
-        self._budgets.spend(method, channel, self._clock.now())
+        self._budgets.spend(method, channel, self._clock.monotonic())
         self._reserved[method, channel] += 1
 
     async def reserve_when_ready(self, method: str) -> None:
@@ -43,17 +46,18 @@ class Throttle:
             self._reserved[method, channel] -= 1
         else:
             await self._wait(method, channel)
-            self._budgets.spend(method, channel, self._clock.now())
+            self._budgets.spend(method, channel, self._clock.monotonic())
         self._reserved += Counter()  # drops the zeros
 
     def pause(self, method: str, retry_after: float | None, channel: str = "") -> float:
         """Stop a rate-limited method for so many seconds (None: the answer did not say); return when it goes on."""
-        now = self._clock.now()
-        return self._budgets.pause(method, None if retry_after is None else now + retry_after, now, channel)
+        now = self._clock.monotonic()
+        until = self._budgets.pause(method, None if retry_after is None else now + retry_after, now, channel)
+        return self._clock.now() + (until - now)
 
     def pauses(self) -> dict[str, float]:
         """Return the methods that a rate-limited answer has paused, and for how many more seconds."""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         return {method: until - now for method, until in self._budgets.paused_until(now).items()}
 
     async def _wait(self, method: str, channel: str) -> None:

@@ -56,7 +56,7 @@ MAX_SEARCH_PAGES = 5
 
 @dataclass(slots=True)
 class _Desired:
-    """What a notice should say since a moment: nothing is wrong without problems."""
+    """What a notice should say since a moment (of the monotonic clock): nothing is wrong without problems."""
 
     problems: tuple[str, ...]
     since: float
@@ -101,7 +101,7 @@ class Notifier:
         """Say what is wrong now; nothing without problems. The same problems again change nothing."""
         before = self._desired.get(kind)
         if before is None or before.problems != tuple(problems):
-            self._desired[kind] = _Desired(tuple(problems), self._clock.now())
+            self._desired[kind] = _Desired(tuple(problems), self._clock.monotonic())
             self._wakeup.set()
 
     def check_channels(self) -> None:
@@ -115,7 +115,7 @@ class Notifier:
     def check_shares(self) -> None:
         """Look which shares are in no card, a moment from now: one has failed."""
         if self._look_at_shares_at is None:
-            self._look_at_shares_at = self._clock.now() + SHARES_AFTER
+            self._look_at_shares_at = self._clock.monotonic() + SHARES_AFTER
             self._wakeup.set()
 
     async def run(self) -> None:
@@ -145,11 +145,11 @@ class Notifier:
             self.report(NoticeTopic.CHANNELS, unusable_channels(rulebook, await self._store.channels()))
         if self._look_at_shares_at is None:
             return None
-        if (wait := self._look_at_shares_at - self._clock.now()) > 0:
+        if (wait := self._look_at_shares_at - self._clock.monotonic()) > 0:
             return wait
         failed = await self._store.failed_shares()
         self.report(NoticeTopic.SHARES, [f"incident {each.incident}: {each.error}" for each in failed])
-        self._look_at_shares_at = self._clock.now() + SHARES_EVERY if failed else None
+        self._look_at_shares_at = self._clock.monotonic() + SHARES_EVERY if failed else None
         return SHARES_EVERY if failed else None
 
     async def _settle(self, kind: NoticeTopic) -> float | None:
@@ -158,7 +158,7 @@ class Notifier:
         A step calls Slack. There are several if the message was deleted, or is searched for.
         """
         while True:
-            desired, now = self._desired[kind], self._clock.now()
+            desired, now = self._desired[kind], self._clock.monotonic()
             shown = await self._open.get(kind)
             if shown is None and not desired.problems:
                 return None
@@ -170,15 +170,16 @@ class Notifier:
                 return wait
             pause = await self._step(kind, desired, shown)
             if pause is None or pause > 0:
-                desired.try_again_at = None if pause is None else self._clock.now() + pause
+                desired.try_again_at = None if pause is None else self._clock.monotonic() + pause
                 return pause
 
     def _pause(self, kind: NoticeTopic, desired: _Desired, shown: StoredNotice | None, now: float) -> float:
-        """The seconds for which nothing may be sent; which relay delivers may change meanwhile."""
+        """The seconds from `now` (monotonic) for which nothing may be sent; the leader may change meanwhile."""
         row = ROWS[kind]
         begin = max(desired.since + row.gathers, desired.try_again_at or 0.0)
         if shown is not None and not shown.ts:
-            begin = max(begin, shown.opened_at + SEARCH_AFTER)  # another relay may be posting it
+            age = self._clock.now() - shown.opened_at
+            begin = max(begin, now + SEARCH_AFTER - age)  # another relay may be posting it
         if self._delivering() or (grace := desired.since + row.leader_first - now) <= 0:
             return begin - now
         return max(begin - now, min(grace, 1.0))

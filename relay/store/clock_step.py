@@ -1,28 +1,75 @@
-"""After the clock was set back: what was planned by the old time is due in its future, and moves back with it."""
+"""After the clock was set back: what was planned by the old time is due in its future, and moves back with it.
 
+`MOMENTS` has a row for every time that is stored: whoever adds a column decides what a step of the clock means for it.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Final
 
 from sqlalchemy import Column, Connection, Update, case, func, select, update
 
+from relay.cards.model import NO_DEADLINE
 from relay.store import schema
 
-_MOMENTS: Final = (
-    schema.incident.c.stale_at,
-    schema.channel.c.retry_at,
-    schema.card.c.post_due,
-    schema.card.c.edit_due,
-    schema.card.c.edited_at,
-    schema.card.c.edit_in_doubt_until,
-    schema.attempt.c.next_search_at,
-    schema.bigpanda_task.c.due_at,
-    schema.share.c.plan_due,
-)
-"""Every moment that relay waits for, or counts from."""
 
-_HAPPENED: Final = (schema.share.c.received, schema.call.c.at, schema.incident.c.last_share_at)
-"""When something happened: never later than now."""
+class Moment(Enum):
+    """What a stored time means, and what becomes of it where it is later than the new time."""
 
-_NEWEST = (select(func.max(schema.share.c.received)), select(func.max(schema.call.c.at)))
+    DUE = auto()
+    """Relay waits for it: it moves back with the clock, to now at the earliest."""
+    PAST = auto()
+    """It has happened, and relay counts from it: it moves back with the clock, to now at the latest."""
+    SHOWN = auto()
+    """Nothing waits for it, and nothing counts from it, or it comes from the clock of BigPanda: it stays."""
+
+
+_INCIDENT, _SHARE, _CARD = schema.incident.c, schema.share.c, schema.card.c
+
+MOMENTS: Final[Mapping[Column[float], Moment]] = {
+    _INCIDENT.stale_at: Moment.DUE,
+    _INCIDENT.ended_at: Moment.PAST,
+    _INCIDENT.last_share_at: Moment.PAST,
+    _INCIDENT.shared_at: Moment.SHOWN,
+    _INCIDENT.assigned_at: Moment.SHOWN,
+    _INCIDENT.resolved_at: Moment.SHOWN,
+    _SHARE.plan_due: Moment.DUE,
+    _SHARE.received: Moment.PAST,
+    _SHARE.planned_at: Moment.SHOWN,
+    _SHARE.as_of: Moment.SHOWN,
+    schema.entry.c.at: Moment.SHOWN,
+    schema.channel.c.retry_at: Moment.DUE,
+    schema.channel.c.unread_since: Moment.PAST,
+    _CARD.post_due: Moment.DUE,
+    _CARD.post_deadline: Moment.DUE,
+    _CARD.post_since: Moment.PAST,
+    _CARD.edit_due: Moment.DUE,
+    _CARD.edit_deadline: Moment.DUE,
+    _CARD.edit_since: Moment.PAST,
+    _CARD.edit_in_doubt_until: Moment.DUE,
+    _CARD.edited_at: Moment.PAST,
+    _CARD.pending_since: Moment.PAST,
+    _CARD.first_matched_at: Moment.PAST,
+    _CARD.reopening_pinged_at: Moment.PAST,
+    _CARD.reopening_reported_at: Moment.PAST,
+    _CARD.shown_ended_at: Moment.SHOWN,
+    schema.attempt.c.next_search_at: Moment.DUE,
+    schema.attempt.c.started_at: Moment.PAST,
+    schema.call.c.at: Moment.PAST,
+    schema.dead_letter.c.since: Moment.SHOWN,
+    schema.dead_letter.c.closed_at: Moment.SHOWN,
+    schema.lease.c.until: Moment.SHOWN,  # `leases` itself shortens one that lasts too long
+    schema.bigpanda_task.c.due_at: Moment.DUE,
+    schema.bigpanda_task.c.created: Moment.PAST,
+    schema.configuration.c.saved_at: Moment.SHOWN,  # each is later than the one before, whatever the clock says
+    schema.notice.c.opened_at: Moment.PAST,
+    schema.quarantine.c.received: Moment.SHOWN,
+    schema.tag_definition.c.fetched_at: Moment.PAST,
+    schema.installation.c.adopt_since: Moment.PAST,
+}
+"""Every time in the database."""
+
+_NEWEST = (select(func.max(_SHARE.received)), select(func.max(schema.call.c.at)))
 
 
 def seconds_ahead(connection: Connection, now: float) -> float:
@@ -32,16 +79,16 @@ def seconds_ahead(connection: Connection, now: float) -> float:
 
 
 def move_back(connection: Connection, now: float, seconds: float) -> None:
-    """Move back what is due after `now` by so many seconds, to now at the earliest.
+    """Move back what is later than `now` by so many seconds.
 
     What was planned before the clock was wrong, and is still to come, comes too early then; nothing comes too late.
     """
-    for moment in _MOMENTS:
-        connection.execute(_moved_back(moment, now, seconds))
-    for moment in _HAPPENED:  # so that the next start does not move everything again
-        connection.execute(update(moment.table).where(moment > now).values({moment.name: now}))
+    for column, moment in MOMENTS.items():
+        if moment is not Moment.SHOWN:
+            connection.execute(_moved_back(column, moment, now, seconds))
 
 
-def _moved_back(moment: Column[float], now: float, seconds: float) -> Update:
-    earlier = case((moment - seconds < now, now), else_=moment - seconds)
-    return update(moment.table).where(moment > now).values({moment.name: earlier})
+def _moved_back(column: Column[float], moment: Moment, now: float, seconds: float) -> Update:
+    earlier = column - seconds
+    nearest = case((earlier < now if moment is Moment.DUE else earlier > now, now), else_=earlier)
+    return update(column.table).where(column > now, column < NO_DEADLINE).values({column.name: nearest})

@@ -20,6 +20,9 @@ MAX_SKEW = 5.0
 MAX_STEP = 2.0
 """Seconds by which a clock may be set back before what is stored moves back too."""
 
+REMEMBERED_FOR = 30.0
+"""Seconds for which a relay that does not deliver remembers a step of the clock: it may deliver next."""
+
 
 class StoreMonitor:
     """Checks the database every few seconds. `skew` says how far the machine's clock is ahead of PostgreSQL's."""
@@ -45,6 +48,8 @@ class StoreMonitor:
         self._on_problem = on_problem
         self._on_change = on_change
         self._last = clock.now(), clock.monotonic()
+        self._set_back, self._set_back_at = 0.0, 0.0
+        self._was_leader = False
         self._problem: str | None = None
         self._reported_skew = False
 
@@ -60,14 +65,9 @@ class StoreMonitor:
         )
 
     async def start(self) -> None:
-        """Check for the first time, before relay does anything with a time.
-
-        Raises:
-            StoreError: the database failed.
-        """
+        """Check for the first time, before relay does anything with a time."""
         await self.check()
-        if not self._store.shared:  # others may use what this relay would move
-            await self._move_back(await self._store.seconds_ahead(self._clock.now()))
+        self._set_back = 0.0  # PostgreSQL's clock may be behind the machine's; nothing was planned by that one
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""
@@ -85,9 +85,11 @@ class StoreMonitor:
         self._report("")
         try:
             self._follow(await self._store.clock_offset())
-            seconds = self._seconds_set_back()
+            self._notice_step()
             if self._is_leader() or not self._store.shared:
-                await self._move_back(seconds)
+                await self._move_back()
+            else:  # another relay may use what this one would move
+                self._was_leader = False
         except StoreError:
             return  # /readyz and everything that writes says so
 
@@ -101,17 +103,25 @@ class StoreMonitor:
         self._on_problem([problem] if problem else [])
         self._problem = problem
 
-    def _seconds_set_back(self) -> float:
-        """Return by how much the clock was set back since the last call, against the time that has passed."""
+    def _notice_step(self) -> None:
+        """Remember by how much the clock was set back since the last call, against the time that has passed."""
         (before, began), self._last = self._last, (self._clock.now(), self._clock.monotonic())
         now, ended = self._last
-        return (ended - began) - (now - before)
+        if (seconds := (ended - began) - (now - before)) > MAX_STEP:
+            self._set_back, self._set_back_at = self._set_back + seconds, ended
+        elif ended - self._set_back_at > REMEMBERED_FOR:
+            self._set_back = 0.0
 
-    async def _move_back(self, seconds: float) -> None:
+    async def _move_back(self) -> None:
+        """Move back what is stored, until that has succeeded. At first, what is stored says by how much."""
+        seconds = self._set_back
+        if not self._was_leader:
+            seconds = max(seconds, await self._store.seconds_ahead(self._clock.now()))
         if seconds > MAX_STEP:
             await self._store.move_back(self._clock.now(), seconds)
             log.warning("clock_set_back", seconds=round(seconds), detail="what is due moves back with the clock")
             self._on_change()
+        self._set_back, self._was_leader = 0.0, True
 
     def _follow(self, offset: float) -> None:
         self.skew = -offset

@@ -390,16 +390,6 @@ def test_a_budget_without_waiting_calls_never_grows(limit, gaps):
     assert most_in_a_minute(moments) <= limit.ceiling
 
 
-def test_a_clock_that_is_set_back_by_an_hour_does_not_stop_calls():
-    budgets = slack_budgets()
-    drain(budgets, EDIT, ["C1"], 10, start=10_000.0)
-    budgets.pause(POST, 10_030.0, 10_010.0)
-    hour = 3600.0
-
-    assert budgets.ready_at(EDIT, "C1", 10_010.0 - hour) <= 10_010.0 - hour + 60 / 45
-    assert budgets.ready_at(POST, "C1", 10_010.0 - hour) == pytest.approx(10_030.0 - hour)
-
-
 def test_a_task_with_an_older_time_does_not_end_a_pause_early():
     budgets = slack_budgets()
     budgets.pause(POST, 130.0, 100.0)

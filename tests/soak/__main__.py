@@ -29,8 +29,8 @@ RELAYS = {"sqlite": 1, "postgresql": 3, "pgbouncer": 2}
 KILL_AFTER = {"sqlite": (0.1, 8.0), "postgresql": (0.1, 15.0), "pgbouncer": (0.1, 15.0)}
 """Seconds that a relay serves. One of several delivers, and the next one has to wait until its lease expires."""
 
-FLOOD = 120
-"""Incidents that are shared at once, from time to time."""
+FLOOD, FLOOD_EVERY = 60, (60.0, 120.0)
+"""Incidents that are shared at once, and the seconds between two times: Slack takes 240 posts a minute of one relay."""
 
 FROZEN = (5.0, 25.0)
 """Seconds that one of several relays is stopped: the others take over its lease, and then its shares."""
@@ -56,6 +56,7 @@ async def soak(database: str, seconds: float, seed: int, *, lose: bool = False) 
             seconds=seconds,
             kill_after=KILL_AFTER[database],
             flood=FLOOD,
+            flood_every=FLOOD_EVERY,
             frozen=FROZEN if RELAYS[database] > 1 else None,
             lose_after=seconds / 2 if lose and database == "sqlite" else None,
         )

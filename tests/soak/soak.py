@@ -83,6 +83,7 @@ class Plan:
     lost_before: float = 0.04
     lost_after: float = 0.08
     patience: float = 420.0
+    """Seconds without any progress after which what is not done yet counts as wrong."""
     lose_after: float | None = None
 
 
@@ -379,12 +380,15 @@ class Soak:
 
     async def _settled(self) -> list[str]:
         """Wait until there are no faults and no work, twice in a row; return the faults that remain."""
-        until = time.monotonic() + self.plan.patience
+        moved_at, before = time.monotonic(), (0, -1)
         quiet, wrong = 0, ["nothing was checked"]
-        while quiet < 2 and time.monotonic() < until:
+        while quiet < 2 and time.monotonic() < moved_at + self.plan.patience:
             await asyncio.sleep(0.5)
             wrong = list(self.wrong()) + await self._waiting()
             quiet = 0 if wrong else quiet + 1
+            done = sum(call.method in {POST, EDIT} for call in self.slack.calls), await self._unplanned()
+            if done != before:
+                moved_at, before = time.monotonic(), done
         return wrong
 
     async def _waiting(self) -> list[str]:
@@ -396,6 +400,7 @@ class Soak:
             "in doubt": backlog.in_doubt,
             "dead letters": backlog.dead_letters,
             "shares in the inbox": backlog.unplanned_shares,
+            "shares set aside": backlog.failed_shares,
         }
         return [*lanes, *(f"{count} {what}" for what, count in counts.items() if count)]
 

@@ -53,7 +53,7 @@ _ENVIRONMENT = spellings("environment", "environmentName")
 _ENVIRONMENT_ID = spellings("environmentId")
 _COMMENT_TEXT = spellings("comment", "text", "body", "message")
 
-_MAX_BIGPANDA_SKEW = 300
+MAX_BIGPANDA_SKEW = 300
 """Seconds by which BigPanda's clock may be ahead of relay's."""
 _HASH_DIGITS = 32
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
@@ -188,7 +188,7 @@ def _as_of(incident: JsonObject, events: Sequence[ShareEvent], received: float) 
     """Return the latest time in the share. A time in relay's future is an error, and would hide all later shares."""
     changes: list[JSON] = [read_key(incident, keys, timestamp, None) for keys in (CHANGED, UPDATED)]
     times = (*changes, *(event.at for event in events))
-    return max((time for time in times if time is not None and time <= received + _MAX_BIGPANDA_SKEW), default=received)
+    return max((time for time in times if time is not None and time <= received + MAX_BIGPANDA_SKEW), default=received)
 
 
 def _environments(anywhere: Sequence[JsonObject]) -> tuple[Environment, ...]:
