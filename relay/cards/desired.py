@@ -27,8 +27,8 @@ class ShareContext:
     """All that the decision about cards needs: the incident before and after the share, and what the routes say.
 
     `as_of` and `now` are Unix seconds, by BigPanda's and by relay's clock. `canonical_refs` maps the other references
-    of a channel to the one that is used. `shadows` are the channels that would have a card already if no route were in
-    shadow. `over` are the cards of the episode before, if the share begins a new one.
+    of a channel to the one that is used. `shadows` are the cards that would be there already if their routes had not
+    been in shadow, as (channel, route). `over` are the cards of the episode before, if the share begins a new one.
     """
 
     rulebook: Rulebook
@@ -42,7 +42,7 @@ class ShareContext:
     as_of: float
     now: float
     record_changed: bool
-    shadows: Collection[str] = ()
+    shadows: Collection[tuple[str, str]] = ()
     over: Sequence[Card] = ()
 
     def canonical(self, ref: str) -> str:
@@ -55,13 +55,18 @@ class ShareContext:
         return self.old is not None and self.old.state is State.RESOLVED and self.new.active
 
     @cached_property
-    def shadow_channels(self) -> frozenset[str]:
-        """The channels, by canonical reference, in which a route in shadow has a card now."""
-        return frozenset(self.canonical(posting.ref) for posting in self.decision.shadow)
+    def in_shadow(self) -> tuple[tuple[str, str], ...]:
+        """The cards that routes in shadow would have now, as (channel, route)."""
+        postings = self.decision.shadow
+        return tuple((self.canonical(posting.ref), route) for posting in postings for route in posting.routes)
 
     def puts_in_shadow(self, card: Card) -> bool:
         """Whether the route of a card in this channel is in shadow now."""
-        return card.route in self.decision.shadow_routes and card.channel in self.shadow_channels
+        return (card.channel, card.route) in self.in_shadow
+
+    def is_late(self, channel: str, posting: Posting) -> bool:
+        """Whether a card would have been there before, had the routes that make it not been in shadow."""
+        return all((channel, route) in self.shadows for route in posting.routes) and bool(posting.routes)
 
     @property
     def fallback_channel(self) -> str | None:
@@ -98,6 +103,7 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
             else replace(card, state=CardState.CANCELLED, post=None, edit=None)
             for card in followed
         ]
+    followed = [_late_if_revived(share, card, postings.get(card.channel)) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
     superseded = [replace(card, state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
@@ -216,15 +222,17 @@ def _new_card(share: ShareContext, channel: str, posting: Posting) -> Card:
         first_matched_at=share.now,
         reported_seq=_seq_on_new_card(share),
         previous=previous,
-        notices=(*_unnamed_channels(share, channel), *_late(share, channel)),
+        notices=(*_unnamed_channels(share, channel), *((NO_PING,) if share.is_late(channel, posting) else ())),
         pending_since=share.now,
         post=Due.root(share.new.state, share.now + posting.options.wait),
     )
 
 
-def _late(share: ShareContext, channel: str) -> Notices:
-    """A card that would have been there long ago, had its route not been in shadow, pings nobody."""
-    return (NO_PING,) if channel in share.shadows else ()
+def _late_if_revived(share: ShareContext, card: Card, posting: Posting | None) -> Card:
+    """A card that was cancelled since its route was in shadow pings nobody when it is posted after all."""
+    if card.state is not CardState.CANCELLED or posting is None or not share.is_late(card.channel, posting):
+        return card
+    return replace(card, notices=add_notices(card.notices, NO_PING))
 
 
 def _seq_on_new_card(share: ShareContext) -> int:
@@ -282,7 +290,6 @@ def _revive(share: ShareContext, card: Card) -> Card:
         card,
         state=CardState.PENDING,
         first_matched_at=first_matched_at,
-        notices=add_notices(card.notices, *_late(share, card.channel)),
         pending_since=share.now,
         reported_seq=_seq_on_new_card(share),
         post=Due.root(share.new.state, max(share.now, first_matched_at + card.options.wait)),

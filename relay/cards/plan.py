@@ -149,12 +149,12 @@ def _as_json(
     }
 
 
-def _shadows(context: ShareContext, current: Sequence[Card], *, new_episode: bool) -> tuple[str, ...]:
-    """The channels in which a route in shadow would have made a card by now, without those that have one."""
+def _shadows(context: ShareContext, current: Sequence[Card], *, new_episode: bool) -> tuple[tuple[str, str], ...]:
+    """The cards that routes in shadow would have made by now, in channels without a card."""
     known = () if new_episode else context.shadows
-    now = sorted(context.shadow_channels) if context.new.active else ()
+    now = context.in_shadow if context.new.active else ()
     present = {card.channel for card in current if card.state is not CardState.CANCELLED}
-    return tuple(ref for ref in dict.fromkeys((*known, *now)) if ref not in present)
+    return tuple(each for each in dict.fromkeys((*known, *now)) if each[0] not in present)
 
 
 def _shadow_as_json(context: ShareContext) -> dict[str, JSON]:
@@ -166,7 +166,7 @@ def _shadow_as_json(context: ShareContext) -> dict[str, JSON]:
             "channel": context.canonical(posting.ref),
             "routes": list(posting.routes),
             "pings": list(posting.mention.targets(context.new.state)),
-            "new": context.canonical(posting.ref) not in context.shadows,
+            "new": (context.canonical(posting.ref), posting.route) not in context.shadows,
         }
         for posting in context.decision.shadow
     ]

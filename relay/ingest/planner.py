@@ -47,8 +47,15 @@ T = TypeVar("T")
 log = structlog.get_logger("relay.ingest")
 
 
+async def _nothing() -> None:
+    """Do nothing."""
+
+
 class InboxPlanner:
-    """Plans what is in the inbox. `basis` names the version and configuration by which it does."""
+    """Plans what is in the inbox. `basis` names the version and configuration by which it does.
+
+    `on_change` is called when it begins, and when the basis has changed; after a StoreError it is called again.
+    """
 
     def __init__(  # noqa: PLR0913  each has a name
         self,
@@ -61,6 +68,7 @@ class InboxPlanner:
         metrics: Metrics,
         basis: Callable[[], str],
         on_failure: Callable[[], None] = lambda: None,
+        on_change: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self._store = store
         self._parser = parser
@@ -69,7 +77,7 @@ class InboxPlanner:
         self._wake_delivery = wake_delivery
         self._metrics = metrics
         self._basis = basis
-        self._on_failure = on_failure
+        self._on_failure, self._on_change = on_failure, on_change
         self._small, self._large = PlanningQueue(SLICE), PlanningQueue(1)
         self._problem = LastingProblem(log)
         self._in_hand: set[int] = set()
@@ -125,11 +133,12 @@ class InboxPlanner:
         """Take in hand what is due, at the start, and whenever something may be due."""
         if not self._store.shared:  # what a former process had in hand is in no other's
             await self._until_done(lambda: self._store.resume_inbox(self._clock.now()))
-        basis = ""
+        basis: str | None = None
         while True:
             if basis != self._basis():
-                basis = self._basis()
-                await self._until_done(lambda: self._store.retry_failed(self._clock.now(), basis))  # noqa: B023  awaited
+                basis = now_basis = self._basis()
+                await self._until_done(lambda: self._store.retry_failed(self._clock.now(), now_basis))  # noqa: B023  awaited
+                await self._until_done(self._on_change)
             next_due = await self._until_done(self._take_due)
             # Another relay may leave something there, and what is due now waits until fewer are in hand.
             if self._store.shared or len(self._in_hand) >= MOST_FOUND:

@@ -17,7 +17,8 @@ import structlog
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import ReceivedShare
-from relay.cards.model import Plan
+from relay.cards.late import late_cards
+from relay.cards.model import Card, IncidentState, Plan
 from relay.cards.plan import plan
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.planner import PLANNING_SECONDS, InboxPlanner
@@ -46,6 +47,9 @@ ACCEPT_TIMEOUT = 15.0
 
 A database that does not answer, and reports no error, must not leave the sender without an answer.
 """
+
+LATE_INCIDENTS = 100
+"""Incidents that get late cards in one transaction."""
 
 STUCK_AFTER = 2.0
 """Seconds after which a failed group is not retried share by share: each share would wait as long."""
@@ -98,6 +102,7 @@ class IngestService:
             metrics=self._metrics,
             basis=basis,
             on_failure=on_failure,
+            on_change=self._add_late_cards,
         )
         self._queue: FairQueue[_Waiting] = FairQueue()
         self._arrived = asyncio.Event()
@@ -239,6 +244,22 @@ class IngestService:
     def _report_not_stored(self, waiting: _Waiting, error: Exception, unexpected: Exception | None = None) -> None:
         log.error("share_not_stored", incident=waiting.share.incident, detail=str(error), exc_info=unexpected)
         self._metrics.record_share(NOT_STORED, waiting.share.headers)
+
+    async def _add_late_cards(self) -> None:
+        """Give open incidents the cards of routes that were in shadow before the routes changed."""
+        after = ""
+        while incidents := await self._store.incidents_in_shadow(after, LATE_INCIDENTS):
+            after = incidents[-1]
+            if cards := await self._store.add_late_cards(incidents, self._decide_late):
+                log.info(
+                    "late_cards", cards=cards, detail="Routes are not in shadow any more: open incidents get cards."
+                )
+                self._wake_delivery()
+
+    def _decide_late(
+        self, state: IncidentState, cards: Sequence[Card], refs: Mapping[str, str]
+    ) -> tuple[IncidentState, Sequence[Card]]:
+        return late_cards(self._rulebook(), state, cards, refs, self._clock.now())
 
     def decide(self, context: PlanContext) -> Plan:
         """Return what a share turns into, by the live routes."""

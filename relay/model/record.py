@@ -94,7 +94,7 @@ class Record:
     `note` is what the person wrote who resolved it from Slack; empty while it is open.
     `episodes` holds the episodes after the first as (number, Unix seconds of the share that began it).
     `assigned_since` is when the present assignee got the incident (Unix seconds), None where no share told.
-    `shadows` are the channels in which a route in shadow would have made a card in this episode.
+    `shadows` are the cards that routes in shadow would have made in this episode, as (channel, route).
     """
 
     incident: str
@@ -114,7 +114,7 @@ class Record:
     note: str = ""
     episodes: tuple[tuple[int, float], ...] = ()
     assigned_since: float | None = None
-    shadows: tuple[str, ...] = ()
+    shadows: tuple[tuple[str, str], ...] = ()
 
     def value(self, block: str) -> JSON:
         """The value of a block; None where it was never reported or reported as empty."""

@@ -219,9 +219,11 @@ class _Evaluation:
             if not route.is_wholly_shadow:
                 self.unread.append(route.name)
             return RouteOutcome.UNREAD, []
+        in_shadow = len(self.shadow)
         if children := self.matching(route.routes):
             return RouteOutcome.CHILD_MATCHED, children
-        if route.groups_only:
+        is_replaced = route.is_shadow and len(self.shadow) > in_shadow  # by a route inside it, which is in shadow too
+        if route.groups_only or is_replaced:
             return RouteOutcome.NO_CHILD_MATCHED, []
         return self._matched(route)
 

@@ -97,7 +97,8 @@ class Rulebook:
         current = self.route(route)
         if current is None:
             return self.defaults
-        return next((post.options for post in current.posts if post.channel.can_resolve_to(ref)), current.options)
+        posts = (*current.live_posts, *current.shadow_posts)
+        return next((post.options for post in posts if post.channel.can_resolve_to(ref)), current.options)
 
     def current_options(self, route: str, ref: str, stored: Options) -> Options:
         """The options of a card by the current rules; a card of the fallback keeps its stored options."""

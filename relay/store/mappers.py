@@ -99,7 +99,7 @@ def to_record(text: str) -> Record:
             "integrations": tuple(record["integrations"]),
             "pending_actions": tuple(PendingAction(**action) for action in record["pending_actions"]),
             "episodes": tuple(map(tuple, record["episodes"])),
-            "shadows": tuple(record.get("shadows", ())),
+            "shadows": tuple(map(tuple, record.get("shadows", ()))),
         }
     )
 

@@ -29,6 +29,7 @@ from relay.store import (
     configurations,
     health,
     inbox,
+    late_cards,
     leases,
     notices,
     retention,
@@ -206,6 +207,8 @@ class Store:
     failed_shares = _read(inbox.failed_shares)
     unplanned_body = _read(inbox.unplanned_body)
     discard_share = _write(inbox.discard_share)
+    incidents_in_shadow = _read(late_cards.incidents_in_shadow)
+    add_late_cards = _write(late_cards.add_late_cards)
 
     # Bodies that are no shares
     async def quarantine(self, body: bytes, headers: Mapping[str, str], reason: str, received: float) -> None:

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from relay.cards.model import CardState
@@ -117,6 +117,22 @@ def test_switched_on_it_gets_a_card_that_pings_nobody_when_it_is_late():
     assert played.incident_state.record.shadows == ()
 
 
+def test_the_card_of_another_route_in_that_channel_is_not_late():
+    routes = f"""{TOP}
+  - {{name: new, {TEAM}, shadow: true, post: [C0OLD00001]}}
+  - {{name: old, match: {{status: critical}}, post: [{{channel: C0OLD00001, mention: {{any: [S0OLD]}}}}]}}
+"""
+    played = sequence(routes)
+    played.add(database(status="warning"))
+    [card] = [each for each in played.add(database(60)).cards if each.channel == "C0OLD00001"]
+    assert NO_PING not in card.notices
+
+
+def test_a_route_inside_a_route_in_shadow_replaces_it_in_shadow_too():
+    routes = f"{TOP}\n  - {{name: a, shadow: true, post: [C0A0000001], routes: [{{name: b, post: [C0B0000001]}}]}}\n"
+    assert sequence(routes).add(database()).decision["shadow"]["routes"] == ["b"]
+
+
 def test_a_later_episode_is_not_late():
     played = sequence(SHADOW_FIRST)
     played.add(database())
@@ -141,7 +157,7 @@ def test_switched_into_shadow_a_posted_card_is_followed_to_its_end_and_a_waiting
         played.add(database(60))
         card = played.cards["C0NEW00001", 1]
         assert (card.state, bool(card.mention)) == (state, False)
-        assert played.incident_state.record.shadows == (() if posted else ("C0NEW00001",))
+        assert played.incident_state.record.shadows == (() if posted else (("C0NEW00001", "new"),))
         played.rulebook = live
         played.add(database(70))
         card = played.cards["C0NEW00001", 1]
@@ -191,8 +207,12 @@ def without_shadow(routes: RouteList) -> RouteList:
     )
 
 
-@settings(max_examples=60)
+TWICE = [{"channel": "C0A0000001", "shadow": True}, {"channel": "C0A0000001"}]
+
+
+@settings(max_examples=40)
 @given(routes())
+@example([{"name": "r0", "match": {"status": "critical"}, "post": TWICE}])
 def test_everything_live_is_as_if_nobody_had_written_what_is_in_shadow(written):
     text = json.dumps({"version": 1, "fallback": {"channel": "C0NOC00001"}, "routes": written})
     with_it = ShareSequence(rulebook=parse_rulebook(text))
