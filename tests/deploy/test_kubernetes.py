@@ -126,9 +126,11 @@ def test_the_pod_has_time_to_stop_and_migrations_have_time_to_end(objects):
     startup = relay["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 1800
     assert relay["livenessProbe"]["httpGet"]["path"] == startup["httpGet"]["path"] == "/healthz"
-    assert {relay[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "liveness", "readiness")} == {"http"}
-    assert relay["readinessProbe"]["httpGet"]["path"] in {"/healthz", "/readyz"}
-    assert [port["containerPort"] for port in relay["ports"]] == [8080]
+    assert startup["httpGet"]["port"] == relay["livenessProbe"]["httpGet"]["port"] == "http"
+    ready = relay["readinessProbe"]["httpGet"]
+    assert (ready["path"], ready["port"]) in {("/healthz", "http"), ("/readyz", "admin")}
+    assert {port["name"]: port["containerPort"] for port in relay["ports"]} == {"http": 8080, "admin": 8081}
+    assert environment(relay_of(objects)["spec"]["template"])["RELAY_ADMIN_LISTEN"].endswith(":8081")
 
 
 def test_each_service_and_budget_selects_one_workload_and_only_the_ingress_is_public(objects):
@@ -152,6 +154,7 @@ def test_each_service_and_budget_selects_one_workload_and_only_the_ingress_is_pu
     [rule] = ingress["spec"]["rules"]
     assert [path["path"] for path in rule["http"]["paths"]] == ["/shares", "/slack/"]
     assert rule["host"] in ingress["spec"]["tls"][0]["hosts"]
+    assert {path["backend"]["service"]["port"]["name"] for path in rule["http"]["paths"]} == {"http"}
     services = {each["metadata"]["name"] for each in of_kind(objects, "Service")}
     assert {path["backend"]["service"]["name"] for path in rule["http"]["paths"]} <= services
 
@@ -216,8 +219,17 @@ async def test_the_pod_starts_relay_and_an_edit_of_its_configmap_is_live(slack, 
         name: f"{tmp_path}{value}" if value.startswith("/") else value for name, value in environment(pod).items()
     }
     environ |= {"RELAY_WEBHOOK_KEYS": "", "SLACK_BOT_TOKEN": ""}  # their files are set
+    environ |= {"RELAY_ADMIN_LISTEN": "127.0.0.1:0"}
     environ |= {"RELAY_DATABASE_URL": f"sqlite:///{folders['data']}/relay.db"}
     async with running(tmp_path, slack.url, command=(sys.executable, "-m", "relay", "serve"), **environ) as relay:
+        operators = f"http://127.0.0.1:{(await relay.line('serving_operators'))['port']}"
+        for address, path, status in (
+            (relay.url, "/readyz", 404),
+            (operators, "/readyz", 200),
+            (relay.url, "/healthz", 200),
+        ):
+            async with relay.session.get(address + path) as answer:
+                assert answer.status == status
         share = {"incident": {"id": "i1", "status": "critical"}}
         assert (await (await relay.share(share)).json())["routes"] == ["everything"]
         mount(folders["routes"], {"routes.yaml": ROUTES.replace("name: everything", "name: edited")})
