@@ -63,8 +63,8 @@ Orchestrators kill a process after ten seconds: the rest is for the log, and for
 _CUT_OFF = "None is needed: what was answered 202 is stored, and what was cut off is sent or searched for again."
 
 
-async def serve(settings: Settings, manager: ServiceManager) -> None:
-    """Run until SIGTERM or SIGINT, and keep the service manager informed.
+async def serve(settings: Settings, manager: ServiceManager | None = None) -> None:
+    """Run until SIGTERM or SIGINT, and keep the service manager informed, if there is one.
 
     Raises RelayError: it cannot start; the message says why and what to do.
     """

@@ -3,22 +3,28 @@
 import asyncio
 import gzip
 import json
+import re
 import signal
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
+from pathlib import Path
 
 import aiohttp
 import pytest
+import yaml
+from packaging.version import Version
 
+from relay.config.settings import Listen
 from relay.server.endpoints import MAX_BYTES, create_app
 from relay.server.lifecycle import listen
 from tests.support.fake_backend import FakeBackend
-from tests.support.proxies import COMMANDS, free_port, missing, proxy
+from tests.support.proxies import COMMANDS, OLDEST_CADDY, free_port, missing, proxy
 from tests.support.relay_process import TIMEOUT, running, until
 
+ROOT = Path(__file__).resolve().parents[2]
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
 CHANNELS = {"C0ALL00001": "all"}
 SENDERS = 10
@@ -38,7 +44,9 @@ class Server:
             self.backend, keys=[*KEY.values()], header=next(iter(KEY)), admin_key="operators", signing_secret="of-slack"
         )
         self._serving = AsyncExitStack()
-        await self._serving.enter_async_context(listen(app, "127.0.0.1", self.port, drain_seconds=3))
+        await self._serving.enter_async_context(
+            listen(app, Listen(host="127.0.0.1", port=self.port), "RELAY_LISTEN", drain_seconds=3)
+        )
 
     async def stop(self):
         serving, self._serving = self._serving, None
@@ -141,6 +149,18 @@ async def test_nginx_delivers_a_share_whose_sender_did_not_wait(tmp_path):
             await client.post("/shares", json=share(1), headers=KEY, timeout=aiohttp.ClientTimeout(total=0.2))
         await server.start()
         await until(lambda: server.incidents() == {"i1"})
+
+
+def test_the_proxy_of_compose_is_the_same_one_and_new_enough():
+    proxy_service = yaml.safe_load((ROOT / "compose.proxy.yaml").read_text())["services"]["proxy"]
+    image, _, version = proxy_service["image"].partition(":")
+    assert (image, Version(version).release) == ("caddy", OLDEST_CADDY.release[:2])
+    assert [volume["source"] for volume in proxy_service["volumes"] if isinstance(volume, dict)] == ["./deploy/proxy"]
+    used = set(re.findall(r"\{\$(\w+)", (ROOT / "deploy" / "proxy" / "Caddyfile").read_text()))
+    assert used == set(proxy_service["environment"])
+    relay = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["relay"]
+    assert relay["ports"] == ["127.0.0.1:8080:8080"], "relay itself is not public"
+    assert proxy_service["environment"]["RELAY_UPSTREAM"] == "relay:8080"
 
 
 @pytest.mark.soak

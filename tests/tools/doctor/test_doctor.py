@@ -15,6 +15,7 @@ from relay.config.settings import Settings
 from relay.model import zones
 from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from relay.store import file_system
 from relay.store.store import Store
 from relay.tools.check import slack_validation
 from relay.tools.doctor.doctor import examine
@@ -318,6 +319,23 @@ async def test_notifications_that_do_not_arrive_are_a_warning(environment, monke
         ok, findings = await environment.examine()
     assert ok
     assert ("pool_mode = session" in findings.get(("warning", "notifications"), "")) is found
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "says"),
+    [("tmpfs", "warning", "is lost when that ends"), ("nfs4", "error", "network file system")],
+)
+async def test_a_database_on_a_file_system_that_does_not_keep_it_is_reported(
+    environment, monkeypatch, kind, level, says
+):
+    async with environment.store():
+        pass
+    mounts = environment.folder / "mountinfo"
+    mounts.write_text(f"98 22 0:72 / {environment.folder} rw - {kind} source rw\n")
+    monkeypatch.setattr(file_system, "_MOUNTS", mounts)
+    ok, found = await environment.examine()
+    assert ok is (level == "warning")
+    assert says in found[level, "database"]
 
 
 async def test_a_file_that_is_not_a_database_is_an_error(environment):
