@@ -53,7 +53,7 @@ class FakeServer:
         self.loop: type | None = None
         self.raises: BaseException | None = None
 
-    async def serve(self, settings: Settings) -> None:
+    async def serve(self, settings: Settings, manager: object) -> None:
         self.served.append(settings)
         self.loop = type(asyncio.get_running_loop())
         structlog.get_logger("relay.server").info("serving", token=settings.required_bot_token)
