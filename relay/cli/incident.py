@@ -67,14 +67,12 @@ async def _shadow(store: "Store", history: "IncidentHistory", names: Mapping[str
     from relay.tools import shadow as tool
     from relay.tools.live_store import live_configuration, stored_tag_definitions
 
-    if not any(share.decision.get("shadow") for share in history.shares):
+    if not tool.is_in_shadow(history):
         return []
     settings = read_settings()
     live = await live_configuration(store, lambda: load_configuration(settings.routes, settings.templates))
     live = live.with_tag_definitions(await stored_tag_definitions(store), clicks=live.clicks)
-    bodies = await store.recorded_incident(history.state.record.incident)
-    refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
-    report = tool.shadow_report(live, bodies, refs)
+    report = await tool.read_shadow(store, live, history)
     return ["", *tool.on_terminal(report, tool.names_of(live, names))] if report else []
 
 

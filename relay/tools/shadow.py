@@ -4,6 +4,7 @@ The simulation takes the decisions of live work, so it says what would have been
 routes and templates that are live now, as an operator wants to know before they switch a route on.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,8 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.model.errors import ShareError
-from relay.store.types import ShareBody
+from relay.store.store import Store
+from relay.store.types import IncidentHistory, ShareBody
 from relay.tools.compare import ConfigurationComparison, IncidentDifference
 from relay.tools.message_text import ChannelNames, alias_names, channel_label, format_time, message_text, people_label
 from relay.tools.simulate import SimulatedCard, Simulation
@@ -45,6 +47,20 @@ def shadow_report(
         cards=tuple(each for each in after.cards if each.card.route in in_shadow),
         difference=ConfigurationComparison(live, candidate).compare(parsed[0].incident, before, after),
     )
+
+
+def is_in_shadow(history: IncidentHistory) -> bool:
+    """Whether a route in shadow has matched one of the incident's shares."""
+    return any(share.decision.get("shadow") for share in history.shares)
+
+
+async def read_shadow(store: Store, live: Configuration, history: IncidentHistory) -> ShadowReport | None:
+    """Report on an incident in the database, by the live configuration. Raises StoreError: the database failed."""
+    if not is_in_shadow(history):
+        return None
+    shares = await store.recorded_incident(history.state.record.incident)
+    refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
+    return await asyncio.to_thread(shadow_report, live, shares, refs)
 
 
 def with_shadow_live(configuration: Configuration) -> Configuration:

@@ -15,6 +15,7 @@ from relay.tools.board.source import BoardSource
 from relay.tools.explain import explained_shares
 from relay.tools.incident import CARD_STATES, HistoryEvent, events
 from relay.tools.message_text import channel_label, message_text
+from relay.tools.shadow import on_terminal, read_shadow
 
 _EDIT = Edit(ts="", shown_hash="", in_doubt_until=None, update=CardUpdate())
 
@@ -36,13 +37,17 @@ class DrawnCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentView:
-    """The page. `shares` are the newest shares with the tree of routes; `omitted` counts older events by kind."""
+    """The page. `shares` are the newest shares with the tree of routes; `omitted` counts older events by kind.
+
+    `shadow` is what routes in shadow would have posted, as lines.
+    """
 
     incident: Incident
     cards: tuple[DrawnCard, ...]
     events: tuple[HistoryEvent, ...]
     shares: tuple[Mapping[str, Any], ...] = ()
     omitted: Mapping[str, int] = field(default_factory=dict)
+    shadow: tuple[str, ...] = ()
 
 
 async def read_incident_view(source: BoardSource, incident: str) -> IncidentView | None:
@@ -52,6 +57,7 @@ async def read_incident_view(source: BoardSource, incident: str) -> IncidentView
         return None
     rulebook, names = source.live().rulebook, await source.names()
     shares = await source.store.newest_shares(incident)
+    shadow = await read_shadow(source.store, source.live(), history)
     explained = explained_shares(rulebook, shares)["shares"] if shares else []
     return IncidentView(
         incident=read_episode(history.state.record, history.state.episode, rulebook.tag_labels),
@@ -59,6 +65,7 @@ async def read_incident_view(source: BoardSource, incident: str) -> IncidentView
         events=tuple(events(history, source.link, names, rulebook.tag_labels)),
         shares=tuple(reversed(explained)),
         omitted=history.omitted,
+        shadow=tuple(on_terminal(shadow, names)) if shadow else (),
     )
 
 

@@ -97,7 +97,9 @@ def _unused_names(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     """Find aliases of channels and people, and globs of channels, without any effect."""
     posted = tuple(post.channel for route in rulebook.routes.flatten() for post in route.posts)
     places = (rulebook.fallback.channel if rulebook.fallback else None, rulebook.notices)
-    used = {channel.source for channel in (*places, *posted) if isinstance(channel, FixedChannel)}
+    others = [summary.channel for summary in rulebook.summaries]
+    others += [each.remind.then.channel for each in _card_options(rulebook.routes) if each.remind.then]
+    used = {channel.source for channel in (*places, *posted, *others) if isinstance(channel, FixedChannel)}
     for alias, at in sources.entries(top, "channels").items():
         if alias not in used:
             yield finding(at, f"unused alias '{alias}': nothing posts to it")

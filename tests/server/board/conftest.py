@@ -14,7 +14,7 @@ from relay.server.board.sessions import Role
 from relay.server.endpoints import create_app
 from relay.tools.board.source import BoardSource, SlackStatus
 from tests.support.fake_backend import FakeBackend
-from tests.support.relay_in_process import RelayInProcess, run_relay
+from tests.support.relay_in_process import ROUTES, RelayInProcess, run_relay
 
 KEYS = {Role.READER: "the-admin-key", Role.OPERATOR: "the-operator-key"}
 HOSTILE = "</title><script>alert(1)</script> \u202egnp.exe \"'><img src=x onerror=alert(1)>"
@@ -55,8 +55,10 @@ class Board:
 
 
 @asynccontextmanager
-async def serve_board(folder, *, public_url: str = "", incidents: int = 1) -> AsyncIterator[Board]:
-    async with run_relay(folder) as relay:
+async def serve_board(
+    folder, *, public_url: str = "", incidents: int = 1, routes: str = ROUTES
+) -> AsyncIterator[Board]:
+    async with run_relay(folder, routes=routes) as relay:
         for number in range(incidents):
             await relay.share(f"i{number}", status="critical", alerts=[{"id": "a", "description": HOSTILE}])
         await relay.advance(60)

@@ -14,6 +14,7 @@ from relay.tools.board import now
 from relay.tools.board.source import SlackStatus
 from tests.server.board.conftest import HOSTILE, serve_board
 from tests.support.fake_backend import FakeBackend
+from tests.support.relay_in_process import ROUTES
 
 
 async def test_open_incidents_are_listed_the_worst_first_with_owner_age_and_card(tmp_path):
@@ -86,6 +87,18 @@ async def test_a_hostile_title_stays_text(board, path):
     assert "<script>alert" not in text
     assert "<img" not in text
     assert text.count("<title>") == text.count("</title>") == 1
+
+
+async def test_an_incident_shows_what_routes_in_shadow_would_have_posted(tmp_path):
+    new = "  - {name: new, shadow: true, post: [{channel: C0DB000001, mention: {any: [S0NEW]}}]}\n"
+    routes = ROUTES.replace("  - name: all", new + "  - name: all")
+    async with serve_board(tmp_path, routes=routes) as board:
+        await board.sign_in()
+        _, text = await board.get("/incidents/i0")
+        shown = unescape(text.partition("In shadow</h2>")[2].partition("</pre>")[0])
+        assert "a card in C0DB000001, by route new" in shown
+        assert "+ pings S0NEW" in shown
+        assert "<script>" not in text.partition("In shadow</h2>")[2].partition("</pre>")[0]
 
 
 async def test_an_incident_shows_its_card_its_story_and_why(board):
