@@ -358,7 +358,7 @@ class Relay:
         self._notifier.check_shares()
 
     def _on_configuration(self) -> None:
-        self._leader.wake()
+        self._leader.wake(everything=True)
         self._ingest.check_inbox()
 
     def _wake_leader(self) -> None:

@@ -110,6 +110,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "relay_open_incidents": Metric("gauge", ("state",), "Open incidents, as `relay incidents --open` lists them"),
     "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
+    "relay_cards_with_held_pings": Metric("gauge", (), "Cards with pings that were not sent yet"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
     "relay_shadow_cards_total": Metric("counter", ("route",), "Cards that routes in shadow would have made"),
     "relay_time_to_assign_seconds": Metric(
@@ -156,6 +157,7 @@ _TIMES: Mapping[Milestone, str] = {
 }
 _BACKLOG_GAUGES: Mapping[str, Callable[[Backlog], float]] = {
     "relay_attempts_in_doubt": lambda backlog: backlog.in_doubt,
+    "relay_cards_with_held_pings": lambda backlog: backlog.cards_with_held_pings,
     "relay_unplanned_shares": lambda backlog: backlog.unplanned_shares,
     "relay_failed_shares": lambda backlog: backlog.failed_shares,
     "relay_oldest_unplanned_share_age_seconds": lambda backlog: backlog.oldest_unplanned_age,

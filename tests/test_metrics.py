@@ -11,7 +11,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay import metrics
-from relay.cards.attention import POST_REASONS, Reason
+from relay.cards.attention import POST_REASONS
+from relay.cards.holds import Reason
 from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, MAX_ROUTES, METRICS, OTHERS, SHARE_OUTCOMES, Metrics
 from relay.model.incident import State
 from relay.slack.methods import Method

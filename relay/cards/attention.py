@@ -6,12 +6,16 @@ scheduler, `relay explain`, `relay incident` and the simulation ask this functio
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from functools import cached_property
 from math import inf
 
+from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import ADOPTING, Attempt, AttemptState, Card, Channel, ChannelState
-from relay.cards.notices import NO_PING
+from relay.cards.notices import NO_PING, STAND_IN
 from relay.model.incident import Incident
+from relay.routes.hours import SilentHours
+from relay.routes.options import Options
+from relay.routes.rulebook import Rulebook
 
 REOPEN_PING = 1800.0
 """Seconds within which a second reopening pings nobody, and while an incident flaps is not reported by itself."""
@@ -23,75 +27,29 @@ _MAX_STEPS = 50
 """How many reasons that follow one another are looked at: a hold that goes on for longer is asked about again then."""
 
 
-class Reason(StrEnum):
-    """What holds a card that is not posted yet, or a ping that is not sent yet.
-
-    reason            it ends
-    wait              when the route's `wait` is over
-    retry             when relay tries again, after Slack failed
-    channel_rejected  when the channel accepts messages again
-    adopting          when relay has read what a lost database had posted in the channel
-    in_doubt          when relay knows whether Slack has the card
-    slack_paused      when Slack accepts relay's calls again
-    snoozed           when the incident wakes
-    flapping          when the incident stops flapping
-    reopened_lately   half an hour after the last ping for a reopening
-    late              never: the card was retried, reposted or adopted, and is too late to ping for
-    """
-
-    WAIT = "wait"
-    RETRY = "retry"
-    CHANNEL_REJECTED = "channel_rejected"
-    ADOPTING = ADOPTING
-    IN_DOUBT = "in_doubt"
-    SLACK_PAUSED = "slack_paused"
-    SNOOZED = "snoozed"
-    FLAPPING = "flapping"
-    REOPENED_LATELY = "reopened_lately"
-    LATE = "late"
-
-
-class Ping(StrEnum):
-    """What people are pinged for.
-
-    first_post   the card is posted
-    rise         the incident is worse than its card has shown
-    reopened     the incident is open again
-    replaced     somebody else has the incident now; this pings the person who had it
-    """
-
-    FIRST_POST = "first_post"
-    RISE = "rise"
-    REOPENED = "reopened"
-    REPLACED = "replaced"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """What holds a card or a ping, and until when (Unix seconds); None: nobody knows."""
-
-    reason: Reason
-    until: float | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a decision depends on apart from the card and its incident.
 
-    `channel` is the card's channel, `attempt` its open attempt; `slack_paused` says that Slack accepts no calls now.
+    `rulebook` holds the live rules; without it no hours hold anything. `canonical_refs` maps the other references of a
+    channel to the one that is used. `channel` is the card's channel, `attempt` its open attempt; `slack_paused` says
+    that Slack accepts no calls now.
     """
 
+    rulebook: Rulebook | None = None
+    canonical_refs: Mapping[str, str] = field(default_factory=dict)
     channel: Channel | None = None
     attempt: Attempt | None = None
     slack_paused: bool = False
 
 
 NO_SURROUNDINGS = Surroundings()
+"""Nothing but the card and its incident counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """May this card be posted, or ping, at that moment?
+    """May this card be posted, or ping a target, at that moment (Unix seconds)?
 
     `worsens` says that the incident is worse now than its card has shown since it last reopened.
     """
@@ -100,20 +58,34 @@ class Question:
     incident: Incident
     surroundings: Surroundings
     at: float
+    target: str = ""
+    reopened: bool = False
     worsens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonRow:
-    """One reason: whether it holds the first post, which pings it holds, and when it ends.
+    """One reason: what it holds, when it ends, and what follows.
 
     `ends` gives the moment at which it ends: one that is over means that it does not hold, infinity that nobody knows.
+    post              it holds the first post
+    pings             the pings that it holds
+    broadcasts        it holds broadcasts, and nothing makes up for them
+    overlaps          a ping that another reason held waits for this one, too
+    listed            what it holds is named in the held list of the channel
+    catch_up          the pings that it holds are made up for by a catch-up
+    only_if_it_pings  that names the incident only if it would ping for its state then, and nobody has it
     """
 
     reason: Reason
     ends: Callable[[Question], float]
     post: bool = False
     pings: frozenset[Ping] = field(default=frozenset())
+    broadcasts: bool = False
+    overlaps: bool = False
+    listed: bool = False
+    catch_up: bool = True
+    only_if_it_pings: bool = False
 
 
 def _while(condition: Callable[[Question], bool]) -> Callable[[Question], float]:
@@ -125,14 +97,22 @@ def _wait(question: Question) -> float:
     return question.card.first_matched_at + question.card.options.wait
 
 
+def _hold(question: Question) -> float:
+    """New cards wait. One that is posted, also again, or that stands in for another, is not new."""
+    card = question.card
+    if card.ts is not None or card.generation or STAND_IN in card.notices:
+        return -inf
+    return _silent_until(question, card.route, lambda options: options.hold)
+
+
 def _retry(question: Question) -> float:
     card = question.card
     return card.post.at if card.tries and card.post is not None else -inf
 
 
-def _channel_rejected(question: Question) -> float:
+def _channel_rejected(question: Question) -> bool:
     channel = question.surroundings.channel
-    return inf if channel is not None and channel.state is ChannelState.REJECTED else -inf
+    return channel is not None and channel.state is ChannelState.REJECTED
 
 
 def _adopting(question: Question) -> bool:
@@ -145,37 +125,77 @@ def _in_doubt(question: Question) -> bool:
     return attempt is not None and attempt.state in BLOCKING_STATES
 
 
+def _quiet(question: Question) -> float:
+    """A target that several routes ping is held while all of them are quiet."""
+    mention, target = question.card.mention, question.target
+    routes = mention.routes_to(target, question.incident.state, reopened=question.reopened) or mention.routes_to(target)
+    ends = (_silent_until(question, route, lambda options: options.quiet) for route in routes or [question.card.route])
+    return min(ends)
+
+
+def _snoozed(question: Question) -> float:
+    """A snooze ends when BigPanda says so, at the latest at the moment of which it knew."""
+    snooze = question.incident.snooze
+    return -inf if not snooze.snoozed else inf if snooze.wake is None else float(snooze.wake)
+
+
 def _reopened_lately(question: Question) -> float:
     pinged_at = question.card.reopening_pinged_at
     return -inf if pinged_at is None or question.worsens else pinged_at + REOPEN_PING
 
 
+def _silent_until(question: Question, route: str, hours: Callable[[Options], SilentHours]) -> float:
+    """When the silent hours of a route end, by the live rules; those of the fallback without a route."""
+    rulebook = question.surroundings.rulebook
+    if rulebook is None:
+        return -inf
+    canonical, channel = question.surroundings.canonical_refs, question.card.channel
+    refs = (channel, *(ref for ref, other in canonical.items() if other == channel))
+    silent, state = hours(rulebook.options_of(route, refs)), question.incident.state
+    if not silent or not silent.holds(state, question.at, rulebook.hours):
+        return -inf
+    until = silent.until(state, question.at, rulebook.hours)
+    return inf if until is None else until
+
+
 REASONS: Mapping[Reason, ReasonRow] = {
     row.reason: row
     for row in (
-        ReasonRow(reason=Reason.WAIT, post=True, ends=_wait),
-        ReasonRow(reason=Reason.RETRY, post=True, ends=_retry),
-        ReasonRow(reason=Reason.CHANNEL_REJECTED, post=True, ends=_channel_rejected),
-        ReasonRow(reason=Reason.ADOPTING, post=True, ends=_while(_adopting)),
-        ReasonRow(reason=Reason.IN_DOUBT, post=True, ends=_while(_in_doubt)),
+        ReasonRow(reason=Reason.WAIT, ends=_wait, post=True),
+        ReasonRow(reason=Reason.HOLD, ends=_hold, post=True, pings=frozenset({Ping.FIRST_POST}), listed=True),
+        ReasonRow(reason=Reason.RETRY, ends=_retry, post=True),
+        ReasonRow(reason=Reason.CHANNEL_REJECTED, ends=_while(_channel_rejected), post=True),
+        ReasonRow(reason=Reason.ADOPTING, ends=_while(_adopting), post=True),
+        ReasonRow(reason=Reason.IN_DOUBT, ends=_while(_in_doubt), post=True),
         ReasonRow(
-            reason=Reason.SLACK_PAUSED, post=True, ends=_while(lambda question: question.surroundings.slack_paused)
+            reason=Reason.SLACK_PAUSED, ends=_while(lambda question: question.surroundings.slack_paused), post=True
         ),
+        ReasonRow(reason=Reason.QUIET, ends=_quiet, pings=frozenset(Ping), broadcasts=True, overlaps=True),
         ReasonRow(
             reason=Reason.SNOOZED,
+            ends=_snoozed,
             pings=frozenset({Ping.FIRST_POST, Ping.REOPENED}),
-            ends=_while(lambda question: question.incident.snooze.snoozed),
+            overlaps=True,
+            only_if_it_pings=True,
         ),
         ReasonRow(
             reason=Reason.FLAPPING,
-            pings=frozenset({Ping.REOPENED}),
             ends=_while(lambda question: question.incident.flapping),
+            pings=frozenset({Ping.REOPENED}),
+            overlaps=True,
+            only_if_it_pings=True,
         ),
-        ReasonRow(reason=Reason.REOPENED_LATELY, pings=frozenset({Ping.REOPENED}), ends=_reopened_lately),
+        ReasonRow(
+            reason=Reason.REOPENED_LATELY,
+            ends=_reopened_lately,
+            pings=frozenset({Ping.REOPENED}),
+            only_if_it_pings=True,
+        ),
         ReasonRow(
             reason=Reason.LATE,
-            pings=frozenset({Ping.FIRST_POST}),
             ends=_while(lambda question: NO_PING in question.card.notices),
+            pings=frozenset({Ping.FIRST_POST}),
+            catch_up=False,
         ),
     )
 }
@@ -184,30 +204,58 @@ POST_REASONS = tuple(reason for reason, row in REASONS.items() if row.post)
 """The reasons that hold a card which is not posted yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Attention:
-    """The answer for one card at one moment."""
+    """The answer for one card at one moment. `post` and `listed` are lasting: what holds it for longest."""
 
-    _question: Question
+    question: Question
 
-    @property
+    @cached_property
     def post(self) -> Hold | None:
-        """What holds the first post for longest; None if the card may be posted."""
-        return _last_hold(_rows(lambda row: row.post), self._question)
+        """What holds the first post; None if the card may be posted."""
+        return _last_hold((row for row in REASONS.values() if row.post), self.question)
 
-    def ping(self, ping: Ping, *, worsens: bool = False) -> Hold | None:
-        """What holds such a ping for longest; None if it may be sent."""
-        question = replace(self._question, worsens=worsens)
-        return _last_hold(_rows(lambda row: ping in row.pings), question)
+    @cached_property
+    def listed(self) -> Hold | None:
+        """What holds the first post so that the channel hears of it in a held list."""
+        return _last_hold((row for row in REASONS.values() if row.post and row.listed), self.question)
+
+    @cached_property
+    def broadcast(self) -> Hold | None:
+        """What holds a broadcast; None if a reply may be shown in the channel."""
+        return _last_hold((row for row in REASONS.values() if row.broadcasts), self.question)
+
+    def ping(self, ping: Ping, target: str = "", *, worsens: bool = False) -> Hold | None:
+        """What holds such a ping of a target; None if it may be sent."""
+        question = replace(self.question, target=target, reopened=ping is Ping.REOPENED, worsens=worsens)
+        return _last_hold((row for row in REASONS.values() if ping in row.pings), question)
+
+    def split(
+        self, ping: Ping, targets: Iterable[str], *, worsens: bool = False
+    ) -> tuple[tuple[str, ...], tuple[HeldPing, ...]]:
+        """Those of these targets who may be pinged, and the pings of the others, which somebody makes up for."""
+        free, held = [], []
+        for target in targets:
+            hold = self.ping(ping, target, worsens=worsens)
+            if hold is None:
+                free.append(target)
+            elif REASONS[hold.reason].catch_up:
+                state, since = self.question.incident.state, self.question.at
+                held.append(HeldPing(target=target, ping=ping, since=since, hold=hold, state=state))
+        return tuple(free), tuple(held)
+
+    def still_holds(self, held: HeldPing) -> Hold | None:
+        """What holds a held ping now; None if it may be made up for."""
+        rows = (row for row in REASONS.values() if row.catch_up and (row.overlaps or held.ping in row.pings))
+        incident = replace(self.question.incident, state=held.state)
+        reopened = held.ping is Ping.REOPENED
+        question = replace(self.question, incident=incident, target=held.target, reopened=reopened)
+        return _last_hold(rows, question)
 
 
 def attend(card: Card, incident: Incident, surroundings: Surroundings, now: float) -> Attention:
     """What holds the card and its pings at that moment (Unix seconds)."""
-    return Attention(Question(card=card, incident=incident, surroundings=surroundings, at=now))
-
-
-def _rows(chosen: Callable[[ReasonRow], bool]) -> Iterable[ReasonRow]:
-    return filter(chosen, REASONS.values())
+    return Attention(question=Question(card=card, incident=incident, surroundings=surroundings, at=now))
 
 
 def _last_hold(rows: Iterable[ReasonRow], question: Question) -> Hold | None:

@@ -25,6 +25,9 @@ from relay.routes.options import Options
 MOST_IN_ROOT: Final = 100
 """The most lines that a message itself keeps; of more, the worst stay, and the others are counted."""
 
+CATCH_UP_LATE_AFTER: Final = 300.0
+"""Seconds after the moment that it is about, after which a catch-up says that it is late."""
+
 _CHANNEL_WIDE: Final = frozenset({"here", "channel"})
 
 
@@ -248,18 +251,17 @@ def catch_up(  # noqa: PLR0913  each has a name
     targets: Iterable[str],
     now: float,
     *,
-    late: str = "",
     options: Options | None = None,
 ) -> BulletinChange | None:
     """List the open incidents whose pings were held until `moment` (Unix seconds); None where there are none.
 
-    It pings each target once, but never `here` or `channel`. `late` says why it comes late, if it does.
+    It pings each target once, but never `here` or `channel`.
     """
     worst_first = sorted(lines, key=lambda line: (-line.state.rank, line.data.get("since") or line.at, line.key))
     if not worst_first:
         return None
     kept = worst_first[:MOST_IN_ROOT]
-    data: dict[str, JSON] = {"moment": moment, "late": late, "more": len(worst_first) - len(kept)}
+    data: dict[str, JSON] = {"moment": moment, "more": len(worst_first) - len(kept)}
     pinged = tuple(dict.fromkeys(target for target in targets if target not in _CHANNEL_WIDE))
     bulletin = _opened(BulletinKind.CATCH_UP, channel, f"{moment:.0f}", now, data, pinged, options)
     return BulletinChange(bulletin=bulletin, at=now, lines=tuple(kept))

@@ -4,10 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from relay.cards.attention import Surroundings, attend
 from relay.cards.broadcasts import mark_over
+from relay.cards.holding import hold_first_post, refresh_held, with_held_pings
+from relay.cards.holds import merge_held
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
 from relay.cards.notices import NO_EDITS, NO_PING, STAND_IN, Notice, NoticeKind, Notices, add_notices, remove_notices
-from relay.cards.replies import reply_due, worst_shown
+from relay.cards.replies import held_for, reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
 from relay.cards.stand_ins import stands_for
 from relay.model.entry_kinds import EntryKind
@@ -44,6 +47,11 @@ class ShareContext:
     record_changed: bool
     shadows: Collection[tuple[str, str]] = ()
     over: Sequence[Card] = ()
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What decides when relay speaks, apart from a card and its incident."""
+        return Surroundings(rulebook=self.rulebook, canonical_refs=self.canonical_refs)
 
     def canonical(self, ref: str) -> str:
         """The one reference of a channel that has several."""
@@ -100,13 +108,15 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
         followed = [
             card
             if card.route or card.state is not CardState.PENDING or STAND_IN in card.notices
-            else replace(card, state=CardState.CANCELLED, post=None, edit=None)
+            else replace(with_held_pings(card, ()), state=CardState.CANCELLED, post=None, edit=None, held=None)
             for card in followed
         ]
     followed = [_late_if_revived(share, card, postings.get(card.channel)) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
-    superseded = [replace(card, state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
+    superseded = [
+        replace(with_held_pings(card, ()), state=CardState.SUPERSEDED, post=None, edit=None, held=None) for card in over
+    ]
     return [*superseded, *changed, *new], share.episode
 
 
@@ -151,7 +161,8 @@ def _is_present(card: Card) -> bool:
 
     A cancelled card was never posted. A card that waits will not be posted if no route matches it any more.
     """
-    will_be_cancelled = card.state is CardState.PENDING and card.options.wait > 0 and not card.matched
+    waits = card.options.wait > 0 or card.held is not None
+    will_be_cancelled = card.state is CardState.PENDING and waits and not card.matched
     return card.state is not CardState.CANCELLED and not will_be_cancelled
 
 
@@ -270,6 +281,10 @@ def _schedule(share: ShareContext, card: Card, before: Card) -> Card:
 
 def _schedule_root(share: ShareContext, card: Card) -> Card:
     """It waits as long as the route says that governs it now. A pause after a failed try stays as it is."""
+    if card.held is not None and card.matched and share.new.active:
+        attention = attend(card, share.new, share.surroundings, share.now)
+        if attention.listed is not None:
+            return hold_first_post(card, share.new, attention, attention.listed)
     due = card.post
     if due is None or not card.tries:
         due = Due.root(share.new.state, max(share.now, card.first_matched_at + card.options.wait)).sooner(due)
@@ -297,16 +312,21 @@ def _revive(share: ShareContext, card: Card) -> Card:
 
 
 def _schedule_posted(share: ShareContext, card: Card, *, notices_changed: bool) -> Card:
+    held_before = card.held_pings
     card = mark_over(card, share.entries)
     post = reply_due(card, share.new, share.entries, share.now)
     if post is None and share.entries and card.reported_seq == share.next_seq - 1:
         # What this thread does not report is decided now: a later reply must not ping for it after all.
         worst, seq = worst_shown(card, share.entries), share.next_seq - 1 + len(share.entries)
+        held = held_for(card, share.new, share.entries, share.now, share.surroundings)
         card = replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
+        card = with_held_pings(card, merge_held(card.held_pings, held))
+    card = refresh_held(card, share.new, share.surroundings, share.now)
+    says_more = notices_changed or card.held_pings != held_before
     if post is None and card.thread_unread:
         post = Due.on(Urgency.REPLY, share.now)  # it shows perhaps another state than this database knows
     post = post.sooner(card.post) if post else card.post
-    edit = _edit_due(share, card) if share.record_changed or notices_changed else card.edit
+    edit = _edit_due(share, card) if share.record_changed or says_more else card.edit
     since = share.now if card.pending_since is None else card.pending_since
     return replace_changed(card, post=post, edit=edit, pending_since=since if post or edit else None)
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from relay.cards.bulletins import BulletinLine, BulletinState, LineEnd
+from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinLine, BulletinState, LineEnd
 from relay.cards.failures import EXTERNAL
+from relay.cards.holds import Reason
 from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
@@ -79,7 +80,7 @@ def render_step(
     """Render the message of a step that is begun. Everything but `link` can be pickled, and so can the result."""
     context = _as_left(context, step)
     if isinstance(context.topic, BulletinState):
-        return _render_bulletin_step(configuration, context, context.topic, step, link)
+        return _render_bulletin_step(configuration, context, context.topic, step, link, now)
     card, tag_labels = context.card, configuration.rulebook.tag_labels
     incident = read_episode(context.incident_state.record, card.episode, tag_labels)
     before = card.previous
@@ -101,18 +102,20 @@ def render_step(
     return _draw_card(configuration, context, incident, variables, link)
 
 
-def _render_bulletin_step(
+def _render_bulletin_step(  # noqa: PLR0913, PLR0917  all that it depends on
     configuration: Configuration,
     context: CardContext,
     topic: BulletinState,
     step: SlackStep,
     link: PermalinkBuilder,
+    now: float,
 ) -> RenderedMessage:
     card, bulletin = context.card, topic.bulletin
     values = {
         **bulletin.data,
         "opened": int(bulletin.opened_at),
         "closed": bulletin.closed_at and int(bulletin.closed_at),
+        "late": _is_late(card, bulletin, now),
     }
     lines = [line_variables(line, link) for line in topic.lines]
     counts = {"all": sum(topic.counts.values()), "open": topic.counts.get(None, 0)}
@@ -133,6 +136,12 @@ def _render_bulletin_step(
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(RenderRequest(variables={"incident": {"title": "Moved"}}), channel, link(channel, ts))
     return render_bulletin(configuration.library, bulletin.kind, request)
+
+
+def _is_late(card: Card, bulletin: Bulletin, now: float) -> bool:
+    """Whether it was posted a while after the moment that it is about. An edit says the same as the first post."""
+    moment = bulletin.data.get("moment")
+    return moment is not None and (float(card.ts) if card.ts else now) - float(moment) > CATCH_UP_LATE_AFTER
 
 
 def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON]:
@@ -173,7 +182,7 @@ def _draw_card(
         variables=variables,
         mentions=card.pinged if incident.active else (),
         diversions=tuple(notice_lines(card, DIVERSIONS)),
-        notices=(*notice_lines(card, SMALL_PRINT), *omission_lines(incident)),
+        notices=(*notice_lines(card, SMALL_PRINT), *held_lines(card), *omission_lines(incident)),
         buttons=buttons(incident, card) if configuration.clicks is Clicks.CARRIED_OUT else (),
         clickable=configuration.clicks is not Clicks.UNSEEN,
         **stale_style(card),
@@ -193,6 +202,22 @@ def notice_lines(
 ) -> Iterator[str]:
     """The notices of these kinds that a reader sees, each in a line of words; `moment` writes Unix seconds."""
     return filter(None, (_notice_line(notice, moment) for notice in card.notices if notice.kind in kinds))
+
+
+def held_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
+    """What holds pings of the card, and until when: one line for each hold."""
+    for hold in dict.fromkeys(each.hold for each in card.held_pings if each.hold.reason in HELD_WORDS):
+        until = f" until {moment(int(hold.until))}" if hold.until is not None else ""
+        yield f"pings held{until}: {HELD_WORDS[hold.reason]}"
+
+
+HELD_WORDS: Mapping[Reason, str] = {
+    Reason.QUIET: "quiet hours",
+    Reason.SNOOZED: "the incident is snoozed",
+    Reason.FLAPPING: "the incident flaps",
+    Reason.REOPENED_LATELY: "it had just reopened before",
+}
+"""Why a ping is held, as a reader of the card sees it."""
 
 
 def omission_lines(incident: Incident) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from relay.cards.bulletins import BulletinChange, BulletinState
 from relay.cards.entries import Entry as Entry  # noqa: PLC0414  it belongs to these values, and has its module for `bulletins`
+from relay.cards.holds import HeldPings, Hold, Reason
 from relay.cards.milestones import NO_MILESTONES, Milestone, Milestones
 from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
@@ -22,7 +23,7 @@ from relay.routes.mention import Mention
 from relay.routes.options import Options
 from relay.routes.rulebook import Fallback
 
-ADOPTING = "adopting"
+ADOPTING = Reason.ADOPTING
 """Why the cards of a channel wait whose history relay reads: the database is new, and relay's cards may be there."""
 
 IN_DOUBT = "in_doubt"
@@ -132,6 +133,8 @@ class Card:
     last reopening, `episode_worst` the worst ever. `reopening_reported_at` and `reopening_pinged_at` are when it last
     reported a reopening by itself, and last pinged for one.
     `broadcasts` are the replies that are edited once their state is over.
+    Held: `held` is what held its first post last and until when, if the channel's held list names it. `held_pings` are
+    pings that were not sent yet; at `catch_up_due` one of them may be (`UNKNOWN_END`: nobody knows; None: none waits).
     `thread_unread`: the thread may hold replies that this database does not know, since it is an older copy.
     Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
@@ -170,6 +173,9 @@ class Card:
     tries: int = 0
     thread_unread: bool = False
     broadcasts: tuple[Broadcast, ...] = ()
+    held: Hold | None = None
+    held_pings: HeldPings = ()
+    catch_up_due: float | None = None
     post: Due | None = None
     edit: Due | None = None
 

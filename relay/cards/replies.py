@@ -4,13 +4,14 @@
 the rest, it gives the next.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Hold, Ping, Reason, attend
+from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Surroundings, attend
 from relay.cards.bulletins import BulletinState
+from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, merge_held
 from relay.cards.model import Card, CardContext, Due, Entry
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
@@ -61,8 +62,9 @@ class WorstShown:
 class Reply:
     """One reply: its entries (merged, as the templates take them), up to and with `upto_seq`.
 
-    `worst` is what the card has shown after it. `reports_reopening`: it reports a reopening by itself, not as one of
-    many state changes. `pings_for_reopening`: it also pings for it. `pings_for`: the kinds of the entries that ping.
+    `targets` are pinged; `held` are the pings that something holds. `worst` is what the card has shown after it.
+    `reports_reopening`: it reports a reopening by itself, not as one of many state changes. `pings_for_reopening`: it
+    also pings for it. `pings_for`: the kinds of the entries that ping.
     """
 
     upto_seq: int
@@ -72,34 +74,45 @@ class Reply:
     reports_reopening: bool = False
     pings_for_reopening: bool = False
     pings_for: tuple[EntryKind, ...] = ()
+    held: HeldPings = ()
     worst: WorstShown = WorstShown()
 
 
 @dataclass(frozen=True, slots=True)
 class _CardEntry:
-    """What an entry means to one card."""
+    """What an entry means to one card: `calls` somebody, of whom `targets` are pinged now, and `held` are not."""
 
     entry: Entry
     worst: WorstShown
     rise: bool
+    calls: bool
     targets: tuple[str, ...]
+    held: tuple[HeldPing, ...]
     visible: bool
     broadcast: bool
 
 
-def next_reply(
-    card: Card, incident: Incident, entries: Sequence[Entry], now: float, *, whole: bool = False
+def next_reply(  # noqa: PLR0913  all that it depends on
+    card: Card,
+    incident: Incident,
+    entries: Sequence[Entry],
+    now: float,
+    *,
+    whole: bool = False,
+    surroundings: Surroundings = NO_SURROUNDINGS,
 ) -> Reply | None:
     """The reply that reports the first of these entries (`whole`: all); None where none is to be reported."""
     shown: list[_CardEntry] = []
+    passed: list[_CardEntry] = []
     last: _CardEntry | None = None
     lines, broadcast = 0, False
-    for each in _card_entries(card, incident, entries, now):
+    for each in _card_entries(card, incident, entries, now, surroundings):
         alone = each.visible and (each.broadcast or broadcast)
         cost = _count_lines(each.entry) if each.visible else 0
         if shown and not whole and (alone or lines + cost > MAX_LINES):
             break
         last = each
+        passed.append(each)
         if each.visible:
             shown.append(each)
             broadcast = broadcast or each.broadcast
@@ -114,17 +127,39 @@ def next_reply(
         reports_reopening=any(_is_own_reopening(each.entry) for each in shown),
         pings_for_reopening=any(each.entry.kind is EntryKind.REOPENED and each.targets for each in shown),
         pings_for=tuple(dict.fromkeys(each.entry.kind for each in shown if each.targets)),
+        held=_held(passed),
         worst=last.worst,
     )
 
 
-def next_reply_of(context: CardContext, entries: Sequence[Entry], now: float, *, whole: bool = False) -> Reply | None:
+def next_reply_of(
+    context: CardContext,
+    entries: Sequence[Entry],
+    now: float,
+    *,
+    whole: bool = False,
+    surroundings: Surroundings = NO_SURROUNDINGS,
+) -> Reply | None:
     """The reply that reports the first of these entries of the topic (`whole`: all); None where there is none."""
     if not isinstance(context.topic, BulletinState):
-        return next_reply(context.card, context.incident, entries, now, whole=whole)
+        return next_reply(context.card, context.incident, entries, now, whole=whole, surroundings=surroundings)
     lines = [line for line in entries if not _is_posted(context.card, line)]
     shown = lines if whole else lines[:MAX_LINES]
     return Reply(upto_seq=shown[-1].seq, entries=tuple(shown)) if shown else None
+
+
+def held_by(context: CardContext, entries: Sequence[Entry], now: float, surroundings: Surroundings) -> HeldPings:
+    """The pings for these entries that something holds."""
+    if isinstance(context.topic, BulletinState):
+        return ()
+    return held_for(context.card, context.incident, entries, now, surroundings)
+
+
+def held_for(
+    card: Card, incident: Incident, entries: Sequence[Entry], now: float, surroundings: Surroundings
+) -> HeldPings:
+    """The pings for these entries of an incident that something holds."""
+    return _held(_card_entries(card, incident, entries, now, surroundings))
 
 
 def due_of(context: CardContext, card: Card, entries: Sequence[Entry], now: float) -> Due | None:
@@ -189,26 +224,46 @@ def merge_entries(entries: Sequence[Entry], *, room: int = MAX_TAG_ITEMS) -> Ite
                 yield replace(entry, data=data)
 
 
-def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Iterator[_CardEntry]:
+def _held(entries: Iterable[_CardEntry]) -> HeldPings:
+    """The held pings of these entries, without those of targets whom one of them pings."""
+    every = list(entries)
+    pinged = {target for each in every for target in each.targets}
+    return merge_held((), (held for each in every for held in each.held if held.target not in pinged))
+
+
+def _card_entries(
+    card: Card,
+    incident: Incident,
+    entries: Sequence[Entry],
+    now: float,
+    surroundings: Surroundings = NO_SURROUNDINGS,
+) -> Iterator[_CardEntry]:
     """What each entry means to the card.
+
+    Which entries are reported, and when, does not depend on the surroundings: a change that would ping is reported even
+    while its pings are held.
 
     A reopening pings by itself unless something holds that. If only the incident itself does (it flaps or is snoozed),
     the reopening still may ping as a rise.
     """
     worst, reopening_reported_at = worst_shown(card), card.reopening_reported_at
-    attention = attend(card, incident, NO_SURROUNDINGS, now)
+    by_itself = attend(card, incident, NO_SURROUNDINGS, now)
+    attention = attend(card, incident, surroundings, now)
     for entry in entries:
         on_root = entry.seq <= card.root_seq
-        rise, held = False, None
+        rise, worsens = False, False
         if not on_root and _is_state_change(entry):
             rank, bar = State(entry.data["new"]).rank, worst.episode if incident.flapping else worst.recent
-            held = attention.ping(Ping.REOPENED, worsens=rank > worst.recent.rank)
+            worsens = rank > worst.recent.rank
+            held = by_itself.ping(Ping.REOPENED, worsens=worsens)
             rise = rank > bar.rank and (entry.kind is EntryKind.STATUS or _may_rise(entry, held))
         worst = worst_shown(card, [entry], worst)
         is_there = _is_posted(card, entry)
-        targets = () if on_root or is_there else _targets(card, incident, entry, rise=rise, held=held)
+        news = None if on_root or is_there else _called(card, incident, entry, rise=rise)
+        calls = news is not None and bool(by_itself.split(*news, worsens=worsens)[0])
+        targets, held_pings = attention.split(*news, worsens=worsens) if news else ((), ())
         wanted = entry.kind.row.thread in card.options.thread and not is_there
-        visible = bool(targets) or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
+        visible = calls or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
         if rise or (incident.active and _is_back(entry, reopening_reported_at)):
             # It is reported by itself and at once, flapping or not.
             data = {name: value for name, value in entry.data.items() if name != "while_flapping"}
@@ -219,7 +274,16 @@ def _card_entries(card: Card, incident: Incident, entries: Sequence[Entry], now:
             reopening_reported_at = entry.at
         names = {str(entry.kind), entry.kind.row.thread, *(("rise",) if rise else ())}
         broadcast = not _while_flapping(reported) and not names.isdisjoint(card.options.broadcast)
-        yield _CardEntry(reported, worst, rise=rise, targets=targets, visible=visible, broadcast=broadcast)
+        yield _CardEntry(
+            reported,
+            worst,
+            rise=rise,
+            calls=calls,
+            targets=targets,
+            held=held_pings,
+            visible=visible,
+            broadcast=broadcast,
+        )
 
 
 def _is_posted(card: Card, entry: Entry) -> bool:
@@ -229,8 +293,8 @@ def _is_posted(card: Card, entry: Entry) -> bool:
 
 def _due(each: _CardEntry, card: Card, now: float) -> Due:
     kind = each.entry.kind
-    if each.targets or each.rise:
-        return Due.on(Urgency.WORSENED, now, urgent=bool(each.targets))
+    if each.calls or each.rise:
+        return Due.on(Urgency.WORSENED, now, urgent=each.calls)
     if kind.row.batched:
         return Due.on(Urgency.REPLY, now + card.options.gather)
     if _while_flapping(each.entry):
@@ -265,16 +329,16 @@ def _may_rise(entry: Entry, held: Hold | None) -> bool:
     return entry.kind is EntryKind.REOPENED and held is not None and held.reason in {Reason.FLAPPING, Reason.SNOOZED}
 
 
-def _targets(card: Card, incident: Incident, entry: Entry, *, rise: bool, held: Hold | None) -> tuple[str, ...]:
-    """Whom the entry pings: a rise that still is one, a reopening that is news, the person who lost the incident."""
+def _called(card: Card, incident: Incident, entry: Entry, *, rise: bool) -> tuple[Ping, tuple[str, ...]] | None:
+    """Whom the entry calls: for a rise that still is one, for a reopening, or the person who lost the incident."""
     if entry.kind is EntryKind.ASSIGNMENT:
         replaced = str(entry.data.get("ping", ""))
-        return (replaced,) if replaced and entry.data.get("ping_in") == card.channel else ()
+        return (Ping.REPLACED, (replaced,)) if replaced and entry.data.get("ping_in") == card.channel else None
     if rise and incident.state.rank >= State(entry.data["new"]).rank:
-        return card.mention.targets(incident.state)
-    if entry.kind is not EntryKind.REOPENED or held is not None or not incident.active:
-        return ()
-    return card.mention.targets(incident.state, reopened=True)
+        return Ping.RISE, card.mention.targets(incident.state)
+    if entry.kind is EntryKind.REOPENED and incident.active:
+        return Ping.REOPENED, card.mention.targets(incident.state, reopened=True)
+    return None
 
 
 def _count_lines(entry: Entry) -> int:

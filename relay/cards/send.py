@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from relay.cards.attention import NO_SURROUNDINGS, Hold, Ping, Reason, attend
+from relay.cards.attention import NO_SURROUNDINGS, Attention, Surroundings, attend
 from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
 from relay.cards.bulletin_cards import bulletin_edit
-from relay.cards.bulletins import BulletinLine, BulletinState
+from relay.cards.bulletins import BulletinLine, BulletinState, held_list, incident_line
+from relay.cards.holding import first_pings, hold_first_post, with_held_pings
+from relay.cards.holds import HeldPing, HeldPings, merge_held, without_targets
 from relay.cards.model import (
     NO_DEADLINE,
     Attempt,
@@ -28,10 +30,10 @@ from relay.cards.model import (
     ShownLines,
 )
 from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
-from relay.cards.replies import Reply, next_due, next_reply_of, worst_shown
+from relay.cards.replies import Reply, held_by, next_due, next_reply_of, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
-from relay.model.incident import State, worst_of
+from relay.model.incident import Incident, State, worst_of
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
 from relay.slack.outcomes import Delivered
 
@@ -148,9 +150,10 @@ def message_key(context: CardContext, *upto_seq: int) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
-def begin_post(context: CardContext, now: float) -> Step:
-    """A root where there is none yet, else the next reply of the thread."""
-    return _begin_root(context, now) if context.card.ts is None else _begin_reply(context, now)
+def begin_post(context: CardContext, now: float, surroundings: Surroundings = NO_SURROUNDINGS) -> Step:
+    """A root where there is none yet, else the next reply of the thread; `surroundings` may hold it or its pings."""
+    begin = _begin_root if context.card.ts is None else _begin_reply
+    return begin(context, now, replace(surroundings, channel=context.channel, attempt=context.attempt))
 
 
 def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> Step:
@@ -205,16 +208,18 @@ def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
     return replace(context, card=card)
 
 
-def _begin_root(context: CardContext, now: float) -> Step:
+def _begin_root(context: CardContext, now: float, surroundings: Surroundings) -> Step:
     card, topic = context.card, context.topic
-    waited = card.post is not None and card.options.wait > 0
-    if waited and context.attempt is None and not (topic.is_open and card.matched):
-        reason = "ended_while_waiting" if not topic.is_open else "no_longer_matched"
-        cancelled = replace(card, state=CardState.CANCELLED, reason=reason, post=None)
-        return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
+    targets, held_pings = card.mention.targets(topic.state), card.held_pings
+    if not isinstance(topic, BulletinState):
+        attention = attend(card, topic.incident, surroundings, now)
+        if (waits := _wait(context, topic.incident, attention)) is not None:
+            return waits
+        targets, held_pings = first_pings(card, topic.incident, attention)
+    elif not topic.is_open or NO_PING in card.notices:
+        targets = ()  # else whom a bulletin pings was decided when it was opened
     repeated = _repeated_attempt(context, now)
-    held = _held_ping(context, now)
-    if repeated is not None and held is not None and held.reason is Reason.LATE:
+    if repeated is not None and NO_PING in card.notices:
         repeated = replace(repeated, targets=())  # it was rejected in between, and is too late to ping for
     attempt = repeated or Attempt(
         key=message_key(context),
@@ -222,10 +227,12 @@ def _begin_root(context: CardContext, now: float) -> Step:
         generation=card.generation,
         upto_seq=card.reported_seq,
         started_at=now,
-        targets=card.mention.targets(topic.state) if topic.is_open and held is None else (),
+        targets=targets,
         data={"after": context.newest_ts},
     )
     posting = replace(card, state=CardState.POSTING, pinged=attempt.targets)
+    if repeated is None:
+        posting = with_held_pings(posting, held_pings)
     if repeated is None and card.generation == 0:
         # The root shows what the first try renders. A later try, or a repost, pings as the first did or nobody at all:
         # a rise that came in between is still to be reported.
@@ -238,22 +245,43 @@ def _begin_root(context: CardContext, now: float) -> Step:
     return PostRoot(attempt=attempt, update=CardUpdate(cards=(posting,), attempt=attempt))
 
 
-def _held_ping(context: CardContext, now: float) -> Hold | None:
-    """What holds the ping of the first post; that of a bulletin was decided when it was opened."""
-    if isinstance(context.topic, BulletinState):
-        return Hold(reason=Reason.LATE) if NO_PING in context.card.notices else None
-    return attend(context.card, context.topic.incident, NO_SURROUNDINGS, now).ping(Ping.FIRST_POST)
+def _wait(context: CardContext, incident: Incident, attention: Attention) -> NothingToSend | None:
+    """A card that waits, or that is held in a list, is not posted now, or never if its incident is over by now."""
+    card, hold = context.card, attention.listed
+    waits = card.options.wait > 0 or card.held is not None or hold is not None
+    if card.post is None or not waits or context.attempt is not None:
+        return None
+    if not (incident.active and card.matched):
+        return _cancel_waiting(card, incident, attention)
+    if hold is None:
+        return None
+    now = attention.question.at
+    held = hold_first_post(card, incident, attention, hold)
+    line = incident_line(incident, card.episode, now, route=card.route)
+    bulletin = held_list(card.channel, hold.reason, hold.until, [line], now, options=card.options)
+    return NothingToSend(reason=f"held_by_{hold.reason}", update=CardUpdate(cards=(held,), bulletins=(bulletin,)))
 
 
-def _begin_reply(context: CardContext, now: float) -> Step:
+def _cancel_waiting(card: Card, incident: Incident, attention: Attention) -> NothingToSend:
+    """It is over before its time has come."""
+    held = card.held is not None or attention.listed is not None
+    reason = "no_longer_matched" if incident.active else "ended_while_held" if held else "ended_while_waiting"
+    cancelled = replace(with_held_pings(card, ()), state=CardState.CANCELLED, reason=reason, post=None, held=None)
+    return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
+
+
+def _begin_reply(context: CardContext, now: float, surroundings: Surroundings) -> Step:
     card, repeated = context.card, _repeated_attempt(context, now)
     entries = [entry for entry in context.entries if repeated is None or entry.seq <= repeated.upto_seq]
-    reply = next_reply_of(context, entries, now, whole=repeated is not None)
+    whole = repeated is not None
+    reply = next_reply_of(context, entries, now, whole=whole, surroundings=surroundings)
     if reply is None or not reply.entries:
         seq = reply.upto_seq if reply else max((entry.seq for entry in entries), default=card.reported_seq)
         worst = worst_shown(card, [entry for entry in entries if entry.seq <= seq])
         seq = max(seq, repeated.reported_seq_after if repeated else 0)
+        held = held_by(context, [entry for entry in entries if entry.seq <= seq], now, surroundings)
         passed = replace(card, reported_seq=seq, worst=worst.recent, episode_worst=worst.episode)
+        passed = _report_held(passed, card.held_pings, held, now)
         silent = _schedule_reply(context, passed, now)
         dropped = replace(repeated, state=AttemptState.DROPPED) if repeated else None
         return NothingToSend(reason="nothing_to_report", update=CardUpdate(cards=(silent,), attempt=dropped))
@@ -265,7 +293,8 @@ def _begin_reply(context: CardContext, now: float) -> Step:
         started_at=now,
         targets=reply.targets,
         data={
-            "broadcast": reply.broadcast,
+            "broadcast": reply.broadcast and not _holds_broadcasts(context, now, surroundings),
+            "held_pings": [each.as_json() for each in reply.held],
             "reports_reopening": reply.reports_reopening,
             "pings_for_reopening": reply.pings_for_reopening,
             "pings_for": [str(kind) for kind in reply.pings_for],
@@ -325,7 +354,9 @@ def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoo
         edit=_next_edit(context, shown, now),
         tries=0,
         notices=remove_notices(context.card.notices, NoticeKind.NO_PING),
+        held=None,
     )
+    card = with_held_pings(card, [each for each in without_targets(card.held_pings, card.pinged) if not each.told])
     done = _complete_post(context, card, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
     return replace(done, closes_letter_at=now)
 
@@ -349,6 +380,8 @@ def apply_reply_delivery(context: CardContext, ts: str, now: float) -> CardUpdat
         tries=0,
     )
     if not isinstance(context.topic, BulletinState):
+        held = [HeldPing.from_json(each) for each in data.get("held_pings", ())]
+        card = _report_held(card, without_targets(card.held_pings, attempt.targets), held, now)
         card = with_broadcast_edit(track(card, attempt, context.entries, ts), now)
         return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
     version, upto = int(data.get("version", 0)), attempt.upto_seq
@@ -447,6 +480,18 @@ def mark_edit_in_doubt(context: CardContext, step: Edit, retry_at: float, now: f
     """The edit is repeated. The lost one may land late, over a newer one, so nothing counts as shown for a while."""
     card = replace(context.card, shown_hash="", edit_in_doubt_until=now + EDIT_DOUBT_SECONDS)
     return retry_later(replace(context, card=card), step, retry_at)
+
+
+def _holds_broadcasts(context: CardContext, now: float, surroundings: Surroundings) -> bool:
+    return attend(context.card, context.incident, surroundings, now).broadcast is not None
+
+
+def _report_held(card: Card, before: HeldPings, more: Sequence[HeldPing], now: float) -> Card:
+    """The card with more held pings; it says so, unless it says so already."""
+    after = merge_held(before, more)
+    if after == card.held_pings:
+        return card
+    return replace(with_held_pings(card, after), edit=Due.on(Urgency.EDIT, now).sooner(card.edit))
 
 
 def _schedule_reply(context: CardContext, card: Card, now: float) -> Card:

@@ -78,10 +78,11 @@ class PreparedCall:
         return len(self.step.reply.entries) if isinstance(self.step, PostReply) else 0
 
     def delay(self, now: float) -> float:
-        """Return the seconds since the share that asked for it, without the `wait` of the route."""
+        """Return the seconds since the share that asked for it, without the `wait` of the route, or since a hold."""
         card = self.context.card
         if isinstance(self.step, PostRoot):
-            return now - card.first_matched_at - card.options.wait
+            held_until = card.pending_since if card.held and card.pending_since else 0.0
+            return now - max(card.first_matched_at + card.options.wait, held_until)
         due = card.edit if isinstance(self.step, EDITS) else card.post
         asked_at = [moment for moment in (card.pending_since, due.at if due else None) if moment is not None]
         return now - min(asked_at, default=now)

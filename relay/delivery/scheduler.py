@@ -8,14 +8,15 @@ from functools import partial
 import structlog
 
 from relay.cards.eligibility import WorkKind
-from relay.cards.model import AttemptState, CardContext
+from relay.cards.holds import Hold
+from relay.cards.model import AttemptState, Card, CardContext
 from relay.cards.send import NothingToSend, SlackStep, Step
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.executor import Executor
 from relay.metrics import MessageKind
 from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
-from relay.runtime.logging import REPORT_IT, LastingProblem
+from relay.runtime.logging import REPORT_IT, LastingProblem, utc
 from relay.slack.methods import Method
 
 log = structlog.get_logger("relay.delivery")
@@ -179,8 +180,12 @@ class Scheduler:
         task.add_done_callback(lambda _: self._finish(card, channel))
 
     def _record_skipped(self, context: CardContext, step: NothingToSend) -> None:
-        detail = f"The card needs no message ({step.reason.replace('_', ' ')})."
-        log.debug("nothing_to_send", reason=step.reason, **card_fields(context.card), detail=detail)
+        after = next((card for card in step.update.cards if card.id == context.card.id), context.card)
+        if after.held is not None and after.held != context.card.held:
+            _log_held(after, after.held)
+        else:
+            detail = f"The card needs no message ({step.reason.replace('_', ' ')})."
+            log.debug("nothing_to_send", reason=step.reason, **card_fields(context.card), detail=detail)
         kind: MessageKind = "edit" if self._work == "edit" else "reply" if context.card.ts else "root"
         self._shared.metrics.record_skipped(kind, step.reason)
         if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:
@@ -208,3 +213,9 @@ class Scheduler:
         self._cards.discard(card)
         self._busy_channels.discard(channel)
         self._shared.wake_schedulers()
+
+
+def _log_held(card: Card, hold: Hold) -> None:
+    until = "" if hold.until is None else utc(hold.until)
+    detail = f"The card waits{f' until {until}' if until else ''}; the held list of the channel names its incident."
+    log.info("card_held", reason=str(hold.reason), until=until, **card_fields(card), detail=detail)

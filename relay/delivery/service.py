@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from relay.cards import recovery
+from relay.cards.attention import Surroundings
 from relay.cards.draw import permalink
 from relay.cards.failures import EXTERNAL, external_channel_letter, is_external
 from relay.cards.model import CardContext, DeliveryRules
@@ -16,6 +17,7 @@ from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
 from relay.config.configuration import Configuration
 from relay.delivery.adoption import ADOPT_WINDOW, Adoption
 from relay.delivery.card_backoff import CardBackoff
+from relay.delivery.catch_ups import CatchUps
 from relay.delivery.channels import ChannelResolver
 from relay.delivery.context import DeliveryContext
 from relay.delivery.executor import Executor
@@ -92,10 +94,11 @@ class DeliveryService:
         self._reconciler = Reconciler(self._shared)
         self._repair = Repair(self._shared)
         self._adoption = Adoption(self._shared, lambda: self._live().rulebook, self._check_restored)
+        self._catch_ups = CatchUps(self._shared, live, self._surroundings)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
-        parts = (self._channels, self._adoption, self._reconciler, self._repair, self._posts, self._edits)
-        self._wakeups = [*(part.wakeup for part in parts), slack.breaker.wakeup]
+        parts = (self._channels, self._adoption, self._reconciler, self._repair, self._catch_ups)
+        self._wakeups = [*(part.wakeup for part in (*parts, self._posts, self._edits)), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
         slack.is_known_message = self._is_known_message
@@ -165,6 +168,7 @@ class DeliveryService:
             ("adoption", self._adoption.run, self._adoption.wakeup),
             ("reconciler", self._reconciler.run, self._reconciler.wakeup),
             ("repair", self._repair.run, self._repair.wakeup),
+            ("catch_ups", self._catch_ups.run, self._catch_ups.wakeup),
         )
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:
@@ -180,7 +184,7 @@ class DeliveryService:
             return NothingToSend(reason=EXTERNAL, update=update)
         if (reading := recovery.read_thread_first(context, now)) is not None:
             return reading
-        step = begin_post(context, now)
+        step = begin_post(context, now, self._surroundings())
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
@@ -203,6 +207,9 @@ class DeliveryService:
     def _rules(self) -> DeliveryRules:
         rulebook = self._live().rulebook
         return DeliveryRules(fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(rulebook=self._live().rulebook, canonical_refs=self._channels.canonical_refs)
 
     def _names_channel(self, refs: Collection[str]) -> bool:
         return self._live().rulebook.names_channel(refs)

@@ -27,6 +27,11 @@ class MentionPart:
     targets: Mapping[str, tuple[str, ...]]
     route: str = ""
 
+    @property
+    def all_targets(self) -> tuple[str, ...]:
+        """Everybody whom it may ping."""
+        return tuple(dict.fromkeys(target for each in self.targets.values() for target in each))
+
     def pinged(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
         """The targets of a ping in a state: those of the state (or of the reopening), and of `any`."""
         key = "reopened" if reopened and "reopened" in self.targets else state.value
@@ -59,16 +64,21 @@ class Mention:
     @property
     def all_targets(self) -> tuple[str, ...]:
         """Everybody whom it may ping."""
-        return tuple(dict.fromkeys(target for part in self.parts for each in part.targets.values() for target in each))
+        return tuple(dict.fromkeys(target for part in self.parts for target in part.all_targets))
 
     def targets(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
         """The targets of a ping in a state, each once: those of the state (or of the reopening), and of `any`."""
         return tuple(dict.fromkeys(target for part in self.parts for target in part.pinged(state, reopened=reopened)))
 
-    def routes_to(self, target: str) -> tuple[str, ...]:
-        """The routes that may ping this target on the card."""
-        parts = (part for part in self.parts if any(target in each for each in part.targets.values()))
-        return tuple(dict.fromkeys(part.route for part in parts))
+    def routes_to(self, target: str, state: State | None = None, *, reopened: bool = False) -> tuple[str, ...]:
+        """The routes that ping this target on the card, in that state (or for the reopening), or in any (None)."""
+        return tuple(
+            dict.fromkeys(
+                part.route
+                for part in self.parts
+                if (target in part.all_targets if state is None else target in part.pinged(state, reopened=reopened))
+            )
+        )
 
     def merged_with(self, other: "Mention") -> "Mention":
         """Combine the mentions of two routes to one channel."""

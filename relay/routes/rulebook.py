@@ -1,6 +1,6 @@
 """The rulebook: a whole routes.yaml, checked, as one immutable value."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -89,8 +89,8 @@ class Rulebook:
         """The route with this name at any depth, or None."""
         return self._by_name.get(name)
 
-    def options_for(self, route: str, ref: str) -> Options:
-        """The options of a card that a route made in the channel `ref`.
+    def options_for(self, route: str, *refs: str) -> Options:
+        """The options of a card that a route made in the channel with these references.
 
         If the route no longer exists, `defaults` apply; if it no longer posts there, its own options.
         """
@@ -98,7 +98,14 @@ class Rulebook:
         if current is None:
             return self.defaults
         posts = (*current.live_posts, *current.shadow_posts)
-        return next((post.options for post in posts if post.channel.can_resolve_to(ref)), current.options)
+        there = (post.options for ref in refs for post in posts if post.channel.can_resolve_to(ref))
+        return next(there, current.options)
+
+    def options_of(self, route: str, refs: Iterable[str]) -> Options:
+        """The same by the name of a card's route, which is empty for a card of the fallback."""
+        if route:
+            return self.options_for(route, *refs)
+        return self.fallback.options if self.fallback else self.defaults
 
     def current_options(self, route: str, ref: str, stored: Options) -> Options:
         """The options of a card by the current rules; a card of the fallback keeps its stored options."""

@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, text
+from sqlalchemy import Connection, Select, bindparam, case, func, select, text
 
-from relay.cards.attention import Reason
+from relay.cards.holds import Reason
 from relay.cards.model import AttemptState, CardState, ChannelState
 from relay.cards.notices import NoticeKind
 from relay.cards.send import ROOT
@@ -44,10 +44,13 @@ OPEN_INCIDENTS = (
     .group_by(schema.incident.c.state)
 )
 _UNPOSTED = (_card.c.state == CardState.PENDING, _card.c.post_due.is_not(None))
-HELD_LATER = select(func.count().filter(_card.c.tries == 0), func.count().filter(_card.c.tries > 0)).where(
-    *_UNPOSTED, _card.c.post_due > _NOW
-)
-"""The cards whose first try is later, since the route waits, and those whose next try is."""
+_LATER_REASON = case(
+    (_card.c.tries > 0, Reason.RETRY.value),
+    (_card.c.held_by.is_not(None), _card.c.held_by),
+    else_=Reason.WAIT.value,
+).label("reason")
+HELD_LATER = select(_LATER_REASON, func.count()).where(*_UNPOSTED, _card.c.post_due > _NOW).group_by(_LATER_REASON)
+"""The cards that are due later: after a failed try, after what holds them by name, or after the route's wait."""
 _IS_UNREAD = canonical.c.unread_since.is_not(None)
 DUE_BY_STATE = (
     select(canonical.c.state, _IS_UNREAD, func.count())
@@ -59,6 +62,7 @@ DUE_BY_STATE = (
 )
 """The cards that are due, by the state of their channel, and whether relay has to read the channel first."""
 CARDS_IN_DOUBT = IN_DOUBT.where(schema.attempt.c.kind == ROOT)
+_WITH_HELD_PINGS = select(func.count()).where(_card.c.catch_up_due.is_not(None))
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
 _SIZE_BYTES = {
     "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
@@ -84,6 +88,7 @@ def backlog(connection: Connection, now: float) -> Backlog:
         open_incidents={State(state): count for state, count in connection.execute(OPEN_INCIDENTS)},
         held_cards=held,
         due_cards=due_cards,
+        cards_with_held_pings=connection.execute(_WITH_HELD_PINGS).scalar_one(),
         unplanned_shares=unplanned,
         failed_shares=failed,
         oldest_unplanned_age=oldest_unplanned_age,
@@ -92,14 +97,13 @@ def backlog(connection: Connection, now: float) -> Backlog:
 
 def _held(connection: Connection, now: float) -> tuple[dict[Reason, int], int]:
     """Count the cards that are not posted yet by what holds them, and those that are due."""
-    waiting, retried = connection.execute(HELD_LATER, {"now": now}).one()
+    later = {Reason(reason): cards for reason, cards in connection.execute(HELD_LATER, {"now": now})}
     due: Counter[Reason | None] = Counter()
     for state, unread, cards in connection.execute(DUE_BY_STATE, {"now": now}):
         due[Reason.ADOPTING if unread else _BY_STATE.get(ChannelState(state))] += cards
     due_cards = due.pop(None, 0)
     held = {
-        Reason.WAIT: waiting,
-        Reason.RETRY: retried,
+        **later,
         Reason.IN_DOUBT: connection.execute(CARDS_IN_DOUBT).scalar_one(),
         **{reason: cards for reason, cards in due.items() if reason},
     }

@@ -51,6 +51,8 @@ MOMENTS: Final[Mapping[Column[float], Moment]] = {
     _CARD.edit_deadline: Moment.DUE,
     _CARD.edit_since: Moment.PAST,
     _CARD.edit_in_doubt_until: Moment.DUE,
+    _CARD.catch_up_due: Moment.DUE,
+    _CARD.held_until: Moment.SHOWN,  # what is due then is asked again what holds it
     _CARD.edited_at: Moment.PAST,
     _CARD.pending_since: Moment.PAST,
     _CARD.first_matched_at: Moment.PAST,

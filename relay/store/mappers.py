@@ -13,6 +13,7 @@ import orjson
 
 from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.bulletins import Bulletin, BulletinKind, BulletinLine, LineEnd
+from relay.cards.holds import HeldPing, Hold, Reason
 from relay.cards.milestones import Milestones
 from relay.cards.model import (
     Attempt,
@@ -201,6 +202,8 @@ _CARD = _plain(
     "previous",
     "options",
     "mention",
+    "held",
+    "held_pings",
     "post",
     "edit",
 )
@@ -218,6 +221,9 @@ def card_row(card: Card) -> dict[str, Any]:
         "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
         "options": _options_text(card.options),
         "mention": dumps(card.mention.as_json()),
+        "held_by": card.held and card.held.reason,
+        "held_until": card.held and card.held.until,
+        "held_pings": dumps([each.as_json() for each in card.held_pings]) if card.held_pings else None,
         **_due_columns("post", card, card.post),
         **_due_columns("edit", card, card.edit),
     }
@@ -240,6 +246,8 @@ def to_card(row: Row) -> Card:
         previous=_previous_card(row["previous"]),
         options=_options(row["options"]),
         mention=_mention(row["mention"]),
+        held=Hold(reason=Reason(row["held_by"]), until=row["held_until"]) if row["held_by"] else None,
+        held_pings=tuple(map(HeldPing.from_json, loads(row["held_pings"] or "[]"))),
         post=_due("post", row),
         edit=_due("edit", row),
     )

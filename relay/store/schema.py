@@ -286,6 +286,10 @@ card = Table(
     Column("mention", Text, nullable=False),
     Column("reopening_reported_at", Double),
     Column("bulletin", _Id, ForeignKey("bulletin.id")),
+    Column("held_by", Text),
+    Column("held_until", Double),
+    Column("held_pings", Text),
+    Column("catch_up_due", Double),
     UniqueConstraint("incident", "channel", "episode"),
     UniqueConstraint("bulletin", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
@@ -303,6 +307,7 @@ card = Table(
     _due("edit"),
 )
 _partial_index("ix_card_ts", "ts IS NOT NULL", card.c.ts)
+_partial_index("ix_card_catch_up_due", "catch_up_due IS NOT NULL", card.c.catch_up_due)
 for _work in ("post", "edit"):
     _due_first = (card.c[f"{_work}_urgent"].desc(), card.c[f"{_work}_deadline"], card.c.id)
     _has_work = f"{_work}_due IS NOT NULL"

@@ -28,6 +28,7 @@ from relay.store import (
     clock_step,
     configurations,
     health,
+    held,
     inbox,
     late_cards,
     leases,
@@ -253,6 +254,11 @@ class Store:
 
     # Messages about several incidents
     change_bulletins = _write(save_bulletin_changes)
+
+    # What is held
+    look_at_held = _write(held.look_at_held)
+    catch_up_next = _write(held.catch_up_next)
+    close_held_lists = _write(held.close_held_lists)
 
     # Posts whose result is unknown
     recover_attempts = _write(attempts.recover_attempts)

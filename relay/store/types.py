@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.attention import Reason
+from relay.cards.holds import Reason
 from relay.cards.milestones import Milestone
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
 from relay.cards.notices import STAND_IN
@@ -157,8 +157,8 @@ class Backlog:
     `last_share_at` is when the last new share was saved (Unix seconds, 0: never). `due_tasks` counts the due tasks for
     BigPanda, and `oldest_task_age` is the age of the oldest open one in seconds. `open_incidents` counts the open
     incidents by state, `held_cards` the cards that are not posted yet by what holds them; `due_cards` counts those that
-    nothing holds but Slack itself. `unplanned_shares` are in the inbox; `failed_shares` are those of them whose
-    planning failed, and `oldest_unplanned_age` is in seconds.
+    nothing holds but Slack itself, `cards_with_held_pings` those with a ping that was not sent yet. `unplanned_shares`
+    are in the inbox; `failed_shares` are those of them whose planning failed, and `oldest_unplanned_age` is in seconds.
     """
 
     channels: tuple[ChannelBacklog, ...] = ()
@@ -172,6 +172,7 @@ class Backlog:
     open_incidents: Mapping[State, int] = field(default_factory=dict)
     held_cards: Mapping[Reason, int] = field(default_factory=dict)
     due_cards: int = 0
+    cards_with_held_pings: int = 0
     unplanned_shares: int = 0
     failed_shares: int = 0
     oldest_unplanned_age: float = 0.0

@@ -9,6 +9,8 @@ from rich.tree import Tree
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
+from relay.cards.attention import Surroundings
+from relay.cards.holds import HeldPings, Hold
 from relay.cards.model import Card, CardContext, Channel, IncidentState, Plan
 from relay.cards.plan import decide_routes, plan
 from relay.cards.send import NothingToSend, PostRoot, begin_post
@@ -19,7 +21,7 @@ from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
 from relay.store.types import ShareBody
-from relay.tools.message_text import ChannelNames, channel_label, people_label
+from relay.tools.message_text import ChannelNames, channel_label, format_time, people_label
 
 MAX_VALUES = 5
 """How many of a tag's values are shown; the others are counted."""
@@ -36,8 +38,9 @@ class Destination:
     """A channel that gets a card.
 
     `route` governs the card (empty: it goes to the fallback), `routes` are all that lead to the channel. `pings` are
-    the targets of the first post, `wait` the seconds before it. `unless` is the reason why it will not be posted if
-    nothing changes before.
+    the targets of the first post, `wait` the seconds before it. `held` is what holds the card after that, `held_pings`
+    are those whom its first post does not ping, and why. `unless` is the reason why it will not be posted if nothing
+    changes before.
     """
 
     channel: str
@@ -46,6 +49,8 @@ class Destination:
     template: str
     pings: tuple[str, ...]
     wait: float
+    held: Hold | None = None
+    held_pings: HeldPings = ()
     unless: str = ""
 
     @property
@@ -78,7 +83,7 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
         incident=incident,
         plan=planned,
         decision=decision,
-        destinations=tuple(_destination(card, planned, decision, share.received) for card in planned.cards),
+        destinations=tuple(_destination(rulebook, card, planned, decision, share.received) for card in planned.cards),
     )
 
 
@@ -100,7 +105,7 @@ def explained_shares(rulebook: Rulebook, shares: Sequence[ShareBody]) -> dict[st
     return {"shares": documents}
 
 
-def _destination(card: Card, planned: Plan, decision: RoutingDecision, now: float) -> Destination:
+def _destination(rulebook: Rulebook, card: Card, planned: Plan, decision: RoutingDecision, now: float) -> Destination:
     """The card's first step, as delivery takes it when the card is due."""
     context = CardContext(
         topic=planned.incident_state,
@@ -109,7 +114,8 @@ def _destination(card: Card, planned: Plan, decision: RoutingDecision, now: floa
         entries=planned.entries,
         channel=Channel(ref=card.channel),
     )
-    step = begin_post(context, card.post.at if card.post else now)
+    step = begin_post(context, card.post.at if card.post else now, Surroundings(rulebook=rulebook))
+    after = next(iter(step.update.cards), card)
     return Destination(
         channel=card.channel,
         route=card.route,
@@ -117,7 +123,9 @@ def _destination(card: Card, planned: Plan, decision: RoutingDecision, now: floa
         template=card.options.template,
         pings=step.attempt.targets if isinstance(step, PostRoot) else (),
         wait=card.options.wait,
-        unless=step.reason if isinstance(step, NothingToSend) else "",
+        held=after.held,
+        held_pings=after.held_pings,
+        unless=step.reason if isinstance(step, NothingToSend) and after.held is None else "",
     )
 
 
@@ -241,8 +249,19 @@ def _actual(condition: ConditionResult) -> str:
 def _first_post(destination: Destination, names: ChannelNames) -> str:
     pings = people_label(destination.pings, names)
     parts = [destination.why, f"template {destination.template}", f"pings {pings}"]
+    if destination.held is not None:
+        parts = [*parts[:-1], f"held {_until(destination.held)}, and then posted if it is still open"]
+    for hold in dict.fromkeys(each.hold for each in destination.held_pings):
+        people = people_label([each.target for each in destination.held_pings if each.hold == hold], names)
+        parts.append(f"does not ping {people} {_until(hold)}: a message names it then if it is still open")
     if destination.wait:
         parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
     if destination.unless:
         parts.append(f"would not be posted in its current state: {destination.unless}")
     return "; ".join(parts)
+
+
+def _until(hold: Hold) -> str:
+    """Until when it holds, and what it is."""
+    until = "for now" if hold.until is None else f"until {format_time(hold.until)}"
+    return f"{until} ({hold.reason.replace('_', ' ')})"

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines, omission_lines
+from relay.cards.holds import HeldPing, Hold
 from relay.cards.model import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
 from relay.cards.notices import NO_PING, POINTER, STAND_IN
 from relay.config.settings import Settings
@@ -196,11 +197,24 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
             "episode": str(card.episode) if card.episode > 1 else "",
             "pinged by its first post": ", ".join(card.pinged) if card.ts else "",
             "notices": "; ".join(notices),
+            "held": held_until(card.held) if card.held else "",
+            "pings held": "; ".join(map(_held_ping, card.held_pings)),
             "post due": _due(card.post),
             "edit due": _due(card.edit),
             "message": _card_link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else ""),
         }
     )
+
+
+def held_until(hold: Hold) -> str:
+    """What holds something, and until when."""
+    until = "nobody knows until when" if hold.until is None else f"until {format_time(hold.until)}"
+    return f"{_words(hold.reason)}, {until}"
+
+
+def _held_ping(held: HeldPing) -> str:
+    told = ", and pinged by a catch-up" if held.told else ""
+    return f"{held.target} since {format_time(held.since)} ({held_until(held.hold)}{told})"
 
 
 def _fields(values: Mapping[str, str]) -> Iterator[str]:

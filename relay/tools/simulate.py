@@ -8,7 +8,7 @@ Time is data: a share arrives at its `received`, after everything that was due b
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import inf
@@ -16,8 +16,11 @@ from typing import Self
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards import send
+from relay.cards.attention import Surroundings
 from relay.cards.draw import DrawnStep, draw_step, permalink
 from relay.cards.eligibility import WorkKind, due_work, is_due
+from relay.cards.holding import catch_up, may_be_caught_up
+from relay.cards.holds import UNKNOWN_END
 from relay.cards.model import (
     Card,
     CardContext,
@@ -42,6 +45,7 @@ WORKSPACE = "https://workspace.slack.com/"
 
 _MICRO = 1_000_000
 _WORK_KINDS: tuple[WorkKind, ...] = ("post", "edit")
+_CATCH_UP = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +94,16 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCatchUp:
+    """A message that named the incident at `at` (Unix seconds), since its pings had been held: whom it pinged."""
+
+    at: float
+    pings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCard:
-    """A card at the end: its `first` post, its `root` after the last of its `edits`, and its thread.
+    """A card at the end: its `first` post, its `root` after the last of its `edits`, its thread, and its catch-ups.
 
     A card without a root was never posted; the card's `state` and `reason` say why.
     """
@@ -101,12 +113,15 @@ class SimulatedCard:
     root: SentMessage | None = None
     edits: int = 0
     replies: tuple[SentMessage, ...] = ()
+    catch_ups: tuple[SimulatedCatchUp, ...] = ()
 
     @property
     def pings(self) -> tuple[tuple[str, ...], ...]:
-        """The targets of each message that pinged, in the order of sending."""
-        messages = (self.first, *self.replies) if self.first else self.replies
-        return tuple(sent.pings for sent in messages if sent.pings)
+        """The targets of each message that pinged, in the order of sending; also those of catch-ups."""
+        messages = [each for each in (self.first, *self.replies) if each]
+        sent = [(each.at, each.pings) for each in messages] + [(each.at, each.pings) for each in self.catch_ups]
+        in_order = sorted(sent, key=lambda each: each[0])
+        return tuple(targets for _, targets in in_order if targets)
 
 
 class Simulation:
@@ -123,7 +138,7 @@ class Simulation:
         """`canonical_refs` are the canonical references of channels that have several.
 
         `alternative` is another rulebook with the same tag labels. While `is_same`, it has decided the same about every
-        share, so its simulation would have the same cards: nothing after the plan depends on a rulebook.
+        share, so its simulation would have the same cards: without hours, nothing after the plan depends on a rulebook.
 
         Without `render`, a message is rendered only when it is read. This is much faster. Everything else is the same,
         except for edits: every change of the record counts as one, even if the card does not show it.
@@ -133,7 +148,8 @@ class Simulation:
         self._canonical_refs = canonical_refs or {}
         self._render = render
         self._alternative = alternative
-        self.is_same = alternative is not None and alternative.tag_labels == configuration.rulebook.tag_labels
+        self._surroundings = Surroundings(rulebook=configuration.rulebook, canonical_refs=self._canonical_refs)
+        self.is_same = alternative is not None and _may_be_same(configuration.rulebook, alternative)
         self._now = -inf
         self.incident_state: IncidentState | None = None
         self._entries: list[Entry] = []
@@ -196,26 +212,47 @@ class Simulation:
         while (work := self._next_work()) is not None and reached(work[0]):
             moment, number, kind = work
             self._now = max(self._now, moment)
-            self._do(number, kind)
+            if kind is None:
+                self._catch_up(number)
+            else:
+                self._do(number, kind)
 
-    def _next_work(self) -> tuple[float, int, WorkKind] | None:
-        """What is due first. Of what is due at the same time, posts come first, then older cards."""
+    def _next_work(self) -> tuple[float, int, WorkKind | None] | None:
+        """What is due first (None: a catch-up). Of what is due at once, catch-ups come first, then posts."""
         work = [
             (due.at, order, number)
             for number, each in self._cards.items()
             for order, kind in enumerate(_WORK_KINDS)
             if (due := due_work(each.card, kind)) is not None and is_due(self._context(each.card), kind, due.at)
         ]
+        work += [(at, _CATCH_UP, number) for number, at in self._catch_ups_due()]
         if not work:
             return None
         moment, order, number = min(work)
-        return moment, number, _WORK_KINDS[order]
+        return moment, number, None if order == _CATCH_UP else _WORK_KINDS[order]
+
+    def _catch_ups_due(self) -> Iterator[tuple[int, float]]:
+        for number, each in self._cards.items():
+            due = each.card.catch_up_due
+            if due is not None and due < UNKNOWN_END and may_be_caught_up(each.card):
+                yield number, due
+
+    def _catch_up(self, number: int) -> None:
+        """Make up for held pings. The simulation knows one incident, so a catch-up names one."""
+        card, state = self._cards[number].card, self._context(self._cards[number].card).incident_state
+        made = catch_up(card.channel, [(card, state)], self._surroundings, self._now)
+        self._store(made.cards)
+        if made.lines:
+            sent = SimulatedCatchUp(at=self._now, pings=made.targets)
+            self._cards[number] = replace(self._cards[number], catch_ups=(*self._cards[number].catch_ups, sent))
 
     def _do(self, number: int, kind: WorkKind) -> None:
         """Do what live work does in three transactions, with Slack's answer between them."""
         context = self._context(self._cards[number].card)
-        begin = send.begin_post if kind == "post" else send.begin_edit
-        step = begin(context, self._now)
+        if kind == "post":
+            step = send.begin_post(context, self._now, self._surroundings)
+        else:
+            step = send.begin_edit(context, self._now)
         self._store(step.update.cards)
         if isinstance(step, NothingToSend):
             return
@@ -284,6 +321,10 @@ class Simulation:
             entries=tuple(entry for entry in self._entries if entry.seq > card.reported_seq),
             channel=Channel(ref=card.channel, slack_id=card.channel, state=ChannelState.OPEN),
         )
+
+
+def _may_be_same(rulebook: Rulebook, alternative: Rulebook) -> bool:
+    return rulebook.tag_labels == alternative.tag_labels and not (rulebook.hours or alternative.hours)
 
 
 def simulate(configuration: Configuration, shares: Iterable[Share]) -> dict[str, Simulation]:

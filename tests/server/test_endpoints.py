@@ -23,7 +23,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.cards.attention import Reason
+from relay.cards.holds import Reason
 from relay.config.settings import Listen
 from relay.model.errors import SettingsError, StoreUnusable
 from relay.server.api_keys import ApiKeys

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.cards.attention import Reason
+from relay.cards.holds import Reason
 from relay.cards.model import AttemptState, CardState, Channel, ChannelState
 from relay.model.incident import State
 from relay.store.backlog import (

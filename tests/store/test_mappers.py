@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -73,6 +74,16 @@ broadcasts = st.builds(
     over_at=maybe_moments,
     became=st.none() | st.sampled_from(State),
 )
+holds = st.builds(Hold, reason=st.sampled_from(Reason), until=maybe_moments)
+held_pings = st.builds(
+    HeldPing,
+    target=texts,
+    ping=st.sampled_from(Ping),
+    since=times,
+    hold=holds,
+    state=st.sampled_from(State),
+    told=st.booleans(),
+)
 cards = st.builds(
     Card,
     incident=texts,
@@ -100,6 +111,9 @@ cards = st.builds(
     previous=st.none() | st.builds(PreviousCard, at=times, channel=texts, ts=texts),
     notices=st.lists(notices, max_size=3).map(tuple),
     broadcasts=st.lists(broadcasts, max_size=3).map(tuple),
+    held=st.none() | holds,
+    held_pings=st.lists(held_pings, max_size=3).map(tuple),
+    catch_up_due=maybe_moments,
     edited_at=maybe_moments,
     pending_since=maybe_moments,
     tries=numbers,
@@ -204,6 +218,7 @@ def test_a_body_comes_back_as_it_was(body):
 _STORED_AS = {
     "post": {"post_due", "post_deadline", "post_urgent"},
     "edit": {"edit_due", "edit_deadline", "edit_urgent"},
+    "held": {"held_by", "held_until"},
     "milestones": {"shared_at", "assigned_at", "resolved_at"},
 }
 

@@ -32,7 +32,7 @@ def release(*, at, channel=CHANNEL, reason="hold"):
     return held_list_over(channel, reason, at)
 
 
-def catch(*incidents, at=1.0, channel=CHANNEL, moment=None, targets=("S0CRIT",), late="", **data):
+def catch(*incidents, at=1.0, channel=CHANNEL, moment=None, targets=("S0CRIT",), **data):
     """Report at that moment that these incidents are still open."""
     lines = [a_line(each, at=at, **data) for each in incidents]
-    return catch_up(channel, at if moment is None else moment, lines, targets, at, late=late)
+    return catch_up(channel, at if moment is None else moment, lines, targets, at)

@@ -1,0 +1,230 @@
+"""Decide what a card keeps of what is held, and what is made up for once nothing holds it any more.
+
+A held ping never counts as sent. It stays with the card until one of these happens:
+
+    a message of the card pings the same target       it is over
+    nothing holds it any more                         one catch-up of the channel names the incident and pings
+    the incident has ended by then                    it is over
+    somebody has the incident by then                 the catch-up names it and pings nobody
+
+A first post that is held in a list takes its pings with it: the catch-up at the end of the hold pings for all cards at
+once, and the cards follow without pings.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from relay.cards.attention import REASONS, Attention, Surroundings, attend
+from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinChange, BulletinLine, incident_line
+from relay.cards.bulletins import catch_up as catch_up_message
+from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, catch_up_due, merge_held
+from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
+from relay.cards.notices import NO_PING
+from relay.model.incident import Incident, State
+from relay.model.reading import read_incident
+from relay.ratelimit.budgets import Urgency
+
+LOOK_AGAIN_AFTER = 3600.0
+"""Seconds after which a card is looked at again, if nobody knows when what holds it ends."""
+
+UNPOSTED = (CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT)
+"""The states of a card that is to be posted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUpLine:
+    """An incident that a catch-up names, with its card: `targets` are those whom it concerns and whom this pings."""
+
+    card: Card
+    incident: Incident
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """What is made up for in a channel at once.
+
+    `cards` are those that change. `lines` name what is still open, those without an owner first, then the worst; with
+    none there is no message. Its pings were held until `moment` (Unix seconds), for the reasons `holds`.
+    """
+
+    channel: str
+    moment: float
+    cards: tuple[Card, ...] = ()
+    lines: tuple[CatchUpLine, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    late: bool = False
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Whom it pings, each once."""
+        return tuple(dict.fromkeys(target for line in self.lines for target in line.targets))
+
+
+def with_held_pings(card: Card, held: Iterable[HeldPing]) -> Card:
+    """The card with exactly these held pings. If they were to be looked at sooner, they still are."""
+    pings = tuple(held)
+    moments = [moment for moment in (catch_up_due(pings), card.catch_up_due) if moment is not None]
+    due = min(moments) if any(not each.told for each in pings) else None
+    return replace_changed(card, held_pings=pings, catch_up_due=due)
+
+
+def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: Hold) -> Card:
+    """The card waits for the end of the hold, and with it whom it would ping. Worse incidents come first then."""
+    now = attention.question.at
+    until = now + LOOK_AGAIN_AFTER if hold.until is None else hold.until
+    wanted = dict.fromkeys((*card.mention.targets(incident.state), *(each.target for each in card.held_pings)))
+    told = tuple(each for each in card.held_pings if each.told)
+    _, held = attention.split(Ping.FIRST_POST, wanted)
+    due = Due.root(incident.state, until)
+    worst_first = replace(due, deadline=due.deadline + State.CRITICAL.rank - incident.state.rank)
+    kept = merge_held(told, held)
+    waiting = replace(card, held_pings=kept, catch_up_due=catch_up_due(kept))
+    return replace(waiting, held=hold, pending_since=until, post=worst_first)
+
+
+def first_pings(card: Card, incident: Incident, attention: Attention) -> tuple[tuple[str, ...], HeldPings]:
+    """Whom the card pings when it is posted now, and which pings are still held then.
+
+    A card that was held in a list until now leaves its pings to the catch-up. One that is let through before, since it
+    got worse, pings itself.
+    """
+    due = card.catch_up_due
+    released = card.held is not None and due is not None and due <= attention.question.at
+    if not incident.active or released or NO_PING in card.notices:
+        kept = card.held_pings
+    else:
+        kept = tuple(each for each in card.held_pings if each.told or each.ping is not Ping.FIRST_POST)
+    if not incident.active:
+        return (), kept
+    waited = (each.target for each in card.held_pings) if card.held is not None else ()
+    left = {each.target for each in kept if each.ping is Ping.FIRST_POST}
+    wanted = dict.fromkeys((*card.mention.targets(incident.state), *waited))
+    free, held = attention.split(Ping.FIRST_POST, [target for target in wanted if target not in left])
+    return free, merge_held(kept, held)
+
+
+def refresh_held(card: Card, incident: Incident, surroundings: Surroundings, now: float) -> Card:
+    """The card with what holds its pings now. What nothing holds any more is due now, or has been since it ended."""
+    if not card.held_pings:
+        return card
+    attention = attend(card, incident, surroundings, now)
+    held = tuple(each if each.told else _refreshed(each, attention) for each in card.held_pings)
+    return replace_changed(card, held_pings=held, catch_up_due=catch_up_due(held))
+
+
+def _refreshed(held: HeldPing, attention: Attention) -> HeldPing:
+    hold, now = attention.still_holds(held), attention.question.at
+    if hold is None:
+        until = now if held.hold.until is None else min(now, held.hold.until)
+        hold = Hold(reason=held.hold.reason, until=until)
+    return replace(held, hold=hold)
+
+
+def may_be_caught_up(card: Card) -> bool:
+    """Whether a catch-up may name it now: it is posted, or was held in a list, and does not ping by itself.
+
+    Any other card pings when it is posted. Where a reply is about to ping, that comes first, and may be all.
+    """
+    if card.state is CardState.POSTED:
+        return card.post is None or not card.post.urgent
+    return card.state in UNPOSTED and card.held is not None
+
+
+def catch_up(
+    channel: str, cards: Sequence[tuple[Card, IncidentState]], surroundings: Surroundings, now: float
+) -> CatchUp:
+    """Make up for the pings of these cards of a channel that nothing holds any more; the others wait on."""
+    moments, changed, lines, holds = [], [], [], []
+    for card, state in cards:
+        incident = read_incident(state.record)
+        fresh = refresh_held(card, incident, surroundings, now)
+        free = [each for each in fresh.held_pings if not each.told and _is_over(each, now)]
+        if free:
+            moments.append(max(each.hold.until or now for each in free))
+            line = _line(fresh, incident, free)
+            if line is not None:
+                lines.append(line)
+                holds += [each.hold for each in free]
+            fresh = _caught_up(fresh, free, now, pinged=line is not None and bool(line.targets))
+        if fresh != card:
+            changed.append(fresh)
+    moment = max(moments, default=now)
+    return CatchUp(
+        channel=channel,
+        moment=moment,
+        cards=tuple(changed),
+        lines=tuple(sorted(lines, key=_order)),
+        holds=tuple(dict.fromkeys(holds)),
+        late=now - moment > CATCH_UP_LATE_AFTER,
+    )
+
+
+def is_owned(incident: Incident) -> bool:
+    """Whether somebody has the incident, so that nobody need be called for it."""
+    return incident.assignee is not None or incident.state is State.ACKNOWLEDGED
+
+
+def _is_over(held: HeldPing, now: float) -> bool:
+    return held.hold.until is not None and held.hold.until <= now
+
+
+def _line(card: Card, incident: Incident, free: Sequence[HeldPing]) -> CatchUpLine | None:
+    """How a catch-up names the incident; None if it need not."""
+    if not incident.active or card.is_pointer:
+        return None
+    owned, would_ping = is_owned(incident), {*card.mention.targets(incident.state)}
+    would_ping.update(card.mention.targets(incident.state, reopened=True))
+    listed = [
+        each
+        for each in free
+        if not REASONS[each.hold.reason].only_if_it_pings or (not owned and each.target in would_ping)
+    ]
+    if not listed:
+        return None
+    targets = () if owned else tuple(each.target for each in listed)
+    return CatchUpLine(card=card, incident=incident, targets=targets)
+
+
+def _caught_up(card: Card, free: Sequence[HeldPing], now: float, *, pinged: bool) -> Card:
+    """The card once these pings are made up for. One that is not posted yet must not ping for them again."""
+    if card.state is not CardState.POSTED:
+        told = tuple(replace(each, told=True) if each in free else each for each in card.held_pings)
+        return replace(card, held_pings=told, catch_up_due=catch_up_due(told))
+    reopened = pinged and any(each.ping is Ping.REOPENED for each in free)
+    rest = tuple(each for each in card.held_pings if each not in free)
+    return replace(
+        card,
+        held_pings=rest,
+        catch_up_due=catch_up_due(rest),
+        reopening_pinged_at=now if reopened else card.reopening_pinged_at,
+        edit=Due.on(Urgency.EDIT, now).sooner(card.edit),
+    )
+
+
+def _order(line: CatchUpLine) -> tuple[bool, int, float, str]:
+    incident = line.incident
+    return is_owned(incident), -incident.state.rank, float(incident.started or 0), incident.id
+
+
+def catch_up_bulletin(made: CatchUp, now: float, is_known: Callable[[Bulletin], bool]) -> BulletinChange | None:
+    """The message of a catch-up; None where nothing is left to say.
+
+    Where the clock was set back, there may have been one for the same moment already: this is another.
+    """
+    lines = [_message_line(line, now) for line in made.lines]
+    if not lines:
+        return None
+    moment, options = made.moment, made.lines[0].card.options
+    while True:
+        change = catch_up_message(made.channel, moment, lines, made.targets, now, options=options)
+        if change is None or not is_known(change.bulletin):
+            return change
+        moment += 1
+
+
+def _message_line(line: CatchUpLine, now: float) -> BulletinLine:
+    """The incident with a link to its card, if that is posted."""
+    card = line.card
+    where = (card.slack_channel, card.ts) if card.slack_channel and card.ts else None
+    return incident_line(line.incident, card.episode, now, route=card.route, card=where)

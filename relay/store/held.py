@@ -1,0 +1,137 @@
+"""What is held: cards with something held are looked at again, and held pings are made up for once they are free."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
+
+from relay.cards.bulletins import Bulletin, BulletinKind, held_list_over
+from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
+from relay.cards.holds import UNKNOWN_END
+from relay.cards.model import Card, CardState, IncidentState
+from relay.store import schema
+from relay.store.bulletins import save_bulletin_changes
+from relay.store.channels import CANONICAL_REF, canonical_channel, reference
+from relay.store.locks import check_lease, share_channel_references
+from relay.store.mappers import loads, to_card
+from relay.store.rows import load_incident_states, save_cards
+from relay.store.types import Lease
+
+DecideCatchUp = Callable[[str, Sequence[tuple[Card, IncidentState]]], CatchUp]
+
+_BATCH = 500
+_card, _share, _bulletin = schema.card, schema.share, schema.bulletin
+_NOW: Any = bindparam("now")
+_MAY_BE_CAUGHT_UP = or_(
+    and_(
+        _card.c.state == CardState.POSTED,
+        ~_card.c.post_urgent,
+        ~exists().where(schema.attempt.c.card == _card.c.id, schema.IS_OPEN),  # a reply on its way may ping
+    ),
+    and_(_card.c.state.in_(UNPOSTED), _card.c.held_by.is_not(None)),
+)
+"""The rule of `cards.holding.may_be_caught_up`."""
+_DUE = (_card.c.catch_up_due <= _NOW, _MAY_BE_CAUGHT_UP)
+_FIRST_DUE = select(_card.c.channel, _card.c.catch_up_due).where(*_DUE).order_by(_card.c.catch_up_due).limit(1)
+_DUE_IN_CHANNEL = (
+    select(_card.c.id, _card.c.incident)
+    .select_from(_card.join(reference, reference.c.ref == _card.c.channel))
+    .where(bindparam("channel") == CANONICAL_REF, *_DUE)
+    .order_by(_card.c.id)
+)
+_CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)), *_DUE).order_by(_card.c.id)
+_NEXT_DUE = select(func.min(_card.c.catch_up_due)).where(
+    _card.c.catch_up_due > _NOW, _card.c.catch_up_due < UNKNOWN_END
+)
+_UNPLANNED_BEFORE = (
+    select(_share.c.id)
+    .where(schema.IS_UNPLANNED, _share.c.plan_error == "", _share.c.received <= bindparam("moment"))
+    .limit(1)
+)
+_KNOWN = select(_bulletin.c.id).where(*(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key")))
+_HELD_LISTS = select(_bulletin.c.channel, _bulletin.c.key, _bulletin.c.data).where(
+    _bulletin.c.kind == BulletinKind.HELD, _bulletin.c.closed_at.is_(None)
+)
+_STILL_HELD = select(_card.c.id).where(
+    _card.c.channel == bindparam("channel"),
+    _card.c.held_by == bindparam("reason"),
+    _card.c.state == CardState.PENDING,
+    _card.c.post_due > _NOW,
+)
+_LOOK_AT_PINGS = update(_card).where(_card.c.catch_up_due > _NOW).values(catch_up_due=_NOW)
+_LOOK_AT_CARDS = (
+    update(_card)
+    .where(_card.c.held_by.is_not(None), _card.c.state == CardState.PENDING, _card.c.post_due > _NOW)
+    .values(post_due=_NOW)
+)
+
+
+def look_at_held(connection: Connection, now: float, *, lease: Lease | None = None) -> int:
+    """Make everything that is held due, so that it is asked again what holds it; return how many cards that is.
+
+    Raises LeaseLost: another relay delivers now.
+    """
+    check_lease(connection, lease)
+    pings = connection.execute(_LOOK_AT_PINGS, {"now": now}).rowcount
+    return pings + connection.execute(_LOOK_AT_CARDS, {"now": now}).rowcount
+
+
+def catch_up_next(
+    connection: Connection, now: float, decide: DecideCatchUp, *, lease: Lease | None = None
+) -> CatchUp | float | None:
+    """Make up for the held pings of one channel that are due, with one message for all; return what was decided.
+
+    Shares that came before that moment are planned first. If nothing can be done now: when to look again (None: when
+    something is held).
+
+    Raises LeaseLost: another relay delivers now.
+    """
+    check_lease(connection, lease)
+    first = connection.execute(_FIRST_DUE, {"now": now}).one_or_none()
+    if first is None:
+        return connection.execute(_NEXT_DUE, {"now": now}).scalar()
+    if connection.execute(_UNPLANNED_BEFORE, {"moment": first.catch_up_due}).scalar() is not None:
+        return now
+    share_channel_references(connection)
+    channel = canonical_channel(connection, first.channel).ref
+    made = decide(channel, _due_cards(connection, channel, now))
+    save_cards(connection, made.cards)
+    change = catch_up_bulletin(made, now, lambda bulletin: _is_known(connection, bulletin))
+    if change is not None:
+        save_bulletin_changes(connection, [change])
+    return made
+
+
+def close_held_lists(connection: Connection, now: float, *, lease: Lease | None = None) -> None:
+    """Close the held lists whose reason had an end that is over, once nothing waits there any more.
+
+    Raises LeaseLost: another relay delivers now.
+    """
+    check_lease(connection, lease)
+    over = [
+        row for row in connection.execute(_HELD_LISTS).all() if (loads(row.data).get("until") or UNKNOWN_END) <= now
+    ]
+    changes = [
+        held_list_over(row.channel, row.key, now)
+        for row in over
+        if connection.execute(_STILL_HELD, {"channel": row.channel, "reason": row.key, "now": now}).first() is None
+    ]
+    if changes:
+        save_bulletin_changes(connection, changes)
+
+
+def _is_known(connection: Connection, bulletin: Bulletin) -> bool:
+    identity = {"kind": bulletin.kind, "channel": bulletin.channel, "key": bulletin.key}
+    return connection.execute(_KNOWN.limit(1), identity).first() is not None
+
+
+def _due_cards(connection: Connection, channel: str, now: float) -> list[tuple[Card, IncidentState]]:
+    """Load the due cards of a channel, each with its incident, which is locked first."""
+    found = connection.execute(_DUE_IN_CHANNEL, {"channel": channel, "now": now}).all()
+    cards: list[tuple[Card, IncidentState]] = []
+    for start in range(0, len(found), _BATCH):
+        batch = found[start : start + _BATCH]
+        states = load_incident_states(connection, sorted({row.incident for row in batch}))
+        rows = connection.execute(_CARDS, {"ids": [row.id for row in batch], "now": now}).mappings()
+        cards += [(card, states[card.incident]) for card in map(to_card, rows)]
+    return cards

@@ -1,0 +1,261 @@
+"""Held pings: nobody is pinged in silent hours, nobody is pinged twice for one thing, and nothing is forgotten."""
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.share import Share
+from relay.cards.holds import UNKNOWN_END
+from relay.cards.model import CardState
+from relay.config.configuration import Configuration
+from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.entry_kinds import EntryKind
+from relay.tools.simulate import SimulatedCard, Simulation
+from tests.support.share_sequences import START
+
+MINUTE = 60
+NIGHT = (17 * MINUTE - 20, 47 * MINUTE - 20)
+"""From 22:30 to 23:00 UTC, in seconds after START (22:13:20 UTC)."""
+NOC = "C0NOC00001"
+
+
+@lru_cache
+def configuration(options: str = "quiet: [night]", mention: str = "{any: [S0ALL]}") -> Configuration:
+    routes = f"""
+version: 1
+zone: Etc/UTC
+hours:
+  night: {{from: "22:30", to: "23:00"}}
+  late: {{from: "22:50", to: "23:10"}}
+routes:
+  - name: all
+    post: [{{channel: {NOC}, mention: {mention}, {options}}}]
+"""
+    return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=routes))
+
+
+def share(at: float, **fields: Any) -> Share:
+    metadata = {"metadata": fields.pop("metadata")} if "metadata" in fields else {}
+    body = {"incident": {"id": "i1", "changedOn": int(START + at), **fields}, **metadata}
+    return parse_share(orjson.dumps(body), {}, START + at)
+
+
+def simulated(*shares: tuple[float, dict[str, Any]], **configured: str) -> SimulatedCard:
+    simulation = Simulation(configuration(**configured), render=False)
+    simulation.receive_all(share(at, **fields) for at, fields in shares)
+    [card] = simulation.cards
+    return card
+
+
+def pings(card: SimulatedCard) -> list[tuple[int, str, tuple[str, ...]]]:
+    """Every message that pinged, in order: seconds after START, what it was, whom it pinged."""
+    messages = [("card", card.first), *(("reply", each) for each in card.replies)]
+    sent = [(round(each.at - START), what, each.pings) for what, each in messages if each and each.pings]
+    return sorted(sent + [(round(each.at - START), "catch-up", each.pings) for each in card.catch_ups])
+
+
+def at_night(minutes: float = 1.0) -> float:
+    return NIGHT[0] + minutes * MINUTE
+
+
+RESOLVED = {"resolved": True, "active": False}
+OPEN = {"resolved": False, "active": True}
+WARNING, CRITICAL = {"status": "warning", **OPEN}, {"status": "critical", **OPEN}
+OWNED = {"metadata": {"assignee": {"id": "u1", "name": "Ann"}}}
+
+
+def test_a_first_post_in_quiet_hours_pings_nobody_until_they_end():
+    card = simulated((at_night(), WARNING))
+    assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
+    assert card.card.held_pings == ()
+
+
+def test_a_rise_above_the_limit_of_quiet_pings_at_once_and_is_not_made_up_for():
+    card = simulated((at_night(), WARNING), (at_night(5), CRITICAL))
+    assert pings(card) == [(at_night(5), "reply", ("S0ALL",))]
+
+
+def test_hours_without_exception_hold_even_a_critical_incident():
+    card = simulated((at_night(), CRITICAL), options="quiet: {during: [night], unless: never}")
+    assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
+
+
+def test_what_resolves_and_reopens_in_quiet_hours_is_made_up_for_once():
+    card = simulated(
+        (0, WARNING),
+        (at_night(), {**WARNING, **RESOLVED}),
+        (at_night(5), WARNING),
+        (at_night(9), RESOLVED),
+        (at_night(9.5), WARNING),
+    )
+    assert pings(card) == [(0, "card", ("S0ALL",)), (NIGHT[1], "catch-up", ("S0ALL",))]
+
+
+def test_what_is_over_when_the_hours_end_is_not_made_up_for():
+    assert pings(simulated((at_night(), WARNING), (at_night(5), RESOLVED))) == []
+
+
+def test_what_somebody_has_when_the_hours_end_is_named_without_a_ping():
+    card = simulated((at_night(), WARNING), (at_night(5), {**WARNING, **OWNED}))
+    assert pings(card) == [(NIGHT[1], "catch-up", ())]
+
+
+def test_hours_that_overlap_end_in_one_catch_up_at_the_last_end():
+    card = simulated((at_night(), WARNING), options="quiet: [night, late]")
+    assert pings(card) == [(NIGHT[1] + 10 * MINUTE, "catch-up", ("S0ALL",))]
+
+
+def test_a_snooze_that_outlasts_the_hours_holds_the_catch_up_too():
+    wake = int(START + NIGHT[1] + 30 * MINUTE)
+    card = simulated((at_night(), WARNING), (at_night(5), {**WARNING, "snooze": {"snoozed": True, "wake": wake}}))
+    assert pings(card) == [(wake - START, "catch-up", ("S0ALL",))]
+
+
+def test_an_incident_that_stops_flapping_while_it_is_open_is_made_up_for():
+    card = simulated(
+        (0, CRITICAL),
+        (60, RESOLVED),
+        (120, {**CRITICAL, "flapping": True}),
+        (300, {**CRITICAL, "flapping": False}),
+        options="reopen_within: 1h",
+    )
+    assert pings(card) == [(0, "card", ("S0ALL",)), (300, "catch-up", ("S0ALL",))]
+
+
+def test_a_second_reopening_within_half_an_hour_is_made_up_for_if_it_is_still_open_then():
+    card = simulated(
+        (0, CRITICAL), (60, RESOLVED), (120, CRITICAL), (180, RESOLVED), (240, CRITICAL), options="reopen_within: 1h"
+    )
+    expected = [(0, "card", ("S0ALL",)), (120, "reply", ("S0ALL",)), (120 + 1800, "catch-up", ("S0ALL",))]
+    assert pings(card) == expected
+
+
+def test_quiet_hours_also_withhold_broadcasts():
+    card = simulated((0, WARNING), (at_night(), RESOLVED), (at_night(5), WARNING))
+    assert [reply.broadcast for reply in card.replies] == [False, False]
+
+
+def test_a_held_card_is_posted_at_the_end_and_the_catch_up_pings_for_it():
+    card = simulated((at_night(), WARNING), options="hold: [night]")
+    assert card.first is not None
+    assert round(card.first.at - START) == NIGHT[1]
+    assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
+    assert (card.card.held, card.card.held_pings, card.card.catch_up_due) == (None, (), None)
+
+
+def test_a_held_card_that_becomes_critical_is_posted_at_once_and_pings():
+    card = simulated((at_night(), WARNING), (at_night(5), CRITICAL), options="hold: [night]")
+    assert pings(card) == [(at_night(5), "card", ("S0ALL",))]
+
+
+def test_a_held_card_whose_incident_ends_is_never_posted_and_says_why():
+    card = simulated((at_night(), WARNING), (at_night(5), RESOLVED), options="hold: [night]")
+    assert (card.card.state, card.card.reason, card.first, pings(card)) == (
+        CardState.CANCELLED,
+        "ended_while_held",
+        None,
+        [],
+    )
+
+
+def test_a_held_card_that_reopens_while_it_is_held_is_held_again():
+    card = simulated((at_night(), WARNING), (at_night(5), RESOLVED), (at_night(6), WARNING), options="hold: [night]")
+    assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
+
+
+def test_a_card_waits_for_its_wait_and_for_its_hold():
+    card = simulated((at_night(28), WARNING), options="hold: [night], wait: 5m")
+    assert card.first is not None
+    assert round(card.first.at - START) == at_night(33)
+    assert pings(card) == [(at_night(33), "card", ("S0ALL",))]
+
+
+@pytest.mark.parametrize("options", ["quiet: [night], hold: [late]", "quiet: [late], hold: [night]"])
+def test_the_pings_of_a_held_card_wait_for_quiet_hours_too(options):
+    card = simulated((at_night(21), WARNING), options=options)
+    last = NIGHT[1] + 10 * MINUTE
+    assert pings(card) == [(last, "catch-up", ("S0ALL",))]
+
+
+moments = st.integers(0, 90).map(lambda minutes: minutes * MINUTE)
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["warning", "critical", "acknowledged", "unknown"]),
+        "flapping": st.booleans(),
+        "snooze": st.one_of(
+            st.just({"snoozed": False}),
+            st.integers(0, 120).map(lambda minutes: {"snoozed": True, "wake": START + minutes * MINUTE}),
+        ),
+        "metadata": st.sampled_from([{"assignee": None}, {"assignee": {"id": "u1", "name": "Ann"}}]),
+    },
+)
+steps = st.tuples(moments, st.sampled_from([OPEN, OPEN, RESOLVED]), changes)
+histories = st.lists(steps, min_size=1, max_size=8).map(lambda every: sorted(every, key=lambda step: step[0]))
+option_sets = st.sampled_from(
+    [
+        "quiet: [night]",
+        "quiet: [night, late]",
+        "hold: [night]",
+        "quiet: [late], hold: [night]",
+        "quiet: {outside: [late], unless: never}, wait: 3m",
+        "wait: 2m",
+    ]
+)
+
+
+def was_owned(history):
+    """Whether somebody had the incident at any time."""
+    owners = [bool(changed.get("metadata", {}).get("assignee")) for _, _, changed in history]
+    return any(owners) or any(changed.get("status") == "acknowledged" for _, _, changed in history)
+
+
+def played(history, options):
+    simulation = Simulation(configuration(options=f"{options}, reopen_within: 7d"), render=False)
+    shares = [share(at, **{"status": "warning", **opened, **changed}) for at, opened, changed in history]
+    return simulation.receive_all(shares)
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories, option_sets)
+def test_nobody_is_pinged_twice_for_one_thing(history, options):
+    simulation = played(history, options)
+    news = [entry.at for entry in simulation._entries if entry.kind in {EntryKind.STATUS, EntryKind.REOPENED}]
+    for card in simulation.cards:
+        sent = [at for at, _, targets in pings(card) if targets]
+        for before, after in pairwise(sent):
+            assert any(before <= round(at - START) <= after for at in news), (sent, news)
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories, st.sampled_from(["quiet: [night]", "quiet: {during: [night], unless: never}", "hold: [night]"]))
+def test_in_silent_hours_only_what_their_exception_names_pings(history, options):
+    for card in played(history, options).cards:
+        for at, _, targets in pings(card):
+            if targets and NIGHT[0] <= at < NIGHT[1]:
+                # The card of an incident that is posted already pings in the hours of `hold`.
+                posted = card.first is not None and card.first.at < START + NIGHT[0]
+                [*_, (_, _, now)] = (step for step in history if step[0] <= at)
+                assert now.get("status") == "critical" or (posted and "hold" in options), at
+                assert "never" not in options
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories, option_sets)
+def test_every_held_ping_ends_in_a_ping_or_the_incident_is_over_or_owned(history, options):
+    simulation = played(history, options)
+    incident = simulation._context(simulation.cards[0].card).incident
+    opened = [START + history[0][0]]
+    opened += [entry.at for entry in simulation._entries if entry.kind is EntryKind.REOPENED]
+    for card in simulation.cards:
+        waiting = [each for each in card.card.held_pings if not each.told]
+        assert all(each.hold.until is None for each in waiting), "what has an end has ended"
+        assert card.card.catch_up_due == (UNKNOWN_END if waiting else None)
+        if incident.active and card.first is not None and not waiting and not was_owned(history):
+            assert any(START + at >= opened[-1] for at, _, targets in pings(card) if targets), (opened, pings(card))
