@@ -15,6 +15,8 @@ like any: relay reads the thread before it posts there (`recovery.skip_reported`
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from relay.cards.bulletin_cards import bulletin_card, bulletin_edit
+from relay.cards.bulletins import KINDS, Bulletin, BulletinKind
 from relay.cards.model import Attempt, Card, CardState, Due, Entry, IncidentState, PreviousCard
 from relay.cards.recovery import missed_state
 from relay.model.entry_kinds import EntryKind
@@ -23,7 +25,7 @@ from relay.model.reading import read_incident
 from relay.model.record import Block, Record
 from relay.ratelimit.budgets import Urgency
 from relay.routes.options import Options
-from relay.slack.message import Marker
+from relay.slack.message import OVER, Marker
 
 
 class AdoptionOutcome(StrEnum):
@@ -54,6 +56,16 @@ class FoundCard:
     slack_channel: str
     ts: str
     marker: Marker
+
+    @property
+    def bulletin(self) -> BulletinKind | None:
+        """The kind of the bulletin that it is; None for the card of an incident."""
+        return BulletinKind(self.marker.kind) if self.marker.kind in list(BulletinKind) else None
+
+    @property
+    def topic(self) -> tuple[str, str]:
+        """What it shows: the same for the cards of one incident, or of bulletins with one key."""
+        return self.marker.kind, self.marker.series if self.bulletin else self.marker.incident
 
     @property
     def episode(self) -> int:
@@ -123,6 +135,51 @@ def adopt(context: AdoptionContext, found: FoundCard, options: Options, now: flo
     missed = _missed(context, after, found, now)
     adopted = replace(adopted, post=Due.on(Urgency.REPLY, now), edit=Due.on(Urgency.STATE_EDIT, now), pending_since=now)
     return AdoptionUpdate(outcome=AdoptionOutcome.ADOPTED, incident_state=after, cards=(adopted,), entries=missed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulletinAdoption:
+    """What the database knows of a bulletin that was found: the newest with that key, its card and open attempt."""
+
+    channel: str
+    bulletin: Bulletin | None = None
+    card: Card | None = None
+    attempt: Attempt | None = None
+
+
+def adopt_bulletin(
+    known: BulletinAdoption, found: FoundCard, now: float
+) -> tuple[AdoptionOutcome, Bulletin | None, Card | None]:
+    """Take a bulletin over, or leave it alone: then there is no card. A new one is given without an id.
+
+    What it named stands in its message and its thread, and relay does not know it. A list goes on with what is to be
+    named from now on; a message that is sent once counts as sent.
+    """
+    kind, card = found.bulletin, known.card
+    if kind is None or found.marker.state == OVER:
+        return AdoptionOutcome.OLDER_EPISODE, None, None
+    if card is not None and card.ts is not None:
+        return AdoptionOutcome.ANOTHER_CARD, None, None
+    if known.attempt is not None or (card and card.state in {CardState.POSTING, CardState.IN_DOUBT}):
+        return AdoptionOutcome.BEING_POSTED, None, None
+    bulletin = known.bulletin
+    if bulletin is None or card is None:
+        at, data = float(found.ts), {"reason": found.marker.series, "adopted": True}
+        closed_at = None if KINDS[kind].repeats else now
+        bulletin = Bulletin(
+            kind=kind,
+            channel=known.channel,
+            key=found.marker.series,
+            episode=found.episode,
+            opened_at=at,
+            closed_at=closed_at,
+            data=data,
+        )
+        return AdoptionOutcome.ADOPTED, bulletin, _adopted(bulletin_card(bulletin), found)
+    adopted = replace(_adopted(card, found), episode=card.episode, pending_since=now)
+    due = Due.on(Urgency.REPLY, now) if bulletin.row.in_thread else None
+    adopted = replace(adopted, post=due, edit=bulletin_edit(adopted, now))
+    return AdoptionOutcome.ADOPTED, replace(bulletin, data={**bulletin.data, "adopted": True}), adopted
 
 
 def _reason_to_leave_alone(context: AdoptionContext, found: FoundCard) -> AdoptionOutcome | None:

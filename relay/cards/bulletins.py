@@ -271,7 +271,7 @@ def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, Bullet
     """What a change makes of an open bulletin, given its lines with these keys, and how many lines are open."""
     version, seq = before.version + 1, before.next_seq
     lines: list[BulletinLine] = []
-    for line in {line.key: line for line in change.lines}.values():
+    for line in {line.key: _with_places(line, known.get(line.key)) for line in change.lines}.values():
         old = known.get(line.key)
         if old is None:
             lines.append(replace(line, seq=seq, changed_in=version))
@@ -287,6 +287,13 @@ def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, Bullet
     if after == before and not lines:
         return Changed(bulletin=before)
     return Changed(bulletin=replace(after, version=version), lines=tuple(lines))
+
+
+def _with_places(line: BulletinLine, old: BulletinLine | None) -> BulletinLine:
+    """The line, of which a thread was found that has it already."""
+    if old is None or "posted_in" not in old.data:
+        return line
+    return replace(line, data={**line.data, "posted_in": old.data["posted_in"]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ def search_before_post(context: CardContext, step: Step, since: float, now: floa
     if not isinstance(step, PostRoot) or step.attempt.is_repeat:
         return step
     # the newest known root is younger than what is searched for
-    data = {**step.attempt.data, "after": f"{since - MAX_CLOCK_SKEW:.6f}"}
+    data = {**step.attempt.data, "after": f"{since - MAX_CLOCK_SKEW:.6f}", "thread_unread": True}
     card = next(iter(step.update.cards), context.card)
     return _in_doubt_at_once(card, replace(step.attempt, data=data), now)
 
@@ -159,6 +159,8 @@ def adopt_message(context: CardContext, found: MarkedMessage, channel: str, now:
     if attempt.kind != ROOT:
         return send.apply_reply_delivery(context, found.ts, now)
     unknown = ShownRoot(fingerprint="", version=-1, ended=None)
+    if attempt.data.get("thread_unread"):  # another copy of the database has posted it, and perhaps replies
+        context = replace(context, card=replace(context.card, thread_unread=True))
     return send.apply_root_delivery(context, Delivered(channel=channel, ts=found.ts), unknown, now)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from relay.cards.adoption import AdoptionContext, AdoptionOutcome, AdoptionUpdate, FoundCard, adopt
+from relay.cards.adoption import AdoptionContext, AdoptionOutcome, AdoptionUpdate, FoundCard, adopt, adopt_bulletin
 from relay.cards.model import Channel
 from relay.delivery.channels import rejecting
 from relay.delivery.context import DeliveryContext
@@ -99,7 +99,9 @@ async def adopt_channel(  # noqa: PLR0913  each has a name
     history = await read_channel(slack, slack_id, f"{since:.6f}", max_pages=MAX_PAGES)
     if not isinstance(history, MessageHistory):
         return history
-    outcomes, found = find_cards(history.messages, slack_id, identity, instance)
+    outcomes, every = find_cards(history.messages, slack_id, identity, instance)
+    found = [card for card in every if card.bulletin is None]
+    bulletins = [card for card in every if card.bulletin is not None]
 
     def decide(context: AdoptionContext, card: FoundCard) -> AdoptionUpdate:
         return adopt(context, card, _options(rulebook, card, channel), now)
@@ -107,33 +109,38 @@ async def adopt_channel(  # noqa: PLR0913  each has a name
     for start in range(0, len(found), BATCH_SIZE):
         batch = found[start : start + BATCH_SIZE]
         outcomes.update(await store.adopt_cards(channel.ref, batch, decide, now=now, lease=lease))
+    if bulletins:
+        outcomes.update(await store.adopt_bulletins(channel.ref, bulletins, adopt_bulletin, now=now, lease=lease))
     return ChannelAdoption(outcomes=outcomes, complete=history.complete)
 
 
 def find_cards(
     messages: Iterable[FoundMessage], slack_channel: str, identity: Identity, instance: str
 ) -> tuple[Counter[AdoptionOutcome], list[FoundCard]]:
-    """Return this relay's newest card of each incident; and how many others stay as they are, and why."""
+    """Return this relay's newest card of each incident and bulletin; and how many others stay as they are, and why."""
     outcomes: Counter[AdoptionOutcome] = Counter()
-    newest: dict[str, FoundCard] = {}
+    newest: dict[tuple[str, str], FoundCard] = {}
     for message, card in _cards(messages, slack_channel):
-        other = newest.get(card.marker.incident)
+        other = newest.get(card.topic)
         if card.marker.instance != instance:
             outcomes[AdoptionOutcome.ANOTHER_NAME] += 1
         elif identity.bot_id not in {"", message.bot_id}:
             outcomes[AdoptionOutcome.ANOTHER_BOT] += 1
         elif other is None:
-            newest[card.marker.incident] = card
+            newest[card.topic] = card
         else:
             outcomes[AdoptionOutcome.OLDER_EPISODE] += 1
-            newest[card.marker.incident] = max(other, card, key=_age)
+            newest[card.topic] = max(other, card, key=_age)
     return outcomes, list(newest.values())
 
 
 def _cards(messages: Iterable[FoundMessage], slack_channel: str) -> Iterator[tuple[FoundMessage, FoundCard]]:
     for message in messages:
-        if message.marker is not None and message.marker.kind == "card" and not message.deleted:
-            yield message, FoundCard(slack_channel=slack_channel, ts=message.ts, marker=message.marker)
+        if message.marker is None or message.deleted:
+            continue
+        found = FoundCard(slack_channel=slack_channel, ts=message.ts, marker=message.marker)
+        if message.marker.kind == "card" or found.bulletin is not None:
+            yield message, found
 
 
 def _age(card: FoundCard) -> tuple[int, int, str]:

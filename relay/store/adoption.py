@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, exists, select, update
 
-from relay.cards.adoption import AdoptionContext, AdoptionOutcome, AdoptionUpdate, FoundCard
+from relay.cards.adoption import AdoptionContext, AdoptionOutcome, AdoptionUpdate, BulletinAdoption, FoundCard
+from relay.cards.bulletins import Bulletin
 from relay.cards.model import Attempt, Card, Channel, ChannelState, IncidentState
 from relay.store import schema
+from relay.store.bulletins import find_newest_bulletin, load_bulletin_cards, save_adopted_bulletin
 from relay.store.channels import canonical_channel
 from relay.store.dead_letters import close_dead_letter
 from relay.store.locks import check_lease, share_channel_references
@@ -37,6 +39,7 @@ _OPEN_ATTEMPTS = (
     .join(_card, _card.c.id == schema.attempt.c.card)
     .where(_card.c.incident.in_(bindparam("ids", expanding=True)), schema.IS_OPEN)
 )
+_OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam("of"), schema.IS_OPEN)
 _TS = select(_card.c.ts).where(
     _card.c.slack_channel == bindparam("slack_channel"), _card.c.ts.in_(bindparam("ts", expanding=True))
 )
@@ -104,6 +107,46 @@ def adopt_cards(  # noqa: PLR0913  each has a name
     if known.new:  # the placeholders of those that are left alone go
         connection.execute(delete(_incident).where(_incident.c.id.in_(sorted(known.new))))
     return outcomes
+
+
+def adopt_bulletins(  # noqa: PLR0913  each has a name
+    connection: Connection,
+    ref: str,
+    found: Sequence[FoundCard],
+    decide: Callable[[BulletinAdoption, FoundCard, float], tuple[AdoptionOutcome, Bulletin | None, Card | None]],
+    *,
+    now: float,
+    lease: Lease | None = None,
+) -> list[AdoptionOutcome]:
+    """Take over these bulletins of one channel, at most one of each key, as `decide` says; return what became of each.
+
+    Raises LeaseLost: another relay delivers now.
+    """
+    check_lease(connection, lease)
+    share_channel_references(connection)
+    channel = canonical_channel(connection, ref).ref
+    outcomes = []
+    for each in found:
+        if each.ts in connection.execute(_TS, {"slack_channel": each.slack_channel, "ts": [each.ts]}).scalars().all():
+            outcomes.append(AdoptionOutcome.KNOWN)
+            continue
+        known = _known_bulletin(connection, channel, each)
+        outcome, bulletin, card = decide(known, each, now)
+        if bulletin is not None and card is not None:
+            save_adopted_bulletin(connection, bulletin, card)
+            close_dead_letter(connection, card.id, now)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _known_bulletin(connection: Connection, channel: str, found: FoundCard) -> BulletinAdoption:
+    bulletin = find_newest_bulletin(connection, found.marker.kind, channel, found.marker.series)
+    cards = load_bulletin_cards(connection, bulletin.id) if bulletin else ()
+    card = next((each for each in cards if each.channel == channel), None)
+    row = connection.execute(_OPEN_ATTEMPT, {"of": card.id}).mappings().one_or_none() if card else None
+    return BulletinAdoption(
+        channel=channel, bulletin=bulletin, card=card, attempt=None if row is None else to_attempt(row)
+    )
 
 
 def _load(connection: Connection, ids: Sequence[str], found: Iterable[FoundCard]) -> _Known:

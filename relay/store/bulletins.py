@@ -152,6 +152,22 @@ def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
     )
 
 
+def find_newest_bulletin(connection: Connection, kind: str, channel: str, key: str) -> Bulletin | None:
+    """Find and lock the newest bulletin with that key."""
+    row = connection.execute(_NEWEST, {"kind": kind, "channel": channel, "key": key}).mappings().one_or_none()
+    return None if row is None else to_bulletin(row)
+
+
+def save_adopted_bulletin(connection: Connection, bulletin: Bulletin, card: Card) -> None:
+    """Save a bulletin that was found in Slack, with its card; one without an id is new."""
+    if bulletin.id:
+        connection.execute(update(_bulletin).where(_bulletin.c.id == bulletin.id).values(bulletin_row(bulletin)))
+    else:
+        row = connection.execute(_bulletin.insert().returning(_bulletin.c.id), bulletin_row(bulletin)).one()
+        card = replace(card, bulletin=row.id)
+    save_cards(connection, [card])
+
+
 def load_bulletin_cards(connection: Connection, bulletin: int) -> tuple[Card, ...]:
     """Load the current cards of a bulletin: one, and one that stands in for it where its channel rejects it."""
     return tuple(to_card(row) for row in connection.execute(_CARDS.order_by(_card.c.id), {"of": bulletin}).mappings())
@@ -185,7 +201,7 @@ def change_line_data(connection: Connection, bulletin: int, lines: Iterable[Entr
 def _open(connection: Connection, change: BulletinChange) -> Bulletin | None:
     """Find the bulletin that a change concerns, or open it; None if there is nothing to change."""
     wanted = change.bulletin
-    newest = _newest(connection, wanted)
+    newest = find_newest_bulletin(connection, *wanted.identity)
     if newest is not None and newest.closed_at is None:
         return newest
     if change.closes or (newest is not None and not wanted.row.repeats):
@@ -196,15 +212,10 @@ def _open(connection: Connection, change: BulletinChange) -> Bulletin | None:
     opened = replace(wanted, episode=episode)
     row = connection.execute(statement, bulletin_row(opened)).one_or_none()
     if row is None:  # another relay has opened it meanwhile
-        return _newest(connection, wanted)
+        return find_newest_bulletin(connection, *wanted.identity)
     opened = replace(opened, id=row.id)
     save_cards(connection, [bulletin_card(opened)])
     return opened
-
-
-def _newest(connection: Connection, wanted: Bulletin) -> Bulletin | None:
-    row = connection.execute(_NEWEST, _identity(wanted)).mappings().one_or_none()
-    return None if row is None else to_bulletin(row)
 
 
 def _identity(bulletin: Bulletin) -> dict[str, str]:

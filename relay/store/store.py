@@ -271,6 +271,7 @@ class Store:
 
     # A new database in the place of a lost one
     adopt_cards = _write(adoption.adopt_cards)
+    adopt_bulletins = _write(adoption.adopt_bulletins)
     unread_channels = _read(adoption.unread_channels)
     mark_read = _write(adoption.mark_read)
     end_adoption = _write(end_adoption)

@@ -1,7 +1,13 @@
 """Bulletins are delivered as cards are: posted once, edited in place, healed, and their lines named once."""
 
+import shutil
+
+import pytest
+
+from relay.store.backup import backup
 from tests.support.bulletin_samples import catch, hold, release
-from tests.support.relay_in_process import START, run_relay
+from tests.support.clocks import ManualClock
+from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 
 async def change(relay, *changes):
@@ -62,3 +68,82 @@ async def test_a_closed_list_says_that_it_is_over(tmp_path):
         await change(relay, hold("i2", at=START + 120))
         await relay.advance(60)
         assert len(roots(relay)) == 2
+
+
+def named(relay, root, incidents):
+    """How often the thread names each of these incidents."""
+    said = "\n".join(thread(relay, root))
+    return [said.count(f"Trouble with {each}") for each in incidents]
+
+
+@pytest.mark.parametrize("held_at_once", [True, False], ids=["before-the-channel-is-read", "after"])
+async def test_a_new_database_goes_on_with_the_list_that_a_lost_one_has_left(tmp_path, held_at_once):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await change(relay, hold("i1", "i2", at=START))
+        await relay.advance(60)
+    for file in tmp_path.glob("relay.db*"):
+        file.unlink()
+    async with run_relay(tmp_path, slack=slack, clock=clock, is_new=True) as relay:
+        if not held_at_once:
+            await relay.advance(60)
+        await change(relay, hold("i1", "i3", at=START + 120))
+        await relay.advance(120)
+        (root,) = roots(relay)
+        assert named(relay, root, ["i1", "i2", "i3"]) == [1, 1, 1]
+        assert "lost its database" in slack.text_of(root)
+
+
+async def test_a_new_database_sends_no_catch_up_twice(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await change(relay, catch("i1", at=START))
+        await relay.advance(60)
+    for file in tmp_path.glob("relay.db*"):
+        file.unlink()
+    async with run_relay(tmp_path, slack=slack, clock=clock, is_new=True) as relay:
+        await relay.advance(60)
+        await change(relay, catch("i1", at=START + 120, moment=START))
+        await relay.advance(120)
+        assert len(roots(relay)) == 1
+
+
+async def test_an_older_copy_of_the_database_repeats_neither_the_list_nor_its_lines(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await change(relay, hold("i1", at=START))
+        await relay.advance(60)
+        backup(f"sqlite:///{tmp_path}/relay.db", tmp_path / "copy.db", now=clock.now)
+        await change(relay, hold("i2", at=START + 60), hold("i3", at=START + 60, reason="mute"))
+        await relay.advance(60)
+    for file in tmp_path.glob("relay.db*"):
+        file.unlink()
+    shutil.copy(tmp_path / "copy.db", tmp_path / "relay.db")
+    async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
+        await change(relay, hold("i2", "i4", at=START + 200), hold("i3", at=START + 200, reason="mute"))
+        await relay.advance(300)
+        assert sorted(named(relay, root, ["i1", "i2", "i3", "i4"]) for root in roots(relay)) == [
+            [0, 0, 1, 0],
+            [1, 1, 0, 1],
+        ]
+
+
+async def test_edits_of_a_list_wait_until_no_card_needs_the_rate_limit(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        names = [f"c{number}" for number in range(12)]
+        for name in names:
+            await relay.share(name, status="critical")
+        await change(relay, hold("i1", at=START))
+        await relay.advance(120)
+        began = len(relay.slack.calls_to("chat.update"))
+        for name in names:
+            await relay.share(name, status="ok")
+        await change(relay, hold("i2", at=START + 120))
+        await relay.advance(120)
+        edited = [call.arguments["ts"] for call in relay.slack.calls_to("chat.update")][began:]
+        [held] = [each.ts for each in roots(relay) if "held" in relay.slack.text_of(each)]
+        assert edited.count(held) == 1
+        assert edited.index(held) == len(names)
