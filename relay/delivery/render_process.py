@@ -17,6 +17,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import Clicks
 from relay.rendering.request import RenderedMessage
+from relay.runtime.memory import give_back_memory
 from relay.runtime.worker_process import WorkerFailed, WorkerProcess, keep_memory
 
 RENDER_SECONDS: Final = 1.0
@@ -63,6 +64,7 @@ class RenderProcess:
         """
         if not configuration.library.has_own_templates:
             await asyncio.to_thread(configuration.library.compile_default)
+            await asyncio.to_thread(give_back_memory)  # to compile takes 2 MB more than what is compiled
         else:
             async with self._turn:
                 with suppress(WorkerFailed, OSError):  # then the first card says it
