@@ -7,6 +7,7 @@ import pytest
 from relay import app
 from relay.config.settings import Settings
 from relay.model.errors import ConfigurationError, RelayError
+from relay.runtime.service_manager import ServiceManager
 from relay.store.store import Store
 
 
@@ -37,19 +38,19 @@ def databases(folder):
 
 async def test_without_a_configuration_no_database_is_left(tmp_path):
     with pytest.raises(ConfigurationError):
-        await app.serve(settings(tmp_path))
+        await app.serve(settings(tmp_path), ServiceManager())
     assert databases(tmp_path) == []
 
 
 async def test_with_a_port_that_is_taken_no_database_is_left(tmp_path):
     (tmp_path / "routes.yaml").write_text("version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n")
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises((RelayError, ExceptionGroup)):
-        await app.serve(settings(tmp_path, RELAY_LISTEN=f"127.0.0.1:{other.getsockname()[1]}"))
+        await app.serve(settings(tmp_path, RELAY_LISTEN=f"127.0.0.1:{other.getsockname()[1]}"), ServiceManager())
     assert databases(tmp_path) == []
 
 
 async def test_a_database_that_was_there_stays(tmp_path):
     await (await Store.open(f"sqlite:///{tmp_path}/relay.db")).close()
     with pytest.raises(ConfigurationError):
-        await app.serve(settings(tmp_path))
+        await app.serve(settings(tmp_path), ServiceManager())
     assert "relay.db" in databases(tmp_path)
