@@ -22,6 +22,8 @@ def log_share(accepted: AcceptedShare) -> None:
         log.error("share_not_planned", **fields, detail=detail)
         return
     decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
+    if shadow := decision.get("shadow"):
+        decided["shadow"] = shadow["routes"]
     outcome, routes = str(accepted.outcome), list(accepted.routes)
     log.info("share_stored", **fields, outcome=outcome, routes=routes, **decided, detail=_described(accepted))
     if unread := decision.get("unread"):

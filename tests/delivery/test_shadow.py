@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.ingest import service
 from tests.support.clocks import ManualClock
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import fake_workspace, run_relay
@@ -29,7 +30,8 @@ def calls_to(slack, channel: str) -> list[str]:
     return [call.method for call in slack.calls if call.arguments.get("channel") == channel]
 
 
-async def test_nothing_is_sent_and_later_the_open_incidents_get_late_cards(tmp_path, url):
+async def test_nothing_is_sent_and_later_the_open_incidents_get_late_cards(tmp_path, monkeypatch, url):
+    monkeypatch.setattr(service, "LATE_INCIDENTS", 1)
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, routes=SHADOW, url=url, slack=slack, clock=clock) as relay:

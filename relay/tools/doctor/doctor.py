@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ async def examine(
         await asyncio.to_thread(_listen, settings),
     ]
     database, stored, known, workspace = await _database(settings)
-    configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored)
+    configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored, clock.now())
     findings += [*configuration, *database]
     async with make_session() as session:
         if settings.slack_bot_token is not None:
@@ -110,6 +111,23 @@ def _time_zones(now: float) -> Finding:
     return ok("time zones", message)
 
 
+def _past_dates(rulebook: Rulebook, now: float) -> list[Finding]:
+    """Hours that consist of dates, such as holidays, are soon forgotten: nobody adds those of the next year."""
+    today = datetime.fromtimestamp(now, UTC).date()
+    last = {
+        name: max(end for window in hours.windows for _, end in window.dates or ())
+        for name, hours in rulebook.hours.items()
+        if any(window.dates for window in hours.windows)
+    }
+    return [
+        warning(
+            f"hours {name}", f"they are over: their last date was {day}.", "Add the next dates, or remove these hours."
+        )
+        for name, day in last.items()
+        if day < today
+    ]
+
+
 def _listen(settings: Settings) -> Finding:
     """Bind the address for a moment, without listening: a relay that runs may have it already."""
     address = settings.listen
@@ -132,7 +150,9 @@ def _listen(settings: Settings) -> Finding:
     return ok("RELAY_LISTEN", f"relay can listen on {address}.")
 
 
-def _configuration(settings: Settings, stored: StoredConfiguration | None) -> tuple[list[Finding], Rulebook | None]:
+def _configuration(
+    settings: Settings, stored: StoredConfiguration | None, now: float
+) -> tuple[list[Finding], Rulebook | None]:
     """The findings about the files on disk, and the rulebook to check: the stored one, if the files are invalid."""
     subject = str(settings.routes)
     try:
@@ -147,7 +167,7 @@ def _configuration(settings: Settings, stored: StoredConfiguration | None) -> tu
     if rulebook.fallback is None:
         message = "there is no fallback channel: incidents that no route matches are stored, but not posted."
         findings.append(warning(subject, message, "Name a channel under `fallback:` at the top of routes.yaml."))
-    return findings, rulebook
+    return findings + _past_dates(rulebook, now), rulebook
 
 
 def _stored_rulebook(stored: StoredConfiguration | None) -> Rulebook | None:

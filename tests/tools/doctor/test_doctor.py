@@ -172,6 +172,15 @@ async def test_a_problem_that_loses_nothing_is_a_warning(environment, breaks, su
     assert says in found["warning", subject]
 
 
+async def test_holidays_that_are_over_are_a_warning(environment):
+    hours = "{over: {dates: [2020-12-24, 2020-12-25..2020-12-26]}, ahead: {dates: [2020-01-01, 2900-01-01]}}"
+    environment.routes(ROUTES.replace("version: 1\n", f"version: 1\nzone: UTC\nhours: {hours}\n", 1))
+    ok, found = await environment.examine()
+    assert ok
+    assert [subject for level, subject in found if level == "warning"] == ["hours over"]
+    assert "2020-12-26" in found["warning", "hours over"]
+
+
 async def test_old_time_zone_data_is_a_warning(environment, monkeypatch):
     monkeypatch.setattr(zones, "tzdata_version", lambda: "2020a")
     ok, found = await environment.examine()
