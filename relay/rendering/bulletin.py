@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from relay.model.counting import plural
 from relay.rendering import fallback
 from relay.rendering.blocks.compose import Draft, completed, compose
 from relay.rendering.blocks.fit import fitted
@@ -19,7 +20,7 @@ from relay.rendering.reply import joined_paragraphs, paragraph_of
 from relay.rendering.request import RenderedMessage, RenderRequest
 
 _NOUN: Final = "incident"
-_LINES: Final = "Held incidents"
+_LONGEST_SUMMARY: Final = 120
 
 
 def bulletin_variables(
@@ -60,7 +61,8 @@ def render_lines(
     name = f"{BULLETIN_FOLDER}/{LINE}.j2"
     items = [Item(_NOUN, template_values(line)) for line in lines]
     paragraphs = [paragraph_of(library, name, request, {"line": item}, fallback.line(item)) for item in items]
-    return joined_paragraphs(paragraphs, request, subject="", title=_LINES)
+    number = f"{len(items)} {_NOUN}{plural(len(items))}"
+    return joined_paragraphs(paragraphs, request, subject=number, title=number, longest=_LONGEST_SUMMARY)
 
 
 def _built_in(kind: str, request: RenderRequest) -> Draft:

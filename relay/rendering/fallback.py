@@ -15,6 +15,7 @@ from relay.rendering.engine.filters import color, duration, emoji, link, more, o
 Values = Mapping[str, Any]
 
 _MOST_ALERTS: Final = 5
+_MOST_LINES: Final = 15
 _COMMENT_LENGTH: Final = 800
 _COMMENT_LINES: Final = 12
 _LINE_LENGTH: Final = 150
@@ -72,10 +73,13 @@ def bulletin_title(kind: str, values: Values) -> str:
 
 def bulletin(kind: str, values: Values) -> str:
     """Print a message about several incidents: what it is, until when, and its lines."""
-    until = slack_time(values.get("until") or values.get("moment"))
-    head = f"{_bold(bulletin_title(kind, values))}{f' until {until}' if until and kind == 'held' else ''}"
-    lines = "\n".join(line(each) for each in values.get("lines", ()))
-    where = "Each is named in the thread." if kind == "held" else f"Pings were held until {until}." if until else ""
+    until, is_list = slack_time(values.get("until") or values.get("moment")), kind == "held"
+    head = _bold(bulletin_title(kind, values)) + (
+        f" until {until}" if is_list and until and not values["closed"] else ""
+    )
+    every = values.get("lines", ())
+    lines = "\n".join(filter(None, [*map(line, every[:_MOST_LINES]), more(every[_MOST_LINES:])]))
+    where = "Each is named in the thread." if is_list else f"Pings were held until {until}." if until else ""
     return part(NodeKind.MENTIONS, "") + part(NodeKind.SECTION, f"{head}\n{lines}") + part(NodeKind.CONTEXT, where)
 
 

@@ -53,18 +53,20 @@ def render_reply(
 
 
 def joined_paragraphs(
-    paragraphs: Sequence[Paragraph], request: RenderRequest, *, subject: str, title: str
+    paragraphs: Sequence[Paragraph], request: RenderRequest, *, subject: str, title: str, longest: int = BUDGET
 ) -> RenderedMessage:
     """The message with all these paragraphs; its notification begins with what it is about, the `subject`.
 
-    `title` stands for the message where nothing else fits.
+    `title` stands for the message where nothing else fits. After the subject come at most `longest` characters.
     """
     failures = tuple(failure for each in paragraphs for failure in each.failures)
     built_in = any(paragraph.builtin for paragraph in paragraphs)
     if built_in and failures:
         request = replace(request, notices=(*request.notices, built_in_notice("wording", failures[-1])))
     said = "; ".join(dict.fromkeys(paragraph.summary for paragraph in paragraphs if paragraph.summary))
-    summary = ": ".join(filter(None, (subject, said)))
+    summary = ": ".join(
+        filter(None, (subject, said if len(said) <= longest else said[: safe_cut(said, longest)] + "…"))
+    )
     draft = Draft(top=_joined(_shortened(paragraphs)), summary=[Atom(summary)])
     return RenderedMessage(message=fitted(completed(draft, request), title), failures=failures, builtin=built_in)
 

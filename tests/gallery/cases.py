@@ -24,6 +24,7 @@ from relay.rendering.reply import render_reply
 from relay.rendering.request import RenderRequest
 from relay.routes.options import Options
 from relay.slack.message import Message
+from tests.gallery.bulletins import BROKEN, FOLDER, BulletinCase, bulletins
 
 NOW = int(datetime(2026, 5, 3, 3, 24, tzinfo=UTC).timestamp())
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -485,8 +486,10 @@ def with_less() -> Iterator[Case]:
                 yield Case(name=name, incident=replace(DB, links=links), entries=[{**absent, **less, **moment}])
 
 
-def every() -> Iterator[tuple[str, Case]]:
+def every() -> Iterator[tuple[str, Case | BulletinCase]]:
     """Every (folder, case)."""
     groups: tuple[Callable[[], Iterator[Case]], ...] = (cards, replies)
     for folder in TEMPLATES:
         yield from ((folder, case) for group in groups for case in group() if folder in case.folders)
+    for folder in (FOLDER, BROKEN):
+        yield from ((folder, case) for case in bulletins(NOW) if folder in case.folders)

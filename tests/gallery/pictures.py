@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from relay.sandbox.page.document import DocumentMessage, DocumentSection, render_document
+from tests.gallery.bulletins import BulletinCase
 from tests.gallery.cases import NOW, PEOPLE, Case, every
 from tests.support.browser import ARGUMENTS, MISSING, chromium
 
@@ -45,7 +46,7 @@ def _sheets() -> Iterator[tuple[str, list[DocumentSection]]]:
         yield name, [_section(templates, case) for _, case in cases]
 
 
-def _section(templates: str, case: Case) -> DocumentSection:
+def _section(templates: str, case: Case | BulletinCase) -> DocumentSection:
     message = case.draw(templates)
     lock_screen = unescape(message.text)
     shown = DocumentMessage(text=message.text, blocks=message.blocks, attachments=message.attachments, at=NOW)

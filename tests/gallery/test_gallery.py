@@ -14,9 +14,11 @@ from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.plain_text import mrkdwn
 from relay.sandbox.slack.server import FakeSlack
 from relay.slack.message import Message
+from tests.gallery.bulletins import BROKEN, FOLDER, BulletinCase
 from tests.gallery.cases import NOW, PEOPLE, TEMPLATES, Case, every
 
 APPROVED = Path(__file__).parent / "approved"
+FOLDERS = (*TEMPLATES, FOLDER, BROKEN)
 CASES = {case.name: case for _, case in every()}
 
 
@@ -43,8 +45,8 @@ def _links(message: Message) -> list[str]:
     return [f"    {link}" for link in dict.fromkeys([*labelled, *buttons])]
 
 
-def text_of(case: Case) -> str:
-    return "\n".join(f"--- {folder} ---\n{read(case.draw(folder))}" for folder in TEMPLATES if folder in case.folders)
+def text_of(case: Case | BulletinCase) -> str:
+    return "\n".join(f"--- {folder} ---\n{read(case.draw(folder))}" for folder in FOLDERS if folder in case.folders)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -62,10 +64,10 @@ def test_each_approved_text_has_a_case():
 
 
 def test_case_names_are_unique():
-    assert len(CASES) == len({(case.name, folder) for folder, case in every() if folder == "incident"})
+    assert len(CASES) == len({(case.name, folder) for folder, case in every() if folder in {"incident", FOLDER}})
 
 
-@pytest.mark.parametrize("folder", TEMPLATES)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_absent_values_print_nothing(folder):
     for case in CASES.values():
         if folder in case.folders:

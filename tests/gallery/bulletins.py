@@ -1,0 +1,136 @@
+"""Messages about several incidents: lists of what is held, catch-ups, and the lines in their threads."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from relay.cards.bulletin_cards import bulletin_card
+from relay.cards.bulletins import (
+    Bulletin,
+    BulletinChange,
+    BulletinLine,
+    BulletinState,
+    LineEnd,
+    catch_up,
+    held_list,
+)
+from relay.cards.draw import render_step
+from relay.cards.model import CardContext, CardState, CardUpdate, Channel, ChannelState
+from relay.cards.send import Edit, EditLines
+from relay.config.configuration import Configuration
+from relay.config.files import ConfigurationFiles, build_configuration
+from relay.config.template_files import load_packaged
+from relay.model.incident import State
+from relay.slack.message import Message
+
+FOLDER, BROKEN = "bulletin", "broken-bulletin"
+_ROUTES = "version: 1\nroutes: [{name: all, post: [C0DB]}]\n"
+_TITLES = (
+    ("db-117 replication lag above 300 s", "database", State.CRITICAL),
+    ("checkout: error rate above 5 %", "payments", State.CRITICAL),
+    ("search latency p99 above 2 s in eu-central-1, and the queue of the indexer grows", "search", State.WARNING),
+    ("disk of log-04 at 91 %", "platform", State.WARNING),
+    ("certificate of api.example.com expires in 6 days", "platform", State.UNKNOWN),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BulletinCase:
+    """A bulletin, or with `entries` the reply that has its lines."""
+
+    name: str
+    change: BulletinChange
+    closed_at: float | None = None
+    pinged: tuple[str, ...] = ()
+    entries: tuple[BulletinLine, ...] = ()
+    folders: tuple[str, ...] = (FOLDER, BROKEN)
+
+    def draw(self, folder: str) -> Message:
+        """Render it, with the built-in texts if the templates are broken."""
+        bulletin = replace(self.change.bulletin, closed_at=self.closed_at)
+        state = BulletinState(
+            bulletin=bulletin,
+            lines=() if bulletin.row.in_thread else self.change.lines,
+            counts=Counter(line.ended for line in self.change.lines),
+        )
+        card = replace(
+            bulletin_card(bulletin), state=CardState.POSTED, ts="1.1", slack_channel="C0DB", pinged=self.pinged
+        )
+        channel = Channel(ref="C0DB", slack_id="C0DB", state=ChannelState.OPEN)
+        context = CardContext(topic=state, card=card, cards=(card,), entries=(), channel=channel)
+        step = (
+            EditLines(ts="1.2", lines=self.entries, version=1, update=CardUpdate())
+            if self.entries
+            else Edit(ts="1.1", shown_hash="", in_doubt_until=None, update=CardUpdate())
+        )
+        return render_step(_configuration(folder), context, step, _link, bulletin.opened_at).message
+
+
+@cache
+def _configuration(folder: str) -> Configuration:
+    names = [f"bulletin/{name}.j2" for name in ("held", "catch_up", "line")]
+    own = dict.fromkeys(names, "{{ 1 // 0 }}") if folder == BROKEN else load_packaged()
+    return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=_ROUTES, templates=own))
+
+
+def _link(channel: str, ts: str) -> str:
+    return f"https://team.slack.com/archives/{channel}/p{ts.replace('.', '')}"
+
+
+def _line(number: int, now: int, **values: Any) -> BulletinLine:
+    title, route, state = _TITLES[number % len(_TITLES)]
+    data = {
+        "title": title,
+        "url": f"https://a.bigpanda.io/#/app/overview/{number}",
+        "since": now - 3_600 * (number + 1),
+        "owner": values.pop("owner", ""),
+        "route": values.pop("route", route),
+        "card": values.pop("card", None),
+    }
+    line = BulletinLine(key=f"{number}:1", at=now, incident=str(number), episode=1, state=state, data=data)
+    return replace(line, ended_at=now - 60.0 if "ended" in values else None, **values)
+
+
+def bulletins(now: int) -> Iterator[BulletinCase]:
+    """All cases at that moment (Unix seconds)."""
+    until = float(now + 5 * 3_600)
+    every = [_line(number, now) for number in range(40)]
+    ends = (LineEnd.RESOLVED, LineEnd.POSTED, LineEnd.UNMATCHED)
+    card = ["C0DB", "1777778640.000100"]
+    mixed = [
+        *(_line(n, now, ended=end, card=card if end is LineEnd.POSTED else None) for n, end in enumerate(ends)),
+        *every[3:12],
+    ]
+    yield BulletinCase(name="held-1", change=held_list("C0DB", "hold", until, every[:1], now))
+    yield BulletinCase(name="held-12", change=held_list("C0DB", "hold", until, every[:12], now))
+    yield BulletinCase(name="held-of-which-3-ended", change=held_list("C0DB", "hold", until, mixed, now))
+    muted = held_list("C0DB", "mute", until, every[:3], now)
+    why = replace(muted.bulletin, data={**muted.bulletin.data, "why": "Dana: deploy of checkout"})
+    yield BulletinCase(name="held-by-a-mute", change=replace(muted, bulletin=why))
+    yield BulletinCase(
+        name="held-of-a-lost-database", change=_adopted(held_list("C0DB", "hold", until, every[:1], now))
+    )
+    yield BulletinCase(name="held-no-longer", change=held_list("C0DB", "hold", until, mixed, now), closed_at=until)
+    yield BulletinCase(name="held-lines", change=held_list("C0DB", "hold", until, mixed, now), entries=tuple(mixed[:6]))
+    for name, lines in (("1", every[:1]), ("7", every[:7]), ("40", every)):
+        change = catch_up("C0DB", float(now), lines, (), now)
+        assert change is not None
+        yield BulletinCase(name=f"catch-up-{name}", change=change, pinged=("S0DBONCALL",))
+    owned = [*every[:3], _line(3, now, owner="Ann Lee", card=card), _line(5, now, owner="Ben")]
+    change = catch_up("C0DB", float(now), owned, (), now)
+    assert change is not None
+    yield BulletinCase(name="catch-up-late-with-owners", change=change, pinged=("S0DBONCALL",))
+    change = catch_up("C0DB", float(now), [*mixed[:1], *every[1:4]], (), now)
+    assert change is not None
+    yield BulletinCase(name="catch-up-of-which-1-ended", change=change)
+    over = [replace(line, ended=LineEnd.RESOLVED, ended_at=now) for line in every[:3]]
+    change = catch_up("C0DB", float(now), over, (), now)
+    assert change is not None
+    yield BulletinCase(name="catch-up-all-over", change=change, closed_at=float(now))
+
+
+def _adopted(change: BulletinChange) -> BulletinChange:
+    bulletin: Bulletin = change.bulletin
+    return replace(change, bulletin=replace(bulletin, data={**bulletin.data, "adopted": True}))
