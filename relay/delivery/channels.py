@@ -154,7 +154,7 @@ class ChannelResolver:
     async def _save(self, channel: Channel, found: ChannelInfo | SlackOutcome) -> None:
         updated = self._updated(channel, found, self._shared.clock.now())
         await self._shared.store.update_channel(updated)
-        if updated.state is ChannelState.OPEN is not channel.state:
+        if updated.state is ChannelState.OPEN and channel.state is not ChannelState.OPEN:
             self._shared.wake_all()
         self._report(channel, updated)
 
