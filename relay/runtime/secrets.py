@@ -87,7 +87,8 @@ class _HidingStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if not self._stream.closed:  # when Python ends, it may be; Python 3.14 would report that
+            self._stream.flush()
 
     def fileno(self) -> int:
         return self._stream.fileno()

@@ -73,7 +73,8 @@ async def _started_site(runner: web.AppRunner, address: Listen, setting: str, ba
             site = web.TCPSite(runner, "0.0.0.0", port, backlog=backlog)  # noqa: S104  the operator asked for it
         await site.start()
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        # Newer versions of asyncio give no number where the machine has none of the addresses.
+        reason = _REASONS.get(error.errno or errno.EADDRNOTAVAIL) or error.strerror or str(error)
         raise SettingsError(f"{setting}: cannot listen on {host} port {port}: {reason}") from error
     return site
 

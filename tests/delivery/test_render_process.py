@@ -15,7 +15,7 @@ from relay.config.files import ConfigurationFiles, build_configuration
 from relay.delivery import render_process
 from relay.delivery.render_process import RenderProcess, TemplateAbandoned
 from relay.samples import read_sample
-from tests.support.worker_functions import die, fill_memory, hash_for_years
+from tests.support.worker_functions import compare_for_years, die, fill_memory
 
 NOW = 1_700_000_000.0
 ROUTES = 'version: 1\nfallback: "#noc"\nroutes: [{name: all, match: {status: {min: unknown}}, post: ["#noc"]}]\n'
@@ -93,7 +93,7 @@ async def test_a_process_that_was_killed_between_two_cards_is_replaced(process):
     assert not (await process.render(live, *step(live), link, NOW)).failures
 
 
-@pytest.mark.parametrize("renders", [hash_for_years, die, fill_memory])
+@pytest.mark.parametrize("renders", [compare_for_years, die, fill_memory])
 async def test_what_never_ends_is_abandoned_while_the_loop_lives(process, monkeypatch, renders):
     monkeypatch.setattr(render_process, "render_loaded", renders)
     live = configuration()

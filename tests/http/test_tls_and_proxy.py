@@ -49,10 +49,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority (`ca.pem`) and what it signed, by the names below; `self` signed itself."""
     folder = tmp_path_factory.mktemp("certificates")
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "30")
+    signs = ("-addext", "keyUsage=critical,keyCertSign", "-days", "30")  # Python 3.13 and newer insist on it
+    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", *signs)
     for name, host, days in (("good", "IP:127.0.0.1,DNS:slack.example", "30"), ("other", "DNS:other.example", "30")):
         openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / f"{name}.ext").write_text(f"subjectAltName={host}\n")
+        (folder / f"{name}.ext").write_text(f"subjectAltName={host}\nauthorityKeyIdentifier=keyid\n")
         signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", f"{name}.ext")
         openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *signed)
     itself = ("-addext", "subjectAltName=IP:127.0.0.1", "-days", "30")

@@ -11,7 +11,7 @@ import pytest
 
 from relay.runtime.worker_process import GROWN, MAX_MEMORY, WorkerFailed, WorkerProcess, keep_memory
 from tests.support.relay_process import is_running, until
-from tests.support.worker_functions import hash_for_years, keep_bytes, kill_once
+from tests.support.worker_functions import compare_for_years, keep_bytes, kill_once
 
 LONG = 20.0
 
@@ -44,7 +44,7 @@ async def test_calls_wait_for_one_another(worker):
 async def test_a_call_that_takes_too_much_time_is_ended_and_the_next_one_works(worker):
     """One step of Python's own code, which nothing in Python can interrupt."""
     with pytest.raises(WorkerFailed, match=r"more than 0\.2 s of processor time"):
-        await worker.call(0.2, hash_for_years)
+        await worker.call(0.2, compare_for_years)
     assert await worker.call(LONG, divmod, 3, 2) == (1, 1)
 
 
@@ -125,11 +125,11 @@ async def test_the_signals_that_stop_relay_do_not_stop_its_worker(worker):
 OWNER = """
 import asyncio, os
 from relay.runtime.worker_process import WorkerProcess
-from tests.support.worker_functions import hash_for_years
+from tests.support.worker_functions import compare_for_years
 async def main():
     worker = WorkerProcess()
     print(await worker.call(9, os.getpid), flush=True)
-    await worker.call(600, hash_for_years)
+    await worker.call(600, compare_for_years)
 asyncio.run(main())
 """
 
