@@ -377,7 +377,9 @@ def did_you_mean(near: str) -> str:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    """The setting that has all words of `name`, or of which `name` has all words, else the most similar one."""
+    """`name` itself, or the setting that has all its words, or of which it has all words, else the most similar one."""
+    if name in known:
+        return name
     words = set(name.split("_"))
     inside = [each for each in known if words < (own := set(each.split("_"))) or own < words]
     ranked = get_close_matches(name, inside or known, n=1, cutoff=0.0 if inside else _SIMILAR)
