@@ -113,6 +113,7 @@ def _render_bulletin_step(  # noqa: PLR0913, PLR0917  all that it depends on
     card, bulletin = context.card, topic.bulletin
     values = {
         **bulletin.data,
+        "kind": str(bulletin.kind),
         "opened": int(bulletin.opened_at),
         "closed": bulletin.closed_at and int(bulletin.closed_at),
         "late": _is_late(card, bulletin, now),

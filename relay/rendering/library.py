@@ -44,10 +44,23 @@ LINE: Final = "line"
 _ROLES: Final[Mapping[str, TemplateRole]] = {
     f"{CARD}.j2": "card",
     **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES},
+}
+"""The files that relay renders by their names, and what each makes; the other folder has its own."""
+
+_BULLETIN_ROLES: Final[Mapping[str, TemplateRole]] = {
     **{f"{kind}.j2": "bulletin" for kind in BULLETINS},
     f"{LINE}.j2": "line",
 }
-"""The files that relay renders by their names, and what each makes."""
+
+
+def _roles(name: str) -> Mapping[str, TemplateRole]:
+    """The files that relay renders of the folder of a template."""
+    return _BULLETIN_ROLES if name.startswith(f"{BULLETIN_FOLDER}/") else _ROLES
+
+
+def _role(name: str) -> TemplateRole | None:
+    return _roles(name).get(name.rpartition("/")[2])
+
 
 _PACKAGED: Final = "relay"
 
@@ -106,20 +119,20 @@ class TemplateLibrary:
     @cached_property
     def _findings(self) -> Sequence[Finding]:
         files = {name: recovered(self._environment, name, source) for name, source in self._loader.own.items()}
-        findings: list[Finding] = [(fault, False) for fault in unused_files(self._environment, files, _ROLES)]
+        findings: list[Finding] = [(fault, False) for fault in unused_files(self._environment, files, _roles)]
         for name, readable in files.items():
-            folder, _, file = name.rpartition("/")
+            folder = name.rpartition("/")[0]
             if folder == _PACKAGED:
                 message = f'the folder name "{_PACKAGED}" is reserved for the packaged templates; rename the folder'
                 findings.append((Fault(file=name, message=message), False))
             compiles = folder != _PACKAGED and name not in self._broken
-            findings += file_findings(self._environment, name, readable, role=_ROLES.get(file), compiles=compiles)
+            findings += file_findings(self._environment, name, readable, role=_role(name), compiles=compiles)
         return findings
 
     def without_faulty_tags(self) -> dict[str, str]:
         """Return the operator's files without the tags that have faults, to see what else is wrong with them."""
         readable = {
-            name: without_faulty_tags(self._environment, name, source, role=_ROLES.get(name.rpartition("/")[2]))
+            name: without_faulty_tags(self._environment, name, source, role=_role(name))
             for name, source in self._loader.own.items()
         }
         return {name: source for name, source in readable.items() if source is not None}

@@ -10,6 +10,7 @@ import pytest
 
 import relay
 from relay.bigpanda.webhook.parsing import parse_share
+from relay.cards.bulletins import BulletinKind, LineEnd
 from relay.cards.draw import entry_variables, notice_lines
 from relay.cards.merge import merge_share
 from relay.cards.model import Card, Entry
@@ -21,16 +22,19 @@ from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.card import render_card
 from relay.rendering.context import (
     ALERT_NAMES,
+    BULLETIN_NAMES,
     CHANGE_NAMES,
+    COUNT_NAMES,
     ENTRY_NAMES,
     ITEM_NAMES,
+    LINE_NAMES,
     VARIABLE_NAMES,
     template_variables,
 )
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
 from relay.rendering.engine.sandbox import JINJA_FILTERS
-from relay.rendering.library import CARD, TemplateLibrary
+from relay.rendering.library import BULLETINS, CARD, LINE, TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderRequest
 from relay.routes.evaluate import ChannelFailure
@@ -107,8 +111,22 @@ def test_the_listed_blocks_are_those_of_the_packaged_card(packaged):
 
 
 def test_the_table_of_files_lists_every_file_that_relay_renders():
-    [table] = tables(PAGE, "## Folders and files")
-    assert words(table) == [CARD, *ENTRY_TEMPLATES]
+    cards, bulletins = tables(PAGE, "## Folders and files")
+    assert words(cards) == [CARD, *ENTRY_TEMPLATES]
+    assert words(bulletins) == [*BULLETINS, LINE]
+
+
+def test_the_table_of_bulletins_has_the_names_that_the_lint_knows():
+    [table] = tables(PAGE, "### `bulletin` and `line`")
+    named = {name for row in table for name in re.findall(r"`(?:bulletin|line)\.(\w+)`", row[0])}
+    assert named | {"unowned", "owned"} == BULLETIN_NAMES | LINE_NAMES
+    [counts] = (row[1] for row in table if row[0] == "`bulletin.counts`")
+    assert set(re.findall(r"`(\w+)`", counts)) == COUNT_NAMES
+
+
+def test_the_kinds_of_bulletins_and_the_ends_of_their_lines_have_templates_and_counts():
+    assert list(BULLETINS) == list(map(str, BulletinKind))
+    assert {"all", "open", *map(str, LineEnd)} == COUNT_NAMES
 
 
 def test_the_table_of_tags_equals_the_table_in_the_code():

@@ -1,6 +1,6 @@
 """Finds faults in template sources: unknown names, missing files, and what would never be shown."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice
@@ -153,9 +153,12 @@ def without_faulty_tags(environment: Environment, name: str, source: str, *, rol
 
 
 def unused_files(
-    environment: Environment, files: Mapping[str, Recovered], rendered: Collection[str]
+    environment: Environment, files: Mapping[str, Recovered], rendered: Callable[[str], Collection[str]]
 ) -> Iterator[Fault]:
-    """Warn of each file that relay does not render by its name (`rendered`) and no other file names."""
+    """Warn of each file that relay does not render by its name and no other file names.
+
+    `rendered` returns the files that relay renders of the folder in which a file is.
+    """
     named: set[str] = set()
     for name, readable in files.items():
         if readable.source is not None and readable.tree is not None:
@@ -163,8 +166,8 @@ def unused_files(
             named |= {template.rpartition("/")[2] for _, template in templates}
     for name in files:
         file = name.rpartition("/")[2]
-        if file not in rendered and file not in named:
-            known = ", ".join(sorted(rendered))
+        if file not in rendered(name) and file not in named:
+            known = ", ".join(sorted(rendered(name)))
             message = f"nothing uses this file: relay renders {known}, and no template names it; rename or delete it"
             yield Fault(file=name, message=message, warning=True)
 

@@ -9,7 +9,16 @@ from jinja2 import nodes
 
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.incident import State
-from relay.rendering.context import ALERT_NAMES, CHANGE_NAMES, ENTRY_NAMES, ITEM_NAMES, VARIABLE_NAMES
+from relay.rendering.context import (
+    ALERT_NAMES,
+    BULLETIN_NAMES,
+    CHANGE_NAMES,
+    COUNT_NAMES,
+    ENTRY_NAMES,
+    ITEM_NAMES,
+    LINE_NAMES,
+    VARIABLE_NAMES,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,18 @@ _INCIDENT: Final = {
 _TAG_LIST: Final = TemplateType(item=_TAG)
 _ENVIRONMENT: Final = TemplateType(title='"environment"', names=VARIABLE_NAMES["environment"], python=str)
 _ENTRY_ITEM: Final = TemplateType(title="an item of an entry", names=ITEM_NAMES)
+_LINE: Final = TemplateType(title="a line", names=LINE_NAMES, inner={"state": _STATE})
+_LINES: Final = TemplateType(item=_LINE, python=list)
 _VARIABLES: Final[Mapping[str, TemplateType]] = {
+    "bulletin": TemplateType(
+        title='"bulletin"',
+        names=BULLETIN_NAMES,
+        inner={
+            "counts": TemplateType(title='"bulletin.counts"', names=COUNT_NAMES),
+            **dict.fromkeys(("lines", "unowned", "owned"), _LINES),
+        },
+    ),
+    "line": _LINE,
     **{name: TemplateType(title=f'"{name}"', names=names) for name, names in VARIABLE_NAMES.items()},
     "incident": TemplateType(title='"incident"', names=VARIABLE_NAMES["incident"], inner=_INCIDENT),
     "tags": TemplateType(title='"tags"', inner={"shown": _TAG_LIST, "rest": _TAG_LIST}, other=_TAG),
