@@ -7,6 +7,7 @@ import sys
 from uuid import uuid4
 
 import aiohttp
+import pytest
 
 from tests.support.relay_process import KEY, SERVE, TIMEOUT, running
 
@@ -57,6 +58,7 @@ async def test_systemd_learns_that_relay_is_ready_reloads_lives_and_stops(folder
             await relay.line("stopped")
 
 
+@pytest.mark.soak
 async def test_shares_wait_in_the_socket_of_systemd_while_relay_restarts(folder, slack):
     with socket.create_server(("127.0.0.1", 0), backlog=128) as kept:
         command = (sys.executable, "-c", WITH_SOCKET, str(kept.fileno()), *SERVE)

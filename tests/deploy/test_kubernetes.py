@@ -6,6 +6,7 @@ kubectl's own kustomize builds them, and the schemas of Kubernetes' releases che
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,9 @@ ROUTES = (KUBERNETES / "pod" / "config" / "routes.yaml").read_text(encoding="utf
 CHANNELS = {"C0ALL00001": "incidents"}
 
 
+@cache
 def kustomize(overlay):
+    """The objects of an overlay. No test changes them."""
     kubectl = find_program("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")

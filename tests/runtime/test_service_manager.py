@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from relay.runtime import service_manager
 from relay.runtime.clock import Clock
 from relay.runtime.service_manager import ServiceManager
 
@@ -95,3 +96,18 @@ async def test_the_watchdog_is_fed_twice_in_each_time_limit(receiver):
         await ServiceManager(receiver.address, 60.0).feed_watchdog(clock)
     assert receiver.received() == [["WATCHDOG=1"]] * 3
     assert clock.paused == (30.0,) * 3
+
+
+def test_the_sockets_of_the_unit_are_taken_over_and_not_passed_on(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        monkeypatch.setattr(service_manager, "_FIRST_SOCKET", opened.fileno())
+        environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+        [taken] = ServiceManager.from_env(environ).sockets
+        assert taken.getsockname() == opened.getsockname()
+        assert not taken.get_inheritable()
+        taken.detach()  # `opened` closes it
+
+
+@pytest.mark.parametrize("environ", [{}, {"LISTEN_FDS": "2"}, {"LISTEN_FDS": "2", "LISTEN_PID": "1"}])
+def test_open_files_of_another_process_are_left_alone(environ):
+    assert list(ServiceManager.from_env(environ).sockets) == []

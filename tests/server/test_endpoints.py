@@ -774,6 +774,19 @@ async def start(backend: FakeBackend, host: str, port: int) -> None:
         pass
 
 
+async def test_in_a_socket_that_systemd_keeps_open_shares_wait_while_relay_restarts(backend):
+    nowhere = Listen(host="192.0.2.1", port=1)
+    with socket.create_server(("127.0.0.1", 0)) as kept:
+        for _ in range(2):
+            async with connect(*kept.getsockname()) as (reader, writer):  # nobody accepts it yet
+                writer.write(head() + share())
+                async with listen(
+                    application(backend), nowhere, "RELAY_LISTEN", drain_seconds=60, sockets=[kept.dup()]
+                ):
+                    assert (await reader.readline()).startswith(b"HTTP/1.1 202")
+    assert len(backend.stored) == 2
+
+
 async def test_a_port_in_use_is_reported_in_one_sentence(backend):
     async with running(backend) as server:
         host, port = server.address

@@ -110,7 +110,7 @@ COMMANDS: dict[str, Callable[..., tuple[list[str], dict[str, str]]]] = {
 
 
 @asynccontextmanager
-async def proxy(name: str, folder: Path, relay: int, *, quick: bool = True) -> AsyncIterator[str]:
+async def proxy(name: str, folder: Path, relay: int, *, quick: bool = False) -> AsyncIterator[str]:
     """Run a proxy for the relay on this port; yield the proxy's address.
 
     A `quick` one is less patient: it tries again sooner, and gives up after two seconds.
