@@ -19,7 +19,7 @@ from relay.runtime.logging import utc
 
 log = structlog.get_logger("relay.delivery")
 
-CHECK_EVERY = 15.0
+CHECK_EVERY = 10.0
 """Seconds after which is checked in any case: what an incident says can free pings at any time."""
 
 DRAIN_PAUSE = 0.2

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, Double, and_, bindparam, exists, func, or_, select, update
 
 from relay.cards.bulletins import Bulletin, BulletinKind, held_list_over
 from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
@@ -19,9 +19,12 @@ from relay.store.types import Lease
 
 DecideCatchUp = Callable[[str, Sequence[tuple[Card, IncidentState]]], CatchUp]
 
+CARDS_FIRST = 60.0
+"""Seconds for which a catch-up waits for cards that were held in its channel, so that it links to them."""
+
 _BATCH = 500
 _card, _share, _bulletin = schema.card, schema.share, schema.bulletin
-_NOW: Any = bindparam("now")
+_NOW: Any = bindparam("now", type_=Double)
 _MAY_BE_CAUGHT_UP = or_(
     and_(
         _card.c.state == CardState.POSTED,
@@ -31,13 +34,24 @@ _MAY_BE_CAUGHT_UP = or_(
     and_(_card.c.state.in_(UNPOSTED), _card.c.held_by.is_not(None)),
 )
 """The rule of `cards.holding.may_be_caught_up`."""
-_DUE = (_card.c.catch_up_due <= _NOW, _MAY_BE_CAUGHT_UP)
+_released = _card.alias("released")
+_CARDS_COME_FIRST = exists().where(
+    _released.c.channel == _card.c.channel,
+    _released.c.held_by.is_not(None),
+    _released.c.state.in_(UNPOSTED),
+    _released.c.post_due.is_not(None),  # as the index on channels says
+    _released.c.post_due <= _NOW,
+)
+_DUE = (
+    _card.c.catch_up_due <= _NOW,
+    _MAY_BE_CAUGHT_UP,
+    or_(_card.c.catch_up_due <= _NOW - CARDS_FIRST, ~_CARDS_COME_FIRST),
+)
 _FIRST_DUE = select(_card.c.channel, _card.c.catch_up_due).where(*_DUE).order_by(_card.c.catch_up_due).limit(1)
 _DUE_IN_CHANNEL = (
     select(_card.c.id, _card.c.incident)
     .select_from(_card.join(reference, reference.c.ref == _card.c.channel))
     .where(bindparam("channel") == CANONICAL_REF, *_DUE)
-    .order_by(_card.c.id)
 )
 _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)), *_DUE).order_by(_card.c.id)
 _NEXT_DUE = select(func.min(_card.c.catch_up_due)).where(
@@ -127,7 +141,8 @@ def _is_known(connection: Connection, bulletin: Bulletin) -> bool:
 
 def _due_cards(connection: Connection, channel: str, now: float) -> list[tuple[Card, IncidentState]]:
     """Load the due cards of a channel, each with its incident, which is locked first."""
-    found = connection.execute(_DUE_IN_CHANNEL, {"channel": channel, "now": now}).all()
+    due = connection.execute(_DUE_IN_CHANNEL, {"channel": channel, "now": now}).all()
+    found = sorted(due, key=lambda row: row.incident)  # incidents are locked in their order
     cards: list[tuple[Card, IncidentState]] = []
     for start in range(0, len(found), _BATCH):
         batch = found[start : start + _BATCH]

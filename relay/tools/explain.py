@@ -21,7 +21,7 @@ from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
 from relay.store.types import ShareBody
-from relay.tools.message_text import ChannelNames, channel_label, format_time, people_label
+from relay.tools.message_text import ChannelNames, channel_label, format_local, people_label
 
 MAX_VALUES = 5
 """How many of a tag's values are shown; the others are counted."""
@@ -66,12 +66,13 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The incident as routes see it, the decision about it, and where its cards go."""
+    """The incident as routes see it, the decision about it, and where its cards go; `zone` is that of the file."""
 
     incident: Incident
     plan: Plan
     decision: RoutingDecision
     destinations: tuple[Destination, ...]
+    zone: str = "UTC"
 
 
 def explain(rulebook: Rulebook, share: Share) -> Explanation:
@@ -84,6 +85,7 @@ def explain(rulebook: Rulebook, share: Share) -> Explanation:
         plan=planned,
         decision=decision,
         destinations=tuple(_destination(rulebook, card, planned, decision, share.received) for card in planned.cards),
+        zone=rulebook.zone or "UTC",
     )
 
 
@@ -198,7 +200,7 @@ def on_terminal(explanation: Explanation, names: ChannelNames) -> Iterator[Text 
         yield Text(f"in shadow: route {posting.route} would post to {channel}; pings {pings}", style="yellow")
     for destination in explanation.destinations:
         channel = channel_label(destination.channel, names)
-        yield Text.assemble("→ ", (channel, "bold"), f": {_first_post(destination, names)}")
+        yield Text.assemble("→ ", (channel, "bold"), f": {_first_post(destination, names, explanation.zone)}")
     if not explanation.destinations:
         yield Text("nothing is posted")
 
@@ -246,14 +248,14 @@ def _actual(condition: ConditionResult) -> str:
     return "it is " + ", ".join(f"'{line}'" for line in shortened) + (f" and {more} more" if more > 0 else "")
 
 
-def _first_post(destination: Destination, names: ChannelNames) -> str:
+def _first_post(destination: Destination, names: ChannelNames, zone: str) -> str:
     pings = people_label(destination.pings, names)
     parts = [destination.why, f"template {destination.template}", f"pings {pings}"]
     if destination.held is not None:
-        parts = [*parts[:-1], f"held {_until(destination.held)}, and then posted if it is still open"]
+        parts = [*parts[:-1], f"held {_until(destination.held, zone)}, and then posted if it is still open"]
     for hold in dict.fromkeys(each.hold for each in destination.held_pings):
         people = people_label([each.target for each in destination.held_pings if each.hold == hold], names)
-        parts.append(f"does not ping {people} {_until(hold)}: a message names it then if it is still open")
+        parts.append(f"does not ping {people} {_until(hold, zone)}: a message names it then if it is still open")
     if destination.wait:
         parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
     if destination.unless:
@@ -261,7 +263,7 @@ def _first_post(destination: Destination, names: ChannelNames) -> str:
     return "; ".join(parts)
 
 
-def _until(hold: Hold) -> str:
+def _until(hold: Hold, zone: str) -> str:
     """Until when it holds, and what it is."""
-    until = "for now" if hold.until is None else f"until {format_time(hold.until)}"
+    until = "for now" if hold.until is None else f"until {format_local(hold.until, zone)}"
     return f"{until} ({hold.reason.replace('_', ' ')})"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from relay.cards.model import Channel
+from relay.model.zones import find_zone
 from relay.routes.rulebook import Rulebook
 from relay.sandbox.slack import plain_text
 from relay.sandbox.slack.errors import MethodError
@@ -49,6 +50,11 @@ def people_label(targets: Iterable[str], names: ChannelNames) -> str:
 def format_time(moment: float) -> str:
     """Format a time (Unix seconds) in UTC, to the second."""
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def format_local(moment: float, zone: str) -> str:
+    """Format a time (Unix seconds) in a zone, to the minute."""
+    return f"{datetime.fromtimestamp(moment, find_zone(zone) or UTC):%a %Y-%m-%d %H:%M} {zone}"
 
 
 def message_text(message: Message, names: ChannelNames) -> str:

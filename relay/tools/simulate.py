@@ -45,7 +45,7 @@ WORKSPACE = "https://workspace.slack.com/"
 
 _MICRO = 1_000_000
 _WORK_KINDS: tuple[WorkKind, ...] = ("post", "edit")
-_CATCH_UP = -1
+_CATCH_UP = len(_WORK_KINDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +218,7 @@ class Simulation:
                 self._do(number, kind)
 
     def _next_work(self) -> tuple[float, int, WorkKind | None] | None:
-        """What is due first (None: a catch-up). Of what is due at once, catch-ups come first, then posts."""
+        """What is due first (None: a catch-up). Of what is due at once, posts come first, catch-ups last."""
         work = [
             (due.at, order, number)
             for number, each in self._cards.items()

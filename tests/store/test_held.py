@@ -10,10 +10,23 @@ from relay.cards.holding import CatchUp, catch_up, may_be_caught_up
 from relay.cards.holds import UNKNOWN_END, HeldPing, Hold, Ping, Reason, catch_up_due
 from relay.cards.model import CardState
 from relay.model.incident import State
-from tests.support.store_samples import NOW, a_card, an_attempt, due, open_channel, posted, save, save_attempt
+from relay.store import held as held_cards
+from relay.store.held import CARDS_FIRST
+from tests.support.store_samples import (
+    NOW,
+    a_card,
+    an_attempt,
+    due,
+    open_channel,
+    posted,
+    query_plan,
+    save,
+    save_attempt,
+)
 
 QUIET = Hold(reason=Reason.QUIET, until=NOW)
 HELD = Hold(reason=Reason.HOLD, until=NOW)
+LONG_AGO = Hold(reason=Reason.HOLD, until=NOW - CARDS_FIRST)
 
 
 def held(target="S1", hold=QUIET, **values):
@@ -63,10 +76,10 @@ async def test_a_ping_that_is_held_until_later_says_when_to_look_again(store):
         with_held(posted(a_card(), post=due(urgent=True)), held()),
         with_held(posted(a_card(), post=due()), held()),
         with_held(a_card(state=CardState.PENDING, post=due()), held()),
-        with_held(a_card(state=CardState.PENDING, post=due(), held=HELD), held()),
-        with_held(a_card(state=CardState.POSTING, held=HELD), held()),
-        with_held(a_card(state=CardState.IN_DOUBT, held=HELD), held()),
-        with_held(a_card(state=CardState.REJECTED, held=HELD), held()),
+        with_held(a_card(state=CardState.PENDING, post=due(), held=HELD), held(hold=LONG_AGO)),
+        with_held(a_card(state=CardState.POSTING, held=HELD), held(hold=LONG_AGO)),
+        with_held(a_card(state=CardState.IN_DOUBT, held=HELD), held(hold=LONG_AGO)),
+        with_held(a_card(state=CardState.REJECTED, held=HELD), held(hold=LONG_AGO)),
         with_held(a_card(state=CardState.CANCELLED), held()),
     ],
     ids=lambda card: f"{card.state}, {'held' if card.held else 'not held'}, {card.post and card.post.urgent}",
@@ -75,6 +88,15 @@ async def test_the_database_finds_the_cards_that_a_catch_up_may_name(store, card
     await open_channel(store)
     await save(store, card)
     assert isinstance(await make_up(store), CatchUp) == may_be_caught_up(card)
+
+
+async def test_a_catch_up_waits_a_minute_for_the_cards_that_were_held_in_its_channel(store):
+    await open_channel(store)
+    await save(store, with_held(posted(a_card()), held()))
+    waiting = a_card("i2", state=CardState.PENDING, post=due(), held=HELD)
+    await save(store, waiting, incident="i2", digest="h2")
+    assert await make_up(store) is None
+    assert isinstance(await make_up(store, NOW + CARDS_FIRST), CatchUp)
 
 
 async def test_a_reply_on_its_way_comes_before_a_catch_up_for_its_card(store):
@@ -119,3 +141,11 @@ async def test_a_second_catch_up_for_the_same_moment_is_another_message(store):
     await make_up(store)
     keys = await store.database.read(lambda connection: connection.exec_driver_sql("SELECT key FROM bulletin").all())
     assert sorted(float(key) for (key,) in keys) == [NOW, NOW + 1]
+
+
+async def test_the_queries_find_their_cards_along_an_index(store):
+    if store.shared:
+        pytest.skip("the plan is SQLite's")
+    for statement, parameters in ((held_cards._FIRST_DUE, {}), (held_cards._DUE_IN_CHANNEL, {"channel": "#noc"})):
+        plan = await query_plan(store, statement.params(parameters), now=NOW)
+        assert [step for step in plan if step.startswith("SCAN")] == []

@@ -230,3 +230,43 @@ def test_stored_shares_are_explained_as_the_shares_up_to_each_describe_the_incid
     assert outcomes(then)["also-payments"] == RouteOutcome.MATCHED  # the second share does not repeat the tags
     [status] = [each for each in then["tree"][0]["conditions"] if each["key"] == "status"]
     assert status == {"key": "status", "expected": "critical", "actual": ["warning"], "matched": False}
+
+
+SILENT = """\
+version: 1
+zone: Europe/Berlin
+hours: {night: {from: "22:00", to: "07:00"}, weekend: {days: [sat, sun]}}
+routes:
+  - name: nights
+    match: {tags: {team: payments}}
+    continue: true
+    post: [{channel: C0PAYMENTS1, quiet: [night], mention: {any: [S0NIGHTS01]}}]
+  - name: always
+    post: [{channel: C0PAYMENTS1, mention: {any: [S0ALWAYS01]}}, {channel: C0WEEKEND01, hold: [weekend]}]
+"""
+
+
+def at(moment: str, state: str = "warning") -> tuple[dict, str]:
+    """What is explained for a moment (with its offset): as JSON, and as text."""
+    options = ("--state", state, "--tag", "team=payments", "--at", moment)
+    return json.loads(run(*options, "--json").stdout), " ".join(run(*options).stdout.split())
+
+
+def test_it_says_whom_quiet_hours_hold_until_when_and_who_is_pinged_all_the_same(here):
+    (here / "routes.yaml").write_text(SILENT)
+    document, text = at("2026-12-01T03:00+01:00")
+    card = document["cards"][0]
+    assert card["pings"] == ["S0ALWAYS01"]
+    assert [(each["target"], each["hold"]["reason"]) for each in card["held_pings"]] == [("S0NIGHTS01", "quiet")]
+    assert "pings S0ALWAYS01" in text
+    assert "does not ping S0NIGHTS01 until Tue 2026-12-01 07:00 Europe/Berlin (quiet)" in text
+    assert at("2026-12-01T03:00+01:00", "critical")[0]["cards"][0]["held_pings"] == []
+    assert at("2026-12-01T12:00+01:00")[0]["cards"][0]["pings"] == ["S0NIGHTS01", "S0ALWAYS01"]
+
+
+def test_it_says_until_when_a_card_is_held(here):
+    (here / "routes.yaml").write_text(SILENT)
+    document, text = at("2026-12-05T03:00+01:00")
+    assert document["cards"][1]["held"]["reason"] == "hold"
+    assert "held until Mon 2026-12-07 00:00 Europe/Berlin (hold), and then posted if it is still open" in text
+    assert at("2026-12-05T03:00+01:00", "critical")[0]["cards"][1]["held"] is None
