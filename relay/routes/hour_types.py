@@ -19,6 +19,8 @@ from relay.routes.yaml_reader.scalars import choice_of, describe, read_word
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NEVER: Final = "never"
+ANY_ZONE: Final = "UTC"
+"""Stands for a zone that is missing or faulty, so that what depends on it is read too."""
 _PAIR: Final = 2
 
 _TIME: Final = re.compile(r"(?P<hours>[01]?[0-9]|2[0-3]):(?P<minutes>[0-5][0-9])|24:00")
@@ -55,6 +57,14 @@ def _zone_hint(name: str) -> str:
 
 
 ZONE: Final = KeyType("time zone", _read_zone, json_schema.pattern("^[A-Za-z0-9_+/-]+$"))
+
+
+def zone_at(node: MappingNode, context: ParseContext) -> str:
+    """The zone of a mapping that names none that can be read: the file's. The file gets one fault if it has none."""
+    if not context.zone and node.get("zone") is None:
+        context.add_fault(node, "in which time zone? write zone: Europe/Berlin at the top of the file, or here")
+        context.zone = ANY_ZONE
+    return context.zone or ANY_ZONE
 
 
 # --- times and days ---

@@ -160,7 +160,7 @@ def duration_in(least: float, most: float) -> KeyType[float]:
 
 def _duration(seconds: float) -> str:
     unit, length = next((each for each in (("h", 3600), ("m", 60)) if seconds and not seconds % each[1]), ("s", 1))
-    return f"{seconds / length:g}{unit}"
+    return f"{seconds / length:.0f}{unit}"
 
 
 WORD: Final = KeyType("text", read_word, json_schema.WORD)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from relay.model.zones import find_zone
 from relay.routes import json_schema
 from relay.routes.channel_template import FixedChannel
-from relay.routes.hour_types import HOURS_NAMES, TIME, WEEKDAYS, ZONE
+from relay.routes.hour_types import HOURS_NAMES, TIME, WEEKDAYS, ZONE, zone_at
 from relay.routes.hours import EVERY_DAY, MINUTES_OF_DAY, Hours, moment
 from relay.routes.key_types import FLAG, WORD, KeyType
 from relay.routes.parts import Parts, known_parts, parts, parts_schema, read_parts
@@ -79,12 +79,10 @@ def _read_summary(node: Node, context: ParseContext) -> Summary | None:
     for name in _REQUIRED:
         if node.get(name) is None:
             context.add_fault(node, f"missing key '{name}' in summary; write {_EXAMPLE}")
-    zone = values.pop("zone", "") or context.zone
-    if not zone and node.get("zone") is None:
-        context.add_fault(node, "in which time zone? write zone: Europe/Berlin at the top of the file, or here")
+    zone = values.pop("zone", "") or zone_at(node, context)
     if values.get("at") == MINUTES_OF_DAY:
         context.add_fault(node.get("at") or node, 'a day has no moment 24:00; write "00:00", on the next day')
-    if not zone or not values.keys() >= set(_REQUIRED):
+    if not values.keys() >= set(_REQUIRED):
         return None
     return Summary(zone=zone, minus=values.pop("except", ()), **values)
 

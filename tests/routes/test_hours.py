@@ -12,6 +12,7 @@ from relay.model.incident import State
 from relay.model.zones import current_name, find_zone, tzdata_is_old, tzdata_version, zone_names
 from relay.routes.hours import Hours, SilentHours
 from relay.routes.parser.parse import parse_rulebook
+from relay.tools.check.command import check_routes
 
 BERLIN = "Europe/Berlin"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -253,6 +254,23 @@ def test_changes_of_combined_hours_are_exactly_where_they_begin_or_end(written, 
     assert found == expected if expected else (found is None or found > end)
     ends = [*([start] if states[0] else []), *changes, *([end] if states[-2] else [])]
     assert hours.between(start, end) == list(zip(ends[::2], ends[1::2], strict=False))
+
+
+def test_lists_of_lists_cost_no_more_than_their_names_and_have_a_limit():
+    """Two names for each list, as in an alias bomb."""
+    lines = ["a0: {days: [sat]}", "b0: {days: [sun]}"]
+    for number in range(1, 50):
+        lines += [f"{name}{number}: [a{number - 1}, b{number - 1}]" for name in "ab"]
+    text = f"version: 1\nzone: UTC\nhours: {{{', '.join(lines)}}}\ndefaults: {{quiet: [a49, b49]}}\nroutes: []\n"
+    rulebook, findings = check_routes(text, "routes.yaml", None)
+    assert rulebook
+    assert rulebook.hours["a49"].is_on(utc("2026-06-06 12:00"))
+    assert all(each.warning for each in findings)
+    lines = ["a0: {}", *(f"a{number}: [a{number - 1}]" for number in range(1, 300))]
+    for order in (lines, lines[::-1]):
+        _, findings = check_routes(f"version: 1\nzone: UTC\nhours: {{{', '.join(order)}}}\nroutes: []\n", "r", None)
+        assert findings
+        assert all("nested more than 50 levels deep" in each.message for each in findings)
 
 
 # --- what is held back ---

@@ -33,6 +33,16 @@ FOREIGN_KEYS: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(("delay", "after", "for"), "; write wait"),
     **dict.fromkeys(("mute", "silence", "silenced", "drop", "ignore"), "; write post: [] to drop incidents"),
+    **dict.fromkeys(("timezone", "time_zone", "tz", "location"), "; write zone: Europe/Berlin at the top"),
+    **dict.fromkeys(
+        ("time_intervals", "schedule", "schedules", "business_hours", "time_restrictions", "support_hours"),
+        "; write hours at the top, and name them in quiet or hold",
+    ),
+    **dict.fromkeys(
+        ("mute_time_intervals", "active_time_intervals", "quiet_hours", "mute_timings"),
+        "; write hours at the top, and quiet: {during: [night]} or quiet: {outside: [office]} here",
+    ),
+    **dict.fromkeys(("dry_run", "dryrun", "test_mode", "preview", "simulate"), "; write shadow: true"),
     "disabled": "; write enabled: false",
     **dict.fromkeys(("stop", "break"), "; the first route that matches ends the search, unless it has continue: true"),
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from relay.routes import json_schema
-from relay.routes.hour_types import DATES, HOURS_NAMES, TIME, WEEKDAYS, ZONE
+from relay.routes.hour_types import DATES, HOURS_NAMES, TIME, WEEKDAYS, ZONE, zone_at
 from relay.routes.hours import EVERY_DAY, MINUTES_OF_DAY, Hours, Window
 from relay.routes.json_schema import Schema
 from relay.routes.parts import Parts, known_parts, parts, parts_schema, read_parts
@@ -24,6 +24,8 @@ WINDOW_PARTS: Final[Parts] = parts(
 )
 """The keys of one item of `hours`."""
 
+MAX_DEPTH: Final = 50
+"""How deep lists of hours may contain other lists."""
 _WINDOW_KEYS: Final = ("days", "dates", "from", "to", "zone")
 _BOTH_TIMES: Final = {"dependentRequired": {"from": ["to"], "to": ["from"]}}
 HOURS_SCHEMA: Final[Schema] = json_schema.mapping(
@@ -73,11 +75,7 @@ def _definition(name: ScalarNode, node: Node, context: ParseContext) -> _Definit
 
 def _windows(node: MappingNode, values: Mapping[str, Any], context: ParseContext) -> tuple[Window, ...]:
     """One window; none if it has a fault that leaves its times unknown."""
-    zone = values.get("zone") or context.zone
-    if not zone and node.get("zone") is None:
-        context.add_fault(
-            node, "in which time zone? write zone: Europe/Berlin at the top of the file, or in this window"
-        )
+    zone = values.get("zone") or zone_at(node, context)
     start, end = values.get("from"), values.get("to")
     missing = [key for key, other in (("from", "to"), ("to", "from")) if node.get(key) is None and node.get(other)]
     if missing:
@@ -87,7 +85,7 @@ def _windows(node: MappingNode, values: Mapping[str, Any], context: ParseContext
     elif start is not None and start == end:
         message = "from and to are the same; for the whole day remove both keys, for no time at all remove the window"
         context.add_fault(node.get("to") or node, message)
-    if not zone or missing or (start is None) != (end is None):
+    if missing or (start is None) != (end is None):
         return ()
     days, dates = values.get("days", EVERY_DAY), values.get("dates")
     if start is None or end is None:
@@ -97,32 +95,42 @@ def _windows(node: MappingNode, values: Mapping[str, Any], context: ParseContext
 
 
 class _Resolver:
-    """Replaces names by the hours that they mean; a fault for each cycle."""
+    """Replaces names by the hours that they mean; a fault for each cycle, and for lists in lists without end."""
 
     def __init__(self, definitions: Mapping[str, _Definition], context: ParseContext) -> None:
         self._definitions = definitions
         self._context = context
         self._resolved: dict[str, Hours] = {}
+        self._depths: dict[str, int] = {}
 
     def resolve(self, name: str, around: Sequence[str] = ()) -> Hours:
         """The hours of this name; `around` are the names whose hours are being resolved."""
-        if name in self._resolved:
-            return self._resolved[name]
+        if name in self._resolved or name not in self._definitions:
+            return self._resolved.get(name, _NOTHING)
+        definition = self._definitions[name]
         if name in around:
-            cycle = (*around[around.index(name) :], name)
-            self._context.add_fault(
-                self._definitions[name].at,
-                f"hours '{name}' contain themselves: {' → '.join(cycle)}; remove one of these names",
-            )
-            return Hours()
-        definition = self._definitions.get(name)
-        if definition is None:
-            return Hours()
+            cycle = " → ".join((*around[around.index(name) :], name))
+            message = f"hours '{name}' contain themselves: {cycle}; remove one of these names"
+            self._context.add_fault(definition.at, message)
+            return _NOTHING
         inside = (*around, name)
+        if len(inside) > MAX_DEPTH:
+            return self._too_deep(definition)
         hours = Hours(
             windows=definition.windows,
             parts=tuple(self.resolve(each, inside) for each in definition.any),
             minus=tuple(self.resolve(each, inside) for each in definition.minus),
         )
-        self._resolved[name] = hours
+        depth = 1 + max((self._depths.get(each, 0) for each in (*definition.any, *definition.minus)), default=0)
+        if depth > MAX_DEPTH:
+            depth, hours = 0, self._too_deep(definition)
+        self._depths[name], self._resolved[name] = depth, hours
         return hours
+
+    def _too_deep(self, definition: _Definition) -> Hours:
+        message = f"hours are nested more than {MAX_DEPTH} levels deep; name the windows themselves"
+        self._context.add_fault(definition.at, message)
+        return _NOTHING
+
+
+_NOTHING: Final = Hours()

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from relay.model.errors import ConfigurationError
+from relay.routes.hour_types import ANY_ZONE
 from relay.routes.key_types import Place
 from relay.routes.mention import NO_MENTION
 from relay.routes.options import Options, OptionValues, read_options
@@ -50,7 +51,8 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     channels = context.channels = keys.CHANNELS.read(top, context)
     context.channels_allowed = keys.CHANNELS_ALLOWED.read(top, context)
     people = context.people = keys.PEOPLE.read(top, context)
-    zone = context.zone = keys.ZONE.read(top, context)
+    zone = keys.ZONE.read(top, context)
+    context.zone = zone or (ANY_ZONE if top.get("zone") else "")
     hours = keys.HOURS.read(top, context)
     defaults = keys.DEFAULTS.read(top, context)
     options = Options(**defaults)

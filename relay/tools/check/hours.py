@@ -108,9 +108,13 @@ def _missing_minutes(at: Position, hours: Hours, reported: set[Period]) -> Itera
 
 
 def _windows(hours: Hours) -> Iterator[Window]:
-    yield from hours.windows
-    for part in hours.parts:
-        yield from _windows(part)
+    """Every window of these hours, each once however many lists contain it."""
+    found, todo = {hours}, [hours]
+    while todo:
+        each = todo.pop()
+        yield from each.windows
+        todo += set(each.parts) - found
+        found.update(each.parts)
 
 
 def _years(hours: Hours) -> Iterator[Period]:
