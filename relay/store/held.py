@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Double, Text, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, Double, and_, bindparam, exists, func, or_, select, update
 
 from relay.cards.bulletins import Bulletin, BulletinKind, held_list_over
 from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
