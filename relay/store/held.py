@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Double, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, Double, Text, and_, bindparam, exists, func, or_, select, update
 
 from relay.cards.bulletins import Bulletin, BulletinKind, held_list_over
 from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
@@ -51,7 +51,7 @@ _FIRST_DUE = select(_card.c.channel, _card.c.catch_up_due).where(*_DUE).order_by
 _DUE_IN_CHANNEL = (
     select(_card.c.id, _card.c.incident)
     .select_from(_card.join(reference, reference.c.ref == _card.c.channel))
-    .where(bindparam("channel") == CANONICAL_REF, *_DUE)
+    .where(bindparam("channel", type_=Text) == CANONICAL_REF, *_DUE)
 )
 _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)), *_DUE).order_by(_card.c.id)
 _NEXT_DUE = select(func.min(_card.c.catch_up_due)).where(
