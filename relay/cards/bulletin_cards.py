@@ -20,6 +20,7 @@ def bulletin_card(bulletin: Bulletin) -> Card:
         channel=bulletin.channel,
         episode=bulletin.episode,
         options=bulletin.options,
+        route=f"({bulletin.row.name})",
         mention=bulletin.mention,
         first_matched_at=now,
         pending_since=now,

@@ -40,20 +40,21 @@ class BulletinKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulletinKindRow:
-    """How a kind behaves.
+    """How a kind is called, and how it behaves.
 
     `in_thread`: its lines stand in its thread, in batches; else the message itself shows them. `repeats`: once it is
     closed, the same key opens the next one; else it stays closed. `ends_with_lines`: it is closed with its last line.
     """
 
+    name: str
     in_thread: bool = False
     repeats: bool = False
     ends_with_lines: bool = False
 
 
 KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
-    BulletinKind.HELD: BulletinKindRow(in_thread=True, repeats=True),
-    BulletinKind.CATCH_UP: BulletinKindRow(ends_with_lines=True),
+    BulletinKind.HELD: BulletinKindRow(name="held list", in_thread=True, repeats=True),
+    BulletinKind.CATCH_UP: BulletinKindRow(name="catch-up", ends_with_lines=True),
 }
 
 

@@ -125,7 +125,8 @@ class Card:
 
     What: the `incident` with that id, or the `bulletin` with that number; the other is empty.
     Where: `channel` is the channel's canonical reference, `slack_channel` the id under which it was posted.
-    Routes: `route` governs it (empty: the fallback has it because no route matched), `mention` is whom the matching
+    Routes: `route` governs it (empty: the fallback has it because no route matched; of a bulletin it is what the
+    bulletin is, in brackets), `mention` is whom the matching
     routes ping now, `matched` says whether any route matches now, `first_matched_at` since when `wait` runs.
     Root: `generation` counts reposts, `ts` names the message, `shown_hash` is what it shows, `shown_ended_at` the end
     that it shows; `pinged` and `root_seq` are whom the first post pinged and the entries that it already shows.
@@ -178,6 +179,11 @@ class Card:
     catch_up_due: float | None = None
     post: Due | None = None
     edit: Due | None = None
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in words: `incident 5c1e`, or `held list`."""
+        return f"incident {self.incident}" if self.bulletin is None else self.route.strip("()")
 
     @property
     def is_current(self) -> bool:

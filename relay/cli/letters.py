@@ -92,7 +92,9 @@ def _show_letter(letter_id: "LetterId", *, as_json: bool) -> None:
         selected = select(await store.dead_letters(), number=letter_id.number)
         if not selected:
             fail(f"There is no open {letter_id.description}.")
-        return selected[0], await store.incident_history(selected[0].card.incident), await slack_channel_names(store)
+        incident = selected[0].card.incident
+        history = await store.incident_history(incident) if incident else None
+        return selected[0], history, await slack_channel_names(store)
 
     letter, history, names = run_on_live_store(load)
     text = describe_letter(letter, history, names)

@@ -348,7 +348,9 @@ def tables(letters: Letters, names: ChannelNames) -> Iterator[Table]:
         for letter in letters.dead:
             reason = f"{letter.reason}: {letter.remedy}" if letter.remedy else letter.reason
             channel = channel_label(letter.card.channel, names)
-            table.add_row(str(letter.id), format_time(letter.since), channel, letter.card.incident, reason)
+            table.add_row(
+                str(letter.id), format_time(letter.since), channel, letter.card.incident or letter.card.subject, reason
+            )
         yield table
     if letters.shares:
         table = Table("id", "received", "incident", "tries", "error", title="Failed shares (not planned)", box=None)
@@ -366,7 +368,7 @@ def tables(letters: Letters, names: ChannelNames) -> Iterator[Table]:
 def describe_result(result: RetryResult, names: ChannelNames) -> str:
     """One sentence: which letter, and the result."""
     channel = channel_label(result.letter.card.channel, names) if result.letter else ""
-    where = f" (incident {result.letter.card.incident} in {channel})" if result.letter else ""
+    where = f" ({result.letter.card.subject} in {channel})" if result.letter else ""
     sentence = _SENTENCES[result.outcome].format(channel=channel, detail=result.detail)
     return f"{result.id.description}{where}: {sentence}"
 
@@ -374,7 +376,7 @@ def describe_result(result: RetryResult, names: ChannelNames) -> str:
 def describe_letter(letter: OpenDeadLetter, history: IncidentHistory | None, names: ChannelNames) -> Iterator[str]:
     """A dead letter with its incident, its card, and Slack's last answers."""
     card = letter.card
-    yield f"dead letter {letter.id}: incident {card.incident} in {channel_label(card.channel, names)}"
+    yield f"dead letter {letter.id}: {card.subject} in {channel_label(card.channel, names)}"
     if history is not None:
         yield f"  title    {history.state.record.title}"
     yield f"  since    {format_time(letter.since)}"

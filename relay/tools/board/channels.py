@@ -16,10 +16,14 @@ MAX_CHANNELS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastCard:
-    """A card that was posted: when (Unix seconds), of which incident, and its address in Slack."""
+    """A card that was posted: when (Unix seconds), of which incident, and its address in Slack.
+
+    `subject` is what it is about in words; it may be about no incident.
+    """
 
     at: float
     incident: str
+    subject: str
     link: str
 
 
@@ -67,6 +71,7 @@ async def read_channels(source: BoardSource) -> ChannelsPage:
                     LastCard(
                         at=float(card.ts or 0),
                         incident=card.incident,
+                        subject=card.subject,
                         link=source.link(card.slack_channel or "", card.ts or ""),
                     )
                     for card in cards
