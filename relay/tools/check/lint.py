@@ -12,6 +12,7 @@ from typing import Final
 from relay.model.errors import Fault
 from relay.model.tag_labels import TagValueLabels, readable_tag_name
 from relay.rendering.context import VARIABLE_NAMES
+from relay.rendering.library import BULLETIN_FOLDER
 from relay.routes.channel_template import ExpressionChannel, FixedChannel, globs_meet, unknown_names
 from relay.routes.match import Comparison
 from relay.routes.match_keys import ValueType
@@ -139,7 +140,7 @@ def _unused_channels(
 def unused_templates(rulebook: Rulebook, templates: Mapping[str, str]) -> Iterator[Fault]:
     """Find template folders that no route names and no template outside of them mentions."""
     folders = {name.partition("/")[0] for name in templates if "/" in name}
-    for folder in sorted(folders - rulebook.templates - {Options().template}):
+    for folder in sorted(folders - rulebook.templates - {Options().template, BULLETIN_FOLDER}):
         others = (source for name, source in templates.items() if not name.startswith(f"{folder}/"))
         if not any(f"{folder}/" in source for source in others):
             message = "unused template: no route and no other template names it"

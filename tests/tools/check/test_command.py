@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.cli import app
+from relay.tools.check.command import run_checks
 
 FINE = """\
 version: 1
@@ -79,6 +80,13 @@ def test_a_warning_is_an_error_only_with_strict(here):
     assert lenient.stdout == "routes.yaml:2:30: warning: unused alias 'old': nothing posts to it\n"
     assert strict.exit_code == 1
     assert strict.stdout == "routes.yaml:2:30: unused alias 'old': nothing posts to it\n"
+
+
+def test_the_projects_own_files_pass_the_strict_check():
+    """Its templates are all that relay knows, also those that no route can name."""
+    root = Path(__file__).parents[3]
+    report = run_checks(root / "routes.yaml", root / "templates")
+    assert report.findings == ()
 
 
 def test_an_unused_template_folder_is_a_warning(here):
