@@ -44,7 +44,10 @@ CERTIFICATE_REMEDIES: Mapping[Failure, str] = {
     Failure.CERTIFICATE_OF_ANOTHER_HOST: (
         "The server's certificate is for another host: check the address, DNS and the proxy."
     ),
-    Failure.CERTIFICATE_REJECTED: f"The server's certificate cannot be verified. {_AUTHORITY}",
+    Failure.CERTIFICATE_REJECTED: (
+        "The server's certificate cannot be verified: `openssl verify -x509_strict` says why. Python 3.13 and newer "
+        f"are as strict. {_AUTHORITY}"
+    ),
 }
 """What is wrong with a certificate, and what to do."""
 
