@@ -223,6 +223,7 @@ def _new_card(share: ShareContext, channel: str, posting: Posting) -> Card:
     previous = None
     if before is not None and before.ts is not None and before.slack_channel is not None:
         previous = PreviousCard(at=float(before.ts), channel=before.slack_channel, ts=before.ts)
+    at, is_late = share.now + posting.options.wait, share.is_late(channel, posting)
     return Card(
         incident=share.new.id,
         channel=channel,
@@ -233,9 +234,9 @@ def _new_card(share: ShareContext, channel: str, posting: Posting) -> Card:
         first_matched_at=share.now,
         reported_seq=_seq_on_new_card(share),
         previous=previous,
-        notices=(*_unnamed_channels(share, channel), *((NO_PING,) if share.is_late(channel, posting) else ())),
+        notices=(*_unnamed_channels(share, channel), *((NO_PING,) if is_late else ())),
         pending_since=share.now,
-        post=Due.root(share.new.state, share.now + posting.options.wait),
+        post=Due.on(Urgency.ROOT, at) if is_late else Due.root(share.new.state, at),
     )
 
 

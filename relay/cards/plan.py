@@ -150,11 +150,12 @@ def _as_json(
 
 
 def _shadows(context: ShareContext, current: Sequence[Card], *, new_episode: bool) -> tuple[tuple[str, str], ...]:
-    """The cards that routes in shadow would have made by now, in channels without a card."""
+    """The cards that routes in shadow would have made by now, in channels without a card; none once it is resolved."""
+    if not context.new.active:
+        return ()
     known = () if new_episode else context.shadows
-    now = context.in_shadow if context.new.active else ()
     present = {card.channel for card in current if card.state is not CardState.CANCELLED}
-    return tuple(each for each in dict.fromkeys((*known, *now)) if each[0] not in present)
+    return tuple(each for each in dict.fromkeys((*known, *context.in_shadow)) if each[0] not in present)
 
 
 def _shadow_as_json(context: ShareContext) -> dict[str, JSON]:

@@ -114,6 +114,7 @@ def test_switched_on_it_gets_a_card_that_pings_nobody_when_it_is_late():
     played.rulebook = with_live(SHADOW_FIRST.replace("shadow: true, ", "continue: true, "))
     [card] = [each for each in played.add(database(60)).cards if each.channel == "C0NEW00001"]
     assert NO_PING in card.notices
+    assert not card.post.urgent  # it delays no card of a new incident
     assert played.incident_state.record.shadows == ()
 
 
@@ -131,6 +132,16 @@ def test_the_card_of_another_route_in_that_channel_is_not_late():
 def test_a_route_inside_a_route_in_shadow_replaces_it_in_shadow_too():
     routes = f"{TOP}\n  - {{name: a, shadow: true, post: [C0A0000001], routes: [{{name: b, post: [C0B0000001]}}]}}\n"
     assert sequence(routes).add(database()).decision["shadow"]["routes"] == ["b"]
+
+
+def test_a_card_for_an_incident_that_reopens_is_not_late():
+    played = sequence(NEW_ALONE.replace("fallback: {channel: C0NOC00001, mention: {any: [here]}}\n", ""))
+    played.add(database())
+    played.add(database(60, status="ok", resolved=True, active=False))
+    assert played.incident_state.record.shadows == ()
+    played.rulebook = with_live(NEW_ALONE)
+    [card] = [each for each in played.add(database(120, resolved=False, active=True)).cards if each.route]
+    assert NO_PING not in card.notices
 
 
 def test_a_later_episode_is_not_late():
