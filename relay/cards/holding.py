@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from relay.cards.attention import REASONS, Attention, Surroundings, attend
-from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinChange, BulletinLine, incident_line
+from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinChange, BulletinLine, held_list, incident_line
 from relay.cards.bulletins import catch_up as catch_up_message
 from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, catch_up_due, merge_held
 from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
@@ -81,6 +81,14 @@ def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: 
     kept = merge_held(told, held)
     waiting = replace(card, held_pings=kept, catch_up_due=catch_up_due(kept))
     return replace(waiting, held=hold, pending_since=until, post=worst_first)
+
+
+def name_in_held_list(card: Card, incident: Incident, now: float) -> tuple[BulletinChange, ...]:
+    """The line that names the incident of a held card in the held list of its channel; none for any other card."""
+    if card.held is None or card.state is not CardState.PENDING or not (incident.active and card.matched):
+        return ()
+    line = incident_line(incident, card.episode, now, route=card.route)
+    return (held_list(card.channel, card.held.reason, card.held.until, [line], now, options=card.options),)
 
 
 def first_pings(card: Card, incident: Incident, attention: Attention) -> tuple[tuple[str, ...], HeldPings]:

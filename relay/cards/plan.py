@@ -10,6 +10,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.attribution import attribute_entries
 from relay.cards.desired import ShareContext, desired_cards
 from relay.cards.diff import new_entries
+from relay.cards.holding import name_in_held_list
 from relay.cards.merge import begin_episode, merge_share
 from relay.cards.milestones import advance, times_taken
 from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome
@@ -92,6 +93,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
         decision=_as_json(outcome, context, cards, changed),
         tasks=(callback_task(share.incident, share.integration, current, share.received),) if awaited else (),
         times_taken=times_taken(known.milestones, milestones),
+        bulletins=tuple(change for card in changed for change in name_in_held_list(card, new, now)),
     )
 
 

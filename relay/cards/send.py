@@ -13,8 +13,8 @@ from typing import assert_never
 from relay.cards.attention import NO_SURROUNDINGS, Attention, Surroundings, attend
 from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
 from relay.cards.bulletin_cards import bulletin_edit
-from relay.cards.bulletins import BulletinLine, BulletinState, held_list, incident_line
-from relay.cards.holding import first_pings, hold_first_post, with_held_pings
+from relay.cards.bulletins import BulletinLine, BulletinState
+from relay.cards.holding import first_pings, hold_first_post, name_in_held_list, with_held_pings
 from relay.cards.holds import HeldPing, HeldPings, merge_held, without_targets
 from relay.cards.model import (
     NO_DEADLINE,
@@ -255,11 +255,9 @@ def _wait(context: CardContext, incident: Incident, attention: Attention) -> Not
         return _cancel_waiting(card, incident, attention)
     if hold is None:
         return None
-    now = attention.question.at
     held = hold_first_post(card, incident, attention, hold)
-    line = incident_line(incident, card.episode, now, route=card.route)
-    bulletin = held_list(card.channel, hold.reason, hold.until, [line], now, options=card.options)
-    return NothingToSend(reason=f"held_by_{hold.reason}", update=CardUpdate(cards=(held,), bulletins=(bulletin,)))
+    listed = name_in_held_list(held, incident, attention.question.at)
+    return NothingToSend(reason=f"held_by_{hold.reason}", update=CardUpdate(cards=(held,), bulletins=listed))
 
 
 def _cancel_waiting(card: Card, incident: Incident, attention: Attention) -> NothingToSend:

@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards.holds import UNKNOWN_END
-from relay.cards.model import CardState
+from relay.cards.attention import Surroundings
+from relay.cards.holding import CatchUp, catch_up, catch_up_bulletin
+from relay.cards.holds import UNKNOWN_END, HeldPing, Hold, Ping, Reason, catch_up_due
+from relay.cards.model import Card, CardState, IncidentState
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.entry_kinds import EntryKind
+from relay.model.incident import State
+from relay.routes.mention import Mention
+from relay.routes.options import Options
 from relay.tools.simulate import SimulatedCard, Simulation
-from tests.support.share_sequences import START
+from tests.support.share_sequences import START, merge_shares
 
 MINUTE = 60
 NIGHT = (17 * MINUTE - 20, 47 * MINUTE - 20)
@@ -181,6 +186,82 @@ def test_the_pings_of_a_held_card_wait_for_quiet_hours_too(options):
     card = simulated((at_night(21), WARNING), options=options)
     last = NIGHT[1] + 10 * MINUTE
     assert pings(card) == [(last, "catch-up", ("S0ALL",))]
+
+
+def posted_card(number: int, *pings: HeldPing, mention: str = "S0ALL", **incident: Any) -> tuple[Card, IncidentState]:
+    """A posted card with held pings, and its incident."""
+    record = merge_shares(parse_share(orjson.dumps({"incident": {"id": f"i{number}", **incident}}), {}, START))
+    card = Card(
+        incident=f"i{number}",
+        channel=NOC,
+        episode=1,
+        options=Options(),
+        mention=Mention.of({"any": (mention,)}),
+        state=CardState.POSTED,
+        ts=f"{number}.1",
+        slack_channel=NOC,
+        held_pings=pings,
+        catch_up_due=catch_up_due(pings),
+    )
+    return card, IncidentState(record=record, version=1)
+
+
+def held(
+    target: str = "S0ALL", reason: Reason = Reason.QUIET, until: float = START, ping: Ping = Ping.FIRST_POST
+) -> HeldPing:
+    return HeldPing(
+        target=target, ping=ping, since=START - 60, hold=Hold(reason=reason, until=until), state=State.WARNING
+    )
+
+
+def made_up(*cards: tuple[Card, IncidentState], at: float = START) -> CatchUp:
+    return catch_up(NOC, cards, Surroundings(), at)
+
+
+def test_a_catch_up_names_the_worst_first_and_what_somebody_has_last():
+    made = made_up(
+        posted_card(1, held(), **WARNING),
+        posted_card(2, held(), **CRITICAL),
+        posted_card(3, held(), status="acknowledged", **OPEN),
+        posted_card(4, held(), **CRITICAL),
+    )
+    named = [(line.incident.id, line.targets) for line in made.lines]
+    assert named == [("i2", ("S0ALL",)), ("i4", ("S0ALL",)), ("i1", ("S0ALL",)), ("i3", ())]
+    assert made.targets == ("S0ALL",)
+
+
+def test_a_catch_up_pings_each_target_once_and_never_a_whole_channel():
+    cards = [posted_card(number, held(), held("here"), held("channel"), held("S1"), **WARNING) for number in range(5)]
+    change = catch_up_bulletin(made_up(*cards), START, lambda _: False)
+    assert change is not None
+    assert change.bulletin.mention.all_targets == ("S0ALL", "S1")
+
+
+def test_a_long_catch_up_is_cut_and_says_how_many_more_there_are():
+    change = catch_up_bulletin(
+        made_up(*(posted_card(number, held(), **WARNING) for number in range(300))), START, lambda _: False
+    )
+    assert change is not None
+    assert len(change.lines) + change.bulletin.data["more"] == 300
+
+
+def test_of_several_moments_the_last_one_counts_and_a_late_catch_up_knows_it():
+    made = made_up(
+        posted_card(1, held(until=START - 600), **WARNING), posted_card(2, held(until=START - 400), **WARNING)
+    )
+    assert (made.moment, made.late) == (START - 400, True)
+    assert made_up(posted_card(1, held(), **WARNING)).late is False
+
+
+@pytest.mark.parametrize("reason", [Reason.SNOOZED, Reason.FLAPPING, Reason.REOPENED_LATELY])
+def test_what_the_incident_itself_held_is_named_only_if_it_would_ping_now(reason):
+    still = posted_card(1, held(reason=reason, ping=Ping.REOPENED), **WARNING)
+    owned = posted_card(2, held(reason=reason, ping=Ping.REOPENED), status="acknowledged", **OPEN)
+    others = posted_card(3, held("S0GONE", reason=reason, ping=Ping.REOPENED), **WARNING)
+    made = made_up(still, owned, others)
+    assert [line.incident.id for line in made.lines] == ["i1"]
+    assert [card.held_pings for card in made.cards] == [(), (), ()]
+    assert made.cards[0].reopening_pinged_at == START
 
 
 moments = st.integers(0, 90).map(lambda minutes: minutes * MINUTE)

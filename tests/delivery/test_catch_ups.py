@@ -10,6 +10,7 @@ import pytest
 from relay.cards.holding import CatchUp
 from relay.config.files import load_configuration
 from relay.model.incident import State
+from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from relay.slack.outcomes import Delivered
 from tests.support.clocks import ManualClock
@@ -131,6 +132,10 @@ async def test_a_held_night_is_listed_and_its_cards_follow_worst_first_without_p
         thread = relay.transcript()
         assert all(thread.count(f"Incident {incident}") == 1 for incident in ("i1", "i2", "i3"))
         await relay.share("i3", **OVER)
+        await relay.share("i1", status="warning")
+        await relay.advance(120)
+        assert "🟠 *Warning* Incident i1" in relay.transcript()
+        await relay.share("i1", status="unknown")
         await until(relay, MORNING + 90)
         held, *others = roots(relay)
         assert "No longer held" in held
@@ -138,7 +143,7 @@ async def test_a_held_night_is_listed_and_its_cards_follow_worst_first_without_p
         cards = [each for each in others if "still open" not in each]
         assert ["Incident i2" in cards[0], "Incident i1" in cards[1], len(cards)] == [True, True, 2]
         [catch_up] = [each for each in others if each not in cards]
-        assert "1 incident is still open" in catch_up  # of the other nobody would have been told by a ping
+        assert "2 incidents are still open" in catch_up
         assert pinged(relay) == [("S0WARN",)]
 
 
@@ -284,3 +289,28 @@ def stop_at(relay: RelayInProcess, crash: str) -> asyncio.Event:
 
 def clock_is_past(relay: RelayInProcess) -> bool:
     return relay.clock.now() >= START + MORNING
+
+
+async def test_slack_that_was_paused_at_the_end_gets_the_message_later_and_it_says_so(tmp_path):
+    async with run_relay(tmp_path, routes=routes()) as relay:
+        await until(relay, NIGHT)
+        await relay.share("i1", status="warning")
+        await until(relay, MORNING - 60)
+        refuses = InjectedFault(behaviour=ErrorCode("service_unavailable"), method="chat.postMessage", times=None)
+        relay.slack.faults.add(refuses)
+        await until(relay, MORNING + 400)
+        assert pinged(relay) == []
+        relay.slack.faults.clear()
+        await relay.advance(400)
+        assert pinged(relay) == [("S0WARN",)]
+        assert "posted late" in roots(relay)[-1]
+
+
+async def test_a_snooze_that_ends_while_the_incident_is_open_is_made_up_for(tmp_path):
+    async with run_relay(tmp_path, routes=routes("quiet: []")) as relay:
+        wake = int(relay.clock.now()) + 600
+        await relay.share("i1", status="warning", snooze={"snoozed": True, "wake": wake})
+        await relay.advance(500)
+        assert pinged(relay) == []
+        await relay.advance(200)
+        assert pinged(relay) == [("S0WARN",)]
