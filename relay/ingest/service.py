@@ -259,7 +259,13 @@ class IngestService:
     def _decide_late(
         self, state: IncidentState, cards: Sequence[Card], refs: Mapping[str, str]
     ) -> tuple[IncidentState, Sequence[Card]]:
-        return late_cards(self._rulebook(), state, cards, refs, self._clock.now())
+        """One incident that cannot be decided must not keep the others from being planned."""
+        try:
+            return late_cards(self._rulebook(), state, cards, refs, self._clock.now())
+        except Exception:
+            incident = state.record.incident
+            log.exception("late_cards_failed", incident=incident, detail=f"The next share decides again. {REPORT_IT}")
+            return state, ()
 
     def decide(self, context: PlanContext) -> Plan:
         """Return what a share turns into, by the live routes."""

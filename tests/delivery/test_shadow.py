@@ -30,6 +30,28 @@ def calls_to(slack, channel: str) -> list[str]:
     return [call.method for call in slack.calls if call.arguments.get("channel") == channel]
 
 
+async def test_an_incident_that_cannot_be_decided_stops_nothing(tmp_path, monkeypatch):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    decide = service.late_cards
+
+    def fails(rulebook, state, *arguments):
+        if state.record.incident == "i1":
+            raise RuntimeError("strange")
+        return decide(rulebook, state, *arguments)
+
+    monkeypatch.setattr(service, "late_cards", fails)
+    async with run_relay(tmp_path, routes=SHADOW, slack=slack, clock=clock) as relay:
+        for incident in ("i1", "i2"):
+            await relay.share(incident, status="critical")
+    async with run_relay(tmp_path, routes=LIVE, slack=slack, clock=clock) as relay:
+        await relay.advance(60)
+        assert calls_to(slack, "C0DB000001").count("chat.postMessage") == 1
+        await relay.share("i1", status="critical", title="again")
+        await relay.advance(60)
+        assert calls_to(slack, "C0DB000001").count("chat.postMessage") == 2
+
+
 async def test_nothing_is_sent_and_later_the_open_incidents_get_late_cards(tmp_path, monkeypatch, url):
     monkeypatch.setattr(service, "LATE_INCIDENTS", 1)
     clock = ManualClock()
