@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from relay.app import CLOSE_SECONDS
+from relay.cli import app
 from relay.config.settings import SECRETS, Settings
 from relay.samples import read_starter
 from tests.support.proxies import find_program
@@ -189,7 +191,14 @@ def test_an_edit_of_routes_or_templates_restarts_no_pod(objects):
 
 
 def test_the_first_routes_are_those_of_relay_init():
-    assert read_starter("routes.yaml") == ROUTES
+    assert read_starter("routes.yaml") == ROUTES, "copy what `relay init` writes to deploy/kubernetes/pod/config"
+
+
+def test_the_routes_and_templates_of_the_example_have_no_fault():
+    example = KUBERNETES / "example"
+    files = ("--routes", str(example / "routes.yaml"), "--templates", str(example / "templates"))
+    checked = CliRunner().invoke(app, ["check", "--strict", *files])
+    assert checked.exit_code == 0, checked.output
 
 
 def mount(folder, files):

@@ -63,6 +63,18 @@ def test_each_secret_is_a_credential_that_its_setting_names():
     assert {"RELAY_WEBHOOK_KEYS", "SLACK_BOT_TOKEN"} == set(pairs(SERVICE)[1].values())
 
 
+@pytest.mark.parametrize(
+    ("service", "database"), [(SERVICE, "sqlite:////var/lib/relay/relay.db"), (uncommented(), "postgresql://db/relay")]
+)
+def test_relay_can_serve_with_the_settings_of_the_unit(service, database):
+    environ = {}
+    for line in re.findall(r"^Environment=(.*)$", service, re.MULTILINE):
+        environ |= dict(pair.split("=", 1) for pair in line.split(" "))
+    values = {"database_url": "postgresql://db/relay", "operator_key": "another-key-of-the-test"}
+    settings = Settings.from_env(environ, lambda path: values.get(path.name, "a-secret-of-the-test")).for_serving()
+    assert settings.database_url.get_secret_value() == database
+
+
 def test_every_setting_in_the_unit_exists():
     known = {str(field.validation_alias) for field in Settings.model_fields.values()}
     assert set(re.findall(r"\b((?:RELAY|SLACK|BIGPANDA)_[A-Z_]+?)(?:_FILE)?=", uncommented())) <= known
