@@ -93,6 +93,27 @@ async def test_it_shows_why_a_reply_pinged(tmp_path):
     assert pinging == ["S0CRIT because it rose to critical: done", "S0CRIT because the incident was reopened: done"]
 
 
+async def test_it_shows_what_is_held_and_until_when(tmp_path):
+    hours = 'zone: Etc/UTC\nhours: {night: {from: "22:00", to: "23:00"}}\nroutes:\n'
+    quiet, hold = (ROUTES.replace("routes:\n", f"{hours}") for _ in range(2))
+    quiet = quiet.replace("name: all", "name: all\n    quiet: {during: [night], unless: never}")
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    async with run_relay(tmp_path / "a", routes=quiet) as running:
+        await running.share(status="critical")
+        await running.advance(5)
+        lines = await described(running)
+    since, until = "2023-11-14 22:13:20Z", "2023-11-14 23:00:00Z"
+    assert f"pings held: S0CRIT since {since} (quiet, until {until})" in lines
+    hold = hold.replace("name: all", "name: all\n    hold: {during: [night], unless: never}")
+    async with run_relay(tmp_path / "b", routes=hold) as running:
+        await running.share(status="critical")
+        await running.advance(5)
+        lines = await described(running)
+    assert f"held: hold, until {until}" in lines
+    assert f"pings held: S0CRIT since {since} (hold, until {until})" in lines
+
+
 async def test_what_slack_rejected_is_shown_with_the_remedy(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as running:
         running.slack.faults.add(InjectedFault(behaviour=ErrorCode("is_archived"), method="chat.postMessage", times=1))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 
+from relay.cards.holds import UNKNOWN_END, Reason
 from relay.cards.model import Card, CardState
 from relay.model.errors import QueryError
 from relay.model.incident import Incident, State
@@ -28,7 +29,7 @@ PARAMETERS = ("state", "channel", "route", "search", "after")
 class ShownCard:
     """One card of an incident in a list: the channel's name, its address in Slack, and what it waits for, if anything.
 
-    `due` is when it is posted at the earliest (Unix seconds).
+    `due` is when it is posted, or the first of its held pings may be sent, at the earliest (Unix seconds).
     """
 
     channel: str
@@ -159,9 +160,17 @@ def shown_cards(cards: Sequence[Card], source: BoardSource, names: ChannelNames)
 def _shown_card(card: Card, source: BoardSource, names: ChannelNames) -> ShownCard:
     channel = names.get(card.channel, card.channel)
     if card.slack_channel and card.ts:
-        return ShownCard(channel=channel, link=source.link(card.slack_channel, card.ts))
+        held = sorted({each.hold.reason.replace("_", " ") for each in card.held_pings})
+        known = card.catch_up_due is not None and card.catch_up_due < UNKNOWN_END
+        return ShownCard(
+            channel=channel,
+            link=source.link(card.slack_channel, card.ts),
+            waits=f"pings held: {', '.join(held)}" if held else "",
+            due=card.catch_up_due if known else None,
+        )
     waits = card.reason or str(card.state)
     due = card.post.at if card.post is not None and card.post.at > source.clock.now() else None
     if card.state is CardState.PENDING and not card.reason:
-        waits = "retry" if card.tries else "wait" if due is not None else "due"
+        held_by = card.held.reason if card.held else Reason.WAIT
+        waits = Reason.RETRY if card.tries else held_by if due is not None else "due"
     return ShownCard(channel=channel, waits=waits.replace("_", " "), due=due)

@@ -6,9 +6,11 @@ from html import unescape
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from relay.cards.model import Card, CardState, DeadLetter
+from relay.cards.holds import HeldPing, Hold, Ping, Reason
+from relay.cards.model import Card, CardState, DeadLetter, Due
 from relay.cards.model import CardUpdate as Update
 from relay.model.errors import StoreUnusable
+from relay.model.incident import State
 from relay.server.endpoints import Audience, create_app
 from relay.tools.board import now
 from relay.tools.board.source import SlackStatus
@@ -77,6 +79,23 @@ async def test_a_card_that_waits_says_why(board):
     await board.relay.store.update_card(card.id, lambda _: Update(cards=(waiting,)))
     _, text = await board.get()
     assert "channel rejected" in text
+
+
+async def test_what_is_held_says_why_and_until_when(board):
+    await board.sign_in()
+    [posted] = (await board.relay.store.incident_history("i0")).cards
+    until = board.relay.clock.now() + 3600
+    hold = Hold(reason=Reason.QUIET, until=until)
+    ping = HeldPing(target="S0CRIT", ping=Ping.RISE, since=until - 7200, hold=hold, state=State.WARNING)
+    quiet = replace(posted, held_pings=(ping,), catch_up_due=until)
+    await board.relay.store.update_card(posted.id, lambda _: Update(cards=(quiet,)))
+    _, text = await board.get()
+    assert "pings held: quiet until" in " ".join(text.split())
+    unposted = {"state": CardState.PENDING, "ts": None, "slack_channel": None}
+    held = replace(posted, **unposted, held=replace(hold, reason=Reason.HOLD), post=Due(at=until, deadline=until))
+    await board.relay.store.update_card(posted.id, lambda _: Update(cards=(held,)))
+    _, text = await board.get()
+    assert "hold until" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("path", ["", "/incidents/i0", "/channels", "/letters", "/routes"])
