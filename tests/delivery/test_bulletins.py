@@ -1,12 +1,18 @@
 """Bulletins are delivered as cards are: posted once, edited in place, healed, and their lines named once."""
 
+import asyncio
 import shutil
 
 import pytest
+from sqlalchemy import text
 
 from relay.store.backup import backup
+from relay.store.store import Store
+from tests.delivery.test_crashes import Crash, stopped
+from tests.delivery.test_lease_guard import never_expire
 from tests.support.bulletin_samples import catch, hold, release
 from tests.support.clocks import ManualClock
+from tests.support.postgres import postgresql
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 
@@ -147,3 +153,36 @@ async def test_edits_of_a_list_wait_until_no_card_needs_the_rate_limit(tmp_path)
         [held] = [each.ts for each in roots(relay) if "held" in relay.slack.text_of(each)]
         assert edited.count(held) == 1
         assert edited.index(held) == len(names)
+
+
+async def test_of_two_relays_on_postgresql_one_posts_the_list_and_the_other_goes_on_when_it_dies(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    with postgresql() as url:
+        crash = Crash(5, after=True)  # the first reply is posted, and its answer is not saved
+        async with run_relay(tmp_path / "a", slack=slack, clock=clock, url=url, dies=True) as first:
+            never_expire(first.leader)
+            other = await Store.open(url)
+            crash.install(first)
+            await asyncio.gather(
+                *(
+                    store.change_bulletins([hold(name, at=START)])
+                    for store in (other, first.store)
+                    for name in ("i1", "i2")
+                )
+            )
+            first.delivery.wake()
+            await stopped(first.advance(120), crash)
+            assert crash.happened.is_set()
+        await other.database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
+        await other.close()
+        begin = lambda relay: never_expire(relay.leader)  # the test's time leaps over the end of the lease  # noqa: E731
+        async with run_relay(tmp_path / "b", slack=slack, clock=clock, url=url, begin=begin) as second:
+            await second.advance(120)
+            await change(second, hold("i3", at=START + 200))
+            await second.advance(120)
+            (root,) = roots(second)
+            assert "3 incidents held" in slack.text_of(root)
+            assert named(second, root, ["i1", "i2", "i3"]) == [1, 1, 1]
