@@ -4,7 +4,7 @@ A card depends on the record and on what relay notes on the card, and on nothing
 false by waiting.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,7 +80,8 @@ def render_step(
     """Render the message of a step that is begun. Everything but `link` can be pickled, and so can the result."""
     context = _as_left(context, step)
     if isinstance(context.topic, BulletinState):
-        return _render_bulletin_step(configuration, context, context.topic, step, link, now)
+        topic, card, cards, lines = context.topic, context.card, context.cards, _lines_of(step)
+        return draw_bulletin(configuration, topic, card, link=link, now=now, cards=cards, lines=lines)
     card, tag_labels = context.card, configuration.rulebook.tag_labels
     incident = read_episode(context.incident_state.record, card.episode, tag_labels)
     before = card.previous
@@ -102,15 +103,44 @@ def render_step(
     return _draw_card(configuration, context, incident, variables, link)
 
 
-def _render_bulletin_step(  # noqa: PLR0913, PLR0917  all that it depends on
+def _lines_of(step: SlackStep) -> Sequence[BulletinLine]:
+    """The lines of a bulletin that the reply of a step has; none if the step is about its message."""
+    shown = step.lines if isinstance(step, EditLines) else step.reply.entries if isinstance(step, PostReply) else ()
+    return [line for line in shown if isinstance(line, BulletinLine)]
+
+
+def draw_bulletin(  # noqa: PLR0913  each has a name
     configuration: Configuration,
-    context: CardContext,
     topic: BulletinState,
-    step: SlackStep,
+    card: Card,
+    *,
     link: PermalinkBuilder,
     now: float,
+    cards: Sequence[Card] = (),
+    lines: Sequence[BulletinLine] = (),
 ) -> RenderedMessage:
-    card, bulletin = context.card, topic.bulletin
+    """The message of a bulletin, or with `lines` the reply that has these; `cards` are all of the bulletin."""
+    request = RenderRequest(
+        variables=_bulletin_variables(topic, card, link, now), clickable=configuration.clicks is not Clicks.UNSEEN
+    )
+    if lines:
+        return render_lines(configuration.library, request, [line_variables(line, link) for line in lines])
+    if card.is_pointer and (other := _other_card(card, cards)) is not None:
+        channel, ts = other.slack_channel or "", other.ts or ""
+        return render_pointer(
+            replace(request, variables={"incident": {"title": card.subject}}), channel, link(channel, ts)
+        )
+    request = replace(
+        request,
+        mentions=card.pinged if topic.is_open else (),
+        diversions=tuple(notice_lines(card, DIVERSIONS)),
+        notices=tuple(notice_lines(card, SMALL_PRINT)),
+    )
+    return render_bulletin(configuration.library, topic.bulletin.kind, request)
+
+
+def _bulletin_variables(topic: BulletinState, card: Card, link: PermalinkBuilder, now: float) -> dict[str, Any]:
+    bulletin = topic.bulletin
     values = {
         **bulletin.data,
         "kind": str(bulletin.kind),
@@ -118,25 +148,9 @@ def _render_bulletin_step(  # noqa: PLR0913, PLR0917  all that it depends on
         "closed": bulletin.closed_at and int(bulletin.closed_at),
         "late": _is_late(card, bulletin, now),
     }
-    lines = [line_variables(line, link) for line in topic.lines]
     counts = {"all": sum(topic.counts.values()), "open": topic.counts.get(None, 0)}
     counts |= {str(end): topic.counts.get(end, 0) for end in LineEnd}
-    request = RenderRequest(
-        variables=bulletin_variables(values, lines, counts),
-        mentions=card.pinged if topic.is_open else (),
-        diversions=tuple(notice_lines(card, DIVERSIONS)),
-        notices=tuple(notice_lines(card, SMALL_PRINT)),
-        clickable=configuration.clicks is not Clicks.UNSEEN,
-    )
-    if isinstance(step, PostReply | EditLines):
-        shown = step.lines if isinstance(step, EditLines) else step.reply.entries
-        request = replace(request, mentions=(), diversions=(), notices=())
-        named = [line_variables(line, link) for line in shown if isinstance(line, BulletinLine)]
-        return render_lines(configuration.library, request, named)
-    if card.is_pointer and (other := _other_card(card, context.cards)) is not None:
-        channel, ts = other.slack_channel or "", other.ts or ""
-        return render_pointer(RenderRequest(variables={"incident": {"title": "Moved"}}), channel, link(channel, ts))
-    return render_bulletin(configuration.library, bulletin.kind, request)
+    return bulletin_variables(values, [line_variables(line, link) for line in topic.lines], counts)
 
 
 def _is_late(card: Card, bulletin: Bulletin, now: float) -> bool:

@@ -16,9 +16,8 @@ from relay.cards.bulletins import (
     catch_up,
     held_list,
 )
-from relay.cards.draw import render_step
-from relay.cards.model import CardContext, CardState, CardUpdate, Channel, ChannelState
-from relay.cards.send import Edit, EditLines
+from relay.cards.draw import draw_bulletin
+from relay.cards.model import CardState
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
@@ -58,14 +57,8 @@ class BulletinCase:
         card = replace(
             bulletin_card(bulletin), state=CardState.POSTED, ts="1.1", slack_channel="C0DB", pinged=self.pinged
         )
-        channel = Channel(ref="C0DB", slack_id="C0DB", state=ChannelState.OPEN)
-        context = CardContext(topic=state, card=card, cards=(card,), entries=(), channel=channel)
-        step = (
-            EditLines(ts="1.2", lines=self.entries, version=1, update=CardUpdate())
-            if self.entries
-            else Edit(ts="1.1", shown_hash="", in_doubt_until=None, update=CardUpdate())
-        )
-        return render_step(_configuration(folder), context, step, _link, bulletin.opened_at).message
+        now = bulletin.opened_at
+        return draw_bulletin(_configuration(folder), state, card, link=_link, now=now, lines=self.entries).message
 
 
 @cache

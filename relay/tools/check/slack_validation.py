@@ -69,7 +69,12 @@ def surfaces(sources: Mapping[str, str]) -> list[Surface]:
     """Every card, reply, modal and notice, each different payload once; `sources` are valid templates by name."""
     trial = Trial(sources)
     folders = sorted({DEFAULT_FOLDER, *trial.folders})
-    found = [*_modals(), *_notices(), *(each for folder in folders for each in _messages(trial, folder))]
+    found = [
+        *_modals(),
+        *_notices(),
+        *_bulletins(trial),
+        *(each for folder in folders for each in _messages(trial, folder)),
+    ]
     unique = {orjson.dumps([each.kind, each.payload], option=orjson.OPT_SORT_KEYS): each for each in reversed(found)}
     return list(reversed(unique.values()))
 
@@ -125,6 +130,13 @@ def _messages(trial: Trial, folder: str) -> Iterator[Surface]:
                     yield _surface(f"the card of {sample}", _file(trial.sources, folder, CARD), sent.message)
                 for reply in card.replies:
                     yield _surface(f"a reply of {sample}", _reply_file(trial.sources, folder, reply), reply.message)
+
+
+def _bulletins(trial: Trial) -> Iterator[Surface]:
+    for sample in SAMPLES:
+        for drawn in trial.bulletins(sample):
+            file = drawn.template if drawn.template in trial.sources else BUILT_IN
+            yield _surface(f"the message of {drawn.template}, like {sample}", file, drawn.rendered.message)
 
 
 def _surface(name: str, file: str, message: Message) -> Surface:

@@ -11,6 +11,7 @@ import orjson
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
+from relay.cards.bulletins import BulletinLine
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import ACTION_WORDS
@@ -18,6 +19,7 @@ from relay.model.errors import ConfigurationError
 from relay.rendering.library import DEFAULT_FOLDER, TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
 from relay.samples import read_sample
+from relay.tools.check.trial_bulletins import DrawnBulletin, bare_lines, draw_bulletins, extreme_lines, usual_lines
 from relay.tools.simulate import Simulation, simulate
 
 FULL: Final = "the full sample incident"
@@ -59,6 +61,10 @@ class Trial:
         """Simulate a sample incident (one of `SAMPLES`) with a folder of templates."""
         configuration = self._configuration(folder, self._compiled) if self._compiled else None
         return simulate(configuration, SAMPLES[sample]()).values() if configuration else ()
+
+    def bulletins(self, sample: str) -> Iterable[DrawnBulletin]:
+        """Draw the messages about several incidents that are like a sample (one of `SAMPLES`)."""
+        return draw_bulletins(self._compiled, _LINES[sample]()) if self._compiled else ()
 
     def _with_library(self, library: TemplateLibrary) -> Configuration:
         rulebook = parse_rulebook(_routes(DEFAULT_FOLDER), templates=library.folders)
@@ -155,4 +161,10 @@ SAMPLES: Final[Mapping[str, Callable[[], list[Share]]]] = {
     FULL: full_shares,
     BARE: bare_shares,
     EXTREME: extreme_shares,
+}
+
+_LINES: Final[Mapping[str, Callable[[], list[BulletinLine]]]] = {
+    FULL: usual_lines,
+    BARE: bare_lines,
+    EXTREME: lambda: extreme_lines(LONG_TEXT),
 }

@@ -9,6 +9,7 @@ from relay.http.session import make_session
 from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.reload.messages import NoticeTopic
+from relay.rendering.library import BULLETINS, LINE
 from relay.runtime.clock import Clock
 from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
@@ -16,6 +17,8 @@ from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, RejectionScope
 from relay.tools.check.block_origins import Origins, innermost
 from relay.tools.check.slack_validation import BUILT_IN, ValidationUnavailable, slack_complaints, surfaces
+from relay.tools.check.template_trial import failures_of
+from relay.tools.check.trial_simulation import Trial
 
 OWN = {
     "incident/card.j2": "{# two lines\n #}\n{% header %}{{ incident.title }}{% endheader %}\n{% divider %}\n",
@@ -40,6 +43,7 @@ def test_every_kind_of_message_is_there_each_payload_once():
     assert all(f"the modal of {name}" in names for name, row in BUTTONS.items() if row.modal_title)
     assert all(f"the notice about {topic}" in names for topic in NoticeTopic)
     assert {each.file for each in found} == {*OWN, BUILT_IN}
+    assert all(f"the message of bulletin/{name}.j2" in names for name in (*BULLETINS, LINE))
     assert len({orjson.dumps([each.kind, each.payload]) for each in found}) == len(found)
     drawn = orjson.dumps([each.payload for each in surfaces({})]).decode()
     assert all(f'"relay_{name}"' in drawn or name in drawn for name in BUTTONS)
@@ -161,3 +165,10 @@ def test_without_a_token_the_command_says_what_to_set(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["check", "--slack"])
     assert result.exit_code == 2
     assert "set SLACK_BOT_TOKEN" in result.stderr
+
+
+async def test_a_template_of_the_lists_that_fails_is_found():
+    own = {"bulletin/catch_up.j2": "{% section %}{{ 1 // (bulletin.counts.all - 1) }}{% endsection %}"}
+    [fault] = failures_of(Trial(own))
+    assert (fault.file, fault.line, fault.warning) == ("bulletin/catch_up.j2", 1, True)
+    assert "few details" in fault.message

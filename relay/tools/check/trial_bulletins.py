@@ -1,0 +1,81 @@
+"""Draw messages about several incidents with the operator's templates: usual ones, bare ones, very large ones."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from relay.cards.bulletin_cards import bulletin_card
+from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up, held_list
+from relay.cards.draw import draw_bulletin
+from relay.cards.replies import MAX_LINES
+from relay.config.configuration import Configuration
+from relay.model.incident import State
+from relay.model.json_types import JSON
+from relay.rendering.library import BULLETIN_FOLDER, LINE
+from relay.rendering.request import RenderedMessage
+
+_AT: Final = 1_700_000_000.0
+_PINGED: Final = ("S0123456789",)
+_USUAL: Final[Mapping[str, JSON]] = {
+    "title": "db-117 replication lag",
+    "url": "https://a.bigpanda.io/#/app/overview/1",
+    "since": int(_AT) - 3_600,
+    "route": "database",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnBulletin:
+    """A message, and the template that makes it (`bulletin/held.j2`)."""
+
+    template: str
+    rendered: RenderedMessage
+
+
+def usual_lines() -> list[BulletinLine]:
+    """Lines of every kind: open, with an owner, with a card, and ended in each way."""
+    lines = [_line(0, _USUAL), _line(1, {**_USUAL, "owner": "Ann Lee", "route": "payments"})]
+    ended = [replace(_line(2 + number, _USUAL), ended=end, ended_at=_AT) for number, end in enumerate(LineEnd)]
+    return [*lines, *ended, _line(9, {**_USUAL, "card": ["C0123456789", "1700000000.000001"]})]
+
+
+def bare_lines() -> list[BulletinLine]:
+    """One incident of which nothing but the title is known."""
+    return [_line(0, {"title": "Incident 1"})]
+
+
+def extreme_lines(long_text: str) -> list[BulletinLine]:
+    """More lines than a message shows, each with longer values than it shows."""
+    return [_line(number, {**_USUAL, "title": long_text, "owner": long_text * (number % 2)}) for number in range(120)]
+
+
+def draw_bulletins(configuration: Configuration, lines: Sequence[BulletinLine]) -> Iterator[DrawnBulletin]:
+    """Every message with these lines, open and over, and the reply that has them."""
+    held, caught = held_list("C0123456789", "hold", _AT, lines, _AT), catch_up("C0123456789", _AT, lines, _PINGED, _AT)
+    for change in filter(None, (held, caught)):
+        for closed_at in (None, _AT):
+            state, template = _state(change, closed_at), f"{BULLETIN_FOLDER}/{change.bulletin.kind}.j2"
+            yield DrawnBulletin(template=template, rendered=_draw(configuration, state))
+    reply = _draw(configuration, _state(held, None), lines[:MAX_LINES])
+    yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{LINE}.j2", rendered=reply)
+
+
+def _line(number: int, data: Mapping[str, JSON]) -> BulletinLine:
+    state = list(State)[-1 - number % 3]
+    return BulletinLine(key=f"{number}:1", at=_AT, incident=str(number), episode=1, state=state, data=data)
+
+
+def _state(change: BulletinChange, closed_at: float | None) -> BulletinState:
+    bulletin = replace(change.bulletin, closed_at=closed_at)
+    counts = Counter(line.ended for line in change.lines)
+    return BulletinState(bulletin=bulletin, lines=() if bulletin.row.in_thread else change.lines, counts=counts)
+
+
+def _draw(configuration: Configuration, state: BulletinState, lines: Sequence[BulletinLine] = ()) -> RenderedMessage:
+    card = replace(bulletin_card(state.bulletin), pinged=_PINGED)
+    return draw_bulletin(configuration, state, card, link=_link, now=_AT, lines=lines)
+
+
+def _link(channel: str, ts: str) -> str:
+    return f"https://example.slack.com/archives/{channel}/p{ts}"
