@@ -6,7 +6,7 @@ from functools import cached_property
 
 from relay.cards.attention import Surroundings, attend
 from relay.cards.broadcasts import mark_over
-from relay.cards.holding import hold_first_post, refresh_held, with_held_pings
+from relay.cards.holding import hold_first_post, refresh_held, with_held_pings, without_holds
 from relay.cards.holds import merge_held
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
 from relay.cards.notices import NO_EDITS, NO_PING, STAND_IN, Notice, NoticeKind, Notices, add_notices, remove_notices
@@ -108,15 +108,13 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
         followed = [
             card
             if card.route or card.state is not CardState.PENDING or STAND_IN in card.notices
-            else replace(with_held_pings(card, ()), state=CardState.CANCELLED, post=None, edit=None, held=None)
+            else replace(without_holds(card), state=CardState.CANCELLED, post=None, edit=None)
             for card in followed
         ]
     followed = [_late_if_revived(share, card, postings.get(card.channel)) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
-    superseded = [
-        replace(with_held_pings(card, ()), state=CardState.SUPERSEDED, post=None, edit=None, held=None) for card in over
-    ]
+    superseded = [replace(without_holds(card), state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
     return [*superseded, *changed, *new], share.episode
 
 
@@ -187,7 +185,7 @@ def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *,
         return replace(card, options=options, mention=mention, matched=matched)
     options = share.rulebook.options_for(card.route, card.channel)
     if card.state is CardState.PENDING and share.puts_in_shadow(card):
-        card = replace(card, state=CardState.CANCELLED, post=None, edit=None)
+        card = replace(without_holds(card), state=CardState.CANCELLED, post=None, edit=None)
     if card.route in share.decision.unread:  # nobody knows, so what was decided before stays
         return replace(card, options=options)
     return replace(card, options=options, mention=NO_MENTION, matched=False)

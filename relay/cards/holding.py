@@ -69,6 +69,11 @@ def with_held_pings(card: Card, held: Iterable[HeldPing]) -> Card:
     return replace_changed(card, held_pings=pings, catch_up_due=due)
 
 
+def without_holds(card: Card) -> Card:
+    """The card, of which nothing is held any more: it is not posted, or not followed."""
+    return replace_changed(card, held=None, held_pings=(), catch_up_due=None)
+
+
 def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: Hold) -> Card:
     """The card waits for the end of the hold, and with it whom it would ping. Worse incidents come first then."""
     now = attention.question.at

@@ -14,7 +14,7 @@ from relay.cards.attention import NO_SURROUNDINGS, Attention, Surroundings, atte
 from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
 from relay.cards.bulletin_cards import bulletin_edit
 from relay.cards.bulletins import BulletinLine, BulletinState
-from relay.cards.holding import first_pings, hold_first_post, name_in_held_list, with_held_pings
+from relay.cards.holding import first_pings, hold_first_post, name_in_held_list, with_held_pings, without_holds
 from relay.cards.holds import HeldPing, HeldPings, merge_held, without_targets
 from relay.cards.model import (
     NO_DEADLINE,
@@ -264,7 +264,7 @@ def _cancel_waiting(card: Card, incident: Incident, attention: Attention) -> Not
     """It is over before its time has come."""
     held = card.held is not None or attention.listed is not None
     reason = "no_longer_matched" if incident.active else "ended_while_held" if held else "ended_while_waiting"
-    cancelled = replace(with_held_pings(card, ()), state=CardState.CANCELLED, reason=reason, post=None, held=None)
+    cancelled = replace(without_holds(card), state=CardState.CANCELLED, reason=reason, post=None)
     return NothingToSend(reason=reason, update=CardUpdate(cards=(cancelled,)))
 
 
@@ -447,7 +447,8 @@ def retry_reply_edit(context: CardContext, step: ReplyEdit, now: float) -> CardU
 
 def cancel_unposted(context: CardContext, attempt: Attempt | None, now: float) -> CardUpdate:
     """The incident is over and nothing of it was posted there: nothing is posted any more."""
-    card = replace(context.card, state=CardState.CANCELLED, reason="ended_while_rejected", post=None, edit=None)
+    card = without_holds(context.card)
+    card = replace(card, state=CardState.CANCELLED, reason="ended_while_rejected", post=None, edit=None)
     return CardUpdate(cards=(card,), attempt=attempt, closes_letter_at=now)
 
 

@@ -6,6 +6,7 @@ A card that stands in goes on reporting where the other had to stop. It makes wa
 from collections.abc import Sequence
 from dataclasses import replace
 
+from relay.cards.holding import without_holds
 from relay.cards.model import Card, CardContext, CardState, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import next_due
@@ -56,7 +57,8 @@ def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind
         if not unrouted and (STAND_IN not in rest or stands_for(replace(card, notices=rest))):
             changed.append(replace(card, notices=rest, edit=edit if card.state is CardState.POSTED else card.edit))
         elif card.ts is None:
-            changed.append(replace(card, notices=rest, state=CardState.CANCELLED, post=None, edit=None))
+            cancelled = replace(without_holds(card), notices=rest, state=CardState.CANCELLED, post=None, edit=None)
+            changed.append(cancelled)
         else:
             changed.append(replace(card, notices=add_notices(rest, POINTER), post=None, edit=edit))
     return changed
