@@ -193,6 +193,13 @@ class BulletinState:
         return self.bulletin.closed_at is None
 
     @property
+    def is_needed(self) -> bool:
+        """Whether it names something that no card shows: else it is not posted once it is over."""
+        if self.is_open or not self.bulletin.row.in_thread:
+            return self.is_open
+        return any(number for end, number in self.counts.items() if end is not LineEnd.POSTED)
+
+    @property
     def ended_at(self) -> float | None:
         """When it was closed (Unix seconds)."""
         return self.bulletin.closed_at

@@ -216,6 +216,9 @@ def _begin_root(context: CardContext, now: float, surroundings: Surroundings) ->
         if (waits := _wait(context, topic.incident, attention)) is not None:
             return waits
         targets, held_pings = first_pings(card, topic.incident, attention)
+    elif context.attempt is None and not topic.is_needed:
+        cancelled = replace(card, state=CardState.CANCELLED, reason="nothing_to_name", post=None)
+        return NothingToSend(reason="nothing_to_name", update=CardUpdate(cards=(cancelled,)))
     elif not topic.is_open or NO_PING in card.notices:
         targets = ()  # else whom a bulletin pings was decided when it was opened
     repeated = _repeated_attempt(context, now)

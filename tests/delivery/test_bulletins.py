@@ -6,11 +6,12 @@ import shutil
 import pytest
 from sqlalchemy import text
 
+from relay.cards.bulletins import LineEnd
 from relay.store.backup import backup
 from relay.store.store import Store
 from tests.delivery.test_crashes import Crash, stopped
 from tests.delivery.test_lease_guard import never_expire
-from tests.support.bulletin_samples import catch, hold, release
+from tests.support.bulletin_samples import catch, hold, release, resolved
 from tests.support.clocks import ManualClock
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import START, fake_workspace, run_relay
@@ -186,3 +187,18 @@ async def test_of_two_relays_on_postgresql_one_posts_the_list_and_the_other_goes
             (root,) = roots(second)
             assert "3 incidents held" in slack.text_of(root)
             assert named(second, root, ["i1", "i2", "i3"]) == [1, 1, 1]
+
+
+async def test_what_is_over_before_it_could_be_posted_is_posted_only_if_it_names_what_no_card_shows(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        relay.slack.pause("chat.postMessage", 600)
+        await change(relay, hold("i0", at=START, reason="first"))  # it meets the pause
+        await relay.advance(20)
+        await change(relay, *(hold(f"i{number}", at=START, reason=f"r{number}") for number in (1, 2)))
+        await change(relay, catch("i3", at=START))
+        ended = [resolved("i1"), resolved("i2", end=LineEnd.POSTED), resolved("i3")]
+        await relay.store.change_bulletins([], ended)
+        await change(relay, *(release(at=START + 30, reason=f"r{number}") for number in (1, 2)))
+        await relay.advance(900)
+        assert len(roots(relay)) == 2
+        assert sorted(named(relay, root, ["i0", "i1"]) for root in roots(relay)) == [[0, 1], [1, 0]]

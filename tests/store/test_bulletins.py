@@ -2,11 +2,11 @@
 
 import asyncio
 
-from relay.cards.bulletins import EndedLines, LineEnd
+from relay.cards.bulletins import LineEnd
 from relay.cards.merge import stub_record
 from relay.cards.model import CardUpdate, Channel, ChannelState, ShownLines
 from relay.store.store import Store
-from tests.support.bulletin_samples import catch, hold, release
+from tests.support.bulletin_samples import catch, hold, release, resolved
 from tests.support.store_samples import NOW, open_channel, run
 
 DAY = 86_400.0
@@ -23,10 +23,6 @@ async def the_context(store):
 
 async def end(store, *ended):
     await store.change_bulletins((), ended)
-
-
-def resolved(incident, at=NOW + 1, **values):
-    return EndedLines(**{"incident": incident, "episode": 1, "end": LineEnd.RESOLVED, "at": at, **values})
 
 
 async def test_several_relays_open_one_list_and_lose_no_line(store, url):
@@ -66,20 +62,20 @@ async def test_a_closed_list_begins_anew_and_a_closed_catch_up_does_not(store):
 
 async def test_only_the_lines_of_that_episode_and_channel_end(store):
     await store.change_bulletins([hold("i1", at=NOW, channel="#noc"), hold("i1", at=NOW, channel="#db")])
-    await end(store, resolved("i1", episode=2), resolved("i1", end=LineEnd.POSTED, channel="#db"))
+    await end(store, resolved("i1", NOW + 1, episode=2), resolved("i1", NOW + 1, end=LineEnd.POSTED, channel="#db"))
     ended = "SELECT channel, ended FROM bulletin_line JOIN bulletin ON bulletin.id = bulletin ORDER BY channel"
     assert await run(store, ended) == [("#db", "posted"), ("#noc", None)]
 
 
 async def test_a_card_ends_no_line_of_a_catch_up(store):
     await store.change_bulletins([catch("i1", at=NOW)])
-    await end(store, resolved("i1", end=LineEnd.POSTED))
+    await end(store, resolved("i1", NOW + 1, end=LineEnd.POSTED))
     assert (await the_context(store)).topic.counts == {None: 1}
 
 
 async def test_a_line_that_is_held_again_is_open_again(store):
     await store.change_bulletins([hold("i1", at=NOW)])
-    await end(store, resolved("i1"))
+    await end(store, resolved("i1", NOW + 1))
     assert (await the_context(store)).topic.counts == {LineEnd.RESOLVED: 1}
     await store.change_bulletins([hold("i1", at=NOW + 2)])
     assert (await the_context(store)).topic.counts == {None: 1}
@@ -87,7 +83,7 @@ async def test_a_line_that_is_held_again_is_open_again(store):
 
 async def test_a_catch_up_is_over_with_its_last_incident(store):
     await store.change_bulletins([catch("i1", "i2", at=NOW)])
-    await end(store, resolved("i1"))
+    await end(store, resolved("i1", NOW + 1))
     assert (await the_context(store)).topic.is_open
     await end(store, resolved("i2"))
     assert not (await the_context(store)).topic.is_open

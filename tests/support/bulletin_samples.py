@@ -1,6 +1,6 @@
 """Bulletins for tests: lines of incidents, and what is done to them."""
 
-from relay.cards.bulletins import BulletinLine, catch_up, held_list, held_list_over
+from relay.cards.bulletins import BulletinLine, EndedLines, LineEnd, catch_up, held_list, held_list_over
 from relay.model.incident import State
 
 CHANNEL = "C0ALL00001"
@@ -36,3 +36,8 @@ def catch(*incidents, at=1.0, channel=CHANNEL, moment=None, targets=("S0CRIT",),
     """Report at that moment that these incidents are still open."""
     lines = [a_line(each, at=at, **data) for each in incidents]
     return catch_up(channel, at if moment is None else moment, lines, targets, at)
+
+
+def resolved(incident, at=2.0, **values):
+    """The lines of the incident end."""
+    return EndedLines(**{"incident": incident, "episode": 1, "end": LineEnd.RESOLVED, "at": at, **values})
