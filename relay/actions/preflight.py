@@ -4,7 +4,7 @@ It finds out who the person is, whether they may act, and what state the inciden
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import count
 
@@ -22,6 +22,7 @@ from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, 
 from relay.model.incident import Incident, Person
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
+from relay.model.struct import replace
 from relay.model.zones import find_zone
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock

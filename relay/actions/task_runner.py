@@ -7,7 +7,6 @@ start; a comment is searched for instead (`relay.cards.tasks`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -28,6 +27,7 @@ from relay.cards.tasks import TaskContext, TaskUpdate
 from relay.delivery.supervision import save_result
 from relay.metrics import Metrics
 from relay.model.errors import LeaseLost, ShareError, StoreError
+from relay.model.struct import replace
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import ModalOrigin

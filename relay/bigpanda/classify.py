@@ -7,7 +7,6 @@ statuses itself.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -23,6 +22,7 @@ from relay.bigpanda.outcomes import (
 )
 from relay.http.json_fields import as_object
 from relay.http.outcome import Failure, HttpResponse
+from relay.model.struct import replace
 
 
 def _rejected(cause: RejectionCause, reason: str, remedy: str) -> TaskRejected:

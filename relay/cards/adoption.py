@@ -12,7 +12,7 @@ An adopted card pings nobody and tells nothing of the past. What changed since i
 like any: relay reads the thread before it posts there (`recovery.skip_reported`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from relay.cards.bulletin_cards import bulletin_card, bulletin_edit
@@ -23,6 +23,7 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State, parse_state, worst_of
 from relay.model.reading import read_incident
 from relay.model.record import Block, Record
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 from relay.routes.options import Options
 from relay.slack.message import OVER, Marker

@@ -5,7 +5,7 @@ scheduler, `relay explain`, `relay incident` and the simulation ask this functio
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 
@@ -13,6 +13,7 @@ from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import ADOPTING, Attempt, AttemptState, Card, Channel, ChannelState
 from relay.cards.notices import NO_PING, STAND_IN
 from relay.model.incident import Incident
+from relay.model.struct import replace
 from relay.routes.hours import SilentHours
 from relay.routes.options import Options
 from relay.routes.rulebook import Rulebook

@@ -5,7 +5,6 @@ entry that confirms the action names that person.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from relay.cards.merge import comment_hash
 from relay.cards.model import Entry, TaskKind
@@ -14,6 +13,7 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
 from relay.model.record import ECHO, PendingAction, Record
+from relay.model.struct import replace
 
 ACTION_EXPIRES_AFTER = 3600.0
 """Seconds after which an action that no share confirmed is forgotten."""

@@ -8,12 +8,12 @@ A card keeps its broadcasts until they are edited or given up. An edit that a ki
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from relay.cards.model import NO_DEADLINE, Attempt, Broadcast, Card, Due, Entry
 from relay.cards.notices import NO_EDITS
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
+from relay.model.struct import replace
 
 MAX_BROADCASTS = 10
 """The most replies of a card that wait for their end; of more, the oldest stay as they are."""

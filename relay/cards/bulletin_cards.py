@@ -1,11 +1,11 @@
 """Decide what a change of a bulletin means to its card, and what a change of a card means to the lines of bulletins."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from relay.cards.bulletins import Bulletin, Changed, EndedLines, LineEnd
 from relay.cards.model import Card, CardState, Due, IncidentState
 from relay.cards.replies import LINES_WAIT
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
 BULLETIN_SPACING = 5.0

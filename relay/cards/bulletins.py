@@ -11,14 +11,16 @@ A line names one incident. When the end of the line is known, the message in whi
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import field
 
 from relay.cards.entries import Entry
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
 from relay.model.json_types import JSON
+from relay.model.struct import Struct, replace
 from relay.routes.mention import Mention
 from relay.routes.options import Options
 
@@ -38,8 +40,7 @@ class BulletinKind(StrEnum):
     CATCH_UP = "catch_up"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulletinKindRow:
+class BulletinKindRow(Struct, frozen=True, kw_only=True):
     """How a kind is called, and how it behaves.
 
     `in_thread`: its lines stand in its thread, in batches; else the message itself shows them. `repeats`: once it is
@@ -66,8 +67,7 @@ class LineEnd(StrEnum):
     UNMATCHED = "unmatched"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulletinLine(Entry):
+class BulletinLine(Entry, frozen=True, kw_only=True):
     """One incident that a bulletin names; `key` identifies it there, `state` is the incident's at that time.
 
     `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel
@@ -98,8 +98,7 @@ class BulletinLine(Entry):
         return str(self.data.get("owner") or "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bulletin:
+class Bulletin(Struct, frozen=True, kw_only=True):
     """One message about several incidents, in a channel (its canonical reference), known by its kind and `key`.
 
     `episode` counts those with the same key. `version` grows with each change of what it says. `data` holds plain
@@ -131,8 +130,7 @@ class Bulletin:
         return self.kind, self.channel, self.key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulletinChange:
+class BulletinChange(Struct, frozen=True, kw_only=True):
     """Open a bulletin, or change the one that is open: its newest data, and the lines that are new or changed.
 
     `at` is now (Unix seconds). With `closes` it is closed; one that is not open stays as it is.
@@ -144,8 +142,7 @@ class BulletinChange:
     closes: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedLines:
+class EndedLines(Struct, frozen=True, kw_only=True):
     """The open lines of an incident's episode that end, of bulletins in `channel` only, or of all (None)."""
 
     incident: str
@@ -156,8 +153,7 @@ class EndedLines:
     data: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulletinState:
+class BulletinState(Struct, frozen=True, kw_only=True):
     """A bulletin as the topic of a card: what the message shows, and which reply of the thread is out of date.
 
     `lines` are those that the message itself shows. `counts` counts all lines by how they ended (None: open).
@@ -304,8 +300,7 @@ def _with_places(line: BulletinLine, old: BulletinLine | None) -> BulletinLine:
     return replace(line, data={**line.data, "posted_in": old.data["posted_in"]})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(Struct, frozen=True, kw_only=True):
     """A bulletin after a change, and its lines that are new or have changed."""
 
     bulletin: Bulletin

@@ -1,7 +1,6 @@
 """Decide which cards an incident has after a share, and when each of them is posted or edited."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from relay.cards.attention import Surroundings, attend
@@ -15,6 +14,7 @@ from relay.cards.staleness import clear_staleness
 from relay.cards.stand_ins import stands_for
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
+from relay.model.struct import Struct, replace
 from relay.ratelimit.budgets import Urgency, earliest_edit
 from relay.routes.evaluate import Posting, RoutingDecision
 from relay.routes.mention import NO_MENTION
@@ -25,8 +25,7 @@ _SETTLED = frozenset({CardState.POSTED, CardState.REJECTED, CardState.CANCELLED}
 """States in which a late reopening supersedes a card. In any other it is still to be posted, and shows the newest."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShareContext:
+class ShareContext(Struct, frozen=True, kw_only=True, dict=True):
     """All that the decision about cards needs: the incident before and after the share, and what the routes say.
 
     `as_of` and `now` are Unix seconds, by BigPanda's and by relay's clock. `canonical_refs` maps the other references

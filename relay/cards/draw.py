@@ -5,7 +5,7 @@ false by waiting.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinLine, BulletinState, LineEnd
@@ -20,6 +20,7 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
 from relay.model.reading import read_episode
+from relay.model.struct import replace
 from relay.rendering.bulletin import bulletin_variables, render_bulletin, render_lines
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables, without_marks

@@ -1,14 +1,15 @@
 """One thing that happened, as a thread reports it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import field
 
 from relay.model.entry_kinds import EntryKind
 from relay.model.json_types import JSON
+from relay.model.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One thing that happened. `seq` counts within the incident, `key` identifies it, `at` is Unix seconds.
 
     `data` holds plain values for the template; `diff` lists them by kind.

@@ -4,8 +4,6 @@ A channel's rejection is the channel's state, found once. Each card there that h
 and goes to the fallback with one line that says which channel and why. It is retried when the channel works again.
 """
 
-from dataclasses import replace
-
 from relay.cards.model import (
     Attempt,
     AttemptState,
@@ -22,6 +20,7 @@ from relay.cards.notices import NO_PING, REPOSTED, NoticeKind, add_notices, remo
 from relay.cards.replies import next_due
 from relay.cards.send import REPLY, ROOT, cancel_unposted, message_key
 from relay.cards.stand_ins import fallback_cards, stands_for
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
 EXTERNAL = "external_channel"

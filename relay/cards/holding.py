@@ -12,7 +12,7 @@ once, and the cards follow without pings.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from relay.cards.attention import REASONS, Attention, Surroundings, attend
 from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinChange, BulletinLine, held_list, incident_line
@@ -22,6 +22,7 @@ from relay.cards.model import Card, CardState, Due, IncidentState, replace_chang
 from relay.cards.notices import NO_PING
 from relay.model.incident import Incident, State
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
 LOOK_AGAIN_AFTER = 3600.0

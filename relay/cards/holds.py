@@ -1,12 +1,13 @@
 """What is held: a card that is not posted yet, or a ping that is not sent yet, for a named reason."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from relay.model.incident import State
 from relay.model.json_types import JSON
+from relay.model.struct import replace
 
 UNKNOWN_END = 1e12
 """The moment at which a hold ends that ends nobody knows when; a number, since both databases sort it."""

@@ -1,13 +1,13 @@
 """Cards that an open incident gets without a share: those of routes that were in shadow until now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from relay.cards.desired import ShareContext, desired_cards
 from relay.cards.model import Card, CardState, IncidentState
 from relay.cards.notices import NO_PING
 from relay.cards.plan import decide_routes
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from relay.routes.rulebook import Rulebook
 
 

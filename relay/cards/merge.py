@@ -7,7 +7,6 @@ Merging is idempotent. Blocks come out the same in whatever order shares arrive,
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import inf
 from typing import TypeVar
 
@@ -29,6 +28,7 @@ from relay.model.incident import SEVERITY_WORDS, Environment, State, parse_state
 from relay.model.json_types import JSON
 from relay.model.reading import derive_title, placeholder_title, read_incident
 from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
+from relay.model.struct import replace
 
 REPEAT_WINDOW = 600.0
 """Seconds within which the same text is the same comment, sent again."""

@@ -5,10 +5,10 @@ it there already. What the first share of an episode says already took nobody an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from relay.model.incident import Incident, State
+from relay.model.struct import Struct, replace
 
 
 class Milestone(StrEnum):
@@ -18,8 +18,7 @@ class Milestone(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Milestones:
+class Milestones(Struct, frozen=True, kw_only=True):
     """The moments of the newest episode, by BigPanda's clock (Unix seconds); None: not yet."""
 
     shared_at: float | None = None

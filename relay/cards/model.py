@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import field
 
 from relay.cards.bulletins import BulletinChange, BulletinState
 from relay.cards.entries import Entry as Entry  # noqa: PLC0414  it belongs to these values, and has its module for `bulletins`
@@ -18,6 +19,7 @@ from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.model.record import Record
+from relay.model.struct import Struct, replace
 from relay.ratelimit.budgets import DEADLINES, Urgency
 from relay.routes.mention import Mention
 from relay.routes.options import Options
@@ -62,8 +64,7 @@ NO_DEADLINE = 1e12
 """The deadline of work that may wait for ever; a number, since both databases sort it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(Struct, frozen=True, kw_only=True):
     """Waiting work: not before `at`, best before `deadline` (Unix seconds); `urgent` work comes first."""
 
     at: float
@@ -94,8 +95,7 @@ class Due:
         return Due(at=at, deadline=deadline, urgent=self.urgent or other.urgent)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broadcast:
+class Broadcast(Struct, frozen=True, kw_only=True):
     """A reply that the channel shows too and that calls people: a reopening or a rise; `ts` names it.
 
     `kind`, `at` and `data` are those of the entry that it reports. `over_at` (Unix seconds) and `became` say when the
@@ -110,8 +110,7 @@ class Broadcast:
     became: State | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviousCard:
+class PreviousCard(Struct, frozen=True, kw_only=True):
     """The card of the episode before, in the same channel: when it was posted (Unix seconds), and where."""
 
     at: float
@@ -119,8 +118,7 @@ class PreviousCard:
     ts: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Card(Struct, frozen=True, kw_only=True):
     """The one root message of one episode in one channel; moments are Unix seconds.
 
     What: the `incident` with that id, or the `bulletin` with that number; the other is empty.
@@ -241,8 +239,7 @@ class Topic(Protocol):
         """Up to which entry the root shows what there is to say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentState:
+class IncidentState(Struct, frozen=True, kw_only=True):
     """An incident as it is stored: its record, and the counters that go with it.
 
     `version` grows whenever the record changes. It is 0 while no share has come: then relay knows the incident by cards
@@ -361,8 +358,7 @@ class TaskKind(StrEnum):
     CHECK = "check"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """One thing that BigPanda is to do or to answer about an incident; times are Unix seconds.
 
     `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of the person
@@ -382,8 +378,7 @@ class Task:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What a share turns into: the new incident state, its entries, the cards that are new or changed, and why.
 
     `routes` names the routes that matched. `decision` is the same as plain JSON, to be stored. `tasks` are what
@@ -402,8 +397,7 @@ class Plan:
     bulletins: tuple[BulletinChange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One root or reply (`kind`) on its way to Slack, committed before Slack is called.
 
     `key` is the marker that Slack keeps with the message, the same for every try. A reply reports the entries up to
@@ -459,8 +453,7 @@ class ChannelState(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class Channel(Struct, frozen=True, kw_only=True):
     """A Slack channel: `ref` (an id or `#name`) as configured, `slack_id` and `facts` as Slack reports them.
 
     `canonical_ref` is another reference that names the same channel and is used instead. `unread_since` (Unix seconds):
@@ -500,8 +493,7 @@ class Channel:
         return frozenset(filter(None, (self.ref, self.slack_id, self.slack_name)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardContext:
+class CardContext(Struct, frozen=True, kw_only=True):
     """All that a decision about one card needs.
 
     `topic` is what it shows, `cards` are the topic's current cards, `entries` those that this card has not reported,
@@ -534,8 +526,7 @@ class CardContext:
         return self.incident_state.incident
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """Why Slack rejected something of a card for good, what to do about it, and since when (Unix seconds).
 
     For a reply, `unreported` is the range of its entries: after the first number, up to the second. It is None where
@@ -553,8 +544,7 @@ class DeadLetter:
         return self.reason.startswith(IN_DOUBT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownLines:
+class ShownLines(Struct, frozen=True, kw_only=True):
     """The lines of a bulletin that a reply shows, as of that version of the bulletin.
 
     They are those after the first and up to the last number, or without these all that stand in it already.
@@ -566,8 +556,7 @@ class ShownLines:
     upto_seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardUpdate:
+class CardUpdate(Struct, frozen=True, kw_only=True):
     """What a decision changes: cards (one without an id is new), the attempt, the card's dead letter.
 
     `entries` are known entries with other data, or new ones.
@@ -585,8 +574,7 @@ class CardUpdate:
     bulletins: tuple[BulletinChange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRules:
+class DeliveryRules(Struct, frozen=True, kw_only=True):
     """The part of the configuration that these decisions need."""
 
     fallback: Fallback | None = None

@@ -1,11 +1,11 @@
 """Notices: what relay itself notes on a card. A notice is a value; `draw` puts those into words that a reader sees."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Self
 
 from relay.model.json_types import JSON
+from relay.model.struct import Struct, plain
 
 
 class NoticeKind(StrEnum):
@@ -38,8 +38,7 @@ class NoticeKind(StrEnum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """One notice.
 
     `channel` is the reference of the channel that the card stands in for and `name` what people call it; `reason` says
@@ -54,7 +53,7 @@ class Notice:
 
     def as_json(self) -> dict[str, JSON]:
         """A plain JSON object with the fields that are set, to be stored with a card."""
-        return {name: value for name, value in asdict(self).items() if value}
+        return {name: value for name, value in plain(self).items() if value}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, JSON]) -> Self:

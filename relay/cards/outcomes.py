@@ -11,7 +11,6 @@ for the edit of a reply       made later, or given up without a word
 ambiguous                     searched for before anything is posted again; an edit is simply made again
 """
 
-from dataclasses import replace
 from typing import assert_never
 
 from relay.cards import failures, recovery, send
@@ -19,6 +18,7 @@ from relay.cards.model import IN_DOUBT, AttemptState, CardContext, CardState, Ca
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, NoticeKind, add_notices
 from relay.cards.send import Edit, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
 from relay.cards.stand_ins import fallback_cards
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency, backoff
 from relay.routes.options import InDoubtPolicy
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome

@@ -4,7 +4,6 @@ Live work, `explain`, `render`, `test` and `backtest` all call `plan`. What a du
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.attribution import attribute_entries
@@ -19,6 +18,7 @@ from relay.cards.tasks import callback_task
 from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from relay.rendering.context import template_variables
 from relay.routes.evaluate import RoutingDecision, evaluate_routes
 from relay.routes.match_budget import ProcessorTime, untimed

@@ -9,7 +9,7 @@ The doubt belongs to the attempt. A reply in doubt stops later replies of its ca
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from relay.cards import send
 from relay.cards.failures import reported_anywhere
@@ -32,6 +32,7 @@ from relay.cards.send import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, St
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State, worst_of
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 from relay.slack.outcomes import Delivered
 

@@ -5,7 +5,7 @@ the rest, it gives the next.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +16,7 @@ from relay.cards.model import Card, CardContext, Due, Entry
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
 from relay.model.json_types import JSON
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
 MAX_LINES = 20

@@ -7,7 +7,7 @@ a share may have come while Slack was called, and what it changed is never overw
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from relay.cards.attention import NO_SURROUNDINGS, Attention, Surroundings, attend
@@ -34,6 +34,7 @@ from relay.cards.replies import Reply, held_by, next_due, next_reply_of, worst_s
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
 from relay.model.incident import Incident, State, worst_of
+from relay.model.struct import replace
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
 from relay.slack.outcomes import Delivered
 

@@ -5,13 +5,13 @@ more, the card turns grey and says how old its news is, until the next share, or
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from relay.cards.model import Card, CardState, Due, IncidentState, Task, replace_changed
 from relay.cards.notices import NO_EDITS, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.tasks import check_task
 from relay.model.incident import Incident
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
 

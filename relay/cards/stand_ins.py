@@ -4,12 +4,12 @@ A card that stands in goes on reporting where the other had to stop. It makes wa
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from relay.cards.holding import without_holds
 from relay.cards.model import Card, CardContext, CardState, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import POINTER, STAND_IN, Notice, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import next_due
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 from relay.routes.mention import NO_MENTION, Mention
 

@@ -15,7 +15,7 @@ A task is known by its key, so that a click that Slack sends twice is one task. 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from relay.bigpanda.outcomes import IncidentNotFound, TaskAmbiguous, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
@@ -23,6 +23,7 @@ from relay.cards.attribution import is_awaited
 from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
 from relay.model.buttons import BUTTONS
 from relay.model.record import PendingAction
+from relay.model.struct import replace
 from relay.ratelimit.budgets import backoff
 
 COMMENT_KINDS = (TaskKind.COMMENT, TaskKind.REPLY)

@@ -1,10 +1,11 @@
 """The configuration: the routes and templates that are active together, checked and compiled."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from relay.model.buttons import Clicks
 from relay.model.errors import Fault
+from relay.model.struct import replace
 from relay.model.tag_labels import TagDefinition
 from relay.rendering.library import TemplateLibrary
 from relay.routes.rulebook import Rulebook

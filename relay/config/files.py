@@ -6,7 +6,7 @@ which takes half a second for a thousand routes.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from relay.config.configuration import Configuration
 from relay.config.regular_file import read_regular_file
 from relay.config.template_files import load_packaged, load_templates, raise_if_exhausted
 from relay.model.errors import ConfigurationError, Fault
+from relay.model.struct import replace
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook

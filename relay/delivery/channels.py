@@ -12,12 +12,13 @@ import asyncio
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import structlog
 
 from relay.cards.model import Channel, ChannelState
 from relay.delivery.context import DeliveryContext
+from relay.model.struct import replace
 from relay.ratelimit.budgets import backoff
 from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import REMEDIES

@@ -1,7 +1,7 @@
 """Makes the call of one step, and stores what follows from the answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
@@ -20,6 +20,7 @@ from relay.delivery.supervision import save_result
 from relay.http.session import check_before_send
 from relay.metrics import MessageKind
 from relay.model.errors import LeaseLost, StoreError
+from relay.model.struct import replace
 from relay.rendering.request import RenderedMessage, TemplateFailure
 from relay.runtime.logging import REPORT_IT
 from relay.slack.message import Message

@@ -9,7 +9,6 @@ message that is known to be older. Slack returns the newest messages first, and 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -23,6 +22,7 @@ from relay.cards.send import ROOT
 from relay.delivery.context import DeliveryContext, card_fields, ping_label
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
 from relay.model.counting import counted
+from relay.model.struct import replace
 from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage

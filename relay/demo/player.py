@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.demo.environment import DemoEnvironment, documented_sample, start_demo
 from relay.demo.story import IncidentStep, ShareBuilder, UserStep, prologue, story
+from relay.model.struct import replace
 from relay.runtime.clock import Clock
 from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.views import InvalidInput

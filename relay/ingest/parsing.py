@@ -7,12 +7,12 @@ of each sender, and of the inbox, in turn.
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from relay.bigpanda.webhook.parsing import identify_share, parse_share
 from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.model.errors import TooCostly
+from relay.model.struct import replace
 from relay.runtime.fair_queue import FairTurn
 from relay.runtime.worker_process import WorkerFailed, WorkerProcess
 from relay.store.types import ShareBody

@@ -8,7 +8,6 @@ up the others.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from math import inf
 from operator import attrgetter
 from typing import TypeVar
@@ -20,6 +19,7 @@ from relay.ingest.planning_queue import QUIET, SLICE, PlanningQueue, WaitingShar
 from relay.ingest.share_log import log_share
 from relay.metrics import PLANNING_FAILED, Metrics
 from relay.model.errors import StoreError
+from relay.model.struct import replace
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.store.inbox import CLAIM_SECONDS, MAX_STARTS, SET_ASIDE

@@ -1,11 +1,14 @@
 """An incident as routes and templates read it. `reading` makes it from the stored record."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from math import inf
 from typing import Final
+
+from msgspec import field
+
+from relay.model.struct import Struct
 
 
 class State(StrEnum):
@@ -44,8 +47,7 @@ def parse_state(status: str | None) -> State:
     return _STATUSES.get((status or "").strip().casefold(), State.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """Somebody whom BigPanda names. At least one field is set."""
 
     name: str = ""
@@ -58,24 +60,21 @@ class Person:
         return self.name or self.email or self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(Struct, frozen=True, kw_only=True):
     """A BigPanda environment. At least one field is set."""
 
     name: str = ""
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snooze:
+class Snooze(Struct, frozen=True, kw_only=True):
     """Whether the incident is snoozed, and until when (Unix seconds), where BigPanda says so."""
 
     snoozed: bool = False
     wake: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tag:
+class Tag(Struct, frozen=True, kw_only=True):
     """An incident tag. `name` is the readable name; `values` are labels where the tag has any, else raw values."""
 
     id: str
@@ -88,8 +87,7 @@ class Tag:
         return ", ".join(self.values)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Alert:
+class Alert(Struct, frozen=True, kw_only=True, dict=True):
     """One correlated alert; times are Unix seconds."""
 
     id: str
@@ -158,8 +156,7 @@ CONFIRMED: Final = "MATCH"
 """A change's certainty after somebody confirmed that it is related."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """A change related to the incident (Root Cause Changes).
 
     `certainty` is SUSPECT where BigPanda suspects it and MATCH after somebody confirmed it
@@ -178,8 +175,7 @@ class Change:
     end: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Incident:
+class Incident(Struct, frozen=True, kw_only=True, dict=True):
     """An incident as routes and templates read it; times are Unix seconds.
 
     `note` is what the person wrote who resolved it from Slack.

@@ -2,11 +2,11 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from relay.model.incident import CONFIRMED, Alert, Change, Incident, Person, Snooze, State, Tag, parse_state, worst_of
 from relay.model.json_types import JSON
 from relay.model.record import ALERT_PREFIX, Record, merge_alert, reports_resolved
+from relay.model.struct import replace
 from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 
 _recent: deque[tuple[Record, TagLabels, Incident]] = deque(maxlen=8)

@@ -26,19 +26,20 @@ Block names and the shape of their values (`None` means: reported as empty):
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import field
 
 from relay.model.bounds import Omitted
 from relay.model.incident import Environment, Person, State, parse_state
 from relay.model.json_types import JSON
+from relay.model.struct import Struct
 
 ALERT_PREFIX = "alert:"
 """Begins the name of a block that holds one alert."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class Block(Struct, frozen=True, kw_only=True):
     """What is known of one part of an incident, and up to when.
 
     `omitted` counts what was left out of it (`relay.model.bounds`); None where it is whole.
@@ -53,8 +54,7 @@ ECHO: Final = "echo"
 """The kind of what is left of a resolution that was reported with its note: the note may still come as a comment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingAction:
+class PendingAction(Struct, frozen=True, kw_only=True):
     """What somebody did through relay, until a share has reported all of it. The entry that confirms it names `actor`.
 
     `kind` and `key` are the task's (`assign`, `comment`, `snooze`, `resolve`, `reply`, ...); `at` is Unix seconds.
@@ -82,8 +82,7 @@ class PendingAction:
         return self.kind == ECHO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """What relay knows of an incident. `cards/merge` merges shares into it.
 
     The first share sets `title`, `environment` and `sender`, so that people recognise the card later.

@@ -11,7 +11,7 @@ for a while, and then sends it if nobody has.
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
@@ -21,6 +21,7 @@ from relay.cards.model import Channel, ChannelState
 from relay.config.configuration import Configuration
 from relay.delivery.history import MessageHistory, read_messages
 from relay.model.errors import StoreError
+from relay.model.struct import replace
 from relay.ratelimit.budgets import backoff
 from relay.reload.messages import ROWS, NoticeTopic, open_message, over_message
 from relay.reload.open_notices import UNKNOWN, OpenNotices

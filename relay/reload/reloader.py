@@ -6,7 +6,6 @@ starts with it where the files are invalid. On PostgreSQL all relays use the new
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -15,6 +14,7 @@ from relay.config.configuration import Configuration, ReloadState
 from relay.config.files import ConfigurationFiles, build_configuration, read_files
 from relay.model.buttons import Clicks
 from relay.model.errors import ConfigurationError, ConfigurationUnreadable, Fault, StoreError
+from relay.model.struct import replace
 from relay.model.tag_labels import TagDefinition
 from relay.reload.messages import NoticeTopic
 from relay.reload.notifier import Notifier

@@ -4,10 +4,10 @@ The variables of its template are those of `bulletin_variables`; a line's templa
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from relay.model.counting import plural
+from relay.model.struct import replace
 from relay.rendering import fallback
 from relay.rendering.blocks.compose import Draft, completed, compose
 from relay.rendering.blocks.fit import fitted

@@ -1,9 +1,9 @@
 """Renders a card, and the pointer that remains of a card whose incident is shown in another channel."""
 
 import re
-from dataclasses import replace
 from typing import Any, Final
 
+from relay.model.struct import replace
 from relay.rendering import fallback
 from relay.rendering.blocks.compose import Draft, completed, compose
 from relay.rendering.blocks.fit import fitted

@@ -1,10 +1,11 @@
 """Renders a reply in a card's thread: one paragraph for each entry, joined into few blocks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from relay.model.entry_kinds import ENTRY_TEMPLATES
+from relay.model.struct import replace
 from relay.rendering import fallback
 from relay.rendering.blocks.characters import safe_cut
 from relay.rendering.blocks.compose import Draft, completed, compose

@@ -1,12 +1,13 @@
 """Evaluate routes: which routes match an incident, to which channels it goes, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from relay.model.incident import Incident, State
+from relay.model.struct import replace
 from relay.routes.channel_template import Unresolved, Variables
 from relay.routes.match import ConditionResult
 from relay.routes.match_budget import ProcessorTime, Unread, untimed

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from relay.model.json_types import JSON
+from relay.model.struct import replace
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema
 from relay.routes.yaml_reader import scalars

@@ -1,11 +1,11 @@
 """Values of routes.yaml that are small mappings (`quiet`, a window of `hours`): one table of keys for each."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from relay.model.json_types import JSON
 from relay.model.nearest import nearest
+from relay.model.struct import replace
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema, closed_object
 from relay.routes.key_types import Key, KeyType

@@ -1,9 +1,10 @@
 """Reminders: when an incident that nobody has is mentioned again, and who else hears of it in the end."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.routes.channel_template import FixedChannel
 from relay.routes.key_types import AT_LEAST_A_MINUTE, KeyType, member_of, whole_number
 from relay.routes.mention import NO_MENTION, Mention

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
+from relay.model.struct import replace
 from relay.routes.channel_template import RouteChannel
 from relay.routes.match import MATCH_ALL, Match
 from relay.routes.match_keys import IncidentFacts, Subject

@@ -1,10 +1,11 @@
 """The rulebook: a whole routes.yaml, checked, as one immutable value."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
+from relay.model.struct import replace
 from relay.model.tag_labels import TagDefinition, TagLabels, TagValueLabels
 from relay.routes.channel_template import FixedChannel, RouteChannel
 from relay.routes.hours import Hours

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import structlog
 
+from relay.model.struct import replace
 from relay.ratelimit.budgets import Budgets
 from relay.ratelimit.throttle import Throttle
 from relay.runtime.clock import Clock

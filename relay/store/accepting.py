@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.model import Plan, ShareOutcome
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.inbox import CLAIM_SECONDS, fail, to_accepted
 from relay.store.mappers import loads, share_row

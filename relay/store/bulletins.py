@@ -4,7 +4,6 @@ Whoever changes a bulletin locks its row, behind the incidents of its transactio
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -24,6 +23,7 @@ from relay.cards.bulletins import (
 )
 from relay.cards.model import Card, CardState, Entry, ShownLines
 from relay.model.errors import StoreError
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels
 from relay.store.locks import lock_bulletins, postgresql

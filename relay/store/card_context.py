@@ -1,7 +1,6 @@
 """Load what a decision about one card needs, decide, and save what was decided: one transaction."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -10,6 +9,7 @@ from relay.cards.bulletin_cards import lines_of_posted_cards
 from relay.cards.bulletins import BulletinState
 from relay.cards.model import Attempt, Card, CardContext, CardUpdate, Entry, IncidentState
 from relay.model.errors import StoreError
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.bulletins import (
     change_line_data,

@@ -1,12 +1,12 @@
 """Save what Slack says about a channel. If two references turn out to be one channel, their cards move together."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Channel
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels, canonical_channel
 from relay.store.dead_letters import close_dead_letter

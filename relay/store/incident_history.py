@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func, select
@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, func
 from relay.cards.model import ADOPTING, Card, IncidentState
 from relay.model.outside_text import clean_text
 from relay.model.record import Record
+from relay.model.struct import replace
 from relay.store import mappers, schema
 from relay.store.adoption import unread_channels
 from relay.store.channels import canonical_channel

@@ -5,10 +5,10 @@ JSON columns are text here, so that both databases store the same.
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import msgspec
 import orjson
 
 from relay.bigpanda.webhook.share import ReceivedShare, Share
@@ -37,6 +37,7 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Environment, Person, State
 from relay.model.json_types import JSON
 from relay.model.record import Block, PendingAction, Record
+from relay.model.struct import Struct, plain
 from relay.model.tag_labels import TagDefinition
 from relay.routes.mention import Mention
 from relay.routes.options import Options
@@ -66,9 +67,9 @@ def compress(body: bytes) -> bytes:
     return zlib.compress(body, 1)
 
 
-def _plain(of: type[Any], *converted: str) -> tuple[str, ...]:
-    """The fields of a dataclass that are stored as they are; the `converted` ones are not."""
-    return tuple(field.name for field in fields(of) if field.name not in converted)
+def _plain(of: type[Struct], *converted: str) -> tuple[str, ...]:
+    """The fields of a struct that are stored as they are; the `converted` ones are not."""
+    return tuple(name for name in of.__struct_fields__ if name not in converted)
 
 
 def _fields(value: object, names: Iterable[str]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def _columns(row: Row, names: Iterable[str]) -> dict[str, Any]:
 
 def record_text(record: Record) -> str:
     """Write a record as JSON."""
-    return orjson.dumps(record).decode()
+    return msgspec.json.encode(record).decode()
 
 
 def to_record(text: str) -> Record:
@@ -217,7 +218,7 @@ def card_row(card: Card) -> dict[str, Any]:
         "pinged": dumps(card.pinged),
         "notices": dumps([notice.as_json() for notice in card.notices]),
         "reposted_at": dumps(card.reposted_at),
-        "broadcasts": dumps([asdict(broadcast) for broadcast in card.broadcasts]),
+        "broadcasts": dumps([plain(broadcast) for broadcast in card.broadcasts]),
         "previous": card.previous and dumps([card.previous.at, card.previous.channel, card.previous.ts]),
         "options": _options_text(card.options),
         "mention": dumps(card.mention.as_json()),

@@ -1,12 +1,12 @@
 """Rows that several verbs read and write: incidents, cards and entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Entry, IncidentState
 from relay.model.record import Record
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels
 from relay.store.locks import postgresql

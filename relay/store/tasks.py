@@ -1,7 +1,6 @@
 """What relay has to tell or ask BigPanda: tasks are saved before any call, then started and closed one by one."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, select, text, update
@@ -10,6 +9,7 @@ from relay.cards.bulletin_cards import lines_of_resolved
 from relay.cards.model import AttemptState, Card, IncidentState, Task, TaskKind
 from relay.cards.staleness import StalenessUpdate
 from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_settled, recover_interrupted
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.locks import check_lease

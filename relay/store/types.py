@@ -101,8 +101,7 @@ class SearchTarget:
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenDeadLetter(DeadLetter):
+class OpenDeadLetter(DeadLetter, frozen=True, kw_only=True):
     """An open dead letter with its id and its card; `ended_at` is when its incident ended (Unix seconds), if it did."""
 
     id: int
@@ -115,8 +114,7 @@ class OpenDeadLetter(DeadLetter):
         return STAND_IN in self.card.notices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedDeadLetter(DeadLetter):
+class RecordedDeadLetter(DeadLetter, frozen=True, kw_only=True):
     """An open or closed dead letter with its id and its card's; `discard_reason` is an operator's, if one closed it."""
 
     id: int

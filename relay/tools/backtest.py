@@ -9,7 +9,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.counting import counted
 from relay.model.errors import ShareError
+from relay.model.struct import replace
 from relay.model.tag_labels import TagDefinition
 from relay.store.recorded_incidents import RecordedIncidents
 from relay.store.store import Store

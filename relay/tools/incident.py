@@ -18,6 +18,7 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
 from relay.model.reading import placeholder_title, read_episode, read_incident
+from relay.model.struct import plain
 from relay.model.tag_labels import NO_TAG_LABELS, TagLabels
 from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
@@ -95,7 +96,7 @@ def as_json(history: IncidentHistory, link: PermalinkBuilder) -> dict[str, JSON]
     with relay's own templates. `omitted` counts what is left out: parts of the incident that are beyond relay's bounds,
     and older shares, entries, cards, attempts, calls and tasks.
     """
-    document: dict[str, JSON] = orjson.loads(orjson.dumps(history, option=orjson.OPT_NON_STR_KEYS))
+    document: dict[str, JSON] = orjson.loads(orjson.dumps(history, default=plain, option=orjson.OPT_NON_STR_KEYS))
     document["bigpanda_tasks"] = document.pop("tasks")
     if "tasks" in history.omitted:
         document["omitted"]["bigpanda_tasks"] = document["omitted"].pop("tasks")

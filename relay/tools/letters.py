@@ -9,7 +9,7 @@ card stays on the fallback channel: relay checks the channel at once, and retrie
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ from relay.cards.send import REPLY, ROOT
 from relay.model.errors import ShareError
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
+from relay.model.struct import plain, replace
 from relay.rendering.context import template_variables
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.store.planning import Decide, describe_error
@@ -431,7 +432,7 @@ def describe_body(body: QuarantinedBody) -> Iterator[str]:
 
 def letter_as_json(letter: OpenDeadLetter, history: IncidentHistory | None = None) -> dict[str, JSON]:
     """A dead letter with its card; with a history, also the incident's title and Slack's answers about the card."""
-    document: dict[str, Any] = orjson.loads(orjson.dumps(letter, option=orjson.OPT_NON_STR_KEYS))
+    document: dict[str, Any] = orjson.loads(orjson.dumps(letter, default=plain, option=orjson.OPT_NON_STR_KEYS))
     document |= {"id": str(dead_letter_id(letter)), "kind": LetterKind.DEAD_LETTER.name.lower()}
     if history is not None:
         document["title"] = history.state.record.title

@@ -6,12 +6,13 @@ routes and templates that are live now, as an operator wants to know before they
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.model.errors import ShareError
+from relay.model.struct import replace
 from relay.store.store import Store
 from relay.store.types import IncidentHistory, ShareBody
 from relay.tools.compare import ConfigurationComparison, IncidentDifference

@@ -4,7 +4,7 @@ Options change the last of them, as in a test file: state, environment, tags, ti
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import orjson
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.json_types import JSON
+from relay.model.struct import replace
 from relay.routes.yaml_reader.context import Position
 from relay.samples import read_sample
 from relay.store.types import ShareBody

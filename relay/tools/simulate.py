@@ -9,7 +9,7 @@ Time is data: a share arrives at its `received`, after everything that was due b
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from math import inf
 from typing import Self
@@ -35,6 +35,7 @@ from relay.cards.model import (
 from relay.cards.plan import plan
 from relay.cards.send import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
+from relay.model.struct import replace
 from relay.rendering.request import RenderedMessage
 from relay.routes.rulebook import Rulebook
 from relay.slack.message import Message

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import itertools
-from dataclasses import replace
 
 import orjson
 import pytest
@@ -22,6 +21,7 @@ from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 from relay.model.reading import read_incident
 from relay.model.record import Record
+from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.message import Message

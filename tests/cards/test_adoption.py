@@ -1,7 +1,5 @@
 """What becomes of a card that relay finds in Slack and does not know."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +7,7 @@ from relay.cards.adoption import AdoptionContext, AdoptionOutcome, FoundCard, ad
 from relay.cards.model import Card, CardState, IncidentState
 from relay.model.incident import State
 from relay.model.record import Block, Record
+from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.slack.message import Marker
 

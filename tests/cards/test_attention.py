@@ -1,7 +1,5 @@
 """What holds a card or a ping, and until when."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +16,7 @@ from relay.cards.attention import (
 from relay.cards.model import Attempt, AttemptState, Card, Channel, ChannelState, Due
 from relay.cards.notices import NO_PING
 from relay.model.incident import Incident, Snooze, State
+from relay.model.struct import replace
 from relay.routes.options import Options
 
 NOW = 1_700_000_000.0

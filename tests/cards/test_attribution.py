@@ -1,7 +1,5 @@
 """Who did what a share confirms: the entry names the person who did it through relay, once."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.cards.attribution import is_awaited
@@ -9,6 +7,7 @@ from relay.cards.merge import comment_hash
 from relay.cards.replies import reply_due
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
+from relay.model.struct import replace
 from tests.support.share_sequences import START, ShareSequence, alert, share
 
 ANN = {"name": "Ann Lee", "email": "ann@example.com", "userId": "u1"}

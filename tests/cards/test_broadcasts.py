@@ -1,7 +1,5 @@
 """A broadcast that calls people is followed until its state is over."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +18,7 @@ from relay.cards.notices import NO_EDITS
 from relay.cards.send import REPLY
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.routes.options import Options
 
 CARD = Card(incident="i1", channel="C1", episode=1, options=Options(), ts="1.1")

@@ -1,13 +1,12 @@
 """Which cards an incident has, what governs them, and how episodes begin and end."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.cards.model import CardState, Due, ShareOutcome
 from relay.cards.notices import POINTER, Notice, NoticeKind
 from relay.model.incident import State
 from relay.model.reading import read_episode
+from relay.model.struct import replace
 from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, ShareSequence, alert, share
 

@@ -1,6 +1,6 @@
 """What a message is made of."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from relay.cards.plan import plan
 from relay.cards.send import begin_post
 from relay.config.configuration import Clicks
 from relay.config.files import load_configuration
+from relay.model.struct import replace
 from relay.routes.options import Options
 
 NOW = 1_700_000_000.0

@@ -1,7 +1,5 @@
 """A decision about a card sees only the first of very many entries: nothing is lost, repeated or forgotten."""
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +8,7 @@ from relay.cards.failures import retry_card
 from relay.cards.model import CardContext, Channel, ChannelState, Entry
 from relay.cards.send import PostReply, begin_post
 from relay.model.entry_kinds import EntryKind
+from relay.model.struct import replace
 from relay.routes.parser.parse import parse_rulebook
 from relay.slack.outcomes import Delivered
 from tests.support.share_sequences import START, ShareSequence, alert, share

@@ -2,12 +2,12 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.cards.milestones import Milestone
+from relay.model.struct import replace
 from tests.support.share_sequences import START, ShareSequence, share
 
 ANN = {"metadata": {"assignee": {"name": "Ann"}}}

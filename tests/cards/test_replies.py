@@ -1,7 +1,5 @@
 """Replies: what is in one, in which order, how many lines, whom it pings, and when it is due."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from relay.cards.replies import MAX_LINES, next_reply, reply_due
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from relay.routes.parser.parse import parse_rulebook
 from tests.support.share_sequences import START, ShareSequence, alert, share
 

@@ -1,7 +1,5 @@
 """What a thread has reported is recognised by another database, however it came to know the same news."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from relay.cards.replies import WorstShown, worst_shown
 from relay.cards.reported import ReportedFacts, entries_digest, entries_text
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.slack.message import MAX_ENTRIES
 

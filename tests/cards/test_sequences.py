@@ -2,12 +2,12 @@
 
 import random
 from collections import Counter
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from tests.support.share_sequences import START, ShareSequence, alert, share
 
 MOMENTS = st.lists(st.integers(0, 100_000), min_size=1, max_size=7, unique=True)

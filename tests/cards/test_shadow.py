@@ -1,7 +1,6 @@
 """Routes in shadow: what they would do is recorded, and nothing live depends on them."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from relay.cards.model import CardState
 from relay.cards.notices import NO_PING
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.routes.evaluate import RouteOutcome, evaluate_routes
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.route import RouteList

@@ -1,10 +1,9 @@
 """An incident without shares for long: relay can_query BigPanda, or the card says how old its news is."""
 
-from dataclasses import replace
-
 from relay.cards.model import CardState
 from relay.cards.notices import NO_EDITS, Notice, NoticeKind
 from relay.cards.staleness import clear_stale, handle_silence, mark_gone, mark_stale
+from relay.model.struct import replace
 from tests.support.share_sequences import START, ShareSequence, alert, share
 
 HOURS = 3600.0

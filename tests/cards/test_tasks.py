@@ -1,7 +1,5 @@
 """Tasks for BigPanda: when, how often, and what follows from its answers."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.bigpanda.outcomes import (
@@ -32,6 +30,7 @@ from relay.cards.tasks import (
     recover_interrupted,
 )
 from relay.model.record import PendingAction
+from relay.model.struct import replace
 from tests.support.share_sequences import START, ShareSequence, alert, share
 
 NOW = START + 1000.0

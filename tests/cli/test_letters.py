@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,6 +17,7 @@ from relay.cli import app
 from relay.config.settings import Settings
 from relay.delivery import leader
 from relay.ingest import service
+from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.store.store import Store

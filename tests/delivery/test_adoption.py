@@ -1,12 +1,11 @@
 """A database was lost: relay takes over its cards in Slack before it posts, and no incident gets a second card."""
 
-from dataclasses import replace
-
 import pytest
 from structlog.testing import capture_logs
 
 from relay.cards.model import ADOPTING
 from relay.delivery import adoption
+from relay.model.struct import replace
 from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.server import FakeSlack

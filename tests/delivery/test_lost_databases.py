@@ -6,13 +6,14 @@ taking its cards over, and goes on.
 
 import copy
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from sqlalchemy import update
 
+from relay.model.struct import replace
 from relay.sandbox.slack.mentions import pings
 from relay.store import schema
 from tests.delivery.test_crashes import Crash, stopped

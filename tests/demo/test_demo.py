@@ -9,7 +9,6 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -39,6 +38,7 @@ from relay.demo.story import (
     prologue,
     story,
 )
+from relay.model.struct import replace
 from relay.sandbox.http_api import PORTS_TO_TRY
 
 APPROVED = Path(__file__).parent / "approved-night.txt"

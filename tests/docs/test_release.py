@@ -5,12 +5,12 @@ import os
 import re
 import subprocess
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import relay
+from relay.model.struct import replace
 from release import __main__ as release
 from release.conditions import Checkout, newest_release, notes, obstacles
 from release.files import run

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -18,6 +17,7 @@ from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKi
 from relay.config.template_files import load_packaged
 from relay.model.entry_kinds import ENTRY_TEMPLATES, EntryKind
 from relay.model.reading import read_incident
+from relay.model.struct import replace
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.card import render_card
 from relay.rendering.context import (

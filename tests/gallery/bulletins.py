@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.slack.message import Message
 
 FOLDER, BROKEN = "bulletin", "broken-bulletin"

@@ -4,7 +4,7 @@ The tests compare their text with `approved/`; `make gallery` draws them as pict
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, combinations
 from typing import Any
@@ -16,6 +16,7 @@ from relay.config.template_files import load_packaged
 from relay.model.buttons import ACTION_WORDS
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.incident import Alert, Change, Environment, Incident, Person, Snooze, State, Tag
+from relay.model.struct import replace
 from relay.model.tag_labels import readable_tag_name
 from relay.rendering.card import render_card, render_pointer
 from relay.rendering.context import template_variables

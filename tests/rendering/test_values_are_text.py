@@ -119,7 +119,7 @@ def _with(description):
 
 
 def _fields(of):
-    return {name: getattr(of, name) for name in of.__dataclass_fields__}
+    return {name: getattr(of, name) for name in of.__struct_fields__}
 
 
 def _tagged(value):

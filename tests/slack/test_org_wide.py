@@ -1,10 +1,9 @@
 """An org-wide token (Enterprise Grid): relay finds out which workspace it lists channels and user groups of."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.http.session import make_session
+from relay.model.struct import replace
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected

@@ -1,12 +1,12 @@
 """A group of shares is saved whole or not at all; a share that cannot be planned costs no other one."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, event
 
 from relay.cards.model import CardState, Plan, ShareOutcome
+from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.store import planning
 from tests.support.store_samples import (

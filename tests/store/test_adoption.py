@@ -1,11 +1,10 @@
 """Cards that are found in Slack enter the database, once, and only while this relay delivers."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.cards.adoption import AdoptionOutcome, FoundCard, adopt
 from relay.model.errors import LeaseLost
+from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.slack.message import Marker
 from relay.store.types import Lease

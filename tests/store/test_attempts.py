@@ -1,8 +1,7 @@
 """Posts whose result is unknown are listed, and found again after a crash."""
 
-from dataclasses import replace
-
 from relay.cards.model import AttemptState, CardState, CardUpdate, Due
+from relay.model.struct import replace
 from tests.support.store_samples import (
     NOW,
     a_card,

@@ -1,8 +1,7 @@
 """What is decided about a card sees its newest context, and is saved whole."""
 
-from dataclasses import replace
-
 from relay.cards.model import AttemptState, CardState, CardUpdate
+from relay.model.struct import replace
 from relay.store.card_context import MAX_ENTRIES
 from tests.support.store_samples import (
     a_card,

@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from relay.cards.model import AttemptState, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.model.errors import CardFailure
+from relay.model.struct import replace
 from relay.store import card_queue, due_queries
 from relay.store.store import Store
 from tests.support.store_samples import (

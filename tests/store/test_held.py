@@ -1,7 +1,5 @@
 """What is held is found in both databases as the pure core says, and one transaction makes up for a channel."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.bigpanda.webhook.share import ReceivedShare
@@ -10,6 +8,7 @@ from relay.cards.holding import CatchUp, catch_up, may_be_caught_up
 from relay.cards.holds import UNKNOWN_END, HeldPing, Hold, Ping, Reason, catch_up_due
 from relay.cards.model import CardState
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.store import held as held_cards
 from relay.store.held import CARDS_FIRST
 from tests.support.store_samples import (

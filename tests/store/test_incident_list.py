@@ -1,10 +1,9 @@
 """The list of incidents: every incident once, the newest share first, whatever the batch."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.cards.model import CardState, Plan, ShareOutcome
+from relay.model.struct import replace
 from relay.store.types import IncidentFilter
 from tests.support.store_samples import NOW, a_card, a_share, posted, state_after
 

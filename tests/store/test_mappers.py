@@ -1,7 +1,7 @@
 """A value comes back from its row as it was, whatever it holds, and no field is forgotten."""
 
 import zlib
-from dataclasses import fields, replace
+from inspect import signature
 
 import orjson
 import pytest
@@ -26,6 +26,7 @@ from relay.cards.notices import Notice, NoticeKind
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Environment, Person, State
 from relay.model.record import Block, Record
+from relay.model.struct import replace
 from relay.routes.mention import Mention, MentionPart
 from relay.routes.options import Options
 from relay.store import mappers, schema
@@ -235,13 +236,13 @@ _STORED_AS = {
     ],
 )
 def test_every_field_has_a_column(type_, table):
-    for field in fields(type_):
-        assert _STORED_AS.get(field.name, {field.name}) <= set(table.c.keys()), field.name
+    for name in signature(type_).parameters:
+        assert _STORED_AS.get(name, {name}) <= set(table.c.keys()), name
 
 
 def test_every_field_of_a_record_is_saved():
     saved = orjson.loads(mappers.record_text(Record(incident="i1")))
-    assert set(saved) == {field.name for field in fields(Record)}
+    assert set(saved) == set(signature(Record).parameters)
 
 
 def test_work_waits_since_the_card_is_pending_or_else_since_it_is_due():

@@ -1,9 +1,8 @@
 """What an episode has reached is stored with it: it counts once through restarts and on several relays."""
 
-from dataclasses import replace
-
 from relay.cards.milestones import Milestone
 from relay.cards.plan import plan
+from relay.model.struct import replace
 from relay.routes.parser.parse import parse_rulebook
 from relay.store.store import Store
 from tests.support.share_sequences import ROUTES, share

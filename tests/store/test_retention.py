@@ -1,7 +1,5 @@
 """Old data is deleted, at most a day's worth at a time, and nothing that is still needed."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +7,7 @@ from sqlalchemy import text
 
 from relay.cards.model import AttemptState, CardUpdate
 from relay.model.record import Record
+from relay.model.struct import replace
 from relay.store.retention import ENDED, cutoff
 from relay.store.store import Store
 from relay.store.types import RetentionResult, SlackCall

@@ -1,6 +1,6 @@
 """Shares of one incident in sequence, and what relay plans for them."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from relay.cards.model import Card, CardState, Entry, IncidentState, Plan
 from relay.cards.plan import plan
 from relay.model.reading import read_incident
 from relay.model.record import Record
+from relay.model.struct import replace
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook
 

@@ -1,6 +1,6 @@
 """Shares, cards and decisions for the tests of the store, which saves them and does not care what they mean."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 from sqlalchemy import text
 
@@ -22,6 +22,7 @@ from relay.cards.model import (
 )
 from relay.model.entry_kinds import EntryKind
 from relay.model.record import Block, Record
+from relay.model.struct import replace
 from relay.routes.options import Options
 
 NOW = 1_700_000_000.0
@@ -34,7 +35,7 @@ def a_share(incident="i1", digest="h1", at=NOW, body=b'{"incident":{}}'):
 
 def received(share):
     """The share as it is before it is parsed."""
-    return ReceivedShare(**{each.name: getattr(share, each.name) for each in fields(ReceivedShare)})
+    return ReceivedShare(**{name: getattr(share, name) for name in ReceivedShare.__struct_fields__})
 
 
 def a_card(incident="i1", channel="#noc", **values):

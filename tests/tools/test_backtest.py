@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from relay.cards.plan import plan
 from relay.cli import app
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
+from relay.model.struct import replace
 from relay.model.tag_labels import TagDefinition
 from relay.store.store import Store
 from relay.tools import backtest as module

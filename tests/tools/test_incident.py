@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from relay.cards.draw import permalink
 from relay.cards.model import Attempt, AttemptState
 from relay.cli import app
 from relay.config.settings import Settings
+from relay.model.struct import replace
 from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.tools.incident import as_json, describe, workspace_url

@@ -1,6 +1,5 @@
 """A simulation does what live work does with the same shares."""
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from relay.cards.model import CardState, ShareOutcome
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
+from relay.model.struct import replace
 from relay.sandbox.slack.apps import TEAM_URL
 from relay.tools.simulate import WORKSPACE, Simulation, simulate
 from tests.support.relay_in_process import ROUTES, START, run_relay

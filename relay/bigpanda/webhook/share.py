@@ -6,21 +6,20 @@ from dataclasses import dataclass, field
 from relay.model.bounds import Omitted
 from relay.model.incident import Environment, Person
 from relay.model.json_types import JSON
+from relay.model.struct import Struct
 
 INTEGRATION_HEADER = "x-relay-integration"
 """The custom header by which one relay tells several integrations of BigPanda apart."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShareEvent:
+class ShareEvent(Struct, frozen=True, kw_only=True):
     """One of `event_types`: BigPanda's name of what happened, and when (Unix seconds), if the share says so."""
 
     name: str
     at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedShare:
+class ReceivedShare(Struct, frozen=True, kw_only=True):
     """One POST of BigPanda's Notifications Webhook, of which only the incident is known: enough to store it.
 
     `received` is Unix seconds. `hash` is the same for repeats. `body` is the normalised JSON, for storing.
@@ -33,8 +32,7 @@ class ReceivedShare:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share(ReceivedShare):
+class Share(ReceivedShare, frozen=True, kw_only=True):
     """A share that was parsed: what it says.
 
     `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`; a

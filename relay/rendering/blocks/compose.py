@@ -1,10 +1,11 @@
 """Turns the tree of a template's output into the parts of a message: on top, and beside the coloured bar."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from relay.model.buttons import ButtonPlace
+from relay.model.struct import replace
 from relay.rendering.blocks.inline import flow_of, mention_flow, plain_words
 from relay.rendering.blocks.marks import ItemMark, Link
 from relay.rendering.blocks.parts import (

@@ -1,7 +1,6 @@
 """Finds faults in template sources: unknown names, missing files, and what would never be shown."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
@@ -11,6 +10,7 @@ from jinja2.meta import TrackingCodeGenerator
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
+from relay.model.struct import replace
 from relay.rendering.context import VARIABLE_NAMES
 from relay.rendering.engine.positions import TokenLine, WordColumns, word_columns
 from relay.rendering.engine.sandbox import RuntimeCodeGenerator

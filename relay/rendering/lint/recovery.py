@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
+from relay.model.struct import replace
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.lint.foreign_syntax import foreign_advice
 from relay.rendering.lint.syntax_errors import (

@@ -6,9 +6,9 @@ returned.
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import replace
 
 from relay.model.errors import ConfigurationError
+from relay.model.struct import replace
 from relay.routes.hour_types import ANY_ZONE
 from relay.routes.key_types import Place
 from relay.routes.mention import NO_MENTION

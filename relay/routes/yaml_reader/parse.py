@@ -7,11 +7,12 @@ keys are resolved. What would hurt a reader of the tree is a fault: a cycle, an 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from relay.model.struct import replace
 from relay.routes.yaml_reader import hints
 from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import ListNode, MappingNode, Node, ScalarNode, children

@@ -5,12 +5,12 @@ relay accepts, but is probably not intended.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from relay.config.files import judge, read_files
 from relay.config.template_files import load_packaged
 from relay.model.errors import ConfigurationError, Fault
+from relay.model.struct import replace
 from relay.rendering.library import TemplateLibrary
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.rulebook import Rulebook

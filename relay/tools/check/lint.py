@@ -5,11 +5,11 @@ relay that notices more never rejects a file that an older one accepted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Final
 
 from relay.model.errors import Fault
+from relay.model.struct import replace
 from relay.model.tag_labels import TagValueLabels, readable_tag_name
 from relay.rendering.context import VARIABLE_NAMES
 from relay.rendering.library import BULLETIN_FOLDER

@@ -1,13 +1,14 @@
 """The report of a check: its findings, and their forms for people and for machines."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
 
 from relay.model.counting import counted
 from relay.model.errors import Fault
+from relay.model.struct import replace
 
 
 class Format(StrEnum):

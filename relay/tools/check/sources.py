@@ -1,10 +1,11 @@
 """Routes and conditions beside the YAML nodes that they were made of: findings point at these nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from relay.model.errors import Fault
+from relay.model.struct import replace
 from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.parser.matches import read_match

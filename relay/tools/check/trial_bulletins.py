@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from relay.cards.bulletin_cards import bulletin_card
@@ -12,6 +12,7 @@ from relay.cards.replies import MAX_LINES
 from relay.config.configuration import Configuration
 from relay.model.incident import State
 from relay.model.json_types import JSON
+from relay.model.struct import replace
 from relay.rendering.library import BULLETIN_FOLDER, LINE
 from relay.rendering.request import RenderedMessage
 

@@ -1,6 +1,5 @@
 """What the pages show, and what their buttons do."""
 
-from dataclasses import replace
 from html import unescape
 
 import pytest
@@ -11,6 +10,7 @@ from relay.cards.model import Card, CardState, DeadLetter, Due
 from relay.cards.model import CardUpdate as Update
 from relay.model.errors import StoreUnusable
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.server.endpoints import Audience, create_app
 from relay.tools.board import now
 from relay.tools.board.source import SlackStatus
