@@ -62,11 +62,18 @@ def merge_share(record: Record | None, share: Share, *, newest: float = inf) -> 
     )
     if record is not None and (assignee := _assignee(merged)) != _assignee(record):
         merged = replace(merged, assigned_since=merged.blocks["assignment"].as_of if assignee else None)
+    return _with_title(merged, base)
+
+
+def _with_title(merged: Record, base: Record) -> Record:
+    """The first share's title stays, except for a placeholder or, once, a provisional one where one is written now."""
+    has_none = base.title in {"", placeholder_title(base.incident)}
+    if not has_none and not base.title_provisional:
+        return merged
     title, written = derive_title(read_incident(merged))
-    if base.title in {"", placeholder_title(base.incident)} or (base.title_provisional and written):
-        # The first share's title stays, except for a placeholder or, once, a provisional one where one is written now.
-        return replace(merged, title=bound_text(title, LONGEST_VALUE), title_provisional=not written)
-    return merged
+    if not has_none and not written:
+        return merged
+    return replace(merged, title=bound_text(title, LONGEST_VALUE), title_provisional=not written)
 
 
 def begin_episode(record: Record, episode: int, as_of: float) -> Record:

@@ -12,6 +12,7 @@ from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.model import Plan, ShareOutcome
 from relay.model.struct import replace
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.inbox import CLAIM_SECONDS, fail, to_accepted
 from relay.store.mappers import loads, share_row
 from relay.store.notify import notify
@@ -82,17 +83,17 @@ def _save(connection: Connection, shares: Sequence[ReceivedShare]) -> dict[_Key,
     """Store the shares that are new, and count the others."""
     times = Counter((share.incident, share.hash) for share in shares)
     # A hash is nearly unique; where it is not, the incident decides.
-    rows = connection.execute(_KNOWN, {"hashes": list({key[1] for key in times})})
+    rows = execute(connection, _KNOWN, {"hashes": list({key[1] for key in times})})
     known = {(row.incident, row.hash): row for row in rows}
     if repeats := [{"share_id": known[key].id, "more": more} for key, more in times.items() if key in known]:
-        connection.execute(_COUNT_REPEATS, repeats)
+        execute(connection, _COUNT_REPEATS, repeats)
     first = {(share.incident, share.hash): share for share in reversed(shares)}
     new = [key for key in times if key not in known]  # in the order of arrival
     saved = {}
     if new:
         statement = insert_or_count(connection, schema.share, ("hash", "incident"), "times_seen", returning=_RETURNED)
         values = [share_row(first[key], times[key], first[key].received + CLAIM_SECONDS) for key in new]
-        saved = {(row.incident, row.hash): row for row in connection.execute(statement, values)}
+        saved = {(row.incident, row.hash): row for row in execute(connection, statement, values)}
     return {
         key: _Stored(
             id=row.id,

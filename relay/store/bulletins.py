@@ -26,6 +26,7 @@ from relay.model.errors import StoreError
 from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels
+from relay.store.execution import execute
 from relay.store.locks import lock_bulletins, postgresql
 from relay.store.mappers import (
     Row,
@@ -67,7 +68,9 @@ _OPEN_OF_INCIDENTS = (
     .where(_line.c.incident.in_(bindparam("ids", expanding=True)), schema.IS_OPEN_LINE)
     .order_by(_line.c.bulletin, _line.c.seq)
 )
-_CARDS = select(_card).where(_card.c.bulletin == bindparam("of"), _card.c.state != CardState.SUPERSEDED)
+_CARDS = (
+    select(_card).where(_card.c.bulletin == bindparam("of"), _card.c.state != CardState.SUPERSEDED).order_by(_card.c.id)
+)
 _SAVE_POSTED = (
     update(_line)
     .where(_OF_BULLETIN, _line.c.seq > bindparam("after"), _line.c.seq <= bindparam("upto"))
@@ -103,7 +106,7 @@ def _open_lines(connection: Connection, ended: Collection[EndedLines]) -> Sequen
     if not ended:
         return ()
     ids = sorted({each.incident for each in ended})
-    return connection.execute(_OPEN_OF_INCIDENTS, {"ids": ids}).mappings().all()
+    return execute(connection, _OPEN_OF_INCIDENTS, {"ids": ids}).mappings()
 
 
 def _lock(connection: Connection, changes: Collection[BulletinChange], ended: Collection[EndedLines]) -> None:
@@ -139,15 +142,15 @@ def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
 
     Raises StoreError: there is no such bulletin.
     """
-    row = connection.execute(_BY_ID, {"which": card.bulletin}).mappings().one_or_none()
+    row = execute(connection, _BY_ID, {"which": card.bulletin}).mapping()
     if row is None:
         raise StoreError(f"There is no bulletin {card.bulletin}: this is not the database from which it was read.")
     bulletin, query = to_bulletin(row), {"of": card.bulletin}
-    reply = connection.execute(_FIRST_OUTDATED, {"which": card.id}).scalar()
+    reply = execute(connection, _FIRST_OUTDATED, {"which": card.id}).scalar()
     return BulletinState(
         bulletin=bulletin,
         lines=() if bulletin.row.in_thread else _lines(connection, _ALL, query),
-        counts={end and LineEnd(end): number for end, number in connection.execute(_COUNTS, query)},
+        counts={end and LineEnd(end): number for end, number in execute(connection, _COUNTS, query)},
         outdated=_lines(connection, _IN_REPLY, {**query, "which": card.id, "reply": reply}) if reply else (),
     )
 
@@ -170,7 +173,7 @@ def save_adopted_bulletin(connection: Connection, bulletin: Bulletin, card: Card
 
 def load_bulletin_cards(connection: Connection, bulletin: int) -> tuple[Card, ...]:
     """Load the current cards of a bulletin: one, and one that stands in for it where its channel rejects it."""
-    return tuple(to_card(row) for row in connection.execute(_CARDS.order_by(_card.c.id), {"of": bulletin}).mappings())
+    return tuple(to_card(row) for row in execute(connection, _CARDS, {"of": bulletin}).mappings())
 
 
 def load_lines_after(
@@ -225,7 +228,7 @@ def _identity(bulletin: Bulletin) -> dict[str, str]:
 def _change(connection: Connection, before: Bulletin, change: BulletinChange) -> None:
     keys = [line.key for line in change.lines]
     known = {line.key: line for line in _lines(connection, _WITH_KEYS, {"of": before.id, "keys": keys})}
-    counts = dict(tuple(row) for row in connection.execute(_COUNTS, {"of": before.id}))
+    counts = dict(tuple(row) for row in execute(connection, _COUNTS, {"of": before.id}))
     after = changed(before, change, known, counts.get(None, 0))
     if after.bulletin == before and not after.lines:
         return

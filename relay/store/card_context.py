@@ -21,6 +21,7 @@ from relay.store.bulletins import (
 )
 from relay.store.channels import canonical_channel
 from relay.store.dead_letters import close_dead_letter, open_dead_letter
+from relay.store.execution import execute
 from relay.store.locks import check_lease
 from relay.store.mappers import attempt_row, call_row, to_attempt, to_card, to_incident_state
 from relay.store.rows import change_entries, load_current_cards, load_entries_after, save_cards
@@ -38,6 +39,7 @@ _INCIDENT = (
     .with_for_update()
 )
 _NEWEST_TS = select(func.max(schema.card.c.ts)).where(schema.card.c.channel == bindparam("channel"))
+_SAVE_CALL = schema.call.insert()
 _OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam("card"), schema.IS_OPEN)
 
 
@@ -47,24 +49,26 @@ def card_context(connection: Connection, card_id: int) -> CardContext:
     Raises StoreError: there is no such card.
     """
     # The incident first, since that locks it: what is read before the lock may be outdated.
-    row = connection.execute(_INCIDENT, {"card": card_id}).mappings().one_or_none()
+    row = execute(connection, _INCIDENT, {"card": card_id}).mapping()
     if row is None:
         return _bulletin_context(connection, card_id)
     cards = tuple(load_current_cards(connection, [row["id"]]))
     card = next((each for each in cards if each.id == card_id), None)
-    if card is None:  # superseded
-        card = to_card(connection.execute(_CARD, {"card": card_id}).mappings().one())
+    if card is None:
+        (superseded,) = execute(connection, _CARD, {"card": card_id}).mappings()
+        card = to_card(superseded)
     load = partial(load_entries_after, connection, row["id"])
     return _context(connection, card, to_incident_state(row), cards, load)
 
 
 def _bulletin_context(connection: Connection, card_id: int) -> CardContext:
-    row = connection.execute(_CARD, {"card": card_id}).mappings().one_or_none()
+    row = execute(connection, _CARD, {"card": card_id}).mapping()
     if row is None:
         raise StoreError(f"There is no card {card_id}: this is not the database from which it was read.")
     state = load_bulletin_state(connection, to_card(row))
     # Again behind the lock.
-    card = to_card(connection.execute(_CARD, {"card": card_id}).mappings().one())
+    (row,) = execute(connection, _CARD, {"card": card_id}).mappings()
+    card = to_card(row)
     cards = load_bulletin_cards(connection, state.bulletin.id)
     return _context(connection, card, state, cards, partial(load_lines_after, connection, state.bulletin.id))
 
@@ -76,7 +80,7 @@ def _context(
     cards: tuple[Card, ...],
     load_after: Callable[[int, int | None], tuple[tuple[Entry, ...], bool]],
 ) -> CardContext:
-    row_of_attempt = connection.execute(_OPEN_ATTEMPT, {"card": card.id}).mappings().one_or_none()
+    row_of_attempt = execute(connection, _OPEN_ATTEMPT, {"card": card.id}).mapping()
     attempt = None if row_of_attempt is None else to_attempt(row_of_attempt)
     # A thread that was read is compared with everything that it may have reported: once after a restored backup.
     most = None if attempt is not None and attempt.reads_thread else MAX_ENTRIES
@@ -89,7 +93,7 @@ def _context(
         more_entries=more_entries,
         channel=canonical_channel(connection, card.channel),
         attempt=attempt,
-        newest_ts=connection.execute(_NEWEST_TS, {"channel": card.channel}).scalar(),
+        newest_ts=execute(connection, _NEWEST_TS, {"channel": card.channel}).scalar(),
     )
 
 
@@ -109,7 +113,7 @@ def update_card(
     context = card_context(connection, card_id)
     after = save_update(connection, context, decide(context))
     if call is not None:
-        connection.execute(schema.call.insert(), call_row(card_id, call))
+        execute(connection, _SAVE_CALL, call_row(card_id, call))
     return after
 
 
@@ -124,7 +128,7 @@ def save_update(connection: Connection, context: CardContext, update: CardUpdate
         make_callbacks_due(connection, context.card.incident, context.cards, after.cards)
     if update.attempt is not None:
         row = attempt_row(card_id, update.attempt)
-        connection.execute(insert_or_update(connection, schema.attempt, ("key",)), row)
+        execute(connection, insert_or_update(connection, schema.attempt, ("key",)), row)
     if update.shown_lines is not None:
         save_shown_lines(connection, after.card, update.shown_lines)
     if update.entries:

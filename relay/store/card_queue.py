@@ -12,6 +12,7 @@ from relay.model.errors import CardFailure
 from relay.store import due_queries, schema
 from relay.store.card_context import card_context, save_update
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
+from relay.store.execution import execute
 from relay.store.locks import check_lease
 from relay.store.mappers import to_card
 from relay.store.types import Lease
@@ -54,7 +55,7 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
         CardFailure: something unexpected happened with one card; nothing was saved.
     """
     check_lease(connection, lease)
-    if connection.execute(due_queries.any_card(work)).scalar() is None:
+    if execute(connection, due_queries.any_card(work)).scalar() is None:
         return None
     cards = list(skip_cards)
     search = {"cards": cards, "channels": list(skip_channels), "now": now}
@@ -71,12 +72,14 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
             raise CardFailure(card, _log_fields(connection, card), error) from error
         # Between the search and the lock another relay accepted a share of this incident, and the work is gone.
         cards.append(card)
-    return connection.execute(due_queries.next_due_at(work), {"now": now}).scalar()
+    due_at: float | None = execute(connection, due_queries.next_due_at(work), {"now": now}).scalar()
+    return due_at
 
 
 def _find(connection: Connection, work: WorkKind, search: dict[str, Any], *, oldest_first: bool) -> int | None:
     for query in (due_queries.at_head, due_queries.by_channel):
-        if (card := connection.execute(query(work, oldest_first=oldest_first), search).scalar()) is not None:
+        card: int | None = execute(connection, query(work, oldest_first=oldest_first), search).scalar()
+        if card is not None:
             return card
     return None
 

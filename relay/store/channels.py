@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, case, exists, func, or_, select, u
 
 from relay.cards.model import Channel, ChannelState
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.mappers import channel_row, to_channel
 from relay.store.upsert import insert_or_keep
 
@@ -61,9 +62,9 @@ def add_channels(connection: Connection, refs: Collection[str]) -> None:
     """Add channels by these references; known ones stay as they are."""
     # Sorted, so that two relays never wait for each other's rows in a circle.
     if rows := [channel_row(Channel(ref=ref)) for ref in sorted(set(refs))]:
-        added = connection.execute(insert_or_keep(connection, _channel, ("ref",), returning=("ref",)), rows)
-        if new := list(added.scalars()):
-            connection.execute(_READ_FIRST, {"new": new})
+        added = execute(connection, insert_or_keep(connection, _channel, ("ref",), returning=("ref",)), rows)
+        if new := added.scalars():
+            execute(connection, _READ_FIRST, {"new": new})
 
 
 def channels(connection: Connection) -> tuple[Channel, ...]:
@@ -101,9 +102,10 @@ def next_channel_lookup_at(connection: Connection) -> float | None:
 
 def canonical_channel(connection: Connection, ref: str) -> Channel:
     """Return the channel that `ref` names, from the row that speaks for it."""
-    return to_channel(connection.execute(_CANONICAL, {"ref": ref}).mappings().one())
+    (row,) = execute(connection, _CANONICAL, {"ref": ref}).mappings()
+    return to_channel(row)
 
 
 def canonical_refs(connection: Connection) -> dict[str, str]:
     """Return the references that are not canonical, each with its canonical one; read from a small index."""
-    return {row.ref: row.canonical_ref for row in connection.execute(_CANONICAL_REFS)}
+    return {row.ref: row.canonical_ref for row in execute(connection, _CANONICAL_REFS)}

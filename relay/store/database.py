@@ -9,9 +9,9 @@ whatever the time-out (https://sqlite.org/isolation.html).
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -222,6 +222,7 @@ class Database:
             committing = False
             try:
                 with engine.connect() as connection:
+                    connection.begin()
                     result = work(connection)
                     if connection.in_transaction() and not is_in_transaction(connection):
                         raise StoreUnusable(f"{self.address.name} ended a transaction by itself; nothing was saved.")
@@ -241,6 +242,19 @@ def is_in_transaction(connection: Connection) -> bool:
     https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
     """
     return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo what was done inside if it raises, and nothing else; SQLAlchemy compiles its own savepoints every time."""
+    connection.exec_driver_sql("SAVEPOINT relay")
+    try:
+        yield
+    except BaseException:
+        if is_in_transaction(connection):
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT relay")
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT relay")
 
 
 def missing_database(path: Path) -> str:

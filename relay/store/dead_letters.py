@@ -5,6 +5,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 from relay.cards.model import DeadLetter
 from relay.cards.notices import STAND_IN, Notice
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.mappers import loads, to_card
 from relay.store.types import OpenDeadLetter
 
@@ -54,7 +55,7 @@ def open_dead_letter(connection: Connection, card: int, letter: DeadLetter) -> N
 
 def close_dead_letter(connection: Connection, card: int, now: float, *, replies: bool = True) -> None:
     """Close the dead letter of a card, if it has one; without `replies` only one about the card itself."""
-    connection.execute(_CLOSE if replies else _CLOSE_IF_ROOT, {"which": card, "now": now})
+    execute(connection, _CLOSE if replies else _CLOSE_IF_ROOT, {"which": card, "now": now})
 
 
 def discard_dead_letter(connection: Connection, number: int, reason: str, now: float) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, or_, 
 from relay.bigpanda.webhook.share import Share
 from relay.cards.model import Plan
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.mappers import to_share_body
 from relay.store.notify import notify
 from relay.store.planning import Decide, Planning, affordable, describe_error, has_work, in_order
@@ -133,7 +134,7 @@ def next_plan_due(connection: Connection, after: float) -> float | None:
 
 def start_planning(connection: Connection, ids: Collection[int], now: float) -> None:
     """Remember that planning these shares begins: if the process ends meanwhile, they are due again, and counted."""
-    connection.execute(_START, {"ids": list(ids), "until": now + CLAIM_SECONDS})
+    execute(connection, _START, {"ids": list(ids), "until": now + CLAIM_SECONDS})
 
 
 def renew_claims(connection: Connection, ids: Collection[int], now: float) -> None:
@@ -143,7 +144,7 @@ def renew_claims(connection: Connection, ids: Collection[int], now: float) -> No
 
 def inbox_bodies(connection: Connection, ids: Collection[int]) -> tuple[ShareBody, ...]:
     """Return those of these shares that are still in the inbox, in the order in which they were stored."""
-    return tuple(map(to_share_body, connection.execute(_BODIES, {"ids": list(ids)}).mappings()))
+    return tuple(map(to_share_body, execute(connection, _BODIES, {"ids": list(ids)}).mappings()))
 
 
 def plan_shares(  # noqa: PLR0913  each has a name
@@ -163,14 +164,14 @@ def plan_shares(  # noqa: PLR0913  each has a name
     together, no more shares are tried (but the first one is).
     """
     ids = [*shares, *(errors or ())]
-    incidents: dict[int, str] = {row.id: row.incident for row in connection.execute(_INCIDENTS_OF, {"ids": ids})}
+    incidents: dict[int, str] = {row.id: row.incident for row in execute(connection, _INCIDENTS_OF, {"ids": ids})}
     wanted = [key for key in shares if key in incidents]
     wanted = wanted[: affordable(connection, [incidents[key] for key in wanted])]
     results: dict[int, Plan | Exception] = {}
     if wanted:
         planning = Planning.begin(connection, {incidents[key] for key in wanted})
         # Again behind the locks: another relay may have planned one meanwhile.
-        left = {row.id for row in connection.execute(_INCIDENTS_OF, {"ids": ids})}
+        left = {row.id for row in execute(connection, _INCIDENTS_OF, {"ids": ids})}
         tried = {key: incidents[key] for key in (*wanted, *(errors or ())) if key in left}
         allowed = in_order(connection, tried)
         results = planning.plan({key: shares[key] for key in wanted if key in allowed}, decide, now, within=within)

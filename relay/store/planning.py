@@ -20,8 +20,9 @@ from relay.cards.model import Card, Entry, IncidentState, Plan
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.channels import canonical_refs
-from relay.store.database import is_in_transaction
+from relay.store.database import is_in_transaction, savepoint
 from relay.store.db_errors import is_failure_of_database, violated_constraint
+from relay.store.execution import execute
 from relay.store.locks import lock_incidents, share_channel_references
 from relay.store.mappers import incident_row, planned_columns
 from relay.store.rows import claim_incidents, load_current_cards, load_incident_states, save_cards, save_entries
@@ -107,7 +108,7 @@ class Planning:
     ) -> PlanResults | None:
         """None if it failed, and one of several shares is the cause."""
         try:
-            with self.connection.begin_nested():
+            with savepoint(self.connection):
                 group = _Group.load(self.connection, {share.incident for share in shares.values()}, new)
                 for number, (key, share) in enumerate(shares.items()):
                     if number and time.monotonic() >= end:
@@ -183,9 +184,9 @@ class _Group:
             return
         planned = sorted({share.incident for share, _ in self.plans.values()})
         rows = [incident_row(self.states[key]) for key in planned]
-        self.connection.execute(insert_or_update(self.connection, schema.incident, ("id",)), rows)
+        execute(self.connection, insert_or_update(self.connection, schema.incident, ("id",)), rows)
         rows = [planned_columns(share, plan, now) | {"share_id": key} for key, (share, plan) in self.plans.items()]
-        self.connection.execute(_SAVE_PLANNED, rows)
+        execute(self.connection, _SAVE_PLANNED, rows)
         save_entries(self.connection, self.entries)
         save_cards(self.connection, self.changed.values())
         bulletins = [change for _, plan in self.plans.values() for change in plan.bulletins]
@@ -201,7 +202,7 @@ def in_order(connection: Connection, shares: Mapping[int, str]) -> set[int]:
     if not shares:
         return set()
     query = {"incidents": sorted(set(shares.values())), "last": max(shares)}
-    for row in connection.execute(_WAITING, query):
+    for row in execute(connection, _WAITING, query):
         if row.id not in shares:
             shares = {key: each for key, each in shares.items() if each != row.incident or key < row.id}
     return set(shares)
@@ -212,7 +213,7 @@ def affordable(connection: Connection, incidents: Sequence[str]) -> int:
     ids = set(incidents)
     if len(ids) <= _FEW_INCIDENTS:
         return len(incidents)
-    sizes = {row[0]: row[1] for row in connection.execute(_RECORD_SIZES, {"ids": list(ids)})}
+    sizes = {row[0]: row[1] for row in execute(connection, _RECORD_SIZES, {"ids": list(ids)})}
     total = 0
     for number, incident in enumerate(incidents):
         total += sizes.pop(incident, 0)

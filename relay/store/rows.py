@@ -1,14 +1,16 @@
 """Rows that several verbs read and write: incidents, cards and entries."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
 from relay.cards.model import Card, CardState, Entry, IncidentState
 from relay.model.record import Record
 from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels
+from relay.store.execution import execute
 from relay.store.locks import postgresql
 from relay.store.mappers import card_row, dumps, entry_row, incident_row, to_card, to_entry, to_incident_state
 from relay.store.upsert import insert_or_keep
@@ -45,7 +47,10 @@ _ENTRIES_AFTER = (
     select(_entry)
     .where(_entry.c.incident == bindparam("incident"), _entry.c.seq > bindparam("seq"))
     .order_by(_entry.c.seq)
+    .limit(bindparam("most", type_=BigInteger))
 )
+ALL: Final = 2**62
+"""As many rows as there are."""
 
 
 def claim_incidents(connection: Connection, ids: Sequence[str]) -> set[str]:
@@ -55,32 +60,32 @@ def claim_incidents(connection: Connection, ids: Sequence[str]) -> set[str]:
     # If two relays accept the first shares of one incident at once, the later one waits here for the earlier one's row.
     statement = insert_or_keep(connection, _incident, ("id",), returning=("id",))
     placeholders = [incident_row(IncidentState(record=Record(incident=key))) for key in ids]
-    return {row.id for row in connection.execute(statement, placeholders)}
+    return {row.id for row in execute(connection, statement, placeholders)}
 
 
 def load_incident_states(connection: Connection, ids: Sequence[str]) -> dict[str, IncidentState]:
     """Load and lock incidents: nobody else changes them until this transaction ends."""
-    return {row["id"]: to_incident_state(row) for row in connection.execute(_INCIDENTS, {"ids": ids}).mappings()}
+    return {row["id"]: to_incident_state(row) for row in execute(connection, _INCIDENTS, {"ids": ids}).mappings()}
 
 
 def load_current_cards(connection: Connection, ids: Sequence[str]) -> list[Card]:
     """Load the cards of these incidents that later shares still concern, in the order of their creation."""
-    return [to_card(row) for row in connection.execute(_CURRENT_CARDS, {"ids": ids}).mappings()]
+    return [to_card(row) for row in execute(connection, _CURRENT_CARDS, {"ids": ids}).mappings()]
 
 
 def load_entries_after(
     connection: Connection, incident: str, seq: int, most: int | None = None
 ) -> tuple[tuple[Entry, ...], bool]:
     """Load the first entries after that number, in order: `most`, or all. Return also whether there are more."""
-    statement = _ENTRIES_AFTER if most is None else _ENTRIES_AFTER.limit(most + 1)
-    rows = connection.execute(statement, {"incident": incident, "seq": seq}).mappings().all()
+    query = {"incident": incident, "seq": seq, "most": ALL if most is None else most + 1}
+    rows = execute(connection, _ENTRIES_AFTER, query).mappings()
     return tuple(to_entry(row) for row in rows[:most]), most is not None and len(rows) > most
 
 
 def save_entries(connection: Connection, entries: Iterable[tuple[str, Entry]]) -> None:
     """Add entries, each with its incident; skip an entry whose key is stored already."""
     if rows := [entry_row(incident, entry) for incident, entry in entries]:
-        connection.execute(insert_or_keep(connection, _entry, ("incident", "key")), rows)
+        execute(connection, insert_or_keep(connection, _entry, ("incident", "key")), rows)
 
 
 def change_entries(connection: Connection, state: IncidentState, entries: Iterable[Entry]) -> IncidentState:
@@ -88,7 +93,7 @@ def change_entries(connection: Connection, state: IncidentState, entries: Iterab
     incident, every = state.record.incident, list(entries)
     new = [entry for entry in every if entry.seq >= state.next_seq]
     if rows := [{"of": incident, "number": entry.seq, "new": dumps(entry.data)} for entry in every if entry not in new]:
-        connection.execute(_SAVE_ENTRY_DATA, rows)
+        execute(connection, _SAVE_ENTRY_DATA, rows)
     if not new:
         return state
     save_entries(connection, [(incident, entry) for entry in new])
@@ -101,7 +106,7 @@ def save_cards(connection: Connection, cards: Iterable[Card]) -> list[Card]:
     """Update the cards that have an id, and insert the others; return all with their ids."""
     every = list(cards)
     if known := [card_row(card) | {"card_id": card.id} for card in every if card.id]:
-        connection.execute(_UPDATE_CARD, known)
+        execute(connection, _UPDATE_CARD, known)
     new = [card for card in every if not card.id]
     inserted = _insert(connection, [card for card in new if card.incident])
     inserted |= {_identity(card): card for card in _insert_of_bulletins(connection, new)}
@@ -114,7 +119,7 @@ def _insert_of_bulletins(connection: Connection, cards: Iterable[Card]) -> Itera
         if card.bulletin is not None:
             add_channels(connection, {card.channel})
             statement = insert_or_keep(connection, _card, _BULLETIN_IDENTITY, returning=("id",))
-            row = connection.execute(statement, card_row(card)).one_or_none()
+            row = execute(connection, statement, card_row(card)).first()
             yield _revive(connection, card) if row is None else replace(card, id=row.id)
 
 
@@ -123,7 +128,7 @@ def _insert(connection: Connection, cards: Sequence[Card]) -> dict[tuple[str | i
         return {}
     add_channels(connection, {card.channel for card in cards})
     statement = insert_or_keep(connection, _card, _IDENTITY, returning=("id", *_IDENTITY))
-    rows = connection.execute(statement, [card_row(card) for card in cards])
+    rows = execute(connection, statement, [card_row(card) for card in cards])
     ids = {(row.incident, row.channel, row.episode): row.id for row in rows}
     return {
         key: replace(card, id=ids[key]) if key in ids else _revive(connection, card)

@@ -12,6 +12,7 @@ from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_sett
 from relay.model.struct import replace
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
+from relay.store.execution import execute
 from relay.store.locks import check_lease
 from relay.store.mappers import record_text, task_row, to_task
 from relay.store.notify import notify
@@ -28,7 +29,7 @@ def add_tasks(connection: Connection, tasks: Collection[Task]) -> set[str]:
     if not tasks:
         return set()
     statement = insert_or_keep(connection, _task, ("key",), returning=("key",))
-    added = {row.key for row in connection.execute(statement, [task_row(task) for task in tasks])}
+    added = {row.key for row in execute(connection, statement, [task_row(task) for task in tasks])}
     if added:
         notify(connection, anything=False)
     return added
@@ -42,9 +43,10 @@ def next_due_task(
     People's tasks and their checks come first, then callbacks, then other checks; of each the one that has been due
     longest.
     """
-    row = connection.execute(_DUE, {"now": now, "skip": list(skip)}).mappings().first()
+    row = execute(connection, _DUE, {"now": now, "skip": list(skip)}).mapping()
     if row is None:
-        return connection.execute(_NEXT_DUE, {"now": now}).scalar()
+        due_at: float | None = execute(connection, _NEXT_DUE, {"now": now}).scalar()
+        return due_at
     task = to_task(row)
     return _task_context(connection, task, load_incident_states(connection, [task.incident])[task.incident])
 
@@ -130,7 +132,7 @@ def update_silent_incident(
 def make_callbacks_due(connection: Connection, incident: str, before: Iterable[Card], after: Sequence[Card]) -> None:
     """Make the callbacks of an incident due, once the result of its first card is known."""
     if is_card_settled(after) and not is_card_settled(list(before)):
-        connection.execute(_CALL_BACK_NOW, {"of_incident": incident})
+        execute(connection, _CALL_BACK_NOW, {"of_incident": incident})
 
 
 def incident_state(connection: Connection, incident: str) -> IncidentState | None:
