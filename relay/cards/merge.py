@@ -26,7 +26,7 @@ from relay.model.bounds import (
 )
 from relay.model.incident import SEVERITY_WORDS, Environment, State, parse_state, worst_of
 from relay.model.json_types import JSON
-from relay.model.reading import derive_title, placeholder_title, read_incident
+from relay.model.reading import derive_title, may_have_written_title, placeholder_title, read_incident
 from relay.model.record import ALERT_PREFIX, Block, Record, merge_alert, reports_resolved
 from relay.model.struct import replace
 
@@ -68,7 +68,7 @@ def merge_share(record: Record | None, share: Share, *, newest: float = inf) -> 
 def _with_title(merged: Record, base: Record) -> Record:
     """The first share's title stays, except for a placeholder or, once, a provisional one where one is written now."""
     has_none = base.title in {"", placeholder_title(base.incident)}
-    if not has_none and not base.title_provisional:
+    if not has_none and not (base.title_provisional and may_have_written_title(merged)):
         return merged
     title, written = derive_title(read_incident(merged))
     if not has_none and not written:
@@ -135,10 +135,14 @@ def _merge_blocks(known: Mapping[str, Block], share: Share, latest: float) -> di
     state = reported.get("state")
     if state is not None and not reports_resolved(state):
         reported = {**reported, "ended": None}  # an open incident has not ended, though it may have ended before
+
+    def hides(as_of: float) -> bool:
+        return share.as_of < as_of <= latest
+
     for name, new in reported.items():
         is_alert, before = name.startswith(ALERT_PREFIX), blocks.get(name)
         whole = blocks.get("alerts") if is_alert else None  # the whole list also says what a single alert is
-        if any(block is not None and share.as_of < block.as_of <= latest for block in (before, whole)):
+        if (before is not None and hides(before.as_of)) or (whole is not None and hides(whole.as_of)):
             continue
         value = merge_alert(before.value, new) if before and is_alert else new
         # An unchanged value stays the same object, so that what was read from it need not be read again.

@@ -32,14 +32,28 @@ def read_episode(record: Record, episode: int, tag_labels: TagLabels = NO_TAG_LA
     return incident if began is None else replace(incident, started=int(began))
 
 
+_WRITTEN_TITLE = "bp_short_description"
+"""The tag in which people write a title."""
+
+
+def may_have_written_title(record: Record) -> bool:
+    """Whether a tag for a title is there, in the incident or in one of its alerts: cheaper than reading them."""
+    tags = [record.value("tags") or ()]
+    for name, block in record.blocks.items():
+        if name.startswith(ALERT_PREFIX):
+            tags.append(block.value["tags"])
+    tags += [alert["tags"] for alert in record.value("alerts") or ()]
+    return any(tag[0].casefold() == _WRITTEN_TITLE for each in tags for tag in each)
+
+
 def derive_title(incident: Incident) -> tuple[str, bool]:
-    """The title that this snapshot gives, and whether somebody wrote it (`bp_short_description`)."""
-    if (tag := incident.tag("bp_short_description")) and tag.value:
+    """The title that this snapshot gives, and whether somebody wrote it."""
+    if (tag := incident.tag(_WRITTEN_TITLE)) and tag.value:
         return tag.value, True
     primary = incident.primary_alert
     if primary is None:
         return placeholder_title(incident.id), False
-    if written := primary.values("bp_short_description"):
+    if written := primary.values(_WRITTEN_TITLE):
         return ", ".join(written), True
     return primary.title, False
 

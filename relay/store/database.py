@@ -251,7 +251,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if is_in_transaction(connection):
+        if not connection.invalidated and is_in_transaction(connection):
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT relay")
         raise
     connection.exec_driver_sql("RELEASE SAVEPOINT relay")
