@@ -165,6 +165,7 @@ class Relay:
         if settings.heartbeat_url is not None:
             jobs.append(Heartbeat(settings.heartbeat_url.get_secret_value(), session, clock, self._outage))
         self._leader = Leader(store, clock, jobs)
+        store.database.on_work = self._leader.wake
         self._notifier = Notifier(
             store,
             self._slack,

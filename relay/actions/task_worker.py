@@ -5,7 +5,7 @@ The tasks of one incident run one after the other, in the order in which they ar
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import structlog
 from relay.actions.tag_definitions import TagDefinitions
 from relay.actions.task_runner import TaskRunner
 from relay.cards import staleness
+from relay.cards.eligibility import EVERY_WORK, Work
 from relay.cards.model import AttemptState
 from relay.cards.tasks import TaskContext, close_task
 from relay.delivery.supervision import STORE_RETRY_PAUSE, supervise
@@ -66,9 +67,10 @@ class TaskWorker:
         waiting = self._runner.slack.throttle.waiting | self._runner.bigpanda.throttle.waiting
         return self.wakeup.is_idle and set(self._running.values()) <= waiting
 
-    def wake(self, *, everything: bool = False) -> None:  # noqa: ARG002  the other jobs of the leader need it
-        """Look for due tasks now."""
-        self.wakeup.set()
+    def wake(self, work: Collection[Work] = EVERY_WORK, *, everything: bool = False) -> None:
+        """Look for due tasks now, if they are among the `work`."""
+        if everything or Work.TASK in work:
+            self.wakeup.set()
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Run tasks until `stopping` is set; then finish those in progress.

@@ -1,12 +1,26 @@
 """Decide whether it is a card's turn: which states have which work, and what must be out of the way first."""
 
-from typing import Literal
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final, Literal
 
 from relay.cards.attention import BLOCKING_STATES
 from relay.cards.model import Card, CardContext, CardState, Due
 
 WorkKind = Literal["post", "edit"]
 """The two kinds of work, which have two budgets."""
+
+
+class Work(StrEnum):
+    """What may have to be done after a transaction: to post, to edit, a task for BigPanda, to look up a channel."""
+
+    POST = "post"
+    EDIT = "edit"
+    TASK = "task"
+    CHANNEL = "channel"
+
+
+EVERY_WORK: Final = frozenset(Work)
 
 
 STATES_WITH_WORK: dict[WorkKind, tuple[CardState, ...]] = {
@@ -31,3 +45,10 @@ def is_due(context: CardContext, kind: WorkKind, now: float) -> bool:
 def due_work(card: Card, kind: WorkKind) -> Due | None:
     """The work of that kind that waits, now or later."""
     return card.post if kind == "post" else card.edit
+
+
+def work_of(cards: Iterable[Card]) -> frozenset[Work]:
+    """The kinds of work that these cards have, now or later."""
+    current = [card for card in cards if card.is_current]
+    posts = {Work.POST for card in current if card.post is not None}
+    return frozenset(posts | {Work.EDIT for card in current if card.edit is not None})

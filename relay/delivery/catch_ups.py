@@ -74,7 +74,6 @@ class CatchUps:
                 return now + CHECK_EVERY
             if made.lines:
                 _log_made(made)
-                self._shared.wake_schedulers()
 
 
 def _log_made(made: CatchUp) -> None:

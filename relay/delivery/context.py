@@ -34,7 +34,7 @@ class DeliveryContext:
     """What all parts of delivery share.
 
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
-    have changed; `wake_schedulers` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
+    have changed; `call_ended` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
     for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
     delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name.
     `names_channel` says whether the live routes name a channel by one of these references; `fixed_channels` returns
@@ -47,7 +47,7 @@ class DeliveryContext:
     clock: Clock
     rules: Callable[[], DeliveryRules]
     wake_all: Callable[[], None]
-    wake_schedulers: Callable[[], None]
+    call_ended: Callable[[], None]
     metrics: Metrics
     backoff: CardBackoff
     doubts: Counter[str] = field(default_factory=Counter)

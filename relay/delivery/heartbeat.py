@@ -6,12 +6,13 @@ a heartbeat.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import aiohttp
 import structlog
 
+from relay.cards.eligibility import EVERY_WORK, Work
 from relay.http.session import proxy_for
 from relay.model.errors import LeaseLost
 from relay.runtime.clock import Clock, WakeEvent
@@ -42,7 +43,7 @@ class Heartbeat:
         self._stopped = WakeEvent()
         self._failing, self._withheld = LastingProblem(log), LastingProblem(log)
 
-    def wake(self, *, everything: bool = False) -> None:
+    def wake(self, work: Collection[Work] = EVERY_WORK, *, everything: bool = False) -> None:  # noqa: ARG002  of all jobs
         """Notice a stop at once; no call is made sooner."""
         if everything:
             self._stopped.set()

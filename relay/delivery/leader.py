@@ -7,7 +7,7 @@ before its next call. On SQLite the lock on the file is enough, and `lease` is N
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Protocol
@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import structlog
 
+from relay.cards.eligibility import EVERY_WORK, Work
 from relay.delivery.supervision import supervise
 from relay.http.session import check_before_send
 from relay.model.errors import LeaseLost, StoreError, errors_of
@@ -70,8 +71,8 @@ class LeaseGuard:
 class LeaderJob(Protocol):
     """Work that only the leader does."""
 
-    def wake(self, *, everything: bool = False) -> None:
-        """Look for due work now; `everything` may have changed, not only what a new share changes."""
+    def wake(self, work: Collection[Work] = EVERY_WORK, *, everything: bool = False) -> None:
+        """Look for due `work` now; `everything` may have changed, not only what a new share changes."""
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Work until `stopping` is set, and finish what is in progress.
@@ -93,10 +94,10 @@ class Leader:
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._stopped = asyncio.Event()
 
-    def wake(self, *, everything: bool = False) -> None:
-        """Let all jobs look for due work now."""
+    def wake(self, work: Collection[Work] = EVERY_WORK, *, everything: bool = False) -> None:
+        """Let all jobs look for due work of these kinds now."""
         for job in self._jobs:
-            job.wake(everything=everything)
+            job.wake(work, everything=everything)
 
     def stop(self) -> None:
         """Wake everything that waits, so that it notices the stop."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import inf
 
 import structlog
 
@@ -18,10 +19,11 @@ from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
 from relay.runtime.logging import REPORT_IT, LastingProblem, utc
 from relay.slack.methods import Method
+from relay.store.card_queue import Started
 
 log = structlog.get_logger("relay.delivery")
 
-Picked = tuple[CardContext, Step] | float | None
+Picked = Started[Step] | float | None
 
 STORE_RETRY_PAUSE = 1.0
 """Seconds until the store is asked again after it failed."""
@@ -57,6 +59,8 @@ class Scheduler:
         self._slack_ids: dict[str, str] = {}
         self._last_channel = ""
         self._served = 0
+        self._others_wait = True
+        self._looks_after_call = False
         self._must_recover = False
         self._unpicked = LastingProblem(log)
 
@@ -64,6 +68,17 @@ class Scheduler:
     def idle(self) -> bool:
         """Whether no call is in progress, and none begins before time passes or `wakeup` is set."""
         return self.wakeup.is_idle and not self._cards
+
+    def look(self) -> None:
+        """Look for due work now, and again after each call in progress: the work may be that of its card."""
+        self._looks_after_call = bool(self._cards)
+        self.wakeup.set()
+
+    def look_after_call(self) -> None:
+        """Look for due work after a call, if a card waits for that."""
+        if self._others_wait or self._looks_after_call:
+            self._looks_after_call = bool(self._cards)
+            self.wakeup.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Pick cards until `stopping` is set; then finish the calls in progress.
@@ -78,7 +93,7 @@ class Scheduler:
 
     async def _turn(self, tasks: asyncio.TaskGroup) -> float | None:
         """Serve one card. Return when to look again; None: when `wakeup` is set."""
-        now = self._shared.clock.now()
+        now, self._others_wait = self._shared.clock.now(), True  # until it is known that no other card has work
         try:
             await self._recover()
             again = await self._serve_next(now, tasks)
@@ -124,11 +139,14 @@ class Scheduler:
         limited = self._limited_channels()
         blocked = self._shared.blocked_channels if self._work == "post" else frozenset()  # edits cannot be doubled
         picked = await self._pick(now, self._busy_channels | limited.keys() | blocked)
-        if not isinstance(picked, tuple):
-            moments = (picked, *limited.values(), self._shared.backoff.retry_at())
-            return min((moment for moment in moments if moment is not None), default=None)
-        await self._hand_over(*picked, tasks=tasks)
-        return now
+        if isinstance(picked, Started):
+            await self._hand_over(picked.context, picked.decision, tasks=tasks)
+            if picked.more or isinstance(picked.decision, NothingToSend):
+                return now
+            picked = None
+        self._others_wait = picked is not None
+        moments = (picked, *limited.values(), self._shared.backoff.retry_at())
+        return min((moment for moment in moments if moment not in {None, inf}), default=None)
 
     def _limited_channels(self) -> dict[str, float]:
         """Return the channels whose own rate limit is used up, and until when. An edit uses no limit of a channel."""
@@ -138,20 +156,14 @@ class Scheduler:
         until = {ref: throttle.blocked_until(self._method, slack_id) for ref, slack_id in self._slack_ids.items()}
         return {ref: moment for ref, moment in until.items() if moment is not None}
 
-    async def _pick(self, now: float, skip: AbstractSet[str]) -> Picked:
+    async def _pick(self, now: float, skip_channels: AbstractSet[str]) -> Picked:
         """Pick a card. No channel gets two edits in a row while another channel's edit waits."""
-        if self._work == "edit" and self._last_channel:
-            picked = await self._pick_outside(now, skip | {self._last_channel})
-            if isinstance(picked, tuple):
-                return picked
-        return await self._pick_outside(now, skip)
-
-    async def _pick_outside(self, now: float, skip_channels: AbstractSet[str]) -> Picked:
         return await self._shared.store.start_next_card(
             self._work,
             now,
             skip_cards=frozenset(self._cards | self._shared.backoff.skipped_cards),
             skip_channels=frozenset(skip_channels),
+            last_channel=self._last_channel if self._work == "edit" else "",
             oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
             decide=self._begin,
             lease=self._shared.lease,
@@ -205,14 +217,14 @@ class Scheduler:
 
     def _finish(self, card: int, channel: str) -> None:
         if card in self._shared.backoff.skipped_cards:
-            self._must_recover = True  # the card's work may have stopped halfway
+            self._must_recover = self._looks_after_call = True  # the card's work may have stopped halfway
         self._release(card, channel)
 
     def _release(self, card: int, channel: str) -> None:
         self._shared.slack.breaker.calls_in_flight -= 1
         self._cards.discard(card)
         self._busy_channels.discard(channel)
-        self._shared.wake_schedulers()
+        self._shared.call_ended()
 
 
 def _log_held(card: Card, hold: Hold) -> None:

@@ -10,6 +10,7 @@ import structlog
 from relay.cards import recovery
 from relay.cards.attention import Surroundings
 from relay.cards.draw import permalink
+from relay.cards.eligibility import EVERY_WORK, Work
 from relay.cards.failures import EXTERNAL, external_channel_letter, is_external
 from relay.cards.model import CardContext, DeliveryRules
 from relay.cards.outcomes import give_up
@@ -83,7 +84,7 @@ class DeliveryService:
             on_channel_changed=on_channel_changed,
             fixed_channels=lambda: self._live().rulebook.channel_refs,
             wake_all=partial(self.wake, everything=True),
-            wake_schedulers=self._wake_schedulers,
+            call_ended=self._call_ended,
             metrics=metrics or Metrics(),
             backoff=CardBackoff(clock),
             instance=instance,
@@ -108,22 +109,27 @@ class DeliveryService:
         """Whether no work is in progress, and none begins before time passes or something wakes it."""
         return all(wakeup.is_idle for wakeup in self._wakeups) and self._posts.idle and self._edits.idle
 
-    def wake(self, *, everything: bool = False) -> None:
-        """Look for due work now; `everything` may have changed, not only what a new share changes."""
+    def wake(self, work: Collection[Work] = EVERY_WORK, *, everything: bool = False) -> None:
+        """Look for due `work` now; `everything` may have changed, not only what a new share changes."""
         if everything:
             for wakeup in self._wakeups:
                 wakeup.set()
             self._on_change()
-        else:
+            return
+        if Work.POST in work:
+            self._posts.look()
+        if Work.EDIT in work:
+            self._edits.look()
+        if Work.CHANNEL in work:
             self._channels.wakeup.set()
-            self._wake_schedulers()
-
-    def _wake_schedulers(self) -> None:
-        self._posts.wakeup.set()
-        self._edits.wakeup.set()
         if self._repair.has_rejected_channels:
             self._repair.wakeup.set()
-        self._on_change()
+
+    def _call_ended(self) -> None:
+        self._posts.look_after_call()
+        self._edits.look_after_call()
+        if self._repair.has_rejected_channels:
+            self._repair.wakeup.set()
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set; then finish the calls in progress.

@@ -204,8 +204,6 @@ class InboxPlanner:
         self._has_room.set()
         if chosen[0].found or any(each.error for each in accepted):  # more may be in the inbox
             self._check_again.set()
-        if any(each.due for each in accepted):
-            self._wake_delivery()
 
     @asynccontextmanager
     async def _keeping_claims(self, ids: Sequence[int]) -> AsyncIterator[None]:

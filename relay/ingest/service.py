@@ -82,7 +82,7 @@ class IngestService:
         """`rulebook` returns the live routes; `wants_callback` says whether relay reports cards of an integration.
 
         `basis` names relay's version and configuration: if it changes, shares that could not be planned are retried.
-        `on_failure` is called for each share that cannot be planned.
+        `wake_delivery` is called where nobody knows what was saved, `on_failure` for each share that cannot be planned.
         """
         self._store = store
         self._rulebook = rulebook
@@ -224,8 +224,6 @@ class IngestService:
                 waiting.answer.set_result(each)
         if any(each.error for each in accepted):
             self._planner.check_inbox()
-        if any(each.due for each in accepted):
-            self._wake_delivery()
 
     def _parsed(self, shares: Sequence[ReceivedShare]) -> Sequence[ReceivedShare]:
         """Parse the shares of a small group, which are planned in the transaction that stores them."""

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from relay.cards.bulletin_cards import lines_of_posted_cards
 from relay.cards.bulletins import BulletinState
+from relay.cards.eligibility import work_of
 from relay.cards.model import Attempt, Card, CardContext, CardUpdate, Entry, IncidentState
 from relay.model.errors import StoreError
 from relay.model.struct import replace
@@ -22,6 +23,7 @@ from relay.store.bulletins import (
 from relay.store.channels import canonical_channel
 from relay.store.dead_letters import close_dead_letter, open_dead_letter
 from relay.store.execution import execute
+from relay.store.left_work import leave
 from relay.store.locks import check_lease
 from relay.store.mappers import attempt_row, call_row, to_attempt, to_card, to_incident_state
 from relay.store.rows import change_entries, load_current_cards, load_entries_after, save_cards
@@ -112,6 +114,7 @@ def update_card(
     check_lease(connection, lease)
     context = card_context(connection, card_id)
     after = save_update(connection, context, decide(context))
+    leave(connection, work_of((after.card, *after.cards)))
     if call is not None:
         execute(connection, _SAVE_CALL, call_row(card_id, call))
     return after

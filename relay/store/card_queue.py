@@ -1,7 +1,8 @@
 """The cards with due work: the next one is started in one transaction."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from math import inf
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -13,6 +14,7 @@ from relay.store import due_queries, schema
 from relay.store.card_context import card_context, save_update
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
 from relay.store.execution import execute
+from relay.store.left_work import leave, take
 from relay.store.locks import check_lease
 from relay.store.mappers import to_card
 from relay.store.types import Lease
@@ -28,6 +30,15 @@ class Decision(Protocol):
 
 D = TypeVar("D", bound=Decision)
 
+
+class Started(NamedTuple, Generic[D]):
+    """A card that was started: its context before the decision, the decision, and whether other cards have work."""
+
+    context: CardContext
+    decision: D
+    more: bool
+
+
 _card = schema.card
 
 
@@ -39,33 +50,37 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
     decide: Callable[[CardContext], D],
     skip_cards: frozenset[int] = frozenset(),
     skip_channels: frozenset[str] = frozenset(),
+    last_channel: str = "",
     oldest_first: bool = False,
     lease: Lease | None = None,
-) -> tuple[CardContext, D] | float | None:
+) -> Started[D] | float | None:
     """Find the next card with due work, decide how to begin, and save that it is begun.
 
     A post is due for a pending or posted card without an attempt that is in flight or in doubt; an edit for a posted
     card; both in an open channel. Urgent work comes first, then the earliest deadline; with `oldest_first` the work
-    that has waited longest.
+    that has waited longest. The `last_channel` gets its turn if no other channel has due work.
 
-    Returns the context before the decision, and the decision. If nothing is due: when work will be due (None: never).
+    If nothing is due: when work will be due (`inf`: not by time alone), or None if no card has work that is not
+    skipped.
 
     Raises:
         LeaseLost: another relay delivers now.
         CardFailure: something unexpected happened with one card; nothing was saved.
     """
     check_lease(connection, lease)
-    if execute(connection, due_queries.any_card(work)).scalar() is None:
-        return None
     cards = list(skip_cards)
-    search = {"cards": cards, "channels": list(skip_channels), "now": now}
-    while (card := _find(connection, work, search, oldest_first=oldest_first)) is not None:
+    if not _any_card(connection, work, cards):
+        return None
+    search = {"cards": cards, "now": now}
+    turns = [sorted({*skip_channels, last_channel}), sorted(skip_channels)] if last_channel else [sorted(skip_channels)]
+    while (card := _find(connection, work, search, turns, oldest_first=oldest_first)) is not None:
         try:
             context = card_context(connection, card)
             if is_due(context, work, now):
                 decision = decide(context)
                 save_update(connection, context, decision.update)
-                return context, decision
+                leave(connection, take(connection) - {work})  # who starts the card knows that it has this work
+                return Started(context, decision, more=_any_card(connection, work, [*cards, card]))
         except Exception as error:
             if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
                 raise
@@ -73,14 +88,23 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
         # Between the search and the lock another relay accepted a share of this incident, and the work is gone.
         cards.append(card)
     due_at: float | None = execute(connection, due_queries.next_due_at(work), {"now": now}).scalar()
-    return due_at
+    return inf if due_at is None else due_at
 
 
-def _find(connection: Connection, work: WorkKind, search: dict[str, Any], *, oldest_first: bool) -> int | None:
-    for query in (due_queries.at_head, due_queries.by_channel):
-        card: int | None = execute(connection, query(work, oldest_first=oldest_first), search).scalar()
-        if card is not None:
-            return card
+def _any_card(connection: Connection, work: WorkKind, skipped: list[int]) -> bool:
+    return execute(connection, due_queries.any_card(work), {"cards": skipped}).scalar() is not None
+
+
+def _find(
+    connection: Connection, work: WorkKind, search: dict[str, Any], turns: list[list[str]], *, oldest_first: bool
+) -> int | None:
+    """Return the card; `turns` are the channels to skip at first, and then."""
+    for channels in turns:
+        for query in (due_queries.at_head, due_queries.by_channel):
+            statement = query(work, oldest_first=oldest_first)
+            card: int | None = execute(connection, statement, {**search, "channels": channels}).scalar()
+            if card is not None:
+                return card
     return None
 
 

@@ -8,9 +8,11 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, bindparam, case, exists, func, or_, select, update
 
+from relay.cards.eligibility import Work
 from relay.cards.model import Channel, ChannelState
 from relay.store import schema
 from relay.store.execution import execute
+from relay.store.left_work import leave
 from relay.store.mappers import channel_row, to_channel
 from relay.store.upsert import insert_or_keep
 
@@ -65,6 +67,7 @@ def add_channels(connection: Connection, refs: Collection[str]) -> None:
         added = execute(connection, insert_or_keep(connection, _channel, ("ref",), returning=("ref",)), rows)
         if new := added.scalars():
             execute(connection, _READ_FIRST, {"new": new})
+            leave(connection, [Work.CHANNEL])
 
 
 def channels(connection: Connection) -> tuple[Channel, ...]:

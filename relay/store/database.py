@@ -9,7 +9,7 @@ whatever the time-out (https://sqlite.org/isolation.html).
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -22,11 +22,13 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
+from relay.cards.eligibility import Work
 from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
 from relay.store.file_lock import FileLock
 from relay.store.file_system import file_system_at, reject_network
+from relay.store.left_work import take
 from relay.store.open_files import DatabaseFiles, OpenFiles, set_foreign_log_aside
 
 T = TypeVar("T")
@@ -47,7 +49,10 @@ WAL_LIMIT = 64 * 1024 * 1024
 
 
 class Database:
-    """Runs transactions: `write` in the writer's thread, `read` in the reader's."""
+    """Runs transactions: `write` in the writer's thread, `read` in the reader's.
+
+    `on_work` is called with the work that a transaction has left, once it is committed.
+    """
 
     def __init__(  # noqa: PLR0913  each has a name
         self,
@@ -60,6 +65,7 @@ class Database:
         created: bool = False,
     ) -> None:
         self.address = address
+        self.on_work: Callable[[Collection[Work]], None] = lambda _work: None
         self._created = created
         self._discard = False
         self._engines = {"writer": writer, "reader": reader}
@@ -108,7 +114,10 @@ class Database:
         Raises:
             StoreError: the database failed; nothing was saved. If the connection was lost at the commit, nobody knows.
         """
-        return await self._in_thread("writer", lambda: self._write(work))
+        result, left = await self._in_thread("writer", lambda: self._write(work))
+        if left:
+            self.on_work(left)
+        return result
 
     async def watch_files(self) -> None:
         """From now on, compare SQLite's files with those that are open at every write. Call this after the first write.
@@ -133,7 +142,8 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent state of the database. Raises StoreError: the database failed."""
-        return await self._in_thread("reader", lambda: self._transact(self._engines["reader"], work))
+        result, _ = await self._in_thread("reader", lambda: self._transact(self._engines["reader"], work))
+        return result
 
     async def probe(self, statement: str) -> Any:
         """Return the single value of a statement, on the writer's connection outside a transaction (SQLite).
@@ -187,7 +197,7 @@ class Database:
             raise StoreError(f"{self.address.name} is closed: relay is stopping.")
         return await asyncio.get_running_loop().run_in_executor(self._threads[name], work)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def _write(self, work: Callable[[Connection], T]) -> tuple[T, frozenset[Work]]:
         self._check_files()
         result = self._transact(self._engines["writer"], work)
         self._check_files()  # what was written into a file that was replaced meanwhile is lost
@@ -217,18 +227,20 @@ class Database:
         else:
             files.set_log_aside()
 
-    def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+    def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> tuple[T, frozenset[Work]]:
+        """Return the result, and the work that the transaction leaves."""
         for tries_left in reversed(range(MAX_TRIES)):
             committing = False
             try:
                 with engine.connect() as connection:
                     connection.begin()
+                    take(connection)
                     result = work(connection)
                     if connection.in_transaction() and not is_in_transaction(connection):
                         raise StoreUnusable(f"{self.address.name} ended a transaction by itself; nothing was saved.")
-                    committing = True
+                    left, committing = take(connection), True
                     connection.commit()
-                    return result
+                    return result, left
             except DBAPIError as error:
                 # A connection that was lost during the commit may have committed: then nothing is tried again.
                 if committing or not tries_left or not is_transient(error):

@@ -27,8 +27,8 @@ _NOW: Any = bindparam("now")
 
 @cache
 def any_card(work: WorkKind) -> Select[int]:
-    """Any card that has work, now or later; if there is none, no other query is needed."""
-    return select(_card.c.id).where(_has_work(work)).limit(1)
+    """Any card that has work, now or later; if there is none, no other query is needed. Parameter: `cards` to skip."""
+    return select(_card.c.id).where(_has_work(work), _not_skipped(_card.c)).limit(1)
 
 
 @cache
@@ -106,8 +106,12 @@ def _is_due(work: WorkKind, card: _Columns) -> ColumnElement[bool]:
 
 
 def _ready(work: WorkKind, card: _Columns) -> tuple[ColumnElement[bool], ...]:
-    not_skipped = card.id.not_in(bindparam("cards", expanding=True))
-    return _is_due(work, card), not_skipped, *accepts_work(work, card)
+    return _is_due(work, card), _not_skipped(card), *accepts_work(work, card)
+
+
+def _not_skipped(card: _Columns) -> ColumnElement[bool]:
+    not_skipped: ColumnElement[bool] = card.id.not_in(bindparam("cards", expanding=True))
+    return not_skipped
 
 
 def _order(work: WorkKind, card: _Columns, *, oldest_first: bool) -> tuple[ColumnElement[Any], ...]:

@@ -5,12 +5,14 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Connection, bindparam, select, update
 
+from relay.cards.eligibility import work_of
 from relay.cards.model import Card, CardState, Entry, IncidentState
 from relay.model.record import Record
 from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels
 from relay.store.execution import execute
+from relay.store.left_work import leave
 from relay.store.locks import postgresql
 from relay.store.mappers import card_row, dumps, entry_row, incident_row, to_card, to_entry, to_incident_state
 from relay.store.upsert import insert_or_keep
@@ -105,6 +107,7 @@ def change_entries(connection: Connection, state: IncidentState, entries: Iterab
 def save_cards(connection: Connection, cards: Iterable[Card]) -> list[Card]:
     """Update the cards that have an id, and insert the others; return all with their ids."""
     every = list(cards)
+    leave(connection, work_of(every))
     if known := [card_row(card) | {"card_id": card.id} for card in every if card.id]:
         execute(connection, _UPDATE_CARD, known)
     new = [card for card in every if not card.id]

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, func, select, text, update
 
 from relay.cards.bulletin_cards import lines_of_resolved
+from relay.cards.eligibility import Work
 from relay.cards.model import AttemptState, Card, IncidentState, Task, TaskKind
 from relay.cards.staleness import StalenessUpdate
 from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_settled, recover_interrupted
@@ -13,6 +14,7 @@ from relay.model.struct import replace
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.execution import execute
+from relay.store.left_work import leave
 from relay.store.locks import check_lease
 from relay.store.mappers import record_text, task_row, to_task
 from relay.store.notify import notify
@@ -31,6 +33,7 @@ def add_tasks(connection: Connection, tasks: Collection[Task]) -> set[str]:
     statement = insert_or_keep(connection, _task, ("key",), returning=("key",))
     added = {row.key for row in execute(connection, statement, [task_row(task) for task in tasks])}
     if added:
+        leave(connection, [Work.TASK])
         notify(connection, anything=False)
     return added
 
@@ -131,8 +134,9 @@ def update_silent_incident(
 
 def make_callbacks_due(connection: Connection, incident: str, before: Iterable[Card], after: Sequence[Card]) -> None:
     """Make the callbacks of an incident due, once the result of its first card is known."""
-    if is_card_settled(after) and not is_card_settled(list(before)):
-        execute(connection, _CALL_BACK_NOW, {"of_incident": incident})
+    is_due = is_card_settled(after) and not is_card_settled(list(before))
+    if is_due and execute(connection, _CALL_BACK_NOW, {"of_incident": incident}).rowcount:
+        leave(connection, [Work.TASK])
 
 
 def incident_state(connection: Connection, incident: str) -> IncidentState | None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+from functools import partial
+from math import inf
 
 import pytest
 from sqlalchemy import text
 
+from relay.cards.eligibility import Work
 from relay.cards.model import AttemptState, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.model.errors import CardFailure
 from relay.model.struct import replace
@@ -47,7 +50,9 @@ async def test_a_card_is_started_with_its_whole_context(store):
         posting = replace(context.card, state=CardState.POSTING, post=None)
         return Begun(context, CardUpdate(cards=(posting,), attempt=attempt))
 
-    context, begun = await store.start_next_card("post", NOW, decide=decide)
+    context, begun, more = await store.start_next_card("post", NOW, decide=decide)
+
+    assert not more
 
     assert begun.context is context
     history = await store.incident_history("i1")
@@ -61,6 +66,44 @@ async def test_a_card_is_started_with_its_whole_context(store):
     )
     assert history.cards[1].state is CardState.POSTING
     assert history.attempts == {card.id: (attempt,)}
+
+
+async def test_relay_looks_again_only_where_other_cards_have_work(store):
+    async def pick(*skipped, **options):
+        begin = partial(Begun, update=CardUpdate())
+        return await store.start_next_card("post", NOW, decide=begin, skip_cards=frozenset(skipped), **options)
+
+    [first] = await save(store, a_card(channel="a", post=due()))
+    await open_channels(store, "a", "b")
+    assert not (await pick()).more
+    assert await pick(skip_channels=frozenset("a")) == inf
+    assert await pick(first.id) is None
+    await store.accept([a_share("i2", "h2")], with_cards(a_card("i2", channel="b", post=due(NOW + 5))))
+    assert (await pick()).more
+    assert await pick(first.id) == NOW + 5
+
+
+async def test_the_last_channel_has_its_turn_when_no_other_has_due_work(store):
+    [other, last] = await save(store, a_card(channel="a", post=due()), a_card(channel="b", post=due(NOW, NOW - 5)))
+    await open_channels(store, "a", "b")
+    turns = [
+        await start(store, begin=change_nothing, last_channel=channel, skip_channels=frozenset(skipped))
+        for channel, skipped in (("", ""), ("b", ""), ("b", "a"), ("b", "b"))
+    ]
+    assert [context.card for context in turns] == [last, other, last, other]
+
+
+async def test_a_transaction_says_which_work_it_leaves(store):
+    left = []
+    store.database.on_work = left.append
+    [card] = await save(store, a_card(channel="a", post=due()))
+    await open_channel(store, "a", "A")
+    await start(store, begin=change_nothing)
+    await store.update_card(card.id, lambda context: CardUpdate(cards=(replace(context.card, edit=due()),)))
+    await start(store, begin=lambda context: CardUpdate(cards=(context.card,)))
+    await store.update_card(card.id, lambda context: CardUpdate(cards=(replace(context.card, post=None, edit=None),)))
+    await store.incident_history("i1")
+    assert left == [{Work.POST, Work.CHANNEL}, {Work.POST, Work.EDIT}, {Work.EDIT}]
 
 
 async def test_a_decision_that_raises_changes_nothing(store):

@@ -189,6 +189,7 @@ async def run_relay(
             metrics = Metrics()
             delivery = DeliveryService(store, gateway, lambda: configuration, clock, metrics=metrics, instance=name)
             leader = Leader(store, clock, [delivery])
+            store.database.on_work = leader.wake
             ingest = IngestService(store, lambda: configuration.rulebook, clock, leader.wake, "X-Relay-Key")
             await store.add_channels(configuration.rulebook.channel_refs)
             activity = StoreActivity(store, in_threads=in_threads)

@@ -1,6 +1,7 @@
 """Shares, cards and decisions for the tests of the store, which saves them and does not care what they mean."""
 
 from dataclasses import dataclass
+from math import inf
 
 from sqlalchemy import text
 
@@ -138,9 +139,9 @@ def change_nothing(_context):
 
 
 async def start(store, work="post", now=NOW, begin=begin_root, **options):
-    """Start the next card; return its context, or when work will be due."""
+    """Start the next card; return its context, or when work will be due (None: not by time alone)."""
     result = await store.start_next_card(work, now, decide=lambda context: Begun(context, begin(context)), **options)
-    return result[0] if isinstance(result, tuple) else result
+    return result[0] if isinstance(result, tuple) else None if result == inf else result
 
 
 def delivered(ts="1700000000.000100", slack_channel="C1"):
