@@ -30,7 +30,7 @@ def bulletin_card(bulletin: Bulletin) -> Card:
 
 def after_bulletin_change(card: Card, after: Changed, now: float) -> Card:
     """The card of a bulletin that has changed: its message is edited, and what is new goes to the thread."""
-    if card.state is not CardState.POSTED:
+    if card.state is not CardState.POSTED or card.is_pointer:
         return card
     edited = replace(card, edit=bulletin_edit(card, now))
     if not after.bulletin.row.in_thread or card.post is not None or not any(line.ts is None for line in after.lines):

@@ -129,7 +129,7 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
     if card.is_pointer and (other := _other_card(card, cards)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(
-            replace(request, variables={"incident": {"title": card.subject}}), channel, link(channel, ts)
+            replace(request, variables={"incident": {"title": card.subject.capitalize()}}), channel, link(channel, ts)
         )
     request = replace(
         request,

@@ -100,8 +100,13 @@ def retry_card(context: CardContext, now: float) -> CardUpdate:
 
 
 def reported_anywhere(context: CardContext) -> int:
-    """Up to which entry the card, or one that stands in for it, has reported."""
+    """Up to which entry the card, or one that stands in for it, has reported.
+
+    The lines of a bulletin are named again where they were to be named: readers look there for what is held.
+    """
     card = context.card
+    if card.bulletin is not None:
+        return card.reported_seq
     stand_ins = [each for each in context.cards if card.channel in stands_for(each, NoticeKind.FOR_CARD)]
     return max(each.reported_seq for each in (card, *stand_ins))
 

@@ -96,6 +96,9 @@ async def test_a_crash_at_any_effect_of_an_archived_channel_and_a_deleted_list(t
     expected, effects = await crash_everywhere(tmp_path, TROUBLED, after=after)
     [(_, lines)] = [each for each in expected["all"] if "held" in each[0]]
     assert sorted(line.split("Trouble with ")[1][:2] for line in lines) == ["i1", "i2", "i3", "i4"]
+    [(pointer, elsewhere)] = expected["noc"]
+    assert "updates are in" in pointer
+    assert [line.split("Trouble with ")[1][:2] for line in elsewhere] == ["i3"]
     assert effects > 15
 
 

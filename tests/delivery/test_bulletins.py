@@ -202,3 +202,25 @@ async def test_what_is_over_before_it_could_be_posted_is_posted_only_if_it_names
         await relay.advance(900)
         assert len(roots(relay)) == 2
         assert sorted(named(relay, root, ["i0", "i1"]) for root in roots(relay)) == [[0, 1], [1, 0]]
+
+
+async def test_while_a_channel_takes_no_messages_the_fallback_has_its_list_and_afterwards_the_channel_names_all(
+    tmp_path,
+):
+    async with run_relay(tmp_path) as relay:
+        await change(relay, hold("i1", at=START))
+        await relay.advance(60)
+        relay.slack.channel("all").archive()
+        await change(relay, hold("i2", at=START + 60))
+        await relay.advance(400)
+        (stand_in,) = roots(relay, "noc")
+        assert "meant for #all" in relay.slack.text_of(stand_in)
+        assert "Trouble with i2" in "\n".join(thread(relay, stand_in, "noc"))
+        relay.slack.channel("all").unarchive()
+        await relay.advance(700)
+        await change(relay, hold("i3", at=relay.clock.now()))
+        await relay.advance(60)
+        (root,) = roots(relay)
+        assert named(relay, root, ["i1", "i2", "i3"]) == [1, 1, 1]
+        assert "updates are in" in relay.slack.text_of(roots(relay, "noc")[0])
+        assert "i3" not in "\n".join(thread(relay, stand_in, "noc"))
