@@ -1,7 +1,5 @@
 """What changes make of a bulletin: its lines, their order, and when it is over."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from relay.cards.bulletins import (
 )
 from relay.cards.reported import ReportedFacts, entries_text
 from relay.model.incident import Incident, Person, State
+from relay.model.struct import replace
 from tests.support.bulletin_samples import CHANNEL, a_line, catch, hold
 
 NAMES = ("a", "b", "c", "d")
