@@ -7,8 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from relay.cards.bulletins import LineEnd
+from relay.model.struct import replace
+from relay.routes.options import InDoubtPolicy
+from relay.sandbox.faults import SERVER_ERROR, ErrorCode, InjectedFault
+from relay.sandbox.slack.mentions import pings
 from relay.store.backup import backup
 from relay.store.store import Store
+from relay.tools.letters import describe_result, retry
 from tests.delivery.test_crashes import Crash, stopped
 from tests.delivery.test_lease_guard import never_expire
 from tests.support.bulletin_samples import catch, hold, release, resolved
@@ -224,3 +229,42 @@ async def test_while_a_channel_takes_no_messages_the_fallback_has_its_list_and_a
         assert named(relay, root, ["i1", "i2", "i3"]) == [1, 1, 1]
         assert "updates are in" in relay.slack.text_of(roots(relay, "noc")[0])
         assert "i3" not in "\n".join(thread(relay, stand_in, "noc"))
+
+
+async def test_what_somebody_deletes_is_posted_again_without_a_ping_and_names_all_again(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        await change(relay, hold("i1", "i2", at=START), catch("i3", at=START))
+        await relay.advance(300)
+        assert [pings(root) for root in roots(relay)].count(("S0CRIT",)) == 1
+        for root in roots(relay):
+            relay.slack.channel("all").delete(root.ts)
+        await relay.advance(900)
+        texts = [relay.slack.text_of(root) for root in roots(relay)]
+        assert sorted("still open" in text for text in texts) == [False, True]
+        assert all("posted again: the previous message was deleted" in text for text in texts)
+        assert not any(map(pings, roots(relay)))
+        held = next(root for root in roots(relay) if "held" in relay.slack.text_of(root))
+        assert named(relay, held, ["i1", "i2"]) == [1, 1]
+
+
+async def test_a_list_in_doubt_that_relay_may_not_search_for_becomes_a_letter_and_is_posted_on_a_retry(tmp_path):
+    async with run_relay(tmp_path) as relay:
+        slack = relay.slack
+        slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage"))
+        slack.faults.add(
+            InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history", times=None)
+        )
+        made = hold("i1", at=START)
+        options = replace(made.bulletin.options, in_doubt=InDoubtPolicy.HOLD)
+        await change(relay, replace(made, bulletin=replace(made.bulletin, options=options)))
+        await relay.advance(60)
+        [letter] = await relay.store.dead_letters()
+        assert (letter.card.subject, letter.card.incident) == ("held list", "")
+        slack.faults.clear()
+        [result] = await retry(relay.store, [letter], relay.clock.now())
+        relay.delivery.wake(everything=True)
+        await relay.advance(120)
+        (root,) = roots(relay)
+        assert named(relay, root, ["i1"]) == [1]
+        assert "held list" in describe_result(result, {})
+        assert await relay.store.dead_letters() == ()
