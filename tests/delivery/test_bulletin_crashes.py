@@ -16,7 +16,6 @@ def changes(number, *made):
 
     async def happens(relay):
         await relay.store.change_bulletins([change(at) for change in made])
-        relay.delivery.wake()
 
     return happens
 

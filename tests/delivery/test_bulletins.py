@@ -24,7 +24,6 @@ from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 async def change(relay, *changes):
     await relay.store.change_bulletins(changes)
-    relay.delivery.wake()
 
 
 def roots(relay, channel="all"):
