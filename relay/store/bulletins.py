@@ -37,6 +37,7 @@ from relay.store.mappers import (
     to_bulletin_line,
     to_card,
 )
+from relay.store.notify import notify
 from relay.store.rows import save_cards
 from relay.store.upsert import insert_or_keep
 
@@ -236,6 +237,7 @@ def _change(connection: Connection, before: Bulletin, change: BulletinChange) ->
     _save_lines(connection, before, after)
     cards = load_bulletin_cards(connection, before.id)
     save_cards(connection, [after_bulletin_change(card, after, change.at) for card in cards])
+    notify(connection, anything=False)  # another relay may deliver
 
 
 def _save_lines(connection: Connection, before: Bulletin, after: Changed) -> None:
