@@ -26,6 +26,7 @@ from relay.cli.init import init
 from relay.cli.letters import letters
 from relay.cli.loop import exit_if_hanging
 from relay.cli.manifest import manifest
+from relay.cli.mute import mute
 from relay.cli.output import COULD_NOT_RUN, say
 from relay.cli.render import render
 from relay.cli.restored import restored
@@ -94,6 +95,7 @@ app.command(rich_help_panel="Run")(serve)
 app.command(rich_help_panel="Run")(incidents)
 app.command(rich_help_panel="Run")(incident)
 app.add_typer(letters, name="letters", rich_help_panel="Run")
+app.add_typer(mute, name="mute", rich_help_panel="Run")
 app.command(rich_help_panel="Run")(backup)
 app.command(rich_help_panel="Run")(adopt)
 app.command(rich_help_panel="Run")(restored)

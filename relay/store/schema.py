@@ -14,6 +14,7 @@
     bigpanda_task .... what relay has to tell or ask BigPanda
     configuration .... routes and templates that worked
     notice ........... what relay reports about itself: the open messages
+    mute ............. for a time, some incidents get no new cards and no pings
     quarantine ....... bodies that are no valid shares
     tag_definition ... BigPanda's definitions of tags
     installation ..... one row: the secret of the markers, and the Slack workspace and bot of this database
@@ -450,6 +451,24 @@ notice = Table(
     Column("channel", Text, nullable=False),
     Column("ts", Text, nullable=False),
     Column("opened_at", Double, nullable=False),
+)
+
+mute = Table(
+    "mute",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("match_text", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("routes", Text, nullable=False),
+    Column("start_at", Double, nullable=False),
+    Column("end_at", Double, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("unless", Text),
+    Column("created", Double, nullable=False),
+    Column("ended_by", Text, nullable=False),
+    _one_of("unless", State),
 )
 
 quarantine = Table(

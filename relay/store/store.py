@@ -32,6 +32,7 @@ from relay.store import (
     inbox,
     late_cards,
     leases,
+    mutes,
     notices,
     retention,
     tasks,
@@ -313,6 +314,13 @@ class Store:
     claim_notice = _write(notices.claim_notice)
     update_notice = _write(notices.update_notice)
     close_notice = _write(notices.close_notice)
+
+    # Mutes
+    add_mute = _write(mutes.add_mute)
+    mutes_after = _read(mutes.mutes_after)
+    mute = _read(mutes.mute)
+    extend_mute = _write(mutes.extend_mute)
+    end_mute = _write(mutes.end_mute)
 
     # Which relay delivers, and how relays wake each other
     acquire_lease = _write(leases.acquire_lease)

@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, inspect, text
 
 from relay.cards.model import AttemptState, CardUpdate
+from relay.cards.mutes import Mute
 from relay.model.errors import StoreError
 from relay.store import migration, schema
 from tests.support.bulletin_samples import hold
@@ -121,6 +122,7 @@ VIOLATIONS = {
     "ck_bigpanda_task_closed_is_not_due": "UPDATE bigpanda_task SET state = 'done', due_at = 1",
     "ck_bigpanda_task_state": "UPDATE bigpanda_task SET state = 'unknown'",
     "ck_bigpanda_task_tries": "UPDATE bigpanda_task SET tries = -1",
+    "ck_mute_unless": "UPDATE mute SET unless = 'purple'",
     "uq_configuration_hash": "INSERT INTO configuration (hash, saved_at, routes, templates) VALUES ('c', 1, '', '{}')",
     "pk_notice": "INSERT INTO notice VALUES ('database', 'd', '', '', 1)",
     "pk_tag_definition": "INSERT INTO tag_definition VALUES ('d', '{}', 1)",
@@ -161,6 +163,7 @@ async def filled(store):
     )
     for key in "ab":
         await run(store, task, key=key)
+    await store.add_mute(Mute(match="m", start=1.0, end=2.0, reason="r", author="a", origin="cli"))
     await run(store, "INSERT INTO tag_definition VALUES ('d', '{}', 1)")
     await run(store, "UPDATE channel SET state = 'open'")
     return store

@@ -55,6 +55,15 @@ def read_bool(node: Node, context: ParseContext) -> bool | None:
     return None
 
 
+def parse_duration(text: str) -> float | None:
+    """Parse a duration such as `90s`, `15m`, `24h` or `7d`; returns seconds, None for any other text."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not match["unit"]:
+        return None
+    seconds = float(int(match["number"]) * _SECONDS[match["unit"]])
+    return seconds if seconds <= _LONGEST else None
+
+
 def read_duration(node: Node, context: ParseContext) -> float | None:
     """Read a number with a unit (`s`, `m`, `h` or `d`), in seconds."""
     match = _DURATION.fullmatch(node.text) if isinstance(node, ScalarNode) else None

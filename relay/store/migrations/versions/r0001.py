@@ -64,6 +64,15 @@ CREATE TABLE lease (
     CONSTRAINT ck_lease_epoch CHECK (epoch >= 1)
 );
 
+CREATE TABLE mute (
+    id {id} NOT NULL, match_text TEXT NOT NULL, incident TEXT NOT NULL, routes TEXT NOT NULL,
+    start_at {double} NOT NULL, end_at {double} NOT NULL, reason TEXT NOT NULL, author TEXT NOT NULL,
+    origin TEXT NOT NULL, unless TEXT, created {double} NOT NULL, ended_by TEXT NOT NULL,
+    CONSTRAINT pk_mute PRIMARY KEY (id),
+    CONSTRAINT ck_mute_unless CHECK (unless IN ('resolved', 'unknown', 'acknowledged', 'warning', 'critical'))
+);
+CREATE INDEX ix_mute_end_at ON mute (end_at);
+
 CREATE TABLE quarantine (
     id {id} NOT NULL, received {double} NOT NULL, reason TEXT NOT NULL, headers TEXT NOT NULL,
     size INTEGER NOT NULL, body {blob} NOT NULL,

@@ -1,0 +1,116 @@
+"""Mutes: for a time, some incidents get no new cards and no pings. They are made and ended by hand while relay runs.
+
+A mute changes nothing in BigPanda: it is not a maintenance plan there.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from relay.model.incident import Incident, State
+from relay.routes.match_budget import Unread
+from relay.routes.match_keys import IncidentFacts
+from relay.routes.mute_match import parse_mute_match
+from relay.routes.mutes import LONGEST_MUTE
+
+MAX_REASON: Final = 200
+MAX_AUTHOR: Final = 60
+"""Characters."""
+
+
+class MuteState(StrEnum):
+    """Whether a mute holds something now."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    OVER = "over"
+
+
+class InvalidMute(ValueError):
+    """A mute that cannot be made; the message says why, and what is expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mute:
+    """One mute; times are Unix seconds.
+
+    It covers the incidents that its `match` (as in routes.yaml) matches; with `incident`, that one alone; with
+    `routes`, only cards of these routes. A state at or above `unless` is not covered. `origin` is where it was made:
+    `cli`, `board`, or `slack:` with the id of a person. `author` is proven by Slack only; elsewhere it is what the
+    person says. `ended_by` is who ended it by hand.
+    """
+
+    match: str
+    start: float
+    end: float
+    reason: str
+    author: str
+    origin: str
+    unless: State | None = None
+    incident: str = ""
+    routes: tuple[str, ...] = ()
+    created: float = 0.0
+    ended_by: str = ""
+    id: int = 0
+
+    def state(self, now: float) -> MuteState:
+        """Whether it holds something at that time."""
+        if now >= self.end:
+            return MuteState.OVER
+        return MuteState.ACTIVE if now >= self.start else MuteState.PENDING
+
+    def matches(self, facts: IncidentFacts) -> bool:
+        """Whether it is about this incident, in whatever state and at whatever time."""
+        if self.incident:
+            return facts.incident.id == self.incident
+        try:
+            return parse_mute_match(self.match).matches(facts)
+        except Unread:  # nobody knows: a ping too many is better than one too few
+            return False
+
+    def covers(self, facts: IncidentFacts, route: str) -> bool:
+        """Whether it holds a card of that route while it is active."""
+        if self.unless is not None and facts.status.rank >= self.unless.rank:
+            return False
+        return (not self.routes or route in self.routes) and self.matches(facts)
+
+
+def check_mute(mute: Mute, now: float, *, longest: float = LONGEST_MUTE) -> None:
+    """Check what a person asks for.
+
+    Raises:
+        InvalidMute: its times, its reason or its author cannot be.
+        ConfigurationError: its match has faults.
+    """
+    if not mute.incident:
+        parse_mute_match(mute.match)
+    if mute.end <= now:
+        raise InvalidMute("It would end in the past.")
+    if mute.end <= mute.start:
+        raise InvalidMute("It would end before it begins.")
+    if mute.end - mute.start > longest:
+        raise InvalidMute(f"It would last longer than {_span(longest)}; make it shorter, and extend it if need be.")
+    if not mute.reason.strip():
+        raise InvalidMute("Say why: everybody who misses a ping will ask.")
+    for text, most, name in ((mute.reason, MAX_REASON, "reason"), (mute.author, MAX_AUTHOR, "author")):
+        if len(text) > most:
+            raise InvalidMute(f"The {name} has more than {most} characters.")
+
+
+def _span(seconds: float) -> str:
+    days, hours = divmod(int(seconds) // 3600, 24)
+    return " ".join(part for part in (f"{days} d" if days else "", f"{hours} h" if hours else "") if part)
+
+
+def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> Mute | None:
+    """The active mute that covers a card of that route; of several, the one that ends last."""
+    facts = IncidentFacts(incident)
+    active = [each for each in mutes if each.state(now) is MuteState.ACTIVE and each.covers(facts, route)]
+    return max(active, key=lambda each: each.end, default=None)
+
+
+def mute_line(mute: Mute, moment: Callable[[float], str]) -> str:
+    """What a card that it covers says; `moment` writes Unix seconds."""
+    author = f" by {mute.author}" if mute.author else ""
+    return f"🔇 muted{author} until {moment(mute.end)}: {mute.reason}"
