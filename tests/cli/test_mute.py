@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from relay.cards.mutes import Mute
 from relay.cli import app
 from relay.config.settings import Settings
-from store.store import Store
+from relay.store.store import Store
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
 
