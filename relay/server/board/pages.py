@@ -29,6 +29,7 @@ from relay.tools.board.incident import read_incident_view
 from relay.tools.board.letters import discard_letter, letter_body, read_letters, retry_letter
 from relay.tools.board.now import read_now
 from relay.tools.board.routes import read_routes, try_share
+from relay.tools.board.silence import end_mute, extend_mute, make_mute, read_silence
 from relay.tools.board.source import BoardSource
 from relay.tools.letters import LetterId
 
@@ -40,7 +41,13 @@ MAX_FORM: Final = 1024 * 1024
 
 MAX_FIELDS: Final = 50
 
-NAVIGATION: Final = (("", "Now"), ("/channels", "Channels"), ("/letters", "Letters"), ("/routes", "Routes"))
+NAVIGATION: Final = (
+    ("", "Now"),
+    ("/channels", "Channels"),
+    ("/letters", "Letters"),
+    ("/mutes", "Mutes and hours"),
+    ("/routes", "Routes"),
+)
 """The pages by their addresses under the board's, in the order in which they are listed."""
 
 _DRAWN: Final = {"draw.js": "text/javascript", "draw.css": "text/css"}
@@ -99,6 +106,7 @@ class BoardPages:
             "/channels": self._channels,
             "/letters": self._letters,
             "/letters/{letter}/body": self._letter_body,
+            "/mutes": self._mutes,
             "/routes": self._routes,
         }
 
@@ -106,6 +114,9 @@ class BoardPages:
         return {
             "/letters/{letter}/retry": self._retry,
             "/letters/{letter}/discard": self._discard,
+            "/mutes": self._make_mute,
+            "/mutes/{mute:[0-9]{1,18}}/extend": self._extend_mute,
+            "/mutes/{mute:[0-9]{1,18}}/end": self._end_mute,
             "/routes": self._try_share,
         }
 
@@ -268,6 +279,28 @@ class BoardPages:
         said = await discard_letter(self._source, letter, f"{reason} ({session.name})")
         log.info("letter_discarded_on_board", letter=str(letter), by=session.name, detail=said)
         return await self._letters(request, session, said)
+
+    async def _mutes(self, request: web.Request, session: Session, said: str = "") -> web.Response:
+        return self._render("silence.html", session, request, page=await read_silence(self._source), said=said)
+
+    async def _make_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
+        page, made = await make_mute(self._source, form, session.name)
+        said = f"Mute {made.id} is made." if made else ""
+        if made:
+            log.info("mute_made_on_board", mute=made.id, by=session.name, match=made.match, detail=said)
+        return self._render("silence.html", session, request, page=page, said=said)
+
+    async def _extend_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
+        number = int(request.match_info["mute"])
+        said = await extend_mute(self._source, number, form.get("for", "").strip())
+        log.info("mute_extended_on_board", mute=number, by=session.name, detail=said)
+        return await self._mutes(request, session, said)
+
+    async def _end_mute(self, request: web.Request, session: Session, _form: Form) -> web.Response:
+        number = int(request.match_info["mute"])
+        said = await end_mute(self._source, number, session.name)
+        log.info("mute_ended_on_board", mute=number, by=session.name, detail=said)
+        return await self._mutes(request, session, said)
 
     async def _routes(self, request: web.Request, session: Session) -> web.Response:
         return self._render("routes.html", session, request, page=await read_routes(self._source), trial=None, text="")

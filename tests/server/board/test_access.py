@@ -9,8 +9,8 @@ from relay.server.board import access
 from relay.server.board.sessions import LIFETIME, Role
 from tests.server.board.conftest import KEYS, serve_board
 
-PAGES = ("", "/", "/incidents/i0", "/channels", "/letters", "/letters/q1/body", "/routes")
-ACTIONS = ("/letters/1/retry", "/letters/q1/discard", "/routes", "/logout")
+PAGES = ("", "/", "/incidents/i0", "/channels", "/letters", "/letters/q1/body", "/mutes", "/routes")
+ACTIONS = ("/letters/1/retry", "/letters/q1/discard", "/mutes", "/mutes/1/extend", "/mutes/1/end", "/routes", "/logout")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -69,7 +69,7 @@ async def test_a_form_without_the_sessions_token_does_nothing(board, path, token
     assert (response.status, "from another session" in text) == (403, True)
 
 
-@pytest.mark.parametrize("path", [path for path in ACTIONS if "letters" in path])
+@pytest.mark.parametrize("path", [path for path in ACTIONS if "letters" in path or "mutes" in path])
 async def test_the_key_that_reads_changes_nothing(board, path):
     await board.sign_in(Role.READER)
     response, text = await board.post(path, reason="x")

@@ -13,7 +13,7 @@ from tests.server.board.conftest import KEYS, serve_board
 from tests.server.board.test_pages import dead_letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PAGES = ("", "/incidents/i0", "/channels", "/letters", "/routes")
+PAGES = ("", "/incidents/i0", "/channels", "/letters", "/mutes", "/routes")
 
 
 @asynccontextmanager

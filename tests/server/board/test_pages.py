@@ -98,7 +98,7 @@ async def test_what_is_held_says_why_and_until_when(board):
     assert "hold until" in " ".join(text.split())
 
 
-@pytest.mark.parametrize("path", ["", "/incidents/i0", "/channels", "/letters", "/routes"])
+@pytest.mark.parametrize("path", ["", "/incidents/i0", "/channels", "/letters", "/mutes", "/routes"])
 async def test_a_hostile_title_stays_text(board, path):
     await board.sign_in()
     response, text = await board.get(path)
@@ -273,3 +273,51 @@ async def test_without_a_key_there_is_no_board():
     app = create_app(FakeBackend(), keys=["k"], header="X")
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/board")).status == 404
+
+
+async def test_a_mute_is_made_extended_and_ended(board):
+    await board.sign_in(name="Dana")
+    form = {"match": "{status: critical}", "for": "2h", "reason": "deploy <b>", "unless": ""}
+    _, text = await board.post("/mutes", **form)
+    assert "Mute 1 is made." in text
+    assert "deploy &lt;b&gt;" in text
+    assert "by Dana (board)" in text
+    _, text = await board.post("/mutes/1/extend", **{"for": "soon"})
+    assert "such as 90m" in text
+    _, text = await board.post("/mutes/1/extend", **{"for": "5h"})
+    assert "active, 5 h left" in text
+    _, text = await board.post("/mutes/1/end")
+    assert "Nothing is muted." in text
+    _, text = await board.post("/mutes/1/end")
+    assert "already, or does not exist" in text
+    assert (await board.relay.store.mute(1)).ended_by == "Dana"
+
+
+async def test_a_mute_that_matches_nothing_is_made_only_if_that_is_meant(board):
+    await board.sign_in()
+    form = {"match": "{tags: {service: nowhere}}", "for": "2h", "reason": "deploy"}
+    _, text = await board.post("/mutes", **form)
+    assert "It matches 0 open incidents now" in text
+    assert 'value="{tags: {service: nowhere}}"' in text
+    assert await board.relay.store.mutes_after(0) == ()
+    _, text = await board.post("/mutes", **form, sure="yes")
+    assert "Mute 1 is made." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"for": "8d"}, "longer than 7 d"),
+        ({"from": "tomorrow"}, "is not a time"),
+        ({"match": "{}"}, "only what is not meant"),
+        ({"match": "{tagz: 1}"}, "did you mean 'tags'"),
+        ({"reason": " "}, "Say why"),
+        ({"unless": "purple"}, "is not a state"),
+    ],
+)
+async def test_what_cannot_be_a_mute_says_why(board, changes, said):
+    await board.sign_in()
+    form = {"match": "{status: critical}", "for": "2h", "reason": "deploy"} | changes
+    _, text = await board.post("/mutes", **form)
+    assert said in unescape(text)
+    assert await board.relay.store.mutes_after(0) == ()

@@ -1,0 +1,136 @@
+"""What is silent now, until when and by whom: mutes, which people make here, and the hours of the live routes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from relay.cards.mutes import InvalidMute, Mute, check_mute
+from relay.model.errors import ConfigurationError
+from relay.model.incident import State
+from relay.routes.yaml_reader.scalars import parse_duration
+from relay.tools import mutes as tool
+from relay.tools.board.source import BoardSource
+from relay.tools.share_source import parse_moment
+
+FIELDS = ("match", "for", "from", "reason", "unless")
+"""Of the form that makes a mute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownMute:
+    """A mute with its state and what it covers, in words."""
+
+    mute: Mute
+    state: str
+    covers: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownHours:
+    """Hours of the live routes: whether it is that time now, and when that changes (Unix seconds)."""
+
+    name: str
+    is_on: bool
+    changes_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilencePage:
+    """The page. `given` is what a form held; `preview` asks whether that is meant, `problem` says why it cannot be."""
+
+    mutes: tuple[ShownMute, ...]
+    hours: tuple[ShownHours, ...]
+    zone: str
+    given: Mapping[str, str] = field(default_factory=dict)
+    preview: tool.MutePreview | None = None
+    problem: str = ""
+
+
+async def read_silence(
+    source: BoardSource,
+    given: Mapping[str, str] | None = None,
+    preview: tool.MutePreview | None = None,
+    problem: str = "",
+) -> SilencePage:
+    """Read the page. Raises StoreError: the database failed."""
+    rulebook, now = source.live().rulebook, source.clock.now()
+    found = await tool.listed(source.store, now)
+    return SilencePage(
+        mutes=tuple(
+            ShownMute(mute=each, state=tool.state_words(each, now), covers=tool.covers_words(each)) for each in found
+        ),
+        hours=tuple(
+            ShownHours(name=name, is_on=each.is_on(now), changes_at=each.next_change(now))
+            for name, each in rulebook.hours.items()
+        ),
+        zone=rulebook.zone,
+        given=given or dict.fromkeys(FIELDS, ""),
+        preview=preview,
+        problem=problem,
+    )
+
+
+async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -> tuple[SilencePage, Mute | None]:
+    """Make the mute of a form. One that matches nothing, or very much, is made only if the form says `sure`.
+
+    Raises StoreError: the database failed.
+    """
+    given = {name: " ".join(form.get(name, "").split()) for name in FIELDS}
+    now = source.clock.now()
+    try:
+        wanted = _mute(given, author, now)
+        found = await tool.preview(source.store, wanted, source.live().rulebook, now)
+        if found.doubtful and not form.get("sure"):
+            return await read_silence(source, given, found), None
+        made = await tool.add(source.store, wanted, now)
+    except InvalidMute as error:
+        return await read_silence(source, given, problem=str(error)), None
+    except ConfigurationError as error:
+        problem = "; ".join(fault.message for fault in error.faults)
+        return await read_silence(source, given, problem=f"{problem}."), None
+    source.wake()
+    return await read_silence(source), made
+
+
+async def extend_mute(source: BoardSource, number: int, duration: str) -> str:
+    """Let a mute end so much later than now; return what happened, in a sentence. Raises StoreError."""
+    seconds = parse_duration(duration)
+    if not seconds:
+        return f"{duration!r} is not a duration; expected one such as 90m, 2h or 1d."
+    try:
+        changed = await tool.extend(source.store, number, seconds, source.clock.now())
+    except InvalidMute as error:
+        return str(error)
+    source.wake()
+    return (
+        f"Mute {number} is over, or does not exist." if changed is None else f"Mute {number} lasts {duration} from now."
+    )
+
+
+async def end_mute(source: BoardSource, number: int, author: str) -> str:
+    """End a mute now; the same."""
+    ended = await source.store.end_mute(number, source.clock.now(), author)
+    source.wake()
+    return f"Mute {number} is over{'.' if ended else ' already, or does not exist.'}"
+
+
+def _mute(given: Mapping[str, str], author: str, now: float) -> Mute:
+    seconds = parse_duration(given["for"])
+    if not seconds:
+        raise InvalidMute(f"{given['for']!r} is not a duration; expected one such as 90m, 2h or 1d.")
+    try:
+        start = parse_moment(given["from"]) if given["from"] else now
+    except ValueError as error:
+        raise InvalidMute(f"{error}.") from None
+    if given["unless"] and given["unless"] not in set(State):
+        raise InvalidMute(f"{given['unless']!r} is not a state.")
+    mute = Mute(
+        match=given["match"],
+        start=start,
+        end=start + seconds,
+        reason=given["reason"],
+        author=author,
+        origin="board",
+        unless=State(given["unless"]) if given["unless"] else None,
+    )
+    check_mute(mute, now)
+    return mute
