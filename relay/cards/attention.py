@@ -4,13 +4,14 @@ One table (`REASONS`) names every reason that holds a card or a ping; one functi
 scheduler, `relay explain`, `relay incident` and the simulation ask this function, so that they cannot differ.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 
 from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import ADOPTING, Attempt, AttemptState, Card, Channel, ChannelState
+from relay.cards.mutes import Mute, covering
 from relay.cards.notices import NO_PING, STAND_IN
 from relay.model.incident import Incident
 from relay.model.struct import replace
@@ -32,12 +33,13 @@ _MAX_STEPS = 50
 class Surroundings:
     """What a decision depends on apart from the card and its incident.
 
-    `rulebook` holds the live rules; without it no hours hold anything. `canonical_refs` maps the other references of a
-    channel to the one that is used. `channel` is the card's channel, `attempt` its open attempt; `slack_paused` says
-    that Slack accepts no calls now.
+    `rulebook` holds the live rules; without it no hours hold anything. `mutes` are those that are not over.
+    `canonical_refs` maps the other references of a channel to the one that is used. `channel` is the card's channel,
+    `attempt` its open attempt; `slack_paused` says that Slack accepts no calls now.
     """
 
     rulebook: Rulebook | None = None
+    mutes: tuple[Mute, ...] = ()
     canonical_refs: Mapping[str, str] = field(default_factory=dict)
     channel: Channel | None = None
     attempt: Attempt | None = None
@@ -70,6 +72,7 @@ class ReasonRow:
 
     `ends` gives the moment at which it ends: one that is over means that it does not hold, infinity that nobody knows.
     post              it holds the first post
+    only_new          it holds no post of a card that was posted before, or that stands in for another
     pings             the pings that it holds
     broadcasts        it holds broadcasts, and nothing makes up for them
     overlaps          a ping that another reason held waits for this one, too
@@ -81,6 +84,7 @@ class ReasonRow:
     reason: Reason
     ends: Callable[[Question], float]
     post: bool = False
+    only_new: bool = False
     pings: frozenset[Ping] = field(default=frozenset())
     broadcasts: bool = False
     overlaps: bool = False
@@ -98,12 +102,15 @@ def _wait(question: Question) -> float:
     return question.card.first_matched_at + question.card.options.wait
 
 
+def _is_new(card: Card) -> bool:
+    """Whether it is posted for the first time, and for itself."""
+    return card.ts is None and not card.generation and STAND_IN not in card.notices
+
+
 def _hold(question: Question) -> float:
-    """New cards wait. One that is posted, also again, or that stands in for another, is not new."""
-    card = question.card
-    if card.ts is not None or card.generation or STAND_IN in card.notices:
+    if not _is_new(question.card):
         return -inf
-    return _silent_until(question, card.route, lambda options: options.hold)
+    return _silent_until(question, question.card.route, lambda options: options.hold)
 
 
 def _retry(question: Question) -> float:
@@ -124,6 +131,11 @@ def _adopting(question: Question) -> bool:
 def _in_doubt(question: Question) -> bool:
     attempt = question.surroundings.attempt
     return attempt is not None and attempt.state in BLOCKING_STATES
+
+
+def _mute(question: Question) -> float:
+    mute = covering(question.surroundings.mutes, question.incident, question.card.route, question.at)
+    return -inf if mute is None else mute.end
 
 
 def _quiet(question: Question) -> float:
@@ -171,6 +183,16 @@ REASONS: Mapping[Reason, ReasonRow] = {
         ReasonRow(
             reason=Reason.SLACK_PAUSED, ends=_while(lambda question: question.surroundings.slack_paused), post=True
         ),
+        ReasonRow(
+            reason=Reason.MUTE,
+            ends=_mute,
+            post=True,
+            only_new=True,
+            pings=frozenset(Ping),
+            broadcasts=True,
+            overlaps=True,
+            listed=True,
+        ),
         ReasonRow(reason=Reason.QUIET, ends=_quiet, pings=frozenset(Ping), broadcasts=True, overlaps=True),
         ReasonRow(
             reason=Reason.SNOOZED,
@@ -214,12 +236,16 @@ class Attention:
     @cached_property
     def post(self) -> Hold | None:
         """What holds the first post; None if the card may be posted."""
-        return _last_hold((row for row in REASONS.values() if row.post), self.question)
+        return _last_hold(self._holding_posts(), self.question)
 
     @cached_property
     def listed(self) -> Hold | None:
         """What holds the first post so that the channel hears of it in a held list."""
-        return _last_hold((row for row in REASONS.values() if row.post and row.listed), self.question)
+        return _last_hold((row for row in self._holding_posts() if row.listed), self.question)
+
+    def _holding_posts(self) -> Iterator[ReasonRow]:
+        is_new = _is_new(self.question.card)
+        return (row for row in REASONS.values() if row.post and (is_new or not row.only_new))
 
     @cached_property
     def broadcast(self) -> Hold | None:

@@ -5,9 +5,10 @@ from functools import cached_property
 
 from relay.cards.attention import Surroundings, attend
 from relay.cards.broadcasts import mark_over
-from relay.cards.holding import hold_first_post, refresh_held, with_held_pings, without_holds
+from relay.cards.holding import hold_first_post, refresh_held, with_held_pings, with_mute, without_holds
 from relay.cards.holds import merge_held
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
+from relay.cards.mutes import Mute
 from relay.cards.notices import NO_EDITS, NO_PING, STAND_IN, Notice, NoticeKind, Notices, add_notices, remove_notices
 from relay.cards.replies import held_for, reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
@@ -31,6 +32,7 @@ class ShareContext(Struct, frozen=True, kw_only=True, dict=True):
     `as_of` and `now` are Unix seconds, by BigPanda's and by relay's clock. `canonical_refs` maps the other references
     of a channel to the one that is used. `shadows` are the cards that would be there already if their routes had not
     been in shadow, as (channel, route). `over` are the cards of the episode before, if the share begins a new one.
+    `mutes` are those that are not over.
     """
 
     rulebook: Rulebook
@@ -46,11 +48,12 @@ class ShareContext(Struct, frozen=True, kw_only=True, dict=True):
     record_changed: bool
     shadows: Collection[tuple[str, str]] = ()
     over: Sequence[Card] = ()
+    mutes: tuple[Mute, ...] = ()
 
     @property
     def surroundings(self) -> Surroundings:
         """What decides when relay speaks, apart from a card and its incident."""
-        return Surroundings(rulebook=self.rulebook, canonical_refs=self.canonical_refs)
+        return Surroundings(rulebook=self.rulebook, mutes=self.mutes, canonical_refs=self.canonical_refs)
 
     def canonical(self, ref: str) -> str:
         """The one reference of a channel that has several."""
@@ -111,6 +114,7 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
             for card in followed
         ]
     followed = [_late_if_revived(share, card, postings.get(card.channel)) for card in followed]
+    followed = [with_mute(card, share.new, share.mutes, share.now) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
     superseded = [replace(without_holds(card), state=CardState.SUPERSEDED, post=None, edit=None) for card in over]

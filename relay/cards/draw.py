@@ -88,6 +88,7 @@ def render_step(
     before = card.previous
     variables = template_variables(
         incident,
+        muted=any(notice.kind is NoticeKind.MUTED for notice in card.notices),
         route=card.route,
         show_tags=card.options.show_tags,
         runbook_tags=card.options.runbook_tags,
@@ -228,6 +229,7 @@ def held_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterato
 
 
 HELD_WORDS: Mapping[Reason, str] = {
+    Reason.MUTE: "muted",
     Reason.QUIET: "quiet hours",
     Reason.SNOOZED: "the incident is snoozed",
     Reason.FLAPPING: "the incident flaps",
@@ -319,12 +321,19 @@ def _notice_line(notice: Notice, moment: Callable[[int], str]) -> str | None:
             return _NOT_OURS_LINE if notice.reason == "message_not_ours" else _DELETED_LINE
         case NoticeKind.UNNAMED:
             return without_marks(notice.reason)
-        case NoticeKind.STALE:
-            return f"no update from BigPanda since {moment(notice.at)}"
-        case NoticeKind.GONE:
-            return f"no longer in BigPanda ({moment(notice.at)}): merged into another incident or deleted"
+        case NoticeKind.STALE | NoticeKind.GONE | NoticeKind.MUTED:
+            return _line_with_moment(notice, moment(notice.at))
         case _:
             return _FIXED_LINES.get(notice.kind)
+
+
+def _line_with_moment(notice: Notice, moment: str) -> str:
+    if notice.kind is NoticeKind.STALE:
+        return f"no update from BigPanda since {moment}"
+    if notice.kind is NoticeKind.GONE:
+        return f"no longer in BigPanda ({moment}): merged into another incident or deleted"
+    author = f" by {notice.name}" if notice.name else ""
+    return f"🔇 muted{without_marks(author)} until {moment}: {without_marks(notice.reason)}"
 
 
 def _rejecting_place(notice: Notice) -> str:

@@ -19,11 +19,12 @@ from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinChange,
 from relay.cards.bulletins import catch_up as catch_up_message
 from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, catch_up_due, merge_held
 from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
-from relay.cards.notices import NO_PING
+from relay.cards.mutes import Mute, covering
+from relay.cards.notices import NO_EDITS, NO_PING, Notice, NoticeKind, remove_notices
 from relay.model.incident import Incident, State
 from relay.model.reading import read_incident
 from relay.model.struct import replace
-from relay.ratelimit.budgets import Urgency
+from relay.ratelimit.budgets import Urgency, earliest_edit
 
 LOOK_AGAIN_AFTER = 3600.0
 """Seconds after which a card is looked at again, if nobody knows when what holds it ends."""
@@ -133,6 +134,27 @@ def _refreshed(held: HeldPing, attention: Attention) -> HeldPing:
         until = now if held.hold.until is None else min(now, held.hold.until)
         hold = Hold(reason=held.hold.reason, until=until)
     return replace(held, hold=hold)
+
+
+def with_mute(card: Card, incident: Incident, mutes: Iterable[Mute], now: float) -> Card:
+    """The card, which says whether its incident is muted now, by whom, until when and why."""
+    mute = covering(mutes, incident, card.route, now) if incident.active else None
+    rest = remove_notices(card.notices, NoticeKind.MUTED)
+    if mute is not None:
+        said = Notice(kind=NoticeKind.MUTED, name=mute.author, reason=mute.reason, at=int(mute.end))
+        if said in card.notices:
+            return card
+        rest = (*rest, said)
+    return replace_changed(card, notices=rest)
+
+
+def say_muted(card: Card, incident: Incident, mutes: Iterable[Mute], now: float) -> Card:
+    """The card where a mute has begun, changed or ended: if it is posted, it is edited."""
+    said = with_mute(card, incident, mutes, now)
+    if said is card or card.state is not CardState.POSTED or card.is_pointer or NO_EDITS in card.notices:
+        return said
+    due = Due.on(Urgency.EDIT, earliest_edit(Urgency.EDIT, now, card.edited_at)).sooner(card.edit)
+    return replace(said, edit=due, pending_since=now if card.pending_since is None else card.pending_since)
 
 
 def may_be_caught_up(card: Card) -> bool:

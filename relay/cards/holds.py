@@ -24,6 +24,7 @@ class Reason(StrEnum):
     adopting          when relay has read what a lost database had posted in the channel
     in_doubt          when relay knows whether Slack has the card
     slack_paused      when Slack accepts relay's calls again
+    mute              when a person's mute is over
     quiet             when the hours of the route's `quiet` are over
     snoozed           when the incident wakes
     flapping          when the incident stops flapping
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     ADOPTING = "adopting"
     IN_DOUBT = "in_doubt"
     SLACK_PAUSED = "slack_paused"
+    MUTE = "mute"
     QUIET = "quiet"
     SNOOZED = "snoozed"
     FLAPPING = "flapping"

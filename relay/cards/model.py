@@ -13,6 +13,7 @@ from relay.cards.bulletins import BulletinChange, BulletinState
 from relay.cards.entries import Entry as Entry  # noqa: PLC0414  it belongs to these values, and has its module for `bulletins`
 from relay.cards.holds import HeldPings, Hold, Reason
 from relay.cards.milestones import NO_MILESTONES, Milestone, Milestones
+from relay.cards.mutes import Mute
 from relay.cards.notices import POINTER, Notices
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
@@ -498,7 +499,8 @@ class CardContext(Struct, frozen=True, kw_only=True):
 
     `topic` is what it shows, `cards` are the topic's current cards, `entries` those that this card has not reported,
     `attempt` is its open attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now
-    on comes after it. Of very many entries it holds the first; `more_entries` says that others follow them.
+    on comes after it. Of very many entries it holds the first; `more_entries` says that others follow them. `mutes` are
+    those that are not over, where a post is decided.
     """
 
     topic: IncidentState | BulletinState
@@ -509,6 +511,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     attempt: Attempt | None = None
     newest_ts: str | None = None
     more_entries: bool = False
+    mutes: tuple[Mute, ...] = ()
 
     @property
     def incident_state(self) -> IncidentState:

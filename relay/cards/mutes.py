@@ -3,7 +3,7 @@
 A mute changes nothing in BigPanda: it is not a maintenance plan there.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -60,6 +60,11 @@ class Mute:
             return MuteState.OVER
         return MuteState.ACTIVE if now >= self.start else MuteState.PENDING
 
+    def appearance(self, now: float) -> str:
+        """What the cards that it covers show of it at that time: it changes exactly when they do."""
+        state = self.state(now)
+        return f"{state} {self.end!r}" if state is MuteState.ACTIVE else str(state)
+
     def matches(self, facts: IncidentFacts) -> bool:
         """Whether it is about this incident, in whatever state and at whatever time."""
         if self.incident:
@@ -108,9 +113,3 @@ def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) 
     facts = IncidentFacts(incident)
     active = [each for each in mutes if each.state(now) is MuteState.ACTIVE and each.covers(facts, route)]
     return max(active, key=lambda each: each.end, default=None)
-
-
-def mute_line(mute: Mute, moment: Callable[[float], str]) -> str:
-    """What a card that it covers says; `moment` writes Unix seconds."""
-    author = f" by {mute.author}" if mute.author else ""
-    return f"🔇 muted{author} until {moment(mute.end)}: {mute.reason}"

@@ -22,6 +22,7 @@ class NoticeKind(StrEnum):
     stand_in                              the fallback's card, until the cards that it replaces are posted
     no_ping                               it pings nobody when it is posted: it is a retry or a repost
     stale        at                       relay has had no share of the incident since then, and cannot ask BigPanda
+    muted        name, reason, at         a person's mute holds its pings until that moment, and why
     gone         at                       BigPanda did not know the incident at that moment
     """
 
@@ -35,6 +36,7 @@ class NoticeKind(StrEnum):
     STAND_IN = "stand_in"
     NO_PING = "no_ping"
     STALE = "stale"
+    MUTED = "muted"
     GONE = "gone"
 
 

@@ -13,6 +13,7 @@ from relay.cards.holding import name_in_held_list
 from relay.cards.merge import begin_episode, merge_share
 from relay.cards.milestones import advance, times_taken
 from relay.cards.model import Card, CardState, IncidentState, Plan, ShareOutcome
+from relay.cards.mutes import Mute
 from relay.cards.staleness import stale_at
 from relay.cards.tasks import callback_task
 from relay.model.incident import Incident, State
@@ -32,6 +33,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     share: Share,
     canonical_refs: Mapping[str, str],
     *,
+    mutes: tuple[Mute, ...] = (),
     has_callback: Callable[[str], bool] = lambda _integration: False,
     processor_time: ProcessorTime = untimed,
 ) -> Plan:
@@ -39,7 +41,8 @@ def plan(  # noqa: PLR0913  all that the decision depends on
 
     `incident_state` is None for an incident's first share; `cards` are its current cards. `canonical_refs` maps the
     other references of a channel to the one that is used. `has_callback` says whether BigPanda waits for a callback
-    about the cards of an integration. `processor_time` limits how long routes read the incident.
+    about the cards of an integration. `processor_time` limits how long routes read the incident. `mutes` are those that
+    are not over.
     """
     before = incident_state.record if incident_state else None
     now = max(share.received, incident_state.last_share_at if incident_state else 0.0)
@@ -62,6 +65,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
         as_of=share.as_of,
         now=now,
         record_changed=new != old,
+        mutes=mutes,
         shadows=record.shadows,
     )
     changed, episode = desired_cards(context, cards)

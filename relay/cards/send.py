@@ -154,7 +154,9 @@ def message_key(context: CardContext, *upto_seq: int) -> str:
 def begin_post(context: CardContext, now: float, surroundings: Surroundings = NO_SURROUNDINGS) -> Step:
     """A root where there is none yet, else the next reply of the thread; `surroundings` may hold it or its pings."""
     begin = _begin_root if context.card.ts is None else _begin_reply
-    return begin(context, now, replace(surroundings, channel=context.channel, attempt=context.attempt))
+    return begin(
+        context, now, replace(surroundings, channel=context.channel, attempt=context.attempt, mutes=context.mutes)
+    )
 
 
 def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> Step:

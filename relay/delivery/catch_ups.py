@@ -5,12 +5,14 @@ What an edit of the configuration may have freed is looked at at once.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
 from relay.cards.attention import Surroundings
 from relay.cards.holding import CatchUp, catch_up
 from relay.cards.model import Card, IncidentState
+from relay.cards.mutes import Mute
 from relay.config.configuration import Configuration
 from relay.delivery.context import DeliveryContext
 from relay.model.counting import counted
@@ -64,8 +66,9 @@ class CatchUps:
         while True:
             now, surroundings = clock.now(), self._surroundings()
 
-            def decide(channel: str, cards: Sequence[tuple[Card, IncidentState]]) -> CatchUp:
-                return catch_up(channel, cards, surroundings, now)  # noqa: B023  it is called before the next turn
+            def decide(channel: str, cards: Sequence[tuple[Card, IncidentState]], mutes: tuple[Mute, ...]) -> CatchUp:
+                around = replace(surroundings, mutes=mutes)  # noqa: B023  it is called before the next turn
+                return catch_up(channel, cards, around, now)  # noqa: B023
 
             made = await store.catch_up_next(now, decide, lease=self._shared.lease)
             if not isinstance(made, CatchUp):

@@ -22,6 +22,7 @@ from relay.delivery.catch_ups import CatchUps
 from relay.delivery.channels import ChannelResolver
 from relay.delivery.context import DeliveryContext
 from relay.delivery.executor import Executor
+from relay.delivery.mute_watch import MuteWatch
 from relay.delivery.reconciler import Reconciler
 from relay.delivery.render_process import RenderProcess
 from relay.delivery.repair import Repair
@@ -96,9 +97,10 @@ class DeliveryService:
         self._repair = Repair(self._shared)
         self._adoption = Adoption(self._shared, lambda: self._live().rulebook, self._check_restored)
         self._catch_ups = CatchUps(self._shared, live, self._surroundings)
+        self._mutes = MuteWatch(self._shared)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
-        parts = (self._channels, self._adoption, self._reconciler, self._repair, self._catch_ups)
+        parts = (self._channels, self._adoption, self._reconciler, self._repair, self._catch_ups, self._mutes)
         self._wakeups = [*(part.wakeup for part in (*parts, self._posts, self._edits)), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
@@ -175,6 +177,7 @@ class DeliveryService:
             ("reconciler", self._reconciler.run, self._reconciler.wakeup),
             ("repair", self._repair.run, self._repair.wakeup),
             ("catch_ups", self._catch_ups.run, self._catch_ups.wakeup),
+            ("mute_watch", self._mutes.run, self._mutes.wakeup),
         )
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:

@@ -273,6 +273,7 @@ class IngestService:
             context.cards,
             context.share,
             context.canonical_refs,
+            mutes=context.mutes,
             has_callback=self._wants_callback,
             processor_time=time.thread_time,
         )

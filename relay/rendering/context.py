@@ -196,9 +196,10 @@ class Alerts(AlertList):
         return AlertList(self._incident.active_alerts, self._read, self._omitted_active)
 
 
-def template_variables(
+def template_variables(  # noqa: PLR0913  each has a name
     incident: Incident,
     *,
+    muted: bool = False,
     route: str = "",
     show_tags: Sequence[str] = (),
     runbook_tags: Sequence[str] = RUNBOOK_TAGS,
@@ -206,11 +207,16 @@ def template_variables(
 ) -> dict[str, Any]:
     """Return every variable of a template except `entry`.
 
-    `previous` is the card of the episode before: `at` (Unix seconds) and `link` (its address). Times are Unix seconds.
+    `muted` adds a sign to the headline. `previous` is the card of the episode before: `at` (Unix seconds) and `link`
+    (its address). Times are Unix seconds.
     """
     alerts = Alerts(incident, _alert_reader(incident, runbook_tags))
     values = {name: read(incident) for name, read in _INCIDENT.items()}
-    values |= {"headline": headline(values["title"], alerts.active.all_hosts), "alerts": alerts}
+    values |= {
+        "signs": signs(incident, muted=muted),
+        "headline": headline(values["title"], alerts.active.all_hosts),
+        "alerts": alerts,
+    }
     variables = {
         "incident": Item("incident", values),
         "tags": Tags(incident.tags, show_tags),

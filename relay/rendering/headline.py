@@ -28,10 +28,10 @@ _LONGEST_TAG: Final = 24
 _LONGEST_PLACE: Final = 60
 
 
-def signs(incident: Incident) -> str:
-    """Return the sign of the state; while it is open also 👤 when somebody has it, and 💤 while it is snoozed."""
+def signs(incident: Incident, *, muted: bool = False) -> str:
+    """Return the sign of the state; while it is open also 👤 when somebody has it, 💤 while snoozed, 🔇 if `muted`."""
     others = (sign for sign, applies in SIGNS if incident.active and applies(incident))
-    return " ".join([EMOJI[incident.state], *others])
+    return " ".join([EMOJI[incident.state], *others, *(["🔇"] if muted and incident.active else [])])
 
 
 def headline(title: str, hosts: Collection[str]) -> str:

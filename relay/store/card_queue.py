@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from relay.cards.eligibility import STATES_WITH_WORK, WorkKind, is_due
 from relay.cards.model import Card, CardContext, CardState, CardUpdate, Channel
 from relay.model.errors import CardFailure
+from relay.model.struct import replace
 from relay.store import due_queries, schema
 from relay.store.card_context import card_context, save_update
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
@@ -17,6 +18,7 @@ from relay.store.execution import execute
 from relay.store.left_work import leave, take
 from relay.store.locks import check_lease
 from relay.store.mappers import to_card
+from relay.store.mutes import mutes_after
 from relay.store.types import Lease
 
 
@@ -71,11 +73,12 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
     cards = list(skip_cards)
     if not _any_card(connection, work, cards):
         return None
+    mutes = mutes_after(connection, now) if work == "post" else ()
     search = {"cards": cards, "now": now}
     turns = [sorted({*skip_channels, last_channel}), sorted(skip_channels)] if last_channel else [sorted(skip_channels)]
     while (card := _find(connection, work, search, turns, oldest_first=oldest_first)) is not None:
         try:
-            context = card_context(connection, card)
+            context = replace(card_context(connection, card), mutes=mutes)
             if is_due(context, work, now):
                 decision = decide(context)
                 save_update(connection, context, decision.update)

@@ -9,15 +9,18 @@ from relay.cards.bulletins import Bulletin, BulletinKind, held_list_over
 from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
 from relay.cards.holds import UNKNOWN_END
 from relay.cards.model import Card, CardState, IncidentState
+from relay.cards.mutes import Mute
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
 from relay.store.locks import check_lease, share_channel_references
 from relay.store.mappers import loads, to_card
+from relay.store.mutes import mutes_after
 from relay.store.rows import load_incident_states, save_cards
 from relay.store.types import Lease
 
-DecideCatchUp = Callable[[str, Sequence[tuple[Card, IncidentState]]], CatchUp]
+DecideCatchUp = Callable[[str, Sequence[tuple[Card, IncidentState]], tuple[Mute, ...]], CatchUp]
+"""By the channel, its due cards with their incidents, and the mutes that are not over."""
 
 CARDS_FIRST = 60.0
 """Seconds for which a catch-up waits for cards that were held in its channel, so that it links to them."""
@@ -108,7 +111,7 @@ def catch_up_next(
         return now
     share_channel_references(connection)
     channel = canonical_channel(connection, first.channel).ref
-    made = decide(channel, _due_cards(connection, channel, now))
+    made = decide(channel, _due_cards(connection, channel, now), mutes_after(connection, now))
     save_cards(connection, made.cards)
     change = catch_up_bulletin(made, now, lambda bulletin: _is_known(connection, bulletin))
     if change is not None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select
 
 from relay.cards.mutes import Mute
 from relay.model.incident import State
@@ -13,11 +13,6 @@ from relay.store.notify import notify
 _mute = schema.mute
 _NOT_OVER = select(_mute).where(_mute.c.end_at > bindparam("after")).order_by(_mute.c.id)
 _ONE = select(_mute).where(_mute.c.id == bindparam("which"))
-_CHANGE_END = (
-    update(_mute)
-    .where(_mute.c.id == bindparam("which"), _mute.c.end_at > bindparam("now"))
-    .values(end_at=bindparam("until"), ended_by=bindparam("by"))
-)
 
 
 def add_mute(connection: Connection, mute: Mute) -> int:
@@ -34,6 +29,7 @@ def add_mute(connection: Connection, mute: Mute) -> int:
         "unless": mute.unless,
         "created": mute.created,
         "ended_by": "",
+        "applied": "",
     }
     number: int = connection.execute(_mute.insert().returning(_mute.c.id), values).scalar_one()
     notify(connection)
@@ -42,32 +38,17 @@ def add_mute(connection: Connection, mute: Mute) -> int:
 
 def mutes_after(connection: Connection, after: float) -> tuple[Mute, ...]:
     """Return the mutes that end after that time (Unix seconds), also those that have not begun."""
-    return tuple(_to_mute(row) for row in connection.execute(_NOT_OVER, {"after": after}).mappings())
+    return tuple(to_mute(row) for row in connection.execute(_NOT_OVER, {"after": after}).mappings())
 
 
 def mute(connection: Connection, number: int) -> Mute | None:
     """Return a mute, also one that is over."""
     row = connection.execute(_ONE, {"which": number}).mappings().one_or_none()
-    return None if row is None else _to_mute(row)
+    return None if row is None else to_mute(row)
 
 
-def extend_mute(connection: Connection, number: int, until: float, now: float) -> bool:
-    """Let a mute that is not over end then; return False if it is over."""
-    changed = connection.execute(_CHANGE_END, {"which": number, "until": until, "now": now, "by": ""}).rowcount > 0
-    if changed:
-        notify(connection)
-    return changed
-
-
-def end_mute(connection: Connection, number: int, now: float, by: str) -> bool:
-    """End a mute now; return False if it was over."""
-    changed = connection.execute(_CHANGE_END, {"which": number, "until": now, "now": now, "by": by}).rowcount > 0
-    if changed:
-        notify(connection)
-    return changed
-
-
-def _to_mute(row: Any) -> Mute:
+def to_mute(row: Any) -> Mute:
+    """Read a row."""
     return Mute(
         id=row["id"],
         match=row["match_text"],

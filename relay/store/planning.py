@@ -17,6 +17,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.bulletin_cards import is_unmatched, lines_of_resolved, lines_of_unmatched
 from relay.cards.bulletins import EndedLines
 from relay.cards.model import Card, Entry, IncidentState, Plan
+from relay.cards.mutes import Mute
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.channels import canonical_refs
@@ -25,6 +26,7 @@ from relay.store.db_errors import is_failure_of_database, violated_constraint
 from relay.store.execution import execute
 from relay.store.locks import lock_incidents, share_channel_references
 from relay.store.mappers import incident_row, planned_columns
+from relay.store.mutes import mutes_after
 from relay.store.rows import claim_incidents, load_current_cards, load_incident_states, save_cards, save_entries
 from relay.store.tasks import add_tasks
 from relay.store.types import PlanContext
@@ -109,11 +111,12 @@ class Planning:
         """None if it failed, and one of several shares is the cause."""
         try:
             with savepoint(self.connection):
+                mutes = mutes_after(self.connection, now)
                 group = _Group.load(self.connection, {share.incident for share in shares.values()}, new)
                 for number, (key, share) in enumerate(shares.items()):
                     if number and time.monotonic() >= end:
                         break
-                    group.plan(key, share, decide, self.canonical_refs)
+                    group.plan(key, share, decide, self.canonical_refs, mutes)
                 group.save(now)
         except Exception as error:
             if not _caused_by_share(error) or not is_in_transaction(self.connection):
@@ -155,7 +158,9 @@ class _Group:
             cards[card.incident][card.channel, card.episode] = card
         return cls(connection=connection, states=load_incident_states(connection, stored), cards=cards)
 
-    def plan(self, key: int, share: Share, decide: Decide, canonical_refs: Mapping[str, str]) -> None:
+    def plan(
+        self, key: int, share: Share, decide: Decide, canonical_refs: Mapping[str, str], mutes: tuple[Mute, ...]
+    ) -> None:
         cards = self.cards[share.incident]
         plan = decide(
             PlanContext(
@@ -163,6 +168,7 @@ class _Group:
                 cards=tuple(card for card in cards.values() if card.is_current),
                 share=share,
                 canonical_refs=canonical_refs,
+                mutes=mutes,
             )
         )
         self.plans[key] = share, plan

@@ -468,6 +468,7 @@ mute = Table(
     Column("unless", Text),
     Column("created", Double, nullable=False),
     Column("ended_by", Text, nullable=False),
+    Column("applied", Text, nullable=False),
     _one_of("unless", State),
 )
 

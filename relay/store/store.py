@@ -32,6 +32,7 @@ from relay.store import (
     inbox,
     late_cards,
     leases,
+    muted_cards,
     mutes,
     notices,
     retention,
@@ -316,11 +317,14 @@ class Store:
     close_notice = _write(notices.close_notice)
 
     # Mutes
+    mutes_to_apply = _read(muted_cards.mutes_to_apply)
+    apply_mutes = _write(muted_cards.apply_mutes)
+    mark_applied = _write(muted_cards.mark_applied)
     add_mute = _write(mutes.add_mute)
     mutes_after = _read(mutes.mutes_after)
     mute = _read(mutes.mute)
-    extend_mute = _write(mutes.extend_mute)
-    end_mute = _write(mutes.end_mute)
+    extend_mute = _write(muted_cards.extend_mute)
+    end_mute = _write(muted_cards.end_mute)
 
     # Which relay delivers, and how relays wake each other
     acquire_lease = _write(leases.acquire_lease)

@@ -8,6 +8,7 @@ from relay.bigpanda.webhook.share import Share
 from relay.cards.holds import Reason
 from relay.cards.milestones import Milestone
 from relay.cards.model import Attempt, Card, DeadLetter, Entry, IncidentState, ShareOutcome, Task
+from relay.cards.mutes import Mute
 from relay.cards.notices import STAND_IN
 from relay.model.incident import State
 from relay.model.json_types import JSON
@@ -17,13 +18,15 @@ from relay.model.json_types import JSON
 class PlanContext:
     """What the decision about one share needs: its incident (None if it is new) and its current cards.
 
-    `canonical_refs` are the channel references that stand for another one: ref -> canonical ref.
+    `canonical_refs` are the channel references that stand for another one: ref -> canonical ref. `mutes` are those that
+    are not over.
     """
 
     incident_state: IncidentState | None
     cards: tuple[Card, ...]
     share: Share
     canonical_refs: Mapping[str, str]
+    mutes: tuple[Mute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,7 @@ CREATE TABLE mute (
     id {id} NOT NULL, match_text TEXT NOT NULL, incident TEXT NOT NULL, routes TEXT NOT NULL,
     start_at {double} NOT NULL, end_at {double} NOT NULL, reason TEXT NOT NULL, author TEXT NOT NULL,
     origin TEXT NOT NULL, unless TEXT, created {double} NOT NULL, ended_by TEXT NOT NULL,
+    applied TEXT NOT NULL,
     CONSTRAINT pk_mute PRIMARY KEY (id),
     CONSTRAINT ck_mute_unless CHECK (unless IN ('resolved', 'unknown', 'acknowledged', 'warning', 'critical'))
 );

@@ -1,0 +1,61 @@
+"""Lets the cards say which of them are muted, whenever a mute begins, ends or is changed.
+
+What a mute holds is asked in the transaction that would post or ping. This only keeps the words on posted cards true,
+and looks at what is held when a mute is over.
+"""
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from relay.cards.holding import say_muted
+from relay.cards.model import Card, IncidentState
+from relay.cards.mutes import Mute
+from relay.delivery.context import DeliveryContext
+from relay.model.counting import counted
+from relay.runtime.clock import WakeEvent
+
+log = structlog.get_logger("relay.delivery")
+
+CHECK_EVERY = 10.0
+"""Seconds after which is checked in any case whether a mute has begun, ended or changed."""
+
+BATCH = 200
+"""Incidents of one transaction."""
+
+
+class MuteWatch:
+    """Keeps the words on cards true while mutes begin and end."""
+
+    def __init__(self, shared: DeliveryContext) -> None:
+        self.wakeup = WakeEvent()
+        self._shared = shared
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Watch until `stopping` is set."""
+        clock = self._shared.clock
+        while not stopping.is_set():
+            now = clock.now()
+            mutes = await self._shared.store.mutes_to_apply(now)
+            if mutes is not None:
+                await self._apply(mutes, now)
+            current = mutes if mutes is not None else await self._shared.store.mutes_after(now)
+            moments = [moment for each in current for moment in (each.start, each.end) if moment > now]
+            await clock.wait_idle(self.wakeup, min([now + CHECK_EVERY, *moments]))
+
+    async def _apply(self, mutes: tuple[Mute, ...], now: float) -> None:
+        """Go through all open incidents; interrupted, it begins again."""
+        store, lease = self._shared.store, self._shared.lease
+        decide = partial(_decide, mutes, now)
+        after: str | None = ""
+        while after is not None:
+            after = await store.apply_mutes(after, BATCH, decide, lease=lease)
+        await store.mark_applied(now, lease=lease)
+        active = sum(each.start <= now < each.end for each in mutes)
+        log.info("mutes_applied", active=active, detail=f"{counted(active, 'mute')} in force now; cards say so.")
+        self._shared.wake_all()
+
+
+def _decide(mutes: tuple[Mute, ...], now: float, card: Card, state: IncidentState) -> Card:
+    return say_muted(card, state.incident, mutes, now) if state.was_shared else card
