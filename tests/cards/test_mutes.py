@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from relay.cards.mutes import InvalidMute, Mute, MuteState, check_mute, covering, mute_line
+from relay.cards.draw import notice_lines
+from relay.cards.holding import with_mute
+from relay.cards.model import Card
+from relay.cards.mutes import InvalidMute, Mute, MuteState, check_mute, covering
 from relay.model.errors import ConfigurationError
 from relay.model.incident import Incident, State, Tag
 from relay.routes.mutes import LONGEST_MUTE
+from relay.routes.options import Options
 
 NOW = 1_700_000_000.0
 MUTE = Mute(
@@ -87,5 +91,10 @@ def test_a_mute_may_be_as_long_as_seven_days_and_begin_later():
     check_mute(replace(MUTE, start=NOW + 86400, end=NOW + 86400 + LONGEST_MUTE), NOW)
 
 
-def test_a_card_says_who_muted_it_until_when_and_why():
-    assert mute_line(MUTE, lambda _: "14:00") == "🔇 muted by Dana until 14:00: deploy"
+def test_a_card_says_who_muted_it_until_when_and_why_while_it_is_open():
+    card = Card(incident="i1", channel="C1", episode=1, options=Options(), route="all")
+    muted = with_mute(card, incident(), [MUTE], NOW)
+    assert list(notice_lines(muted, moment=lambda _: "14:00")) == ["🔇 muted by Dana until 14:00: deploy"]
+    assert with_mute(muted, incident(), [MUTE], NOW + 1) is muted
+    assert with_mute(muted, incident(), [MUTE], NOW + 3600) == card
+    assert with_mute(muted, replace(incident(), active=False), [MUTE], NOW) == card
