@@ -5,7 +5,6 @@ What an edit of the configuration may have freed is looked at at once.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -16,6 +15,7 @@ from relay.cards.mutes import Mute
 from relay.config.configuration import Configuration
 from relay.delivery.context import DeliveryContext
 from relay.model.counting import counted
+from relay.model.struct import replace
 from relay.runtime.clock import WakeEvent
 from relay.runtime.logging import utc
 

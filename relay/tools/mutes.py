@@ -1,13 +1,14 @@
 """`relay mute` and the board's page: makes, lists, extends and ends mutes; says first what one would cover."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
 
 from relay.cards.mutes import Mute, MuteState, check_mute
 from relay.model.reading import read_episode
+from relay.model.struct import replace
 from relay.rendering.wording import duration
 from relay.routes.match_keys import IncidentFacts
 from relay.routes.rulebook import Rulebook

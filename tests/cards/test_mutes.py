@@ -1,7 +1,5 @@
 """Mutes: whom they cover, from when, until when, and what cannot be one."""
 
-from dataclasses import replace
-
 import pytest
 
 from relay.cards.draw import notice_lines
@@ -10,6 +8,7 @@ from relay.cards.model import Card
 from relay.cards.mutes import InvalidMute, Mute, MuteState, check_mute, covering
 from relay.model.errors import ConfigurationError
 from relay.model.incident import Incident, State, Tag
+from relay.model.struct import replace
 from relay.routes.mutes import LONGEST_MUTE
 from relay.routes.options import Options
 
