@@ -65,7 +65,7 @@ def bulletin_title(kind: str, values: Values) -> str:
     """What a message about several incidents is, in a few words."""
     counts = values.get("counts", {})
     number = counts.get("all", 0) if values.get("closed") and kind == "held" else counts.get("open", 0)
-    incidents = f"{number} incident{plural(number)}"
+    incidents = f"{number} incident{plural(number)}" if number else "No incident"
     if kind == "held":
         return f"No longer held: {incidents}" if values.get("closed") else f"{incidents} held"
     return f"{incidents} still open"

@@ -267,3 +267,24 @@ async def test_a_list_in_doubt_that_relay_may_not_search_for_becomes_a_letter_an
         assert named(relay, root, ["i1"]) == [1]
         assert "held list" in describe_result(result, {})
         assert await relay.store.dead_letters() == ()
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+async def test_what_ends_while_slack_takes_its_time_is_shown_in_the_end(tmp_path, method):
+    async with run_relay(tmp_path) as relay:
+        await change(relay, hold("i1", "i2", at=START))
+        await relay.advance(5)  # the message is posted, its lines wait for others
+        if method == "chat.update":
+            await relay.advance(60)
+            await relay.store.change_bulletins([], [resolved("i2", at=START + 60)])
+        relay.slack.pause(method, 8)
+        await relay.advance(9)
+        await relay.store.change_bulletins([], [resolved("i1", at=START + 70)])
+        await relay.advance(300)
+        (root,) = roots(relay)
+        [lines] = (text.split("\n") for text in thread(relay, root))
+        assert [line[0] for line in lines] == ["✅", "✅" if method == "chat.update" else "🔴"]
+        says = (
+            ("No incident held", "Of 2: 2 resolved") if method == "chat.update" else ("1 incident held", "1 resolved")
+        )
+        assert all(words in relay.slack.text_of(root) for words in says)

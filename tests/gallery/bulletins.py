@@ -100,6 +100,8 @@ def bulletins(now: int) -> Iterator[BulletinCase]:
     yield BulletinCase(name="held-1", change=held_list("C0DB", "hold", until, every[:1], now))
     yield BulletinCase(name="held-12", change=held_list("C0DB", "hold", until, every[:12], now))
     yield BulletinCase(name="held-of-which-3-ended", change=held_list("C0DB", "hold", until, mixed, now))
+    ended = [_line(number, now, ended=LineEnd.RESOLVED) for number in range(3)]
+    yield BulletinCase(name="held-none-any-more", change=held_list("C0DB", "hold", until, ended, now))
     muted = held_list("C0DB", "mute", until, every[:3], now)
     why = replace(muted.bulletin, data={**muted.bulletin.data, "why": "Dana: deploy of checkout"})
     yield BulletinCase(name="held-by-a-mute", change=replace(muted, bulletin=why))
