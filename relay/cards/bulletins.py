@@ -166,7 +166,6 @@ class BulletinState(Struct, frozen=True, kw_only=True):
     outdated: tuple[BulletinLine, ...] = ()
 
     can_be_shown = True
-    is_silenced = False
 
     @property
     def identity(self) -> tuple[str, ...]:

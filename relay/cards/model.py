@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import field
 
@@ -224,10 +224,6 @@ class Topic(Protocol):
         """Whether it is not over: it may ping, and is posted again if somebody deletes it."""
 
     @property
-    def is_silenced(self) -> bool:
-        """Whether its root pings nobody."""
-
-    @property
     def ended(self) -> float | None:
         """When it ended, as the message says (Unix seconds); None while it is open."""
 
@@ -283,11 +279,6 @@ class IncidentState(Struct, frozen=True, kw_only=True):
         return self.incident.active
 
     @property
-    def is_silenced(self) -> bool:
-        """Whether somebody has snoozed it."""
-        return self.incident.snooze.snoozed
-
-    @property
     def ended(self) -> float | None:
         """When it ended, by BigPanda's clock."""
         return self.incident.ended
@@ -301,6 +292,10 @@ class IncidentState(Struct, frozen=True, kw_only=True):
     def as_of(self) -> float:
         """How new it is, by BigPanda's clock (Unix seconds); 0 where nothing is known."""
         return max((block.as_of for block in self.record.blocks.values()), default=0.0)
+
+
+TOPICS: Final[tuple[type[Topic], ...]] = (IncidentState, BulletinState)
+"""What a card may show. Whoever decides something that only one of them has asks which it is."""
 
 
 class ShareOutcome(StrEnum):
