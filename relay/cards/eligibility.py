@@ -12,12 +12,16 @@ WorkKind = Literal["post", "edit"]
 
 
 class Work(StrEnum):
-    """What may have to be done after a transaction: to post, to edit, a task for BigPanda, to look up a channel."""
+    """What may have to be done after a transaction.
+
+    To post, to edit, a task for BigPanda, to look up a channel, or to look at what is held.
+    """
 
     POST = "post"
     EDIT = "edit"
     TASK = "task"
     CHANNEL = "channel"
+    HELD = "held"
 
 
 EVERY_WORK: Final = frozenset(Work)
@@ -51,4 +55,5 @@ def work_of(cards: Iterable[Card]) -> frozenset[Work]:
     """The kinds of work that these cards have, now or later."""
     current = [card for card in cards if card.is_current]
     posts = {Work.POST for card in current if card.post is not None}
-    return frozenset(posts | {Work.EDIT for card in current if card.edit is not None})
+    held = {Work.HELD for card in current if card.catch_up_due is not None or card.held is not None}
+    return frozenset(posts | held | {Work.EDIT for card in current if card.edit is not None})

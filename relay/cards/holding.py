@@ -46,13 +46,15 @@ class CatchUpLine:
 class CatchUp:
     """What is made up for in a channel at once.
 
-    `cards` are those that change. `lines` name what is still open, those without an owner first, then the worst; with
-    none there is no message. Its pings were held until `moment` (Unix seconds), for the reasons `holds`.
+    `cards` are those that change, also the `failed` ones, which are looked at again later. `lines` name what is still
+    open, those without an owner first, then the worst; with none there is no message. Its pings were held until
+    `moment` (Unix seconds), for the reasons `holds`.
     """
 
     channel: str
     moment: float
     cards: tuple[Card, ...] = ()
+    failed: tuple[Card, ...] = ()
     lines: tuple[CatchUpLine, ...] = ()
     holds: tuple[Hold, ...] = ()
     late: bool = False
@@ -171,29 +173,43 @@ def catch_up(
     channel: str, cards: Sequence[tuple[Card, IncidentState]], surroundings: Surroundings, now: float
 ) -> CatchUp:
     """Make up for the pings of these cards of a channel that nothing holds any more; the others wait on."""
-    moments, changed, lines, holds = [], [], [], []
+    looked_at, failed = [], []
     for card, state in cards:
-        incident = read_incident(state.record)
-        fresh = refresh_held(card, incident, surroundings, now)
-        free = [each for each in fresh.held_pings if not each.told and _is_over(each, now)]
-        if free:
-            moments.append(max(each.hold.until or now for each in free))
-            line = _line(fresh, incident, free)
-            if line is not None:
-                lines.append(line)
-                holds += [each.hold for each in free]
-            fresh = _caught_up(fresh, free, now, pinged=line is not None and bool(line.targets))
-        if fresh != card:
-            changed.append(fresh)
+        try:
+            looked_at.append(_look_at(card, read_incident(state.record), surroundings, now))
+        except Exception:  # noqa: BLE001  one card must not keep the others from being made up for
+            failed.append(replace(card, catch_up_due=now + LOOK_AGAIN_AFTER))
+    moments = [max(each.hold.until or now for each in look.free) for look in looked_at if look.free]
+    named = [look for look in looked_at if look.line is not None]
+    changed = [look.after for look in looked_at if look.after != look.before]
     moment = max(moments, default=now)
     return CatchUp(
         channel=channel,
         moment=moment,
-        cards=tuple(changed),
-        lines=tuple(sorted(lines, key=_order)),
-        holds=tuple(dict.fromkeys(holds)),
+        cards=(*changed, *failed),
+        failed=tuple(failed),
+        lines=tuple(sorted((look.line for look in named if look.line), key=_order)),
+        holds=tuple(dict.fromkeys(each.hold for look in named for each in look.free)),
         late=now - moment > CATCH_UP_LATE_AFTER,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """A card before and after it was looked at, which of its pings were free, and how it is named."""
+
+    before: Card
+    after: Card
+    free: tuple[HeldPing, ...]
+    line: CatchUpLine | None
+
+
+def _look_at(card: Card, incident: Incident, surroundings: Surroundings, now: float) -> _Look:
+    fresh = refresh_held(card, incident, surroundings, now)
+    free = tuple(each for each in fresh.held_pings if not each.told and _is_over(each, now))
+    line = _line(fresh, incident, free) if free else None
+    after = _caught_up(fresh, free, now, pinged=line is not None and bool(line.targets)) if free else fresh
+    return _Look(before=card, after=after, free=free, line=line)
 
 
 def is_owned(incident: Incident) -> bool:

@@ -5,6 +5,7 @@ What an edit of the configuration may have freed is looked at at once.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from math import inf
 
 import structlog
 
@@ -13,19 +14,19 @@ from relay.cards.holding import CatchUp, catch_up
 from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute
 from relay.config.configuration import Configuration
-from relay.delivery.context import DeliveryContext
+from relay.delivery.context import DeliveryContext, card_fields
 from relay.model.counting import counted
 from relay.model.struct import replace
 from relay.runtime.clock import WakeEvent
-from relay.runtime.logging import utc
+from relay.runtime.logging import REPORT_IT, utc
 
 log = structlog.get_logger("relay.delivery")
 
-CHECK_EVERY = 10.0
-"""Seconds after which is checked in any case: what an incident says can free pings at any time."""
+LOOK_AGAIN_AFTER = 10.0
+"""Seconds after which is looked again at what is due and has to wait: for shares, or for a reply on its way."""
 
-DRAIN_PAUSE = 0.2
-"""Seconds to wait for shares that came before and are not planned yet."""
+LISTS_EVERY = 60.0
+"""Seconds between two looks at the held lists, unless one of them ends."""
 
 
 class CatchUps:
@@ -40,15 +41,16 @@ class CatchUps:
         self.wakeup = WakeEvent()
         self._shared = shared
         self._configuration = ""
+        self._lists_looked_at = -inf
+        self._list_ends: float | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Make up for what is free, until `stopping` is set."""
         clock = self._shared.clock
         while not stopping.is_set():
             await self._look_at_held()
-            until = await self._turn()
-            await self._shared.store.close_held_lists(clock.now(), lease=self._shared.lease)
-            await clock.wait_idle(self.wakeup, until)
+            due, end = await self._make_up(), await self._close_lists()
+            await clock.wait_idle(self.wakeup, min((each for each in (due, end) if each is not None), default=None))
 
     async def _look_at_held(self) -> None:
         """Where the rules have changed, ask again what holds each card and ping."""
@@ -60,10 +62,10 @@ class CatchUps:
         if held:
             self._shared.wake_all()
 
-    async def _turn(self) -> float:
-        """Make up for everything that is due; return when to look again."""
+    async def _make_up(self) -> float | None:
+        """Make up for everything that is due; return when to look again (None: when woken)."""
         store, clock = self._shared.store, self._shared.clock
-        while True:
+        while (due := await store.next_catch_up_due()) is not None and due <= clock.now():
             now, surroundings = clock.now(), self._surroundings()
 
             def decide(channel: str, cards: Sequence[tuple[Card, IncidentState]], mutes: tuple[Mute, ...]) -> CatchUp:
@@ -71,12 +73,23 @@ class CatchUps:
                 return catch_up(channel, cards, around, now)  # noqa: B023
 
             made = await store.catch_up_next(now, decide, lease=self._shared.lease)
-            if not isinstance(made, CatchUp):
-                return now + DRAIN_PAUSE if made == now else min(made or now + CHECK_EVERY, now + CHECK_EVERY)
-            if not made.cards:
-                return now + CHECK_EVERY
+            if made is None or not made.cards:
+                return now + LOOK_AGAIN_AFTER
+            for card in made.failed:
+                detail = f"Unexpected error while relay made up for a ping; it tries again later. {REPORT_IT}"
+                log.error("catch_up_failed", **card_fields(card), detail=detail)
             if made.lines:
                 _log_made(made)
+        return due
+
+    async def _close_lists(self) -> float | None:
+        """Close the held lists that are over, if it is time; return when the next one may be."""
+        now, again = self._shared.clock.now(), self._lists_looked_at + LISTS_EVERY
+        if now < again and (self._list_ends is None or now < self._list_ends):
+            return min(again, again if self._list_ends is None else self._list_ends)
+        self._list_ends = await self._shared.store.close_held_lists(now, lease=self._shared.lease)
+        self._lists_looked_at = now
+        return self._list_ends
 
 
 def _log_made(made: CatchUp) -> None:

@@ -124,6 +124,8 @@ class DeliveryService:
             self._edits.look()
         if Work.CHANNEL in work:
             self._channels.wakeup.set()
+        if Work.HELD in work:
+            self._catch_ups.wakeup.set()
         if self._repair.has_rejected_channels:
             self._repair.wakeup.set()
 

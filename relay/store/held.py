@@ -58,7 +58,7 @@ _DUE_IN_CHANNEL = (
 )
 _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)), *_DUE).order_by(_card.c.id)
 _NEXT_DUE = select(func.min(_card.c.catch_up_due)).where(
-    _card.c.catch_up_due > _NOW, _card.c.catch_up_due < UNKNOWN_END
+    _card.c.catch_up_due.is_not(None), _card.c.catch_up_due < UNKNOWN_END
 )
 _UNPLANNED_BEFORE = (
     select(_share.c.id)
@@ -93,22 +93,25 @@ def look_at_held(connection: Connection, now: float, *, lease: Lease | None = No
     return pings + connection.execute(_LOOK_AT_CARDS, {"now": now}).rowcount
 
 
+def next_catch_up_due(connection: Connection) -> float | None:
+    """Return the first moment at which a held ping may be sent; None if nobody knows one. This is cheap."""
+    return connection.execute(_NEXT_DUE).scalar()
+
+
 def catch_up_next(
     connection: Connection, now: float, decide: DecideCatchUp, *, lease: Lease | None = None
-) -> CatchUp | float | None:
+) -> CatchUp | None:
     """Make up for the held pings of one channel that are due, with one message for all; return what was decided.
 
-    Shares that came before that moment are planned first. If nothing can be done now: when to look again (None: when
-    something is held).
+    None if nothing can be done now: what is due waits for a reply on its way, or for shares that came before that
+    moment, which are planned first.
 
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
     first = connection.execute(_FIRST_DUE, {"now": now}).one_or_none()
-    if first is None:
-        return connection.execute(_NEXT_DUE, {"now": now}).scalar()
-    if connection.execute(_UNPLANNED_BEFORE, {"moment": first.catch_up_due}).scalar() is not None:
-        return now
+    if first is None or connection.execute(_UNPLANNED_BEFORE, {"moment": first.catch_up_due}).first() is not None:
+        return None
     share_channel_references(connection)
     channel = canonical_channel(connection, first.channel).ref
     made = decide(channel, _due_cards(connection, channel, now), mutes_after(connection, now))
@@ -119,15 +122,16 @@ def catch_up_next(
     return made
 
 
-def close_held_lists(connection: Connection, now: float, *, lease: Lease | None = None) -> None:
+def close_held_lists(connection: Connection, now: float, *, lease: Lease | None = None) -> float | None:
     """Close the held lists whose reason had an end that is over, once nothing waits there any more.
+
+    Return when the next one may be closed; None if nobody knows.
 
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    over = [
-        row for row in connection.execute(_HELD_LISTS).all() if (loads(row.data).get("until") or UNKNOWN_END) <= now
-    ]
+    ends = [(row, loads(row.data).get("until") or UNKNOWN_END) for row in connection.execute(_HELD_LISTS).all()]
+    over = [row for row, until in ends if until <= now]
     changes = [
         held_list_over(row.channel, row.key, now)
         for row in over
@@ -135,6 +139,7 @@ def close_held_lists(connection: Connection, now: float, *, lease: Lease | None 
     ]
     if changes:
         save_bulletin_changes(connection, changes)
+    return min((until for _, until in ends if now < until < UNKNOWN_END), default=None)
 
 
 def _is_known(connection: Connection, bulletin: Bulletin) -> bool:

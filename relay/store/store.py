@@ -259,6 +259,7 @@ class Store:
 
     # What is held
     look_at_held = _write(held.look_at_held)
+    next_catch_up_due = _read(held.next_catch_up_due)
     catch_up_next = _write(held.catch_up_next)
     close_held_lists = _write(held.close_held_lists)
 

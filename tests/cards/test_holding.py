@@ -340,3 +340,12 @@ def test_every_held_ping_ends_in_a_ping_or_the_incident_is_over_or_owned(history
         assert card.card.catch_up_due == (UNKNOWN_END if waiting else None)
         if incident.active and card.first is not None and not waiting and not was_owned(history):
             assert any(START + at >= opened[-1] for at, _, targets in pings(card) if targets), (opened, pings(card))
+
+
+def test_a_card_that_cannot_be_read_does_not_keep_the_others_from_being_made_up_for():
+    good, (card, _) = posted_card(1, held(), **WARNING), posted_card(2, held(), **WARNING)
+    made = made_up((card, None), good)
+    assert [line.incident.id for line in made.lines] == ["i1"]
+    [failed] = made.failed
+    assert (failed.incident, failed.held_pings) == ("i2", card.held_pings)
+    assert failed.catch_up_due > START
