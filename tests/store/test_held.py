@@ -36,8 +36,8 @@ def with_held(card, *pings):
     return replace(card, held_pings=pings, catch_up_due=catch_up_due(pings))
 
 
-def decide(channel, cards):
-    return catch_up(channel, cards, Surroundings(), NOW)
+def decide(channel, cards, mutes):
+    return catch_up(channel, cards, Surroundings(mutes=mutes), NOW)
 
 
 async def make_up(store, now=NOW):
