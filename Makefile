@@ -85,8 +85,8 @@ demo: $(or $(wildcard $(READY)),$(INSTALLED)) ## run the whole product on this m
 gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
 	$(BIN)/python -m tests.gallery.pictures build/gallery
 
-picture: $(READY) ## take the README's picture again
-	$(BIN)/python -m tests.gallery.readme_picture docs/channel.png
+picture: $(READY) ## take the pictures of the documents again
+	$(BIN)/python -m tests.gallery.readme_picture docs
 
 bench: $(READY) ## measure speed and hostile surroundings, into benchmarks/ (ARGS=--full for the whole size)
 	$(BIN)/python -m benchmarks.run $(ARGS)

@@ -153,6 +153,7 @@ async def start_demo(clock: Clock, *, host: str = "127.0.0.1", port: int = 0) ->
             admin_key=ADMIN_KEY,
             sample=_own_sample(int(clock.now())),
         )
+        page.board = f"{url}/board"
         bigpanda.find_share = page.relay.newest_share
         try:
             yield DemoEnvironment(

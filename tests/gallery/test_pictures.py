@@ -17,5 +17,6 @@ def test_the_gallery_is_drawn_wide_and_at_phone_width(tmp_path):
 
 
 async def test_the_readmes_picture_is_taken(tmp_path):
-    await readme_picture.main(tmp_path / "channel.png")
-    assert (tmp_path / "channel.png").read_bytes()[:4] == PNG
+    await readme_picture.main(tmp_path)
+    for name in ("channel.png", "board.png"):
+        assert (tmp_path / name).read_bytes()[:4] == PNG

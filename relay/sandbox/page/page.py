@@ -48,13 +48,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Page:
-    """The page of one workspace. `relay` is the relay that posts into it, if any; can be set later.
+    """The page of one workspace.
+
+    `relay` is the relay that posts into it, if any, and `board` the address of its board; both can be set later.
 
     `host` is where it listens: with an address other than loopback, everybody who reaches it can use it.
     """
 
     def __init__(self, slack: FakeSlack, relay: RelayClient | None = None, *, host: str = "127.0.0.1") -> None:
         self.relay = relay
+        self.board = ""
         self._slack = slack
         self._actions = UserActions(slack)
         self._host = host
@@ -139,7 +142,12 @@ class Page:
     @property
     def _surroundings(self) -> dict[str, Any]:
         """What the page shows around the workspace."""
-        return {"caption": self._caption, "relay": self.relay is not None, "replay": self._replay is not None}
+        return {
+            "caption": self._caption,
+            "relay": self.relay is not None,
+            "replay": self._replay is not None,
+            "board": self.board,
+        }
 
     async def _start_replay(self, request: web.Request) -> web.Response:
         _require_json(request)

@@ -67,6 +67,8 @@
     showChannels();
     find("name").textContent = here ? `# ${frame.channels[here]}` : "";
     find("caption").textContent = frame.caption;
+    find("board").hidden = !frame.board;
+    if (frame.board) find("board").href = frame.board;
     document.title = `relay sandbox${here ? ` · #${frame.channels[here]}` : ""}`;
     showMessages(new Set(fresh.map(key)));
   }
