@@ -5,6 +5,7 @@ permission ............ decides who may act on a card
 task_worker ........... runs due tasks in the relay that is the leader, and finds incidents without news
 task_runner ........... carries out one task
 preflight ............. finds out what a task needs, and prepares its call
+ownership ............. finds out who has the incident before somebody takes it
 people ................ looks up people in Slack and BigPanda
 tag_definitions ....... BigPanda's definitions of tags
 messages, ephemeral ... what one person reads, and how it is sent

@@ -1,17 +1,22 @@
 """Sends cards and thread entries to Slack, and keeps Slack equal to what the store says it should show.
 
-    leader       holds the lease, and runs the work that only one relay may do
-    service      starts and stops the parts below
-    scheduler    picks the next due card, for posts or for edits, when the rate limits allow a call
-    executor     makes the call of one step, and stores what follows from the answer
-    channels     finds the ids of channels, and joins them
-    reconciler   searches Slack for messages whose answer was lost
-    repair       diverts cards of rejected channels, retries dead letters, reposts deleted cards
-    history      reads a channel or a thread, page by page
+    leader         holds the lease, and runs the work that only one relay may do
+    service        starts and stops the parts below
+    scheduler      picks the next due card, for posts or for edits, when the rate limits allow a call
+    executor       makes the call of one step, and stores what follows from the answer
+    catch_ups      makes up for held pings, and closes held lists
+    mute_watch     lets the cards say which of them are muted
+    channels       finds the ids of channels, and joins them
+    adoption       takes over cards that a lost database has left in Slack
+    reconciler     searches Slack for messages whose answer was lost
+    repair         diverts cards of rejected channels, retries dead letters, reposts deleted cards
+    heartbeat      calls an address every minute while incidents reach people
 
-    card_backoff skips cards whose work failed, for a while
-    supervision  restarts a part that failed
-    context      what all parts share
+    history        reads a channel or a thread, page by page
+    card_backoff   skips cards whose work failed, for a while
+    render_process renders the operator's templates in a process that can be ended
+    supervision    restarts a part that failed
+    context        what all parts share
 
 Correctness needs nothing in memory: a restart reads what is due from the store.
 """

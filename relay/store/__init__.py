@@ -4,14 +4,20 @@ Verbs
     store .................. `Store`: opens the database; names each verb and the function that does it
     accepting .............. commits a group of shares, and plans those that can be planned at once
     inbox .................. shares that are stored and not planned yet; planning: saves what they turn into
+    left_work .............. which kinds of work a transaction leaves, so that only who does such work is woken
     card_queue ............. finds the next card with due work and starts it; due_queries: the SQL for it
     card_context ........... loads what a decision about one card needs, and saves what was decided
     attempts ............... posts whose result is unknown
+    bulletins .............. messages about several incidents, and their lines
+    held ................... what is held: looked at again, and made up for in catch-ups; closes held lists
+    mutes .................. mutes, as people have made them; muted_cards: the cards that say so
+    late_cards ............. cards of open incidents whose routes were in shadow until now
+    adoption ............... takes over cards that a lost database has left in Slack
     tasks .................. what relay has to tell or ask BigPanda; silent incidents
     channels ............... channels and their references; channel_merge: two references become one channel
     dead_letters ........... what Slack rejected for good
     incident_history ....... everything about one incident; recorded_incidents: all incidents with their shares;
-                             incident_list: the list of incidents
+                             incident_list: the list of incidents; board: what the board reads
     configurations ......... configurations that worked
     notices ................ the open notices about relay itself
     quarantine ............. bodies that are no valid shares
@@ -35,6 +41,8 @@ Rows
 Connection
     database ............... threads, connections and transactions
     address, file_lock ..... where the database is, and that one relay has the file
+    execution .............. the statements of every share and card, compiled once
     open_files ............. whether SQLite's files are still those that relay has open
+    file_system ............ whether SQLite's files may lie where they do
     db_errors .............. a driver's error as a sentence with a remedy
 """

@@ -115,3 +115,13 @@ def test_at_most_three_modules_stand_beside_app_at_the_top():
 def test_every_package_says_what_it_holds():
     for path in (ROOT / "relay").rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+@pytest.mark.parametrize(
+    "package", ["actions", "bigpanda/webhook", "delivery", "reload", "server/board", "store", "tools/board"]
+)
+def test_a_package_that_lists_its_modules_lists_each_of_them(package):
+    folder = ROOT / "relay" / package
+    index = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert modules - set(re.findall(r"\w+", index)) == set(), f"say in relay/{package}/__init__.py what they are for"
