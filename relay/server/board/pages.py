@@ -27,9 +27,9 @@ from relay.server.problem import Problem
 from relay.tools.board.channels import read_channels
 from relay.tools.board.incident import read_incident_view
 from relay.tools.board.letters import discard_letter, letter_body, read_letters, retry_letter
+from relay.tools.board.mutes import end_mute, extend_mute, make_mute, read_mutes
 from relay.tools.board.now import read_now
 from relay.tools.board.routes import read_routes, try_share
-from relay.tools.board.silence import end_mute, extend_mute, make_mute, read_silence
 from relay.tools.board.source import BoardSource
 from relay.tools.letters import LetterId
 
@@ -281,14 +281,14 @@ class BoardPages:
         return await self._letters(request, session, said)
 
     async def _mutes(self, request: web.Request, session: Session, said: str = "") -> web.Response:
-        return self._render("silence.html", session, request, page=await read_silence(self._source), said=said)
+        return self._render("mutes.html", session, request, page=await read_mutes(self._source), said=said)
 
     async def _make_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         page, made = await make_mute(self._source, form, session.name)
         said = f"Mute {made.id} is made." if made else ""
         if made:
             log.info("mute_made_on_board", mute=made.id, by=session.name, match=made.match, detail=said)
-        return self._render("silence.html", session, request, page=page, said=said)
+        return self._render("mutes.html", session, request, page=page, said=said)
 
     async def _extend_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         number = int(request.match_info["mute"])

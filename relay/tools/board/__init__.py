@@ -5,7 +5,7 @@
     incident ...... one incident: its cards as Slack shows them, and its story
     channels ...... the channels, their backlog and their last cards
     letters ....... dead letters, failed shares, quarantined bodies: retry, discard, download
-    silence ....... mutes, which people make, extend and end, and the hours of the live routes
+    mutes ......... mutes, which people make, extend and end, and the hours of the live routes
     routes ........ the live routes with their hits, and a playground
 
 The actions are those of the command line.

@@ -34,7 +34,7 @@ class ShownHours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SilencePage:
+class MutesPage:
     """The page. `given` is what a form held; `preview` asks whether that is meant, `problem` says why it cannot be."""
 
     mutes: tuple[ShownMute, ...]
@@ -45,16 +45,16 @@ class SilencePage:
     problem: str = ""
 
 
-async def read_silence(
+async def read_mutes(
     source: BoardSource,
     given: Mapping[str, str] | None = None,
     preview: tool.MutePreview | None = None,
     problem: str = "",
-) -> SilencePage:
+) -> MutesPage:
     """Read the page. Raises StoreError: the database failed."""
     rulebook, now = source.live().rulebook, source.clock.now()
     found = await tool.listed(source.store, now)
-    return SilencePage(
+    return MutesPage(
         mutes=tuple(
             ShownMute(mute=each, state=tool.state_words(each, now), covers=tool.covers_words(each)) for each in found
         ),
@@ -69,7 +69,7 @@ async def read_silence(
     )
 
 
-async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -> tuple[SilencePage, Mute | None]:
+async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -> tuple[MutesPage, Mute | None]:
     """Make the mute of a form. One that matches nothing, or very much, is made only if the form says `sure`.
 
     Raises StoreError: the database failed.
@@ -80,15 +80,15 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
         wanted = _mute(given, author, now)
         found = await tool.preview(source.store, wanted, source.live().rulebook, now)
         if found.doubtful and not form.get("sure"):
-            return await read_silence(source, given, found), None
+            return await read_mutes(source, given, found), None
         made = await tool.add(source.store, wanted, now)
     except InvalidMute as error:
-        return await read_silence(source, given, problem=str(error)), None
+        return await read_mutes(source, given, problem=str(error)), None
     except ConfigurationError as error:
         problem = "; ".join(fault.message for fault in error.faults)
-        return await read_silence(source, given, problem=f"{problem}."), None
+        return await read_mutes(source, given, problem=f"{problem}."), None
     source.wake()
-    return await read_silence(source), made
+    return await read_mutes(source), made
 
 
 async def extend_mute(source: BoardSource, number: int, duration: str) -> str:
