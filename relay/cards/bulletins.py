@@ -271,7 +271,10 @@ def catch_up(  # noqa: PLR0913  each has a name
 
 
 def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, BulletinLine], open_lines: int) -> "Changed":
-    """What a change makes of an open bulletin, given its lines with these keys, and how many lines are open."""
+    """What a change makes of an open bulletin, given its lines with these keys.
+
+    `open_lines` is how many lines are open; it matters only where the bulletin ends with its lines.
+    """
     version, seq = before.version + 1, before.next_seq
     lines: list[BulletinLine] = []
     for line in {line.key: _with_places(line, known.get(line.key)) for line in change.lines}.values():

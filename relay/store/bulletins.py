@@ -43,6 +43,9 @@ from relay.store.upsert import insert_or_keep
 
 _bulletin, _line, _card = schema.bulletin, schema.bulletin_line, schema.card
 
+USEFUL_LINES = 50
+"""The most lines that a decision about one reply looks at; it has twenty."""
+
 _NEWEST = (
     select(_bulletin)
     .where(*(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key")))
@@ -56,13 +59,16 @@ _NEWEST_ID = select(func.max(_bulletin.c.id)).where(
 _BY_ID = select(_bulletin).where(_bulletin.c.id == bindparam("which")).with_for_update()
 _OF_BULLETIN = _line.c.bulletin == bindparam("of")
 _WITH_KEYS = select(_line).where(_OF_BULLETIN, _line.c.key.in_(bindparam("keys", expanding=True)))
+_COUNT_OPEN = select(func.count()).where(_OF_BULLETIN, _line.c.ended.is_(None))
 _COUNTS = select(_line.c.ended, func.count()).where(_OF_BULLETIN).group_by(_line.c.ended)
 _ALL = select(_line).where(_OF_BULLETIN).order_by(_line.c.seq)
 _AFTER = _ALL.where(_line.c.seq > bindparam("seq"))
 _FIRST_OUTDATED = (
     select(_line.c.ts).where(_line.c.card == bindparam("which"), schema.IS_OUTDATED_LINE).order_by(_line.c.ts).limit(1)
 )
-_IN_REPLY = _ALL.where(_line.c.card == bindparam("which"), _line.c.ts == bindparam("reply"))
+_IN_REPLY = (
+    select(_line).where(_line.c.card == bindparam("which"), _line.c.ts == bindparam("reply")).order_by(_line.c.seq)
+)
 _OPEN_OF_INCIDENTS = (
     select(_line, _bulletin.c.kind, _bulletin.c.channel)
     .join(_bulletin, _bulletin.c.id == _line.c.bulletin)
@@ -180,7 +186,11 @@ def load_bulletin_cards(connection: Connection, bulletin: int) -> tuple[Card, ..
 def load_lines_after(
     connection: Connection, bulletin: int, seq: int, most: int | None
 ) -> tuple[tuple[BulletinLine, ...], bool]:
-    """Load the first lines after that number, in order: `most`, or all. Return also whether there are more."""
+    """Load the first lines after that number, in order: as many as are useful, or all where `most` is None.
+
+    Return also whether there are more.
+    """
+    most = most and min(most, USEFUL_LINES)
     statement = _AFTER if most is None else _AFTER.limit(most + 1)
     lines = _lines(connection, statement, {"of": bulletin, "seq": seq})
     return lines[:most], most is not None and len(lines) > most
@@ -229,8 +239,9 @@ def _identity(bulletin: Bulletin) -> dict[str, str]:
 def _change(connection: Connection, before: Bulletin, change: BulletinChange) -> None:
     keys = [line.key for line in change.lines]
     known = {line.key: line for line in _lines(connection, _WITH_KEYS, {"of": before.id, "keys": keys})}
-    counts = dict(tuple(row) for row in execute(connection, _COUNTS, {"of": before.id}))
-    after = changed(before, change, known, counts.get(None, 0))
+    is_counted = before.row.ends_with_lines
+    open_lines = execute(connection, _COUNT_OPEN, {"of": before.id}).scalar() or 0 if is_counted else 0
+    after = changed(before, change, known, open_lines)
     if after.bulletin == before and not after.lines:
         return
     connection.execute(update(_bulletin).where(_bulletin.c.id == before.id).values(bulletin_row(after.bulletin)))

@@ -344,6 +344,8 @@ bulletin_line = Table(
 )
 _OPEN_LINE = "ended IS NULL"
 IS_OPEN_LINE = text(f"bulletin_line.{_OPEN_LINE}")
+Index("ix_bulletin_line_ended", bulletin_line.c.bulletin, bulletin_line.c.ended)
+_partial_index("ix_bulletin_line_reply", "ts IS NOT NULL", bulletin_line.c.card, bulletin_line.c.ts)
 _partial_index("ix_bulletin_line_open", _OPEN_LINE, bulletin_line.c.incident)
 _OUTDATED_LINE = "ts IS NOT NULL AND changed_in > shown_in"
 IS_OUTDATED_LINE = text(_OUTDATED_LINE)

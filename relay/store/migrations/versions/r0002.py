@@ -37,6 +37,8 @@ CREATE TABLE bulletin_line (
     CONSTRAINT fk_bulletin_line_bulletin FOREIGN KEY(bulletin) REFERENCES bulletin (id),
     CONSTRAINT fk_bulletin_line_card FOREIGN KEY(card) REFERENCES card (id)
 );
+CREATE INDEX ix_bulletin_line_ended ON bulletin_line (bulletin, ended);
+CREATE INDEX ix_bulletin_line_reply ON bulletin_line (card, ts) WHERE ts IS NOT NULL;
 CREATE INDEX ix_bulletin_line_open ON bulletin_line (incident) WHERE ended IS NULL;
 CREATE INDEX ix_bulletin_line_outdated ON bulletin_line (card, ts) WHERE ts IS NOT NULL AND changed_in > shown_in;
 """
