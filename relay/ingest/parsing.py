@@ -6,16 +6,16 @@ of each sender, and of the inbox, in turn.
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
-from relay.bigpanda.webhook.parsing import identify_share, parse_share
+from relay.bigpanda.webhook.parsing import identify_share, parse_identified
 from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.model.errors import TooCostly
 from relay.model.struct import replace
 from relay.runtime.fair_queue import FairTurn
 from relay.runtime.worker_process import WorkerFailed, WorkerProcess
-from relay.store.types import ShareBody
 
 T = TypeVar("T")
 
@@ -32,18 +32,18 @@ PARSE_SECONDS = 30.0
 """Processor time in which a share is read. The largest takes about 5 seconds."""
 
 
-def _parse_stored(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str) -> Share:
+def _parse_large(share: ReceivedShare) -> Share:
     """A large body is not sent back from the worker."""
-    return replace(parse_share(body, headers, received, key_header=key_header), body=b"")
+    return replace(parse_identified(share), body=b"")
 
 
-def _parse_each(bodies: Iterable[ShareBody]) -> dict[int, Share | Exception]:
+def _parse_each(shares: Mapping[int, ReceivedShare]) -> dict[int, Share | Exception]:
     parsed: dict[int, Share | Exception] = {}
-    for each in bodies:
+    for key, share in shares.items():
         try:
-            parsed[each.id] = parse_share(each.body, each.headers, each.received)
+            parsed[key] = parse_identified(share)
         except Exception as error:  # noqa: BLE001  it stays with the share
-            parsed[each.id] = error
+            parsed[key] = error
     return parsed
 
 
@@ -65,31 +65,28 @@ class ShareParser:
             ShareError: it is not a share, or it takes too long or too much memory to find out.
             OSError: no process can be started to read it.
         """
-        return await self._read(identify_share, body, headers, received, sender)
+        if len(body) <= SMALL_BODY:
+            return identify_share(body, headers, received, key_header=self._key_header)
+        identify = partial(identify_share, key_header=self._key_header)
+        return await self._in_worker(len(body), sender, identify, body, dict(headers), received)
 
-    async def parse(self, body: bytes, headers: Mapping[str, str], received: float) -> Share:
-        """Parse such a body, which is stored: that of the share is empty. Raises as `identify` does.
+    async def parse_all(self, shares: Mapping[int, ReceivedShare]) -> dict[int, Share | Exception]:
+        """Parse shares of the inbox; return for each, by its id, the share or why it cannot be parsed.
 
-        Shares of the inbox have a turn of their own.
+        The small ones are parsed together in a thread. A larger one is returned without its body; shares of the inbox
+        have a turn of their own. Raises OSError: no process can be started to read a larger one.
         """
-        return await self._read(_parse_stored, body, headers, received, _PLANNER)
-
-    async def parse_all(self, bodies: Sequence[ShareBody]) -> dict[int, Share | Exception]:
-        """Parse bodies of the inbox; return for each, by its id, the share or why it cannot be parsed.
-
-        The small ones are parsed together in a thread. Raises OSError: no process can be started to read a larger one.
-        """
-        small = [each for each in bodies if len(each.body) <= SMALL_BODY]
+        small = {key: share for key, share in shares.items() if len(share.body) <= SMALL_BODY}
         parsed = await asyncio.to_thread(_parse_each, small) if small else {}
-        for each in bodies:
-            if each.id in parsed:
+        for key, share in shares.items():
+            if key in parsed:
                 continue
             try:
-                parsed[each.id] = await self.parse(each.body, each.headers, each.received)
+                parsed[key] = await self._in_worker(len(share.body), _PLANNER, _parse_large, share)
             except OSError:
                 raise
             except Exception as error:  # noqa: BLE001  it stays with the share
-                parsed[each.id] = error
+                parsed[key] = error
         return parsed
 
     async def close(self) -> None:
@@ -97,18 +94,11 @@ class ShareParser:
         for worker, _ in (self._medium, self._large):
             await worker.close()
 
-    async def _read(
-        self, read: Callable[..., T], body: bytes, headers: Mapping[str, str], received: float, sender: Hashable
-    ) -> T:
-        if len(body) <= SMALL_BODY:
-            return read(body, headers, received, key_header=self._key_header)
-        worker, turn = self._medium if len(body) <= MEDIUM_BODY else self._large
+    async def _in_worker(self, size: int, sender: Hashable, read: Callable[..., T], *args: Any) -> T:
+        """Read a body of so many bytes in the worker for its size, when it is the sender's turn."""
+        worker, turn = self._medium if size <= MEDIUM_BODY else self._large
         try:
             async with turn.hold(sender):
-                return await worker.call(
-                    PARSE_SECONDS, read, body, dict(headers), received, key_header=self._key_header
-                )
+                return await worker.call(PARSE_SECONDS, read, *args)
         except WorkerFailed as error:
-            raise TooCostly(
-                f"The body of {len(body)} bytes could not be parsed: {error}. Send a smaller one."
-            ) from error
+            raise TooCostly(f"The body of {size} bytes could not be parsed: {error}. Send a smaller one.") from error

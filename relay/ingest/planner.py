@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from relay.bigpanda.webhook.share import ReceivedShare
 from relay.ingest.parsing import SMALL_BODY, ShareParser
 from relay.ingest.planning_queue import QUIET, SLICE, PlanningQueue, WaitingShare
 from relay.ingest.share_log import log_share
@@ -25,7 +26,7 @@ from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.store.inbox import CLAIM_SECONDS, MAX_STARTS, SET_ASIDE
 from relay.store.planning import Decide
 from relay.store.store import Store
-from relay.store.types import AcceptedShare, ShareBody, UnplannedShare
+from relay.store.types import AcceptedShare, UnplannedShare
 
 MAX_WAITING = 20_000
 """Shares that may wait for planning. Beyond it, accepting waits."""
@@ -183,8 +184,8 @@ class InboxPlanner:
                 await self._store.start_planning(starting, self._clock.now())
                 chosen = [replace(each, counted=True) for each in chosen]  # however often this process tries it
             async with self._keeping_claims(ids):
-                bodies = {body.id: body for body in await self._store.inbox_bodies(ids)}
-                accepted = await self._parse_and_plan(bodies)
+                received = await self._store.inbox_shares(ids)
+                accepted = await self._parse_and_plan(received)
         except (StoreError, OSError) as error:
             self._problem.report("warning", "planning_delayed", shares=len(chosen), detail=str(error))
             queue.put_back(chosen)
@@ -193,9 +194,10 @@ class InboxPlanner:
             return
         self._problem.over()
         for each in accepted:
-            self.report(each, bodies[each.share_id].headers, bodies[each.share_id].received)
+            share = received[each.share_id]
+            self.report(each, share.headers, share.received)
         tried = {each.share_id for each in accepted}
-        rest = [each for each in chosen if each.share.id in bodies and each.share.id not in tried]
+        rest = [each for each in chosen if each.share.id in received and each.share.id not in tried]
         for waiting in rest:  # there was no time, or an earlier share of the incident comes first
             queue.add(replace(waiting, found=True))
         if not accepted and rest:
@@ -224,8 +226,8 @@ class InboxPlanner:
         finally:
             renewing.cancel()
 
-    async def _parse_and_plan(self, bodies: Mapping[int, ShareBody]) -> list[AcceptedShare]:
-        parsed = await self._parser.parse_all(list(bodies.values()))
+    async def _parse_and_plan(self, received: Mapping[int, ReceivedShare]) -> list[AcceptedShare]:
+        parsed = await self._parser.parse_all(received)
         shares = {key: each for key, each in parsed.items() if not isinstance(each, Exception)}
         errors = {key: each for key, each in parsed.items() if isinstance(each, Exception)}
         now, basis = self._clock.now(), self._basis()
@@ -238,5 +240,5 @@ class InboxPlanner:
         except Exception as error:
             log.exception("planning_crashed", shares=len(shares), detail=f"relay cannot plan these shares. {REPORT_IT}")
             return await self._store.plan_shares(
-                {}, self._decide, now, basis=basis, errors=dict.fromkeys(bodies, error)
+                {}, self._decide, now, basis=basis, errors=dict.fromkeys(received, error)
             )

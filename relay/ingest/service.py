@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.parsing import parse_identified
 from relay.bigpanda.webhook.share import ReceivedShare
 from relay.cards.late import late_cards
 from relay.cards.model import Card, IncidentState, Plan
@@ -282,6 +282,6 @@ class IngestService:
 def _parse(share: ReceivedShare) -> ReceivedShare:
     """Parse a share; one that cannot be parsed stays as it is, and the planner finds out why."""
     try:
-        return parse_share(share.body, share.headers, share.received)
+        return parse_identified(share)
     except Exception:  # noqa: BLE001  whatever it is: the share is stored
         return share

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, or_, select, update
 
-from relay.bigpanda.webhook.share import Share
+from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.model import Plan
 from relay.store import schema
 from relay.store.execution import execute
-from relay.store.mappers import to_share_body
+from relay.store.mappers import to_received_share, to_share_body
 from relay.store.notify import notify
 from relay.store.planning import Decide, Planning, affordable, describe_error, has_work, in_order
 from relay.store.types import AcceptedShare, FailedShare, ShareBody, UnplannedShare
@@ -47,8 +47,8 @@ DUE = (
     .limit(bindparam("most", type_=Integer))
 )
 NEXT_DUE = select(func.min(_share.c.plan_due)).where(_share.c.plan_due > bindparam("after"))
-_BODIES = (
-    select(*_share.c["id", "received", "headers", "body"])
+_SHARES = (
+    select(*_share.c["id", "incident", "hash", "received", "headers", "body"])
     .where(_share.c.id.in_(_IDS), schema.IS_UNPLANNED)
     .order_by(_share.c.id)
 )
@@ -142,9 +142,10 @@ def renew_claims(connection: Connection, ids: Collection[int], now: float) -> No
     connection.execute(_RENEW, {"ids": list(ids), "until": now + CLAIM_SECONDS})
 
 
-def inbox_bodies(connection: Connection, ids: Collection[int]) -> tuple[ShareBody, ...]:
-    """Return those of these shares that are still in the inbox, in the order in which they were stored."""
-    return tuple(map(to_share_body, execute(connection, _BODIES, {"ids": list(ids)}).mappings()))
+def inbox_shares(connection: Connection, ids: Collection[int]) -> dict[int, ReceivedShare]:
+    """Return those of these shares that are still in the inbox, by their ids in the order in which they were stored."""
+    rows = execute(connection, _SHARES, {"ids": list(ids)}).mappings()
+    return {row["id"]: to_received_share(row) for row in rows}
 
 
 def plan_shares(  # noqa: PLR0913  each has a name
@@ -245,7 +246,7 @@ def failed_shares(connection: Connection) -> tuple[FailedShare, ...]:
 
 def unplanned_body(connection: Connection, number: int) -> ShareBody | None:
     """Return a share of the inbox as it was sent; None if there is none of that number, or not any more."""
-    return next(iter(inbox_bodies(connection, [number])), None)
+    return next(map(to_share_body, execute(connection, _SHARES, {"ids": [number]}).mappings()), None)
 
 
 def discard_share(connection: Connection, number: int) -> bool:

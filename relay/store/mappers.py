@@ -147,6 +147,11 @@ def share_row(share: ReceivedShare, times_seen: int, plan_due: float) -> dict[st
     }
 
 
+def to_received_share(row: Row) -> ReceivedShare:
+    """Undo `share_row`."""
+    return ReceivedShare(**_columns(row, _SHARE), headers=loads(row["headers"]), body=zlib.decompress(row["body"]))
+
+
 def planned_columns(share: Share, plan: Plan, now: float) -> dict[str, Any]:
     """The columns that say what was decided about a share."""
     return {

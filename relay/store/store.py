@@ -202,7 +202,7 @@ class Store:
     next_plan_due = _read(inbox.next_plan_due)
     start_planning = _write(inbox.start_planning)
     renew_claims = _write(inbox.renew_claims)
-    inbox_bodies = _read(inbox.inbox_bodies)
+    inbox_shares = _read(inbox.inbox_shares)
     plan_shares = _write(inbox.plan_shares)
     set_aside = _write(inbox.set_aside)
     retry_failed = _write(inbox.retry_failed)

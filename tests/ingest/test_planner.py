@@ -161,7 +161,7 @@ async def test_accepting_waits_while_too_many_shares_wait_for_planning(tmp_path,
 
 # -- Crashes -----------------------------------------------------------------------------------------------------------
 
-VERBS = ("accept", "inbox_bodies", "start_planning", "plan_shares", "due_shares", "resume_inbox", "retry_failed")
+VERBS = ("accept", "inbox_shares", "start_planning", "plan_shares", "due_shares", "resume_inbox", "retry_failed")
 
 
 class Crash:

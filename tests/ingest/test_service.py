@@ -6,6 +6,7 @@ import time
 import orjson
 import pytest
 
+from relay.bigpanda.webhook.share import ReceivedShare
 from relay.ingest import service
 from relay.ingest.parsing import ShareParser
 from relay.runtime.worker_process import WorkerProcess
@@ -104,8 +105,9 @@ async def test_many_shares_of_one_sender_delay_those_of_another_by_one_group(tmp
 async def test_many_large_bodies_of_one_sender_delay_those_of_another_and_of_the_inbox_by_one(monkeypatch, size):
     parser, order = ShareParser("X-Relay-Key"), []
 
-    async def parse(_worker, _seconds, _function, body, *_arguments, **_named):
-        order.append(bytes(body[:5]))
+    async def parse(_worker, _seconds, _function, body_or_share, *_arguments):
+        body = getattr(body_or_share, "body", body_or_share)
+        order.append(body[:5])
         await asyncio.sleep(0)
 
     monkeypatch.setattr(WorkerProcess, "call", parse)
@@ -114,7 +116,8 @@ async def test_many_large_bodies_of_one_sender_delay_those_of_another_and_of_the
             for each in range(number):
                 body = f"{sender}-{each:03}".encode().ljust(size)
                 tasks.create_task(parser.identify(body, {}, 1.0, sender))
-        tasks.create_task(parser.parse(b"inbox".ljust(size), {}, 1.0))
+        inbox = ReceivedShare(incident="i", received=1.0, hash="h", body=b"inbox".ljust(size))
+        tasks.create_task(parser.parse_all({1: inbox}))
     assert order[:6] == [b"0-000", b"0-001", b"1-000", b"2-000", b"inbox", b"0-002"]
     assert len(order) == 24
     await parser.close()

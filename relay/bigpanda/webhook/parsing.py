@@ -56,6 +56,7 @@ _COMMENT_TEXT = spellings("comment", "text", "body", "message")
 MAX_BIGPANDA_SKEW = 300
 """Seconds by which BigPanda's clock may be ahead of relay's."""
 _HASH_DIGITS = 32
+_IDENTITY = ReceivedShare.__struct_fields__
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w-]+)", re.IGNORECASE)
 _MAX_ENVIRONMENTS = 50
 _MAX_KEYS_SHOWN, _MAX_KEY_SHOWN = 8, 40
@@ -87,6 +88,21 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
         NotJson, NoIncident: as `identify_share`.
     """
     share, incident = _objects(body, headers)
+    return _parsed(share, incident, received, _identity(share, incident, headers, received, key_header))
+
+
+def parse_identified(share: ReceivedShare) -> Share:
+    """Parse a share that `identify_share` returned: the same as `parse_share` of what arrived, in less time.
+
+    Raises:
+        NotJson, NoIncident: its body is not one that `identify_share` makes.
+    """
+    tree, incident = _objects(share.body, {})
+    return _parsed(tree, incident, share.received, {name: getattr(share, name) for name in _IDENTITY})
+
+
+def _parsed(share: JsonObject, incident: JsonObject, received: float, identity: Mapping[str, Any]) -> Share:
+    """Parse what the share says; `identity` is the fields of `ReceivedShare`."""
     incident_or_body = (share,) if incident is share else (share, incident)
     found = (read_key(source, ("metadata",), _object) for source in incident_or_body)
     metadata = tuple(source for source in found if source is not ABSENT)
@@ -98,7 +114,7 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
     sender = read_key_in(anywhere, ("sender",), person, None)
     comment = read_key_in(anywhere, ("comment",), _comment, None)
     return Share(
-        **_identity(share, incident, headers, received, key_header),
+        **identity,
         as_of=_as_of(incident, events, received),
         blocks=blocks,
         omitted=omitted | ({"events": {"events": len(events) - len(newest)}} if newest is not events else {}),

@@ -12,11 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import relay
-from relay.bigpanda.webhook.parsing import parse_share
+from relay.bigpanda.webhook.parsing import parse_identified, parse_share
 from relay.bigpanda.webhook.share import Share
 from relay.model.errors import ShareError
 from relay.model.reading import derive_title, read_incident
 from relay.model.record import Block, Record
+from tests.support.store_samples import received
 
 SAMPLE = (Path(relay.__file__).parent / "samples" / "documented-sample.json").read_bytes()
 RECEIVED = 1_700_000_000.0
@@ -57,6 +58,7 @@ def check(share: Share) -> None:
     names = [share.incident, share.comment or "", *(event.name for event in share.events), *strings(dict(share.blocks))]
     assert not any(FORBIDDEN.search(text) for text in names)
     assert parse_share(share.body, share.headers, share.received) == share, "the kept body is the share"
+    assert parse_identified(received(share)) == share
 
 
 # ------------------------------------------------------------ any bytes
