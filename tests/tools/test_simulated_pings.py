@@ -57,6 +57,9 @@ def incidents(draw):
 class Model:
     """The first post pings (unless snoozed), a rise, and a reopening (once in half an hour), and nothing else.
 
+    A reopening that pinged nobody is made up for by a catch-up, once nothing holds its ping: the incident neither flaps
+    nor is snoozed, and half an hour has passed. That counts as its ping, if the incident is open and nobody has it.
+
     `broadcasts` are the times at which the channel shows a reopening: every one, but while the incident flaps only a
     rise, or one in half an hour.
     """
@@ -70,8 +73,26 @@ class Model:
     ended: int = -DAY * 100
     reopening_pinged: int = -DAY * 100
     reopening_reported: int = -DAY * 100
+    held: bool = False
+    now: ShareContent | None = None
 
     def receive(self, content: ShareContent) -> None:
+        free = self.reopening_pinged + HALF_AN_HOUR
+        if self.now is not None and self.now.at < free < content.at:
+            self.make_up(free)
+        self.take(content)
+        self.now = content
+        if content.at >= self.reopening_pinged + HALF_AN_HOUR:
+            self.make_up(content.at)
+
+    def make_up(self, at: int) -> None:
+        assert self.now is not None
+        if self.held and not self.now.flapping and not self.now.snoozed:
+            self.held = False
+            if self.now.state not in ("resolved", "acknowledged"):
+                self.reopening_pinged = at
+
+    def take(self, content: ShareContent) -> None:
         late = self.old == "resolved" and content.at - self.ended > DAY
         if not self.old or late:
             self.first(content)
@@ -84,6 +105,7 @@ class Model:
     def first(self, content: ShareContent) -> None:
         self.recent = self.ever = content.state
         self.reopening_pinged = self.reopening_reported = -DAY * 100
+        self.held = False
         self.ping(content.at, None if content.snoozed else PEOPLE.get(content.state))
 
     def change(self, content: ShareContent) -> None:
@@ -97,6 +119,9 @@ class Model:
             )
         if pinged and reopened:
             self.reopening_pinged = content.at
+            self.held = self.held and (content.flapping or content.snoozed)  # then it pinged others, as a rise
+        elif reopened and not rise:
+            self.held = True
         by_itself = rise or not content.flapping or content.at - self.reopening_reported >= HALF_AN_HOUR
         if reopened and by_itself and (pinged or self.status_reported):
             self.broadcasts.append(content.at)
