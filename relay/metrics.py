@@ -45,7 +45,6 @@ MAX_CHANNELS: Final = 100
 MAX_TEMPLATES: Final = 200
 MAX_ROUTES: Final = 200
 FALLBACK: Final = "(fallback)"
-CATCH_UP: Final = "(catch-up)"
 """The label value for cards that no route asked for."""
 
 NOT_STORED: Final = "not_stored"

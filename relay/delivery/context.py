@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from relay.cards.model import Card, CardContext, CardUpdate, DeliveryRules
 from relay.delivery.card_backoff import CardBackoff
-from relay.metrics import CATCH_UP, Metrics
+from relay.metrics import Metrics
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.message import DEFAULT_INSTANCE, Marker, marker_key
@@ -22,11 +22,6 @@ def card_fields(card: Card) -> dict[str, str]:
     """Return the fields of each log line about a card: one filter finds all lines of an incident, or of a bulletin."""
     topic = {"incident": card.incident} if card.bulletin is None else {"bulletin": str(card.bulletin)}
     return {**topic, "route": card.route, "channel": card.channel}
-
-
-def ping_label(card: Card) -> str:
-    """Return what metrics count a ping of the card for: its route (empty for the fallback), or a catch-up."""
-    return card.route if card.bulletin is None else CATCH_UP
 
 
 @dataclass(slots=True, kw_only=True)

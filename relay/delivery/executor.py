@@ -14,7 +14,7 @@ from relay.cards.outcomes import apply_answer, skip_edit
 from relay.cards.send import EDITS, Edit, EditBroadcast, EditLines, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
-from relay.delivery.context import DeliveryContext, card_fields, ping_label
+from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.render_process import RenderProcess, TemplateAbandoned
 from relay.delivery.supervision import save_result
 from relay.http.session import check_before_send
@@ -158,7 +158,7 @@ class Executor:
         _log_answer(call, answer)
         self._shared.metrics.record_sent(call.kind, answer, entries=call.entry_count, delay=call.delay(now))
         if call.pings and isinstance(answer, Delivered):
-            self._shared.metrics.record_ping(ping_label(call.context.card))
+            self._shared.metrics.record_ping(call.context.card.route)
 
         def decide(current: CardContext) -> CardUpdate:
             return apply_answer(current, call.step, answer, call.shown, rules=rules, now=now)

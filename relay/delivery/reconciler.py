@@ -19,7 +19,7 @@ from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
 from relay.cards.reported import ReportedFacts
 from relay.cards.send import ROOT
-from relay.delivery.context import DeliveryContext, card_fields, ping_label
+from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
 from relay.model.counting import counted
 from relay.model.struct import replace
@@ -205,7 +205,7 @@ class Reconciler:
             if await self._delete_all(card, channel, duplicates):
                 await self._update(target, lambda context: recovery.adopt_message(context, kept, channel, now))
                 if target.attempt.targets:
-                    self._shared.metrics.record_ping(ping_label(card))
+                    self._shared.metrics.record_ping(card.route)
             else:
                 await self._search_again(target)
 

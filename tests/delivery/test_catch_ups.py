@@ -244,7 +244,13 @@ async def test_shares_that_came_before_the_end_are_planned_before_anybody_is_pin
 
 
 @pytest.mark.parametrize(
-    "crash", ["before the transaction", "after the transaction", "before the post", "after the post"]
+    "crash",
+    [
+        "before the transaction",
+        "after the transaction",
+        pytest.param("before the post", marks=pytest.mark.soak),
+        pytest.param("after the post", marks=pytest.mark.soak),
+    ],
 )
 async def test_a_crash_at_any_step_of_a_catch_up_neither_loses_nor_repeats_it(tmp_path, crash):
     clock = ManualClock()
