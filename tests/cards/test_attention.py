@@ -1,5 +1,8 @@
 """What holds a card or a ping, and until when."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +17,12 @@ from relay.cards.attention import (
     attend,
 )
 from relay.cards.model import Attempt, AttemptState, Card, Channel, ChannelState, Due
-from relay.cards.notices import NO_PING
+from relay.cards.notices import NO_PING, STAND_IN
 from relay.model.incident import Incident, Snooze, State
 from relay.model.struct import replace
+from relay.routes.mention import Mention, MentionPart
 from relay.routes.options import Options
+from relay.routes.parser.parse import parse_rulebook
 
 NOW = 1_700_000_000.0
 CARD = Card(incident="i1", channel="C0NOC00001", episode=1, options=Options(), first_matched_at=NOW)
@@ -106,3 +111,76 @@ def test_of_several_reasons_the_one_that_ends_last_counts_and_after_its_end_noth
         return
     assert found.until == max(NOW + wait, NOW + retry)
     assert attend(card, INCIDENT, Surroundings(), found.until).post is None
+
+
+HOURS = """
+version: 1
+zone: Etc/UTC
+hours: {night: {from: "22:00", to: "07:00"}, early: {from: "05:00", to: "09:00"}}
+defaults: {quiet: [early]}
+fallback: {channel: C0FALLBACK1, mention: {any: [S0ALL]}}
+routes:
+  - {name: quiet, post: [{channel: C0NOC00001, quiet: [night], mention: {any: [S0ALL]}}]}
+  - {name: loud, quiet: [], post: [{channel: "#noc", mention: {critical: [S0ALL]}}]}
+  - {name: held, hold: [night], post: [{channel: C0NOC00001}]}
+"""
+WARNING = replace(INCIDENT, state=State.WARNING)
+SEVEN, NINE = NOW - NOW % 86_400 + 86_400 + 7 * 3600, NOW - NOW % 86_400 + 86_400 + 9 * 3600
+
+
+def in_hours(card, *, incident=WARNING, text=HOURS, at=NOW, target="S0ALL"):
+    surroundings = Surroundings(rulebook=parse_rulebook(text), canonical_refs={"#noc": "C0NOC00001"})
+    return attend(card, incident, surroundings, at).ping(Ping.RISE, target)
+
+
+def mentioned_by(*routes):
+    mention = Mention(parts=tuple(MentionPart(targets={"any": ("S0ALL",)}, route=route) for route in routes))
+    return replace(CARD, route=routes[0], mention=mention)
+
+
+def test_quiet_is_that_of_the_route_that_pings_until_the_end_of_its_hours():
+    assert in_hours(mentioned_by("quiet")) == Hold(reason=Reason.QUIET, until=SEVEN)
+    assert in_hours(mentioned_by("quiet"), incident=INCIDENT) is None  # critical
+    assert in_hours(mentioned_by("loud")) is None
+
+
+def test_whom_several_routes_ping_is_held_only_while_all_of_them_are_quiet():
+    assert in_hours(mentioned_by("quiet", "loud")) is None
+    assert in_hours(mentioned_by("loud", "quiet")) is None
+
+
+def test_a_card_whose_route_is_gone_has_the_defaults_and_one_of_the_fallback_its_own():
+    early = NINE - 3600
+    for card in (mentioned_by("deleted"), replace(mentioned_by(""), channel="C0FALLBACK1")):
+        assert in_hours(card, at=early) == Hold(reason=Reason.QUIET, until=NINE)
+        assert in_hours(card) is None
+
+
+def test_hours_that_the_file_no_longer_defines_hold_nothing():
+    rulebook = parse_rulebook(HOURS)
+    without = replace(rulebook, hours={name: hours for name, hours in rulebook.hours.items() if name != "night"})
+    card, surroundings = mentioned_by("quiet"), Surroundings(rulebook=without)
+    assert attend(card, WARNING, surroundings, NOW).ping(Ping.RISE, "S0ALL") is None
+
+
+def test_somebody_who_lost_an_incident_is_held_by_the_route_of_the_card():
+    assert in_hours(mentioned_by("quiet"), target="U0ANN") == Hold(reason=Reason.QUIET, until=SEVEN)
+
+
+def test_only_new_cards_are_held():
+    surroundings = Surroundings(rulebook=parse_rulebook(HOURS))
+    new = replace(CARD, route="held")
+    assert attend(new, WARNING, surroundings, NOW).listed == Hold(reason=Reason.HOLD, until=SEVEN)
+    others = [
+        replace(new, generation=1),
+        replace(new, notices=(STAND_IN,)),
+        replace(new, ts="1.1", slack_channel="C1"),
+    ]
+    assert [attend(card, WARNING, surroundings, NOW).listed for card in others] == [None] * 3
+    assert attend(new, INCIDENT, surroundings, NOW).listed is None  # critical
+
+
+def test_the_table_of_reasons_in_the_documents_is_the_one_in_the_code():
+    text = (Path(__file__).parents[2] / "docs" / "behaviour.md").read_text(encoding="utf-8")
+    table = text.partition("| reason | holds | ends | then |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [str(reason) for reason in Reason]
