@@ -309,7 +309,7 @@ class Changed(Struct, frozen=True, kw_only=True):
     lines: tuple[BulletinLine, ...] = ()
 
 
-def _opened(  # noqa: PLR0913, PLR0917  a helper of this module
+def _opened(  # noqa: PLR0913, PLR0917  called by the two functions above alone
     kind: BulletinKind,
     channel: str,
     key: str,

@@ -221,10 +221,10 @@ def notice_lines(
     return filter(None, (_notice_line(notice, moment) for notice in card.notices if notice.kind in kinds))
 
 
-def held_lines(card: Card, moment: Callable[[int], str] = slack_time) -> Iterator[str]:
+def held_lines(card: Card) -> Iterator[str]:
     """What holds pings of the card, and until when: one line for each hold."""
     for hold in dict.fromkeys(each.hold for each in card.held_pings if each.hold.reason in HELD_WORDS):
-        until = f" until {moment(int(hold.until))}" if hold.until is not None else ""
+        until = f" until {slack_time(int(hold.until))}" if hold.until is not None else ""
         yield f"pings held{until}: {HELD_WORDS[hold.reason]}"
 
 

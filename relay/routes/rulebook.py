@@ -69,12 +69,6 @@ class Rulebook:
         """Return the same rules with BigPanda's tag definitions, for tags that `tag_values` does not name."""
         return replace(self, tag_definitions=definitions)
 
-    @cached_property
-    def has_shadow(self) -> bool:
-        """Whether any enabled route has a part that is decided and recorded only."""
-        routes = self.routes.flatten_enabled()
-        return self.defaults.shadow or any(route.is_shadow or route.shadow_posts for route in routes)
-
     def with_shadow_live(self) -> Self:
         """Return the same rules with everything live that is in shadow."""
         fallback = self.fallback and replace(self.fallback, options=replace(self.fallback.options, shadow=False))

@@ -6,7 +6,8 @@ import pytest
 
 from relay.bigpanda.webhook.values import timestamp
 from relay.model.outside_text import clean_text, readable_text
-from relay.rendering.blocks.rich_text import Atom, literal, tidy
+from relay.rendering.blocks.characters import without_formatting
+from relay.rendering.blocks.rich_text import Atom, tidy
 
 LENGTH = 60_000
 """Characters. What grows with their square takes more than ten seconds; the rest takes hundredths of one."""
@@ -77,7 +78,7 @@ def tidied(text):
 
 
 @pytest.mark.parametrize(
-    "read", [clean_text, readable_text, tidied, literal, timestamp], ids=lambda read: read.__name__
+    "read", [clean_text, readable_text, tidied, without_formatting, timestamp], ids=lambda read: read.__name__
 )
 def test_no_repetition_is_read_again_and_again(read):
     slow = {}

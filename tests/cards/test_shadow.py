@@ -244,8 +244,7 @@ def test_a_route_in_shadow_hides_no_route_behind_it_and_joins_no_channel():
     rulebook, findings = check_routes(routes, "routes.yaml", ["incident"])
     assert findings == []
     assert rulebook.channel_refs == ("C0NOC00001", "C0OLD00001")
-    assert rulebook.has_shadow
-    assert not rulebook.with_shadow_live().has_shadow
+    assert rulebook.with_shadow_live().channel_refs == ("C0NOC00001", "C0NEW00001", "C0OLD00001")
 
 
 @pytest.mark.parametrize("part", ["defaults", "route"])

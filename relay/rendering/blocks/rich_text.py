@@ -59,11 +59,6 @@ _GAPS: Final = re.compile(r"\n{3,}")
 _BROADCASTS: Final = re.compile(r"(?i)@(?=(?:here|channel|everyone)\b)")
 
 
-def literal(text: str) -> str:
-    """Write a text as mrkdwn that shows it as it is, without formatting."""
-    return escaped(without_formatting(text))
-
-
 def escaped(text: str) -> str:
     """Escape the text, so that nothing in it is a link, a date or a ping."""
     return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
