@@ -25,7 +25,7 @@ from relay.routes.mention import Mention
 from relay.routes.options import Options
 
 MOST_IN_ROOT: Final = 100
-"""The most lines that a message itself keeps; of more, the worst stay, and the others are counted."""
+"""The most lines that a message itself keeps; the first ones stay, and the others are counted."""
 
 CATCH_UP_LATE_AFTER: Final = 300.0
 """Seconds after the moment that it is about, after which a catch-up says that it is late."""
@@ -247,7 +247,7 @@ def held_list_over(channel: str, reason: str, now: float) -> BulletinChange:
     return BulletinChange(bulletin=bulletin, at=now, closes=True)
 
 
-def catch_up(  # noqa: PLR0913  each has a name
+def catch_up_message(  # noqa: PLR0913  each has a name
     channel: str,
     moment: float,
     lines: Iterable[BulletinLine],
@@ -258,16 +258,20 @@ def catch_up(  # noqa: PLR0913  each has a name
 ) -> BulletinChange | None:
     """List the open incidents whose pings were held until `moment` (Unix seconds); None where there are none.
 
-    It pings each target once, but never `here` or `channel`.
+    Those without an owner come first, then the worst. It pings each target once, but never `here` or `channel`.
     """
-    worst_first = sorted(lines, key=lambda line: (-line.state.rank, line.data.get("since") or line.at, line.key))
-    if not worst_first:
+    in_order = sorted(lines, key=_urgency)
+    if not in_order:
         return None
-    kept = worst_first[:MOST_IN_ROOT]
-    data: dict[str, JSON] = {"moment": moment, "more": len(worst_first) - len(kept)}
+    kept = in_order[:MOST_IN_ROOT]
+    data: dict[str, JSON] = {"moment": moment, "more": len(in_order) - len(kept)}
     pinged = tuple(dict.fromkeys(target for target in targets if target not in _CHANNEL_WIDE))
     bulletin = _opened(BulletinKind.CATCH_UP, channel, f"{moment:.0f}", now, data, pinged, options)
     return BulletinChange(bulletin=bulletin, at=now, lines=tuple(kept))
+
+
+def _urgency(line: BulletinLine) -> tuple[bool, int, float, str]:
+    return bool(line.owner), -line.state.rank, line.data.get("since") or line.at, line.key
 
 
 def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, BulletinLine], open_lines: int) -> "Changed":

@@ -15,8 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from relay.cards.attention import REASONS, Attention, Surroundings, attend
-from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinChange, BulletinLine, held_list, incident_line
-from relay.cards.bulletins import catch_up as catch_up_message
+from relay.cards.bulletins import (
+    CATCH_UP_LATE_AFTER,
+    Bulletin,
+    BulletinChange,
+    BulletinLine,
+    catch_up_message,
+    held_list,
+    incident_line,
+)
 from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, catch_up_due, merge_held
 from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
 from relay.cards.mutes import Mute, covering
@@ -47,8 +54,7 @@ class CatchUp:
     """What is made up for in a channel at once.
 
     `cards` are those that change, also the `failed` ones, which are looked at again later. `lines` name what is still
-    open, those without an owner first, then the worst; with none there is no message. Its pings were held until
-    `moment` (Unix seconds), for the reasons `holds`.
+    open; with none there is no message. Its pings were held until `moment` (Unix seconds), for the reasons `holds`.
     """
 
     channel: str
@@ -188,7 +194,7 @@ def catch_up(
         moment=moment,
         cards=(*changed, *failed),
         failed=tuple(failed),
-        lines=tuple(sorted((look.line for look in named if look.line), key=_order)),
+        lines=tuple(look.line for look in named if look.line),
         holds=tuple(dict.fromkeys(each.hold for look in named for each in look.free)),
         late=now - moment > CATCH_UP_LATE_AFTER,
     )
@@ -252,11 +258,6 @@ def _caught_up(card: Card, free: Sequence[HeldPing], now: float, *, pinged: bool
         reopening_pinged_at=now if reopened else card.reopening_pinged_at,
         edit=Due.on(Urgency.EDIT, now).sooner(card.edit),
     )
-
-
-def _order(line: CatchUpLine) -> tuple[bool, int, float, str]:
-    incident = line.incident
-    return is_owned(incident), -incident.state.rank, float(incident.started or 0), incident.id
 
 
 def catch_up_bulletin(made: CatchUp, now: float, is_known: Callable[[Bulletin], bool]) -> BulletinChange | None:

@@ -11,7 +11,7 @@ from relay.cards.bulletins import (
     BulletinKind,
     BulletinState,
     LineEnd,
-    catch_up,
+    catch_up_message,
     changed,
     incident_line,
 )
@@ -76,10 +76,17 @@ def test_the_end_of_a_hold_closes_its_list_at_that_moment():
     assert bulletin.closed_at == 2.0
 
 
+def test_a_catch_up_names_the_worst_first_and_what_somebody_has_last():
+
+    lines = [a_line("w", State.WARNING), a_line("owned", State.CRITICAL, owner="Ann"), a_line("c", State.CRITICAL)]
+    change = catch_up_message(CHANNEL, 1.0, lines, [], 1.0)
+    assert [line.incident for line in change.lines] == ["c", "w", "owned"]
+
+
 def test_a_catch_up_of_nothing_is_no_message_and_a_long_one_keeps_the_worst():
-    assert catch_up(CHANNEL, 1.0, [], ["S1"], 1.0) is None
+    assert catch_up_message(CHANNEL, 1.0, [], ["S1"], 1.0) is None
     lines = [a_line(f"w{number}", State.WARNING) for number in range(MOST_IN_ROOT)] + [a_line("c", State.CRITICAL)]
-    change = catch_up(CHANNEL, 1.0, lines, ["S1", "here", "S1", "channel", "U1"], 1.0)
+    change = catch_up_message(CHANNEL, 1.0, lines, ["S1", "here", "S1", "channel", "U1"], 1.0)
     assert change.lines[0].incident == "c"
     assert (len(change.lines), change.bulletin.data["more"]) == (MOST_IN_ROOT, 1)
     assert change.bulletin.mention.targets(State.UNKNOWN) == ("S1", "U1")

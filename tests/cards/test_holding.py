@@ -218,7 +218,7 @@ def made_up(*cards: tuple[Card, IncidentState], at: float = START) -> CatchUp:
     return catch_up(NOC, cards, Surroundings(), at)
 
 
-def test_a_catch_up_names_the_worst_first_and_what_somebody_has_last():
+def test_a_catch_up_names_whom_each_open_incident_concerns_and_nobody_where_somebody_has_it():
     made = made_up(
         posted_card(1, held(), **WARNING),
         posted_card(2, held(), **CRITICAL),
@@ -226,7 +226,7 @@ def test_a_catch_up_names_the_worst_first_and_what_somebody_has_last():
         posted_card(4, held(), **CRITICAL),
     )
     named = [(line.incident.id, line.targets) for line in made.lines]
-    assert named == [("i2", ("S0ALL",)), ("i4", ("S0ALL",)), ("i1", ("S0ALL",)), ("i3", ())]
+    assert named == [("i1", ("S0ALL",)), ("i2", ("S0ALL",)), ("i3", ()), ("i4", ("S0ALL",))]
     assert made.targets == ("S0ALL",)
 
 

@@ -13,7 +13,7 @@ from relay.cards.bulletins import (
     BulletinLine,
     BulletinState,
     LineEnd,
-    catch_up,
+    catch_up_message,
     held_list,
 )
 from relay.cards.draw import draw_bulletin
@@ -111,18 +111,18 @@ def bulletins(now: int) -> Iterator[BulletinCase]:
     yield BulletinCase(name="held-no-longer", change=held_list("C0DB", "hold", until, mixed, now), closed_at=until)
     yield BulletinCase(name="held-lines", change=held_list("C0DB", "hold", until, mixed, now), entries=tuple(mixed[:6]))
     for name, lines in (("1", every[:1]), ("7", every[:7]), ("40", every)):
-        change = catch_up("C0DB", float(now), lines, (), now)
+        change = catch_up_message("C0DB", float(now), lines, (), now)
         assert change is not None
         yield BulletinCase(name=f"catch-up-{name}", change=change, pinged=("S0DBONCALL",))
     owned = [*every[:3], _line(3, now, owner="Ann Lee", card=card), _line(5, now, owner="Ben")]
-    change = catch_up("C0DB", float(now), owned, (), now)
+    change = catch_up_message("C0DB", float(now), owned, (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-late-with-owners", change=change, pinged=("S0DBONCALL",))
-    change = catch_up("C0DB", float(now), [*mixed[:1], *every[1:4]], (), now)
+    change = catch_up_message("C0DB", float(now), [*mixed[:1], *every[1:4]], (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-of-which-1-ended", change=change)
     over = [replace(line, ended=LineEnd.RESOLVED, ended_at=now) for line in every[:3]]
-    change = catch_up("C0DB", float(now), over, (), now)
+    change = catch_up_message("C0DB", float(now), over, (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-all-over", change=change, closed_at=float(now))
 

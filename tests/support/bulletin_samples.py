@@ -1,6 +1,6 @@
 """Bulletins for tests: lines of incidents, and what is done to them."""
 
-from relay.cards.bulletins import BulletinLine, EndedLines, LineEnd, catch_up, held_list, held_list_over
+from relay.cards.bulletins import BulletinLine, EndedLines, LineEnd, catch_up_message, held_list, held_list_over
 from relay.model.incident import State
 
 CHANNEL = "C0ALL00001"
@@ -35,7 +35,7 @@ def release(*, at, channel=CHANNEL, reason="hold"):
 def catch(*incidents, at=1.0, channel=CHANNEL, moment=None, targets=("S0CRIT",), **data):
     """Report at that moment that these incidents are still open."""
     lines = [a_line(each, at=at, **data) for each in incidents]
-    return catch_up(channel, at if moment is None else moment, lines, targets, at)
+    return catch_up_message(channel, at if moment is None else moment, lines, targets, at)
 
 
 def resolved(incident, at=2.0, **values):

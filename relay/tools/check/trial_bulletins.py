@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.cards.bulletin_cards import bulletin_card
-from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up, held_list
+from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up_message, held_list
 from relay.cards.draw import draw_bulletin
 from relay.cards.replies import MAX_LINES
 from relay.config.configuration import Configuration
@@ -53,7 +53,10 @@ def extreme_lines(long_text: str) -> list[BulletinLine]:
 
 def draw_bulletins(configuration: Configuration, lines: Sequence[BulletinLine]) -> Iterator[DrawnBulletin]:
     """Every message with these lines, open and over, and the reply that has them."""
-    held, caught = held_list("C0123456789", "hold", _AT, lines, _AT), catch_up("C0123456789", _AT, lines, _PINGED, _AT)
+    held, caught = (
+        held_list("C0123456789", "hold", _AT, lines, _AT),
+        catch_up_message("C0123456789", _AT, lines, _PINGED, _AT),
+    )
     for change in filter(None, (held, caught)):
         for closed_at in (None, _AT):
             state, template = _state(change, closed_at), f"{BULLETIN_FOLDER}/{change.bulletin.kind}.j2"
