@@ -41,6 +41,13 @@ def test_every_command_is_in_the_table():
     assert set(first_cells("Commands")) == commands
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_list_of_contents_names_every_section_in_order(page):
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    contents = re.findall(r"^- \[([^\]]+)\]\(#", text, re.MULTILINE)
+    assert contents in ([], re.findall(r"^## (.+)$", text, re.MULTILINE))
+
+
 def anchors(page):
     """The anchors of a page's headings, as GitHub makes them."""
     prose = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
