@@ -59,6 +59,8 @@ def _check_card(simulated: SimulatedCard, expected: CardExpected, names: Channel
     subject = f"the card in {expected.source}"
     yield from _check_list(expected.route, (simulated.card.route,), f"the route of {subject}")
     yield from _check_list(expected.pings, first.pings, f"the pings of {subject}", names)
+    caught_up = tuple(dict.fromkeys(target for each in simulated.catch_ups for target in each.pings))
+    yield from _check_list(expected.catch_up, caught_up, f"the catch-up for {subject}", names)
     yield from _check_wording(expected.wording, message_text(root.message, names), subject)
     yield from _check_wording(expected.notification, root.message.text, f"the notification of {subject}")
     kinds = [str(entry.kind) for reply in simulated.replies for entry in reply.entries]

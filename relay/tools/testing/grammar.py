@@ -192,6 +192,7 @@ class _TestFileParser:
                 notification=read_key(card, "notification", self._notification, self._context, Wording()),
                 route=read_key(card, "route", self._governing_route, self._context, None),
                 pings=self._list(card, "pings", read_target),
+                catch_up=self._list(card, "catch_up", read_target),
                 entries=read_key(card, "entries", _read_count, self._context, None),
                 thread=None if thread is None else tuple(self._replies(thread)),
                 thread_position=_position_of(thread or key),

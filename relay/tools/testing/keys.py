@@ -97,6 +97,9 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         ),
         "route": PartKey(_WORD, "the route that governs the card"),
         "pings": PartKey(_TARGETS, "the targets of the first post, in any order; `[]` for nobody"),
+        "catch_up": PartKey(
+            _TARGETS, "the targets that messages about held pings ping afterwards, in any order; `[]` for nobody"
+        ),
         "entries": PartKey({"type": "integer", "minimum": 0}, "the number of entries in the thread"),
         "thread": PartKey(
             array({"anyOf": [_WORD, ref("reply")]}), "all replies, in order; a text is short for `{says: ...}`"

@@ -76,6 +76,7 @@ class CardExpected:
     notification: Wording = Wording()
     route: ExpectedList | None = None
     pings: ExpectedList | None = None
+    catch_up: ExpectedList | None = None
     entries: tuple[int, Position] | None = None
     thread: tuple[ReplyExpected, ...] | None = None
 

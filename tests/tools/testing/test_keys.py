@@ -49,6 +49,7 @@ tests:
           notification: {says: Critical, lacks: [a, b]}
           route: all
           pings: [S0PAY, "<!subteam^S0PAY|@pay>", here]
+          catch_up: [S0PAY]
           entries: 0
           thread: [Resolved, {says: a, lacks: b, tells: [resolved], pings: [], broadcast: false}]
         C0NOC00001: {notification: Critical}

@@ -76,6 +76,16 @@ def test_a_test_whose_expectations_are_met_passes(tmp_path, expected):
     assert failures_of(tmp_path, expected) == []
 
 
+def test_what_was_held_is_expected_in_the_catch_up(tmp_path):
+    snoozed, awake = (f"with: {{incident: {{snooze: {{snoozed: {value}}}}}}}" for value in ("true", "false"))
+    shares = f"[{{{SAMPLE}, {snoozed}}}, {{{awake}, at: 10m}}]"
+    held = "{cards: {payments: {pings: [], catch_up: [S0PAYONCALL]}}}"
+    assert failures_of(tmp_path, held, shares) == []
+    assert failures_of(tmp_path, "{cards: {payments: {catch_up: []}}}") == []
+    [message, *_] = failures_of(tmp_path, "{cards: {payments: {catch_up: []}}}", shares)
+    assert message.endswith("the catch-up for the card in payments: not as expected")
+
+
 @pytest.mark.parametrize(
     ("expected", "message", "diff"),
     [
