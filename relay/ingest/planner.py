@@ -22,7 +22,7 @@ from relay.metrics import PLANNING_FAILED, Metrics
 from relay.model.errors import StoreError
 from relay.model.struct import replace
 from relay.runtime.clock import Clock
-from relay.runtime.logging import REPORT_IT, LastingProblem
+from relay.runtime.logging import REPORT_IT, LastingProblem, written_together
 from relay.store.inbox import CLAIM_SECONDS, MAX_STARTS, SET_ASIDE
 from relay.store.planning import Decide
 from relay.store.store import Store
@@ -193,9 +193,10 @@ class InboxPlanner:
             await asyncio.sleep(RETRY_AFTER)
             return
         self._problem.over()
-        for each in accepted:
-            share = received[each.share_id]
-            self.report(each, share.headers, share.received)
+        with written_together():
+            for each in accepted:
+                share = received[each.share_id]
+                self.report(each, share.headers, share.received)
         tried = {each.share_id for each in accepted}
         rest = [each for each in chosen if each.share.id in received and each.share.id not in tried]
         for waiting in rest:  # there was no time, or an earlier share of the incident comes first

@@ -27,7 +27,7 @@ from relay.model.errors import ShareError, StoreError
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.runtime.fair_queue import FairQueue
-from relay.runtime.logging import REPORT_IT
+from relay.runtime.logging import REPORT_IT, written_together
 from relay.store.store import Store
 from relay.store.types import AcceptedShare, PlanContext, UnplannedShare
 
@@ -213,17 +213,23 @@ class IngestService:
             self._answer(group, accepted)
 
     def _answer(self, group: Sequence[_Waiting], accepted: Sequence[AcceptedShare]) -> None:
+        with written_together():
+            for waiting, each in zip(group, accepted, strict=True):
+                self._take_note(waiting, each)
         for waiting, each in zip(group, accepted, strict=True):
-            share = waiting.share
-            if each.outcome is None and not each.error:
-                unplanned = UnplannedShare(id=each.share_id, incident=each.incident, size=len(share.body))
-                self._planner.add(unplanned, sender=waiting.sender)
-            else:
-                self._planner.report(each, share.headers, share.received)
             with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
                 waiting.answer.set_result(each)
         if any(each.error for each in accepted):
             self._planner.check_inbox()
+
+    def _take_note(self, waiting: _Waiting, accepted: AcceptedShare) -> None:
+        """Report a share, or have it planned."""
+        share = waiting.share
+        if accepted.outcome is None and not accepted.error:
+            unplanned = UnplannedShare(id=accepted.share_id, incident=accepted.incident, size=len(share.body))
+            self._planner.add(unplanned, sender=waiting.sender)
+        else:
+            self._planner.report(accepted, share.headers, share.received)
 
     def _parsed(self, shares: Sequence[ReceivedShare]) -> Sequence[ReceivedShare]:
         """Parse the shares of a small group, which are planned in the transaction that stores them."""

@@ -15,26 +15,27 @@ log = structlog.get_logger("relay.ingest")
 
 def log_share(accepted: AcceptedShare) -> None:
     """Log one line for the share, and one for each card that begins or ends; what is sent is logged when it is."""
-    decision, fields = accepted.decision, {"incident": accepted.incident, "share": accepted.share_id}
+    decision = accepted.decision
+    share_log = log.bind(incident=accepted.incident, share=accepted.share_id)
     if accepted.outcome is None:
         cause = f"The share is stored, but cannot be planned: {accepted.error}."
         detail = f"{cause} Relay keeps it and tries again; `relay letters` lists it."
-        log.error("share_not_planned", **fields, detail=detail)
+        share_log.error("share_not_planned", detail=detail)
         return
     decided = {name: decision[name] for name in ("state", "entries", "dropped") if decision.get(name)}
     if shadow := decision.get("shadow"):
         decided["shadow"] = shadow["routes"]
     outcome, routes = str(accepted.outcome), list(accepted.routes)
-    log.info("share_stored", **fields, outcome=outcome, routes=routes, **decided, detail=_described(accepted))
+    share_log.info("share_stored", outcome=outcome, routes=routes, **decided, detail=_described(accepted))
     if unread := decision.get("unread"):
         detail = "Comparing this incident with the routes took too long; these routes were not compared."
-        log.warning("routes_unread", **fields, routes=list(unread)[:MAX_LOGGED], detail=detail)
+        share_log.warning("routes_unread", routes=list(unread)[:MAX_LOGGED], detail=detail)
     for unnamed in decision.get("unnamed", ()):
-        log.warning("channel_unnamed", **fields, route=unnamed["route"], detail=unnamed["detail"])
+        share_log.warning("channel_unnamed", route=unnamed["route"], detail=unnamed["detail"])
     for card in decision.get("cards", ()):
         if card["reason"] != "changed":
             place = {"route": card["route"], "channel": card["channel"], "reason": card["reason"]}
-            log.debug("card_decided", **fields, **place, detail=f"A card {_CARD_REASONS[card['reason']]}.")
+            share_log.debug("card_decided", **place, detail=f"A card {_CARD_REASONS[card['reason']]}.")
 
 
 _OUTCOMES: Mapping[ShareOutcome, str] = {

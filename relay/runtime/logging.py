@@ -8,9 +8,10 @@ its own lines; in JSON it is one more value.
 import json
 import logging
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 
@@ -18,7 +19,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from relay.runtime.secrets import Hide, hiding
+from relay.runtime.secrets import Hide, has_one_spelling, hiding, secret_pattern
 from relay.runtime.terminal import for_terminal, on_one_line
 
 Format = Literal["auto", "console", "json"]
@@ -32,22 +33,22 @@ def configure(*, log_format: Format, level: str, secrets: Iterable[str] = (), st
 
     The format `auto` is `console` on a terminal, else `json`. No secret is shown, wherever it occurs.
     """
-    stream = stream or sys.stderr
+    stream, secrets = stream or sys.stderr, list(filter(None, secrets))
     terminal = stream.isatty()
     readable = log_format == "console" or (log_format == "auto" and terminal)
     if readable:
         plain = structlog.dev.plain_traceback  # the other formatters print local variables
         last: list[Processor] = [
+            redact(secrets),
             _keep_on_one_line,
             structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=plain),
         ]
     else:
-        last = [structlog.processors.JSONRenderer(serializer=_as_json)]
+        last = [_json_renderer(secrets)]
     rendering: list[Processor] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,  # before the secrets are replaced; without local variables
-        redact(secrets),
         *last,
     ]
     least = logging.getLevelNamesMapping()[level.upper()]
@@ -102,6 +103,35 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+class _Held(threading.local):
+    """The lines that `written_together` holds back in this thread, by their streams; None outside."""
+
+    lines: dict[TextIO, list[str]] | None = None
+
+
+_held = _Held()
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """Write at once what this thread logs inside, when it ends. Inside, nothing may be awaited."""
+    before = _held.lines
+    lines: dict[TextIO, list[str]] = {}
+    _held.lines = lines
+    try:
+        yield
+    finally:
+        _held.lines = before
+        for stream, each in lines.items():
+            _write(stream, "".join(each))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with suppress(OSError, ValueError):
+        stream.write(text)
+        stream.flush()
+
+
 class _StreamLogger:
     """Write relay's own events to the stream, without the standard library, which takes five times as long.
 
@@ -113,9 +143,10 @@ class _StreamLogger:
         self._stream = stream
 
     def write(self, line: str) -> None:
-        with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        if _held.lines is None:
+            _write(self._stream, line + "\n")
+        else:
+            _held.lines.setdefault(self._stream, []).append(line + "\n")
 
     debug = info = warning = error = critical = write
 
@@ -147,13 +178,37 @@ def _redacted(value: Any, hide: Hide) -> Any:
 _ORIGIN: tuple[Processor, ...] = (structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name)
 
 
-def _as_json(event: EventDict, **_fallback: Any) -> str:
-    """Write JSON fast where the result is ASCII. Else escape it: a line separator, for example."""
-    with suppress(TypeError):
-        line = orjson.dumps(event).decode()
-        if line.isascii():
-            return line.replace("\x7f", r"\u007f")
-    return json.dumps(event, default=repr).replace("\x7f", r"\u007f")
+def _json_renderer(secrets: Sequence[str]) -> Processor:
+    """Make a processor that writes an event as JSON, without the secrets.
+
+    Nearly all lines have none. One search of the whole line says so, where a secret looks the same in every spelling.
+    """
+    hide_in_values: Callable[..., Any] = redact(secrets)
+    pattern = secret_pattern(secrets)
+    if not all(map(has_one_spelling, secrets)):
+        return lambda logger, method, event: _as_json(hide_in_values(logger, method, event))
+
+    def render(logger: WrappedLogger, method: str, event: EventDict) -> str:
+        line = _as_plain_json(event)
+        if line is not None and not (pattern and pattern.search(line)):
+            return line
+        return _as_json(hide_in_values(logger, method, event))
+
+    return render
+
+
+def _as_json(event: EventDict) -> str:
+    """Write JSON; a line separator, for example, is escaped."""
+    return _as_plain_json(event) or json.dumps(event, default=repr).replace("\x7f", r"\u007f")
+
+
+def _as_plain_json(event: EventDict) -> str | None:
+    """Write JSON fast; None where the result is not ASCII, or where a value is no JSON."""
+    try:
+        line = orjson.dumps(event, option=orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except TypeError:
+        return None
+    return line.replace("\x7f", r"\u007f") if line.isascii() else None
 
 
 def _keep_on_one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

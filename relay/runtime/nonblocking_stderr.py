@@ -55,15 +55,14 @@ class NonblockingStream(io.TextIOBase):
         return True
 
     def write(self, text: str, /) -> int:
-        """Write now, or queue the text for the thread, or count it as lost."""
+        """Write now, or queue the text (or the rest of it) for the thread, or count it as lost."""
         data = text.encode(self.encoding, self.errors)
         with self._changed:
-            first = not (self._busy or self._waiting)
-            if first and len(data) <= ATOMIC_WRITE_BYTES and select.select([], [self._descriptor], [], 0)[1]:
-                self._write_all(data)
-            elif len(self._waiting) >= MAX_WAITING_BYTES:
+            if not (self._busy or self._waiting):
+                data = self._write_what_fits(data)
+            if data and len(self._waiting) >= MAX_WAITING_BYTES:
                 self._lost += text.count("\n")
-            else:
+            elif data:
                 self._waiting += data
                 self._changed.notify_all()
         return len(text)
@@ -85,6 +84,13 @@ class NonblockingStream(io.TextIOBase):
                 if lost:  # queued first: the lost lines came after those in `data`, and before all later ones
                     self._report_lost(lost)
             self._write_all(data)
+
+    def _write_what_fits(self, data: bytes) -> bytes:
+        """Write as much as there is space for; return the rest."""
+        while data and select.select([], [self._descriptor], [], 0)[1]:
+            self._write_all(data[:ATOMIC_WRITE_BYTES])
+            data = data[ATOMIC_WRITE_BYTES:]
+        return data
 
     def _write_all(self, data: bytes | bytearray) -> None:
         """Write all of it. What cannot be written (no reader, a full disk) is dropped."""

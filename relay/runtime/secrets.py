@@ -32,6 +32,11 @@ def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, longest_first))) if spellings else None
 
 
+def has_one_spelling(secret: str) -> bool:
+    """Return whether a secret looks the same wherever it is, as tokens and most keys do."""
+    return set(_spellings(secret)) == {secret}
+
+
 def _spellings(secret: str) -> Iterator[str]:
     yield secret
     yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))

@@ -9,9 +9,11 @@ import orjson
 import pytest
 
 from relay.app import Relay
+from relay.bigpanda.webhook.share import ReceivedShare
 from relay.ingest import planner, planning_queue, service
 from relay.ingest.parsing import SMALL_BODY
 from relay.model.errors import TooCostly
+from relay.runtime.worker_process import WorkerProcess
 from relay.store import inbox
 from relay.store.monitor import StoreMonitor
 from relay.store.types import UnplannedShare
@@ -55,15 +57,14 @@ STRANGE = [
 @pytest.mark.parametrize("error", STRANGE, ids=lambda error: type(error).__name__)
 async def test_whatever_goes_wrong_when_a_stored_share_is_parsed_only_that_share_fails(tmp_path, monkeypatch, error):
     async with run_relay(tmp_path) as relay:
-        parser = relay.ingest._planner._parser
-        parse = parser.parse
+        call = WorkerProcess.call
 
-        async def strange(content, *arguments, **named):
-            if b"culprit" in content:
+        async def strange(worker, seconds, function, share, *arguments):
+            if isinstance(share, ReceivedShare) and share.incident == "culprit":
                 raise error
-            return await parse(content, *arguments, **named)
+            return await call(worker, seconds, function, share, *arguments)
 
-        monkeypatch.setattr(parser, "parse", strange)
+        monkeypatch.setattr(WorkerProcess, "call", strange)
         assert not (await relay.ingest.accept(body("culprit", padding="x" * SMALL_BODY), {})).planned
         await relay.settle()
         await relay.ingest.accept(body("large", padding="x" * SMALL_BODY), {})

@@ -4,8 +4,11 @@ import io
 import json
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from urllib.parse import quote
 
 import pytest
@@ -13,10 +16,11 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.runtime.logging import LastingProblem, configure, redact, utc
+from relay.runtime.logging import LastingProblem, configure, redact, utc, written_together
 from relay.runtime.secrets import REDACTED
 
 SECRET = "xoxb-hush/hush"
+PLAIN = "xoxb-hush"
 
 
 class Terminal(io.StringIO):
@@ -265,6 +269,46 @@ def test_a_problem_that_lasts_is_logged_once_and_every_ten_minutes_and_when_it_c
         ("full", "debug"),
         ("full", "error"),
     ]
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-9, 9)
+        | st.text(max_size=3).map(f"{{}}{PLAIN}".format)
+        | st.text()
+        | st.sampled_from([PLAIN.encode(), RuntimeError(PLAIN), {PLAIN}, 1.5, Terminal, date(2026, 1, 2)]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text(max_size=3) | st.just(PLAIN) | st.integers(1, 2), inner)
+        ),
+        max_leaves=5,
+    )
+)
+def test_a_secret_with_one_spelling_is_redacted_as_any_other_is(value):
+    lines = []
+    for secrets in ([PLAIN], [PLAIN, SECRET]):
+        stream = io.StringIO()
+        make_logger(stream, secrets=secrets).info("event", value=value)
+        assert PLAIN not in stream.getvalue()
+        lines.append({**events(stream)[0], "timestamp": ""})
+    assert lines[0] == lines[1]
+
+
+def test_lines_are_written_together_at_the_end_and_those_of_another_thread_at_once(stream):
+    log = make_logger(stream)
+    with suppress(ZeroDivisionError), written_together():
+        log.info("first")
+        log.info("second")
+        assert stream.getvalue() == ""
+        thread = threading.Thread(target=log.info, args=("other",))
+        thread.start()
+        thread.join()
+        assert [event["event"] for event in events(stream)] == ["other"]
+        raise ZeroDivisionError
+    log.info("third")
+    assert [event["event"] for event in events(stream)] == ["other", "first", "second", "third"]
 
 
 def test_a_moment_is_written_in_utc():
