@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from relay.model.incident import Incident, State
+from relay.rendering.wording import duration
 from relay.routes.match_budget import Unread
 from relay.routes.match_keys import IncidentFacts
 from relay.routes.mute_match import parse_mute_match
@@ -95,17 +96,12 @@ def check_mute(mute: Mute, now: float, *, longest: float = LONGEST_MUTE) -> None
     if mute.end <= mute.start:
         raise InvalidMute("It would end before it begins.")
     if mute.end - mute.start > longest:
-        raise InvalidMute(f"It would last longer than {_span(longest)}; make it shorter, and extend it if need be.")
+        raise InvalidMute(f"It would last longer than {duration(longest)}; make it shorter, and extend it if need be.")
     if not mute.reason.strip():
         raise InvalidMute("Say why: everybody who misses a ping will ask.")
     for text, most, name in ((mute.reason, MAX_REASON, "reason"), (mute.author, MAX_AUTHOR, "author")):
         if len(text) > most:
             raise InvalidMute(f"The {name} has more than {most} characters.")
-
-
-def _span(seconds: float) -> str:
-    days, hours = divmod(int(seconds) // 3600, 24)
-    return " ".join(part for part in (f"{days} d" if days else "", f"{hours} h" if hours else "") if part)
 
 
 def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> Mute | None:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from relay.cards.mutes import Mute, MuteState, check_mute
+from relay.model.counting import counted
 from relay.model.reading import read_episode
 from relay.model.struct import replace
 from relay.rendering.wording import duration
@@ -53,7 +54,8 @@ class MutePreview:
     def sentence(self) -> str:
         """The preview in words."""
         at_least = "at least " if self.cut else ""
-        return f"It matches {at_least}{self.open} open incidents now, and {at_least}{self.recent} of the last 7 days."
+        now = counted(self.open, "open incident")
+        return f"It matches {at_least}{now} now, and {at_least}{self.recent} of the last 7 days."
 
 
 async def preview(store: Store, mute: Mute, rulebook: Rulebook, now: float) -> MutePreview:

@@ -593,7 +593,7 @@ async def change_bloated(relay: Process) -> None:
         await asyncio.sleep(1)
 
 
-async def test_a_fair_entry(tmp_path):
+async def test_one_sender_is_answered_quickly_whatever_the_others_send(tmp_path):
     """Beside a bloated incident that changes all the time, twelve large bodies and 1,200 idle connections."""
     raise_file_limit()
     (tmp_path / "routes.yaml").write_text(ROUTES)

@@ -60,7 +60,7 @@ async def test_a_mute_is_made_listed_extended_and_ended(store):
 
 async def test_before_it_is_made_it_says_how_many_it_matches(store):
     result = await relay_mute("add", "--match", CHECKOUT, "--for", "2h", "--reason", "deploy")
-    assert "It matches 1 open incidents now, and 2 of the last 7 days." in result.output
+    assert "It matches 1 open incident now, and 2 of the last 7 days." in result.output
     assert "End it with: relay mute end 1" in result.output
 
 

@@ -118,7 +118,7 @@ def walkthrough(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_walkthrough_works(walkthrough):
+def test_each_command_of_the_walkthrough_prints_what_the_page_shows(walkthrough):
     consoles = examples(PAGE, "console")
     assert len(consoles) == 4
     for example in consoles:
@@ -141,19 +141,6 @@ def test_a_test_of_the_walkthrough_fails_if_an_expectation_is_not_met(walkthroug
     tests = walkthrough / "routes.test.yaml"
     tests.write_text(tests.read_text().replace("region eu-west", "region us-east"))
     assert CliRunner().invoke(app, ["test"]).exit_code == 1
-
-
-def test_every_heading_in_the_table_of_contents_exists():
-    for page in ("routes.md", "templates.md"):
-        text = text_of(page)
-        headings = {_anchor(line.lstrip("# ")) for line in text.splitlines() if line.startswith("#")}
-        links = {part.partition(")")[0] for part in text.split("](#")[1:]}
-        assert links <= headings
-
-
-def _anchor(heading):
-    anchor = "".join(character for character in heading.lower() if character.isalnum() or character in " -_")
-    return anchor.replace(" ", "-")
 
 
 def test_the_commented_buttons_in_the_projects_own_routes_work_once_uncommented():

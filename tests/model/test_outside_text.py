@@ -138,14 +138,14 @@ def test_no_text_is_slow_to_clean(text):
         "{}",
     ],
 )
-def test_words_for_nothing(text):
+def test_a_text_that_stands_for_no_value_says_nothing(text):
     assert says_nothing(text)
 
 
 @pytest.mark.parametrize(
     "text", ["none of them", "nullable", "NA", "0", "no", "unknown", "a-b", "normal", "nan", "off"]
 )
-def test_words_for_something(text):
+def test_a_text_that_only_looks_like_no_value_says_something(text):
     assert not says_nothing(text)
 
 
@@ -153,7 +153,7 @@ def test_words_for_something(text):
     "text",
     ["{{ alert.host }}", "${host.name}", "{HOST.NAME}", "{#FSNAME}", "$HOSTNAME$", "%{host}", "%HOST%", "$labels.host"],
 )
-def test_variables_that_nobody_filled_in(text):
+def test_a_variable_that_nobody_filled_in_is_recognised(text):
     assert is_unfilled(text)
 
 
