@@ -13,7 +13,8 @@ from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import ADOPTING, Attempt, AttemptState, Card, Channel, ChannelState
 from relay.cards.mutes import Mute, covering
 from relay.cards.notices import NO_PING, STAND_IN
-from relay.model.incident import Incident
+from relay.cards.storms import ChannelStorm
+from relay.model.incident import Incident, State
 from relay.model.struct import replace
 from relay.routes.hours import SilentHours
 from relay.routes.options import Options
@@ -35,7 +36,8 @@ class Surroundings:
 
     `rulebook` holds the live rules; without it no hours hold anything. `mutes` are those that are not over.
     `canonical_refs` maps the other references of a channel to the one that is used. `channel` is the card's channel,
-    `attempt` its open attempt; `slack_paused` says that Slack accepts no calls now.
+    `attempt` its open attempt; `slack_paused` says that Slack accepts no calls now. `storm` is what the database knows
+    about storms in the channel; without it no new card is held by one.
     """
 
     rulebook: Rulebook | None = None
@@ -44,6 +46,7 @@ class Surroundings:
     channel: Channel | None = None
     attempt: Attempt | None = None
     slack_paused: bool = False
+    storm: ChannelStorm | None = None
 
 
 NO_SURROUNDINGS = Surroundings()
@@ -77,6 +80,7 @@ class ReasonRow:
     broadcasts        it holds broadcasts, and nothing makes up for them
     overlaps          a ping that another reason held waits for this one, too
     listed            what it holds is named in the held list of the channel
+    paced             its end is when the first of what it holds may go: relay lets one after the other go
     catch_up          the pings that it holds are made up for by a catch-up
     only_if_it_pings  that names the incident only if it would ping for its state then, and nobody has it
     """
@@ -89,6 +93,7 @@ class ReasonRow:
     broadcasts: bool = False
     overlaps: bool = False
     listed: bool = False
+    paced: bool = False
     catch_up: bool = True
     only_if_it_pings: bool = False
 
@@ -111,6 +116,40 @@ def _hold(question: Question) -> float:
     if not _is_new(question.card):
         return -inf
     return _silent_until(question, question.card.route, lambda options: options.hold)
+
+
+def _is_new_for_storms(card: Card) -> bool:
+    """Whether it is new, and neither late nor released from another hold."""
+    released = card.held is not None and card.held.reason is not Reason.STORM
+    return _is_new(card) and NO_PING not in card.notices and not released
+
+
+def _storm(question: Question) -> float:
+    """A card waits while its channel takes no more new cards.
+
+    One that is held stays a line until its incident changes, even after the storm, unless it is critical. When it may
+    be posted is known for what is critical or has changed.
+    """
+    card, storm = question.card, question.surroundings.storm
+    if not _is_new_for_storms(card) or not _takes_part(question):
+        return -inf
+    critical, held = question.incident.state is State.CRITICAL, card.held is not None
+    if card.held is not None and card.held.until is None and not critical:
+        return inf
+    if storm is None or not storm.rules:
+        return -inf
+    free_at = storm.free_at(question.at, critical=critical)
+    if held or critical:
+        return free_at
+    return inf if free_at > question.at or storm.others_wait else -inf
+
+
+def _takes_part(question: Question) -> bool:
+    """Whether the card counts for storms, by the live rules of its route."""
+    rulebook = question.surroundings.rulebook
+    if rulebook is None:
+        return question.card.options.storm
+    return rulebook.options_of(question.card.route, _refs(question)).storm
 
 
 def _retry(question: Question) -> float:
@@ -162,13 +201,17 @@ def _silent_until(question: Question, route: str, hours: Callable[[Options], Sil
     rulebook = question.surroundings.rulebook
     if rulebook is None:
         return -inf
-    canonical, channel = question.surroundings.canonical_refs, question.card.channel
-    refs = (channel, *(ref for ref, other in canonical.items() if other == channel))
-    silent, state = hours(rulebook.options_of(route, refs)), question.incident.state
+    silent, state = hours(rulebook.options_of(route, _refs(question))), question.incident.state
     if not silent or not silent.holds(state, question.at, rulebook.hours):
         return -inf
     until = silent.until(state, question.at, rulebook.hours)
     return inf if until is None else until
+
+
+def _refs(question: Question) -> tuple[str, ...]:
+    """The references of the card's channel."""
+    canonical, channel = question.surroundings.canonical_refs, question.card.channel
+    return (channel, *(ref for ref, other in canonical.items() if other == channel))
 
 
 REASONS: Mapping[Reason, ReasonRow] = {
@@ -176,6 +219,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
     for row in (
         ReasonRow(reason=Reason.WAIT, ends=_wait, post=True),
         ReasonRow(reason=Reason.HOLD, ends=_hold, post=True, pings=frozenset({Ping.FIRST_POST}), listed=True),
+        ReasonRow(reason=Reason.STORM, ends=_storm, post=True, listed=True, paced=True),
         ReasonRow(reason=Reason.RETRY, ends=_retry, post=True),
         ReasonRow(reason=Reason.CHANNEL_REJECTED, ends=_while(_channel_rejected), post=True),
         ReasonRow(reason=Reason.ADOPTING, ends=_while(_adopting), post=True),
@@ -246,6 +290,11 @@ class Attention:
     def _holding_posts(self) -> Iterator[ReasonRow]:
         is_new = _is_new(self.question.card)
         return (row for row in REASONS.values() if row.post and (is_new or not row.only_new))
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether a card that is posted now counts as a new card of its channel, for storms."""
+        return _is_new_for_storms(self.question.card) and _takes_part(self.question)
 
     @cached_property
     def broadcast(self) -> Hold | None:

@@ -8,8 +8,8 @@ from relay.cards.replies import LINES_WAIT
 from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
-BULLETIN_SPACING = 5.0
-"""Seconds between two edits of a bulletin."""
+BULLETIN_SPACING, LATER_SPACING, LATER_AFTER = 5.0, 30.0, 60.0
+"""Seconds between two edits of a bulletin, and those when it is older than the last number: others need the edits."""
 
 
 def bulletin_card(bulletin: Bulletin) -> Card:
@@ -33,6 +33,9 @@ def after_bulletin_change(card: Card, after: Changed, now: float) -> Card:
     if card.state is not CardState.POSTED or card.is_pointer:
         return card
     edited = replace(card, edit=bulletin_edit(card, now))
+    if any(line.is_ping and line.ts is None for line in after.lines):
+        due = Due.on(Urgency.WORSENED, now, urgent=True).sooner(card.post)
+        return replace(edited, post=due, pending_since=card.pending_since or now)
     if not after.bulletin.row.in_thread or card.post is not None or not any(line.ts is None for line in after.lines):
         return edited
     return replace(edited, post=Due.on(Urgency.REPLY, now + LINES_WAIT), pending_since=card.pending_since or now)
@@ -40,7 +43,8 @@ def after_bulletin_change(card: Card, after: Changed, now: float) -> Card:
 
 def bulletin_edit(card: Card, now: float) -> Due:
     """When the message of a bulletin is to be edited, since it has changed: after all edits of cards."""
-    due = Due.on(Urgency.BULLETIN_EDIT, max(now, (card.edited_at or 0.0) + BULLETIN_SPACING))
+    spacing = BULLETIN_SPACING if now - card.first_matched_at < LATER_AFTER else LATER_SPACING
+    due = Due.on(Urgency.BULLETIN_EDIT, max(now, (card.edited_at or 0.0) + spacing))
     return due.sooner(card.edit)
 
 

@@ -5,9 +5,12 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
 
     kind       opened by                 its lines stand        ends
     held       the first held card       in its thread          with the reason that holds the cards
+    storm      the first card that a     in its thread          with the storm; a new one soon after it opens the same
+               storm holds                                      again
     catch_up   the end of a silence      in the message itself  when all its incidents have ended
 
-A line names one incident. When the end of the line is known, the message in which it stands is edited.
+A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
+line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,6 +40,7 @@ class BulletinKind(StrEnum):
     """What a bulletin is for; `KINDS` has a row for each."""
 
     HELD = "held"
+    STORM = "storm"
     CATCH_UP = "catch_up"
 
 
@@ -45,16 +49,19 @@ class BulletinKindRow(Struct, frozen=True, kw_only=True):
 
     `in_thread`: its lines stand in its thread, in batches; else the message itself shows them. `repeats`: once it is
     closed, the same key opens the next one; else it stays closed. `ends_with_lines`: it is closed with its last line.
+    `reopens_within`: for so many seconds after it was closed, its key opens it again instead of the next one.
     """
 
     name: str
     in_thread: bool = False
     repeats: bool = False
     ends_with_lines: bool = False
+    reopens_within: float = 0.0
 
 
 KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
     BulletinKind.HELD: BulletinKindRow(name="held list", in_thread=True, repeats=True),
+    BulletinKind.STORM: BulletinKindRow(name="storm card", in_thread=True, repeats=True, reopens_within=1800.0),
     BulletinKind.CATCH_UP: BulletinKindRow(name="catch-up", ends_with_lines=True),
 }
 
@@ -73,7 +80,8 @@ class BulletinLine(Entry, frozen=True, kw_only=True):
     `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel
     and ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
     `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed it last, `shown_in` the
-    one that its reply shows.
+    one that its reply shows. `storm_group` is the group of the incident in a storm. A ping has no incident: its `data`
+    has the `targets`.
     """
 
     seq: int = 0
@@ -86,6 +94,17 @@ class BulletinLine(Entry, frozen=True, kw_only=True):
     ts: str | None = None
     changed_in: int = 1
     shown_in: int = 0
+    storm_group: str | None = None
+
+    @property
+    def is_ping(self) -> bool:
+        """Whether it names no incident, and pings people."""
+        return not self.incident
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Whom a ping pings."""
+        return tuple(self.data.get("targets", ())) if self.is_ping else ()
 
     @property
     def says(self) -> tuple[object, ...]:
@@ -158,11 +177,13 @@ class BulletinState(Struct, frozen=True, kw_only=True):
 
     `lines` are those that the message itself shows. `counts` counts all lines by how they ended (None: open).
     `outdated` are the lines of one reply of the card, of which at least one has changed since the reply was sent.
+    A storm card has the worst open lines in `lines`, and more plain values for its template in `summary`.
     """
 
     bulletin: Bulletin
     lines: tuple[BulletinLine, ...] = ()
     counts: Mapping[LineEnd | None, int] = field(default_factory=dict)
+    summary: Mapping[str, JSON] = field(default_factory=dict)
     outdated: tuple[BulletinLine, ...] = ()
 
     can_be_shown = True

@@ -6,7 +6,7 @@ from functools import cached_property
 from relay.cards.attention import Surroundings, attend
 from relay.cards.broadcasts import mark_over
 from relay.cards.holding import hold_first_post, refresh_held, with_held_pings, with_mute, without_holds
-from relay.cards.holds import merge_held
+from relay.cards.holds import Hold, Reason, merge_held
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
 from relay.cards.mutes import Mute
 from relay.cards.notices import NO_EDITS, NO_PING, STAND_IN, Notice, NoticeKind, Notices, add_notices, remove_notices
@@ -283,6 +283,10 @@ def _schedule(share: ShareContext, card: Card, before: Card) -> Card:
 
 def _schedule_root(share: ShareContext, card: Card) -> Card:
     """It waits as long as the route says that governs it now. A pause after a failed try stays as it is."""
+    if card.held is not None and card.held.reason is Reason.STORM and card.matched and share.new.active:
+        if not _is_news(share):
+            return card
+        card = replace(card, held=Hold(reason=Reason.STORM, until=share.now))  # it is posted as soon as there is room
     if card.held is not None and card.matched and share.new.active:
         attention = attend(card, share.new, share.surroundings, share.now)
         if attention.listed is not None:
@@ -293,6 +297,14 @@ def _schedule_root(share: ShareContext, card: Card) -> Card:
     if share.new.state is State.CRITICAL and not due.urgent:
         due = Due(at=due.at, deadline=min(due.deadline, max(due.at, share.now)), urgent=True)
     return replace_changed(card, post=due)
+
+
+def _is_news(share: ShareContext) -> bool:
+    """Whether the incident has another state, another owner, or a comment more."""
+    old, new = share.old, share.new
+    if old is None or old.state is not new.state or old.assignee != new.assignee:
+        return True
+    return any(entry.kind is EntryKind.COMMENT for entry in share.entries)
 
 
 def _revive(share: ShareContext, card: Card) -> Card:

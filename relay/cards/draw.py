@@ -82,7 +82,8 @@ def render_step(
     context = _as_left(context, step)
     if isinstance(context.topic, BulletinState):
         topic, card, cards, lines = context.topic, context.card, context.cards, _lines_of(step)
-        return draw_bulletin(configuration, topic, card, link=link, now=now, cards=cards, lines=lines)
+        pinged = step.reply.targets if isinstance(step, PostReply) else ()
+        return draw_bulletin(configuration, topic, card, link=link, now=now, cards=cards, lines=lines, pinged=pinged)
     card, tag_labels = context.card, configuration.rulebook.tag_labels
     incident = read_episode(context.incident_state.record, card.episode, tag_labels)
     before = card.previous
@@ -120,12 +121,17 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
     now: float,
     cards: Sequence[Card] = (),
     lines: Sequence[BulletinLine] = (),
+    pinged: tuple[str, ...] = (),
 ) -> RenderedMessage:
-    """The message of a bulletin, or with `lines` the reply that has these; `cards` are all of the bulletin."""
+    """The message of a bulletin, or with `lines` the reply that has these and pings `pinged`.
+
+    `cards` are all of the bulletin.
+    """
     request = RenderRequest(
         variables=_bulletin_variables(topic, card, link, now), clickable=configuration.clicks is not Clicks.UNSEEN
     )
     if lines:
+        request = replace(request, mentions=pinged)
         return render_lines(configuration.library, request, [line_variables(line, link) for line in lines])
     if card.is_pointer and (other := _other_card(card, cards)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
@@ -144,15 +150,20 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
 def _bulletin_variables(topic: BulletinState, card: Card, link: PermalinkBuilder, now: float) -> dict[str, Any]:
     bulletin = topic.bulletin
     values = {
-        **bulletin.data,
+        **{name: value for name, value in bulletin.data.items() if name not in _NOT_SHOWN},
         "kind": str(bulletin.kind),
         "opened": int(bulletin.opened_at),
         "closed": bulletin.closed_at and int(bulletin.closed_at),
         "late": _is_late(card, bulletin, now),
     }
+    values |= {name: value for name, value in topic.summary.items() if name not in values}
     counts = {"all": sum(topic.counts.values()), "open": topic.counts.get(None, 0)}
     counts |= {str(end): topic.counts.get(end, 0) for end in LineEnd}
     return bulletin_variables(values, [line_variables(line, link) for line in topic.lines], counts)
+
+
+_NOT_SHOWN = frozenset({"sent", "owed"})
+"""What relay notes on a bulletin for itself."""
 
 
 def _is_late(card: Card, bulletin: Bulletin, now: float) -> bool:
@@ -170,6 +181,7 @@ def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON
         "state": str(line.state),
         "ended": line.ended and str(line.ended),
         "ended_at": line.ended_at and int(line.ended_at),
+        "ping": line.is_ping,
     }
 
 

@@ -24,10 +24,11 @@ from relay.cards.bulletins import (
     held_list,
     incident_line,
 )
-from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, catch_up_due, merge_held
+from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, catch_up_due, merge_held
 from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
 from relay.cards.mutes import Mute, covering
 from relay.cards.notices import NO_EDITS, NO_PING, Notice, NoticeKind, remove_notices
+from relay.cards.storms import StormPing, StormPings
 from relay.model.incident import Incident, State
 from relay.model.reading import read_incident
 from relay.model.struct import replace
@@ -85,9 +86,12 @@ def without_holds(card: Card) -> Card:
 
 
 def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: Hold) -> Card:
-    """The card waits for the end of the hold, and with it whom it would ping. Worse incidents come first then."""
+    """The card waits for the end of the hold, and with it whom it would ping. Worse incidents come first then.
+
+    A storm pings by itself whom nothing else holds.
+    """
     now = attention.question.at
-    until = now + LOOK_AGAIN_AFTER if hold.until is None else hold.until
+    until = now + LOOK_AGAIN_AFTER if hold.until is None or REASONS[hold.reason].paced else hold.until
     wanted = dict.fromkeys((*card.mention.targets(incident.state), *(each.target for each in card.held_pings)))
     told = tuple(each for each in card.held_pings if each.told)
     _, held = attention.split(Ping.FIRST_POST, wanted)
@@ -121,10 +125,20 @@ def first_pings(card: Card, incident: Incident, attention: Attention) -> tuple[t
     if not incident.active:
         return (), kept
     waited = (each.target for each in card.held_pings) if card.held is not None else ()
-    left = {each.target for each in kept if each.ping is Ping.FIRST_POST}
+    left = {each.target for each in kept if each.ping is Ping.FIRST_POST} | set(_pinged_by_storm(card, attention))
     wanted = dict.fromkeys((*card.mention.targets(incident.state), *waited))
     free, held = attention.split(Ping.FIRST_POST, [target for target in wanted if target not in left])
     return free, merge_held(kept, held)
+
+
+def _pinged_by_storm(card: Card, attention: Attention) -> Iterable[str]:
+    """Whom the storm that held the card has pinged for it."""
+    storm, incident = attention.question.surroundings.storm, attention.question.incident
+    if storm is None or card.held is None or card.held.reason is not Reason.STORM:
+        return ()
+    ping = StormPing.of(incident.state, storm.group, attention.question.at)
+    pings = StormPings.of(storm.named_in)
+    return [target for target in pings.sent if pings.is_covered(target, ping)]
 
 
 def refresh_held(card: Card, incident: Incident, surroundings: Surroundings, now: float) -> Card:

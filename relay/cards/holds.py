@@ -18,6 +18,7 @@ class Reason(StrEnum):
 
     reason            it ends
     wait              when the route's `wait` is over
+    storm             when the channel takes new cards again; unless the incident is critical or changes, never
     hold              when the hours of the route's `hold` are over
     retry             when relay tries again, after Slack failed
     channel_rejected  when the channel accepts messages again
@@ -34,6 +35,7 @@ class Reason(StrEnum):
 
     WAIT = "wait"
     HOLD = "hold"
+    STORM = "storm"
     RETRY = "retry"
     CHANNEL_REJECTED = "channel_rejected"
     ADOPTING = "adopting"

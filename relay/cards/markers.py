@@ -12,6 +12,7 @@ from relay.slack.message import OVER, EventType, Marker, marker_key
 
 _EVENT_TYPES: Final[Mapping[BulletinKind, EventType]] = {
     BulletinKind.HELD: "relay_held",
+    BulletinKind.STORM: "relay_storm",
     BulletinKind.CATCH_UP: "relay_catch_up",
 }
 

@@ -15,6 +15,7 @@ from relay.cards.holds import HeldPings, Hold, Reason
 from relay.cards.milestones import NO_MILESTONES, Milestone, Milestones
 from relay.cards.mutes import Mute
 from relay.cards.notices import POINTER, Notices
+from relay.cards.storms import ChannelStorm
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
@@ -135,6 +136,8 @@ class Card(Struct, frozen=True, kw_only=True):
     `broadcasts` are the replies that are edited once their state is over.
     Held: `held` is what held its first post last and until when, if the channel's held list names it. `held_pings` are
     pings that were not sent yet; at `catch_up_due` one of them may be (`UNKNOWN_END`: nobody knows; None: none waits).
+    Storms: `first_posted_at` is when its first post began, if it counts as a new card of its channel, and `storm_group`
+    the group of its incident then.
     `thread_unread`: the thread may hold replies that this database does not know, since it is an older copy.
     Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
@@ -176,6 +179,8 @@ class Card(Struct, frozen=True, kw_only=True):
     held: Hold | None = None
     held_pings: HeldPings = ()
     catch_up_due: float | None = None
+    first_posted_at: float | None = None
+    storm_group: str | None = None
     post: Due | None = None
     edit: Due | None = None
 
@@ -495,7 +500,8 @@ class CardContext(Struct, frozen=True, kw_only=True):
     `topic` is what it shows, `cards` are the topic's current cards, `entries` those that this card has not reported,
     `attempt` is its open attempt. `newest_ts` is the newest known root in the card's channel: what is posted from now
     on comes after it. Of very many entries it holds the first; `more_entries` says that others follow them. `mutes` are
-    those that are not over, where a post is decided.
+    those that are not over, where a post is decided. `storm` is what matters about storms in the channel, for a card
+    that is not posted yet.
     """
 
     topic: IncidentState | BulletinState
@@ -507,6 +513,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     newest_ts: str | None = None
     more_entries: bool = False
     mutes: tuple[Mute, ...] = ()
+    storm: ChannelStorm | None = None
 
     @property
     def incident_state(self) -> IncidentState:

@@ -6,11 +6,11 @@ the rest, it gives the next.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Surroundings, attend
-from relay.cards.bulletins import BulletinState
+from relay.cards.bulletins import BulletinLine, BulletinState
 from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, merge_held
 from relay.cards.model import Card, CardContext, Due, Entry
 from relay.model.entry_kinds import EntryKind
@@ -144,9 +144,25 @@ def next_reply_of(
     """The reply that reports the first of these entries of the topic (`whole`: all); None where there is none."""
     if not isinstance(context.topic, BulletinState):
         return next_reply(context.card, context.incident, entries, now, whole=whole, surroundings=surroundings)
-    lines = [line for line in entries if not _is_posted(context.card, line)]
-    shown = lines if whole else lines[:MAX_LINES]
-    return Reply(upto_seq=shown[-1].seq, entries=tuple(shown)) if shown else None
+    lines = _unposted_lines(context.card, entries)
+    shown = lines if whole else _first_lines(lines)
+    if not shown:
+        return None
+    targets = tuple(target for line in shown for target in line.targets)
+    return Reply(upto_seq=shown[-1].seq, entries=tuple(shown), targets=targets, broadcast=bool(targets))
+
+
+def _unposted_lines(card: Card, entries: Sequence[Entry]) -> list[BulletinLine]:
+    """The lines that the thread does not show. A ping is not repeated with the others in the thread of a new root."""
+    lines = [entry for entry in entries if isinstance(entry, BulletinLine)]
+    return [line for line in lines if not _is_posted(card, line) and not (line.is_ping and line.ts)]
+
+
+def _first_lines(lines: Sequence[BulletinLine]) -> Sequence[BulletinLine]:
+    """Those of the next reply: a ping stands alone."""
+    if lines and lines[0].is_ping:
+        return lines[:1]
+    return list(takewhile(lambda line: not line.is_ping, lines[:MAX_LINES]))
 
 
 def held_by(context: CardContext, entries: Sequence[Entry], now: float, surroundings: Surroundings) -> HeldPings:
@@ -169,9 +185,11 @@ def due_of(context: CardContext, card: Card, entries: Sequence[Entry], now: floa
         return reply_due(card, context.incident, entries, now)
     if not context.topic.bulletin.row.in_thread:
         return None
-    lines = [line for line in entries if not _is_posted(card, line)]
+    lines = _unposted_lines(card, entries)
     if not lines:
         return None
+    if any(line.is_ping for line in lines):
+        return Due.on(Urgency.WORSENED, now, urgent=True)
     return Due.on(Urgency.REPLY, now if len(lines) >= MAX_LINES else max(now, lines[0].at + LINES_WAIT))
 
 

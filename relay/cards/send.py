@@ -13,9 +13,9 @@ from typing import assert_never
 from relay.cards.attention import NO_SURROUNDINGS, Attention, Surroundings, attend
 from relay.cards.broadcasts import RETRY_AFTER, next_over, track, with_broadcast_edit, without
 from relay.cards.bulletin_cards import bulletin_edit
-from relay.cards.bulletins import BulletinLine, BulletinState
+from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, incident_line
 from relay.cards.holding import first_pings, hold_first_post, name_in_held_list, with_held_pings, without_holds
-from relay.cards.holds import HeldPing, HeldPings, merge_held, without_targets
+from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, merge_held, without_targets
 from relay.cards.model import (
     NO_DEADLINE,
     Attempt,
@@ -33,6 +33,7 @@ from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
 from relay.cards.replies import Reply, held_by, next_due, next_reply_of, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
+from relay.cards.storms import held_in_storm, posted_in_storm
 from relay.model.incident import Incident, State, worst_of
 from relay.model.struct import replace
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
@@ -154,9 +155,10 @@ def message_key(context: CardContext, *upto_seq: int) -> str:
 def begin_post(context: CardContext, now: float, surroundings: Surroundings = NO_SURROUNDINGS) -> Step:
     """A root where there is none yet, else the next reply of the thread; `surroundings` may hold it or its pings."""
     begin = _begin_root if context.card.ts is None else _begin_reply
-    return begin(
-        context, now, replace(surroundings, channel=context.channel, attempt=context.attempt, mutes=context.mutes)
+    here = replace(
+        surroundings, channel=context.channel, attempt=context.attempt, mutes=context.mutes, storm=context.storm
     )
+    return begin(context, now, here)
 
 
 def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> Step:
@@ -214,6 +216,7 @@ def without_edit_doubt(context: CardContext, step: Edit) -> CardContext:
 def _begin_root(context: CardContext, now: float, surroundings: Surroundings) -> Step:
     card, topic = context.card, context.topic
     targets, held_pings = card.mention.targets(topic.state), card.held_pings
+    attention: Attention | None = None
     if not isinstance(topic, BulletinState):
         attention = attend(card, topic.incident, surroundings, now)
         if (waits := _wait(context, topic.incident, attention)) is not None:
@@ -248,7 +251,21 @@ def _begin_root(context: CardContext, now: float, surroundings: Surroundings) ->
             episode_worst=_worst(card.episode_worst, topic.state),
             root_seq=max(card.root_seq, topic.in_root),
         )
-    return PostRoot(attempt=attempt, update=CardUpdate(cards=(posting,), attempt=attempt))
+    posting, bulletins = _count(posting, attention if repeated is None else None)
+    return PostRoot(attempt=attempt, update=CardUpdate(cards=(posting,), attempt=attempt, bulletins=bulletins))
+
+
+def _count(card: Card, attention: Attention | None) -> tuple[Card, tuple[BulletinChange, ...]]:
+    """The card as a new one of its channel, if it counts as one; the storm there learns whom it pings."""
+    if attention is None:
+        return card, ()
+    storm, now = attention.question.surroundings.storm, attention.question.at
+    if storm is None:
+        return card, ()
+    known = posted_in_storm(storm, card.channel, attention.question.incident, card.pinged, now)
+    if attention.counts:
+        card = replace(card, first_posted_at=now, storm_group=storm.group)
+    return card, (known,) if known else ()
 
 
 def _wait(context: CardContext, incident: Incident, attention: Attention) -> NothingToSend | None:
@@ -262,8 +279,23 @@ def _wait(context: CardContext, incident: Incident, attention: Attention) -> Not
     if hold is None:
         return None
     held = hold_first_post(card, incident, attention, hold)
-    listed = name_in_held_list(held, incident, attention.question.at)
-    return NothingToSend(reason=f"held_by_{hold.reason}", update=CardUpdate(cards=(held,), bulletins=listed))
+    if hold.reason is Reason.STORM:
+        named = _named_by_storm(card, incident, attention, hold)
+    else:
+        named = name_in_held_list(held, incident, attention.question.at)
+    return NothingToSend(reason=f"held_by_{hold.reason}", update=CardUpdate(cards=(held,), bulletins=named))
+
+
+def _named_by_storm(card: Card, incident: Incident, attention: Attention, hold: Hold) -> tuple[BulletinChange, ...]:
+    """What changes in the storm card; nothing where it names the incident already, and nothing has changed."""
+    storm, now = attention.question.surroundings.storm, attention.question.at
+    is_new = card.held is None or card.held.reason is not Reason.STORM
+    if storm is None or (hold.until is None and not is_new):
+        return ()
+    line = incident_line(incident, card.episode, now, route=card.route)
+    wanted = dict.fromkeys((*card.mention.targets(line.state), *(each.target for each in card.held_pings)))
+    free, _ = attention.split(Ping.FIRST_POST, wanted)
+    return (held_in_storm(storm, card.channel, line, free, now, options=card.options, is_new=is_new),)
 
 
 def _cancel_waiting(card: Card, incident: Incident, attention: Attention) -> NothingToSend:
@@ -488,6 +520,8 @@ def mark_edit_in_doubt(context: CardContext, step: Edit, retry_at: float, now: f
 
 
 def _holds_broadcasts(context: CardContext, now: float, surroundings: Surroundings) -> bool:
+    if isinstance(context.topic, BulletinState):
+        return False  # whom it pings was decided before, and nothing held that
     return attend(context.card, context.incident, surroundings, now).broadcast is not None
 
 

@@ -15,6 +15,7 @@ from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute
 from relay.config.configuration import Configuration
 from relay.delivery.context import DeliveryContext, card_fields
+from relay.delivery.storms import Storms
 from relay.model.counting import counted
 from relay.model.struct import replace
 from relay.runtime.clock import WakeEvent
@@ -43,14 +44,15 @@ class CatchUps:
         self._configuration = ""
         self._lists_looked_at = -inf
         self._list_ends: float | None = None
+        self._storms = Storms(shared)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Make up for what is free, until `stopping` is set."""
         clock = self._shared.clock
         while not stopping.is_set():
             await self._look_at_held()
-            due, end = await self._make_up(), await self._close_lists()
-            await clock.wait_idle(self.wakeup, min((each for each in (due, end) if each is not None), default=None))
+            moments = (await self._make_up(), await self._close_lists(), await self._storms.turn())
+            await clock.wait_idle(self.wakeup, min((each for each in moments if each is not None), default=None))
 
     async def _look_at_held(self) -> None:
         """Where the rules have changed, ask again what holds each card and ping."""

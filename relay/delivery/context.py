@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from relay.cards.model import Card, CardContext, CardUpdate, DeliveryRules
 from relay.delivery.card_backoff import CardBackoff
 from relay.metrics import Metrics
+from relay.routes.storm import NO_STORM, Storm
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.message import DEFAULT_INSTANCE, Marker, marker_key
@@ -34,7 +35,7 @@ class DeliveryContext:
     delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name.
     `names_channel` says whether the live routes name a channel by one of these references; `fixed_channels` returns
     those that they name whatever the incident. `on_channel_changed` is called when such a channel is found, or begins
-    or stops to take messages.
+    or stops to take messages. `storm_in` says what a storm is in the channel that has these references.
     """
 
     store: Store
@@ -52,6 +53,7 @@ class DeliveryContext:
     names_channel: Callable[[Collection[str]], bool] = lambda _refs: True
     on_channel_changed: Callable[[], None] = lambda: None
     fixed_channels: Callable[[], Collection[str]] = tuple
+    storm_in: Callable[..., Storm] = lambda *_refs: NO_STORM
 
     @property
     def blocked_channels(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from math import inf
 import structlog
 
 from relay.cards.eligibility import WorkKind
-from relay.cards.holds import Hold
+from relay.cards.holds import Hold, Reason
 from relay.cards.model import AttemptState, Card, CardContext
 from relay.cards.send import NothingToSend, SlackStep, Step
 from relay.delivery.context import DeliveryContext, card_fields
@@ -166,6 +166,7 @@ class Scheduler:
             last_channel=self._last_channel if self._work == "edit" else "",
             oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
             decide=self._begin,
+            storm_in=self._shared.storm_in,
             lease=self._shared.lease,
         )
 
@@ -229,5 +230,6 @@ class Scheduler:
 
 def _log_held(card: Card, hold: Hold) -> None:
     until = "" if hold.until is None else utc(hold.until)
-    detail = f"The card waits{f' until {until}' if until else ''}; the held list of the channel names its incident."
+    where = "storm card" if hold.reason is Reason.STORM else "held list"
+    detail = f"The card waits{f' until {until}' if until else ''}; the {where} of the channel names its incident."
     log.info("card_held", reason=str(hold.reason), until=until, **card_fields(card), detail=detail)

@@ -30,6 +30,7 @@ from relay.delivery.scheduler import Scheduler
 from relay.delivery.supervision import supervise
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
+from relay.routes.storm import Storm
 from relay.runtime.clock import Clock
 from relay.runtime.logging import utc
 from relay.slack.gateway import SlackGateway
@@ -89,6 +90,7 @@ class DeliveryService:
             metrics=metrics or Metrics(),
             backoff=CardBackoff(clock),
             instance=instance,
+            storm_in=self._storm_in,
         )
         self._render_process = RenderProcess()
         executor = Executor(self._shared, live, self.message_link, self._render_process)
@@ -221,6 +223,9 @@ class DeliveryService:
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(rulebook=self._live().rulebook, canonical_refs=self._channels.canonical_refs)
+
+    def _storm_in(self, *refs: str) -> Storm:
+        return self._live().rulebook.storm_in(*refs)
 
     def _names_channel(self, refs: Collection[str]) -> bool:
         return self._live().rulebook.names_channel(refs)

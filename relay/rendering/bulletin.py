@@ -15,8 +15,8 @@ from relay.rendering.blocks.rich_text import Atom
 from relay.rendering.blocks.tree import parse
 from relay.rendering.card import built_in_notice, draft_of
 from relay.rendering.context import Item, template_values
-from relay.rendering.library import BULLETIN_FOLDER, LINE, TemplateFailed, TemplateLibrary
-from relay.rendering.reply import joined_paragraphs, paragraph_of
+from relay.rendering.library import BULLETIN_FOLDER, LINE, PING, TemplateFailed, TemplateLibrary
+from relay.rendering.reply import Paragraph, joined_paragraphs, paragraph_of
 from relay.rendering.request import RenderedMessage, RenderRequest
 
 _NOUN: Final = "incident"
@@ -58,11 +58,20 @@ def render_lines(
     library: TemplateLibrary, request: RenderRequest, lines: Sequence[Mapping[str, Any]]
 ) -> RenderedMessage:
     """Render the reply that has these lines of a bulletin, in their order."""
-    name = f"{BULLETIN_FOLDER}/{LINE}.j2"
     items = [Item(_NOUN, template_values(line)) for line in lines]
-    paragraphs = [paragraph_of(library, name, request, {"line": item}, fallback.line(item)) for item in items]
+    paragraphs = [_paragraph(library, request, item) for item in items]
     number = f"{len(items)} {_NOUN}{plural(len(items))}"
+    if any(item.get("ping") for item in items):
+        number = fallback.bulletin_title("storm", request.variables["bulletin"])
     return joined_paragraphs(paragraphs, request, subject=number, title=number, longest=_LONGEST_SUMMARY)
+
+
+def _paragraph(library: TemplateLibrary, request: RenderRequest, item: Item) -> Paragraph:
+    if item.get("ping"):
+        name, built_in = f"{BULLETIN_FOLDER}/{PING}.j2", fallback.ping(item)
+    else:
+        name, built_in = f"{BULLETIN_FOLDER}/{LINE}.j2", fallback.line(item)
+    return paragraph_of(library, name, request, {"line": item}, built_in)
 
 
 def _built_in(kind: str, request: RenderRequest) -> Draft:

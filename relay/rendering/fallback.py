@@ -66,6 +66,9 @@ def bulletin_title(kind: str, values: Values) -> str:
     counts = values.get("counts", {})
     number = counts.get("all", 0) if values.get("closed") and kind == "held" else counts.get("open", 0)
     incidents = f"{number} incident{plural(number)}" if number else "No incident"
+    if kind == "storm":
+        every = values.get("incidents") or counts.get("all", 0)
+        return f"{'Storm over' if values.get('closed') else 'Storm'}: {every} incident{plural(every)}"
     if kind == "held":
         return f"No longer held: {incidents}" if values.get("closed") else f"{incidents} held"
     return f"{incidents} still open"
@@ -73,7 +76,7 @@ def bulletin_title(kind: str, values: Values) -> str:
 
 def bulletin(kind: str, values: Values) -> str:
     """Print a message about several incidents: what it is, until when, and its lines."""
-    until, is_list = slack_time(values.get("until") or values.get("moment")), kind == "held"
+    until, is_list = slack_time(values.get("until") or values.get("moment")), kind in {"held", "storm"}
     head = _bold(bulletin_title(kind, values)) + (
         f" until {until}" if is_list and until and not values["closed"] else ""
     )
@@ -81,6 +84,12 @@ def bulletin(kind: str, values: Values) -> str:
     lines = "\n".join(filter(None, [*map(line, every[:_MOST_LINES]), more(every[_MOST_LINES:])]))
     where = "Each is named in the thread." if is_list else f"Pings were held until {until}." if until else ""
     return part(NodeKind.MENTIONS, "") + part(NodeKind.SECTION, f"{head}\n{lines}") + part(NodeKind.CONTEXT, where)
+
+
+def ping(values: Values) -> str:
+    """Print what calls people in the thread of a storm card."""
+    number = values.get("open", 0)
+    return f"{number} incident{plural(number)} without a card. This thread names each."
 
 
 def line(values: Values) -> str:

@@ -37,10 +37,11 @@ CARD: Final = "card"
 BULLETIN_FOLDER: Final = "bulletin"
 """The folder of the messages that are about no single incident."""
 
-BULLETINS: Final = ("held", "catch_up")
-"""The files of that folder that make a message, without their suffix; `LINE` makes one line in its thread."""
+BULLETINS: Final = ("held", "storm", "catch_up")
+"""The files of that folder that make a message, without their suffix; those below make one paragraph in its thread."""
 
 LINE: Final = "line"
+PING: Final = "ping"
 _ROLES: Final[Mapping[str, TemplateRole]] = {
     f"{CARD}.j2": "card",
     **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES},
@@ -50,6 +51,7 @@ _ROLES: Final[Mapping[str, TemplateRole]] = {
 _BULLETIN_ROLES: Final[Mapping[str, TemplateRole]] = {
     **{f"{kind}.j2": "bulletin" for kind in BULLETINS},
     f"{LINE}.j2": "line",
+    f"{PING}.j2": "line",
 }
 
 

@@ -106,9 +106,9 @@ class Rulebook:
         """The options of a card by the current rules; a card of the fallback keeps its stored options."""
         return self.options_for(route, ref) if route else stored
 
-    def storm_in(self, ref: str) -> Storm:
-        """What a storm is in the channel `ref`."""
-        return self.channel_storms.get(ref, self.storm)
+    def storm_in(self, *refs: str) -> Storm:
+        """What a storm is in the channel that has these references."""
+        return next((self.channel_storms[ref] for ref in refs if ref in self.channel_storms), self.storm)
 
     @cached_property
     def channel_refs(self) -> tuple[str, ...]:

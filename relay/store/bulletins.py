@@ -14,6 +14,7 @@ from relay.cards.bulletins import (
     KINDS,
     Bulletin,
     BulletinChange,
+    BulletinKind,
     BulletinLine,
     BulletinState,
     Changed,
@@ -21,12 +22,15 @@ from relay.cards.bulletins import (
     LineEnd,
     changed,
 )
+from relay.cards.eligibility import Work
 from relay.cards.model import Card, CardState, Entry, ShownLines
 from relay.model.errors import StoreError
+from relay.model.json_types import JSON
 from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels
 from relay.store.execution import execute
+from relay.store.left_work import leave
 from relay.store.locks import lock_bulletins, postgresql
 from relay.store.mappers import (
     Row,
@@ -39,6 +43,7 @@ from relay.store.mappers import (
 )
 from relay.store.notify import notify
 from relay.store.rows import save_cards
+from relay.store.storm_summary import summarize_storm
 from relay.store.upsert import insert_or_keep
 
 _bulletin, _line, _card = schema.bulletin, schema.bulletin_line, schema.card
@@ -60,7 +65,7 @@ _BY_ID = select(_bulletin).where(_bulletin.c.id == bindparam("which")).with_for_
 _OF_BULLETIN = _line.c.bulletin == bindparam("of")
 _WITH_KEYS = select(_line).where(_OF_BULLETIN, _line.c.key.in_(bindparam("keys", expanding=True)))
 _COUNT_OPEN = select(func.count()).where(_OF_BULLETIN, _line.c.ended.is_(None))
-_COUNTS = select(_line.c.ended, func.count()).where(_OF_BULLETIN).group_by(_line.c.ended)
+_COUNTS = select(_line.c.ended, func.count()).where(_OF_BULLETIN, _line.c.incident != "").group_by(_line.c.ended)
 _ALL = select(_line).where(_OF_BULLETIN).order_by(_line.c.seq)
 _AFTER = _ALL.where(_line.c.seq > bindparam("seq"))
 _FIRST_OUTDATED = (
@@ -106,6 +111,8 @@ def save_bulletin_changes(
         found = _open(connection, change)
         if found is not None:
             _change(connection, found, change)
+    if any(change.bulletin.kind is BulletinKind.STORM for change in changes):
+        leave(connection, {Work.HELD})  # a storm is to ping people, and to end
     _end_lines(connection, ended)
 
 
@@ -154,10 +161,16 @@ def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
         raise StoreError(f"There is no bulletin {card.bulletin}: this is not the database from which it was read.")
     bulletin, query = to_bulletin(row), {"of": card.bulletin}
     reply = execute(connection, _FIRST_OUTDATED, {"which": card.id}).scalar()
+    counts = {end and LineEnd(end): number for end, number in execute(connection, _COUNTS, query)}
+    lines = () if bulletin.row.in_thread else _lines(connection, _ALL, query)
+    summary: Mapping[str, JSON] = {}
+    if bulletin.kind is BulletinKind.STORM:
+        lines, summary = summarize_storm(connection, bulletin, counts)
     return BulletinState(
         bulletin=bulletin,
-        lines=() if bulletin.row.in_thread else _lines(connection, _ALL, query),
-        counts={end and LineEnd(end): number for end, number in execute(connection, _COUNTS, query)},
+        lines=lines,
+        summary=summary,
+        counts=counts,
         outdated=_lines(connection, _IN_REPLY, {**query, "which": card.id, "reply": reply}) if reply else (),
     )
 
@@ -218,6 +231,8 @@ def _open(connection: Connection, change: BulletinChange) -> Bulletin | None:
     newest = find_newest_bulletin(connection, *wanted.identity)
     if newest is not None and newest.closed_at is None:
         return newest
+    if newest is not None and not change.closes and _opens_again(newest, change.at):
+        return replace(newest, closed_at=None)
     if change.closes or (newest is not None and not wanted.row.repeats):
         return None
     add_channels(connection, {wanted.channel})
@@ -230,6 +245,10 @@ def _open(connection: Connection, change: BulletinChange) -> Bulletin | None:
     opened = replace(opened, id=row.id)
     save_cards(connection, [bulletin_card(opened)])
     return opened
+
+
+def _opens_again(closed: Bulletin, now: float) -> bool:
+    return closed.closed_at is not None and now - closed.closed_at <= closed.row.reopens_within
 
 
 def _identity(bulletin: Bulletin) -> dict[str, str]:

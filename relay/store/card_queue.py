@@ -19,6 +19,7 @@ from relay.store.left_work import leave, take
 from relay.store.locks import check_lease
 from relay.store.mappers import to_card
 from relay.store.mutes import mutes_after
+from relay.store.storms import StormRules
 from relay.store.types import Lease
 
 
@@ -54,13 +55,15 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
     skip_channels: frozenset[str] = frozenset(),
     last_channel: str = "",
     oldest_first: bool = False,
+    storm_in: StormRules | None = None,
     lease: Lease | None = None,
 ) -> Started[D] | float | None:
     """Find the next card with due work, decide how to begin, and save that it is begun.
 
     A post is due for a pending or posted card without an attempt that is in flight or in doubt; an edit for a posted
     card; both in an open channel. Urgent work comes first, then the earliest deadline; with `oldest_first` the work
-    that has waited longest. The `last_channel` gets its turn if no other channel has due work.
+    that has waited longest. The `last_channel` gets its turn if no other channel has due work. `storm_in` says what a
+    storm is in a channel; without it, no storm holds a new card.
 
     If nothing is due: when work will be due (`inf`: not by time alone), or None if no card has work that is not
     skipped.
@@ -78,7 +81,7 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
     turns = [sorted({*skip_channels, last_channel}), sorted(skip_channels)] if last_channel else [sorted(skip_channels)]
     while (card := _find(connection, work, search, turns, oldest_first=oldest_first)) is not None:
         try:
-            context = replace(card_context(connection, card), mutes=mutes)
+            context = replace(card_context(connection, card, storm_in), mutes=mutes)
             if is_due(context, work, now):
                 decision = decide(context)
                 save_update(connection, context, decision.update)

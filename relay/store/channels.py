@@ -6,7 +6,7 @@ to it with `canonical_ref`.
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, func, or_, select, update
 
 from relay.cards.eligibility import Work
 from relay.cards.model import Channel, ChannelState
@@ -52,6 +52,13 @@ _CANONICAL_REFS = select(_channel.c.ref, _channel.c.canonical_ref).where(_channe
 reference, canonical = _channel.alias("reference"), _channel.alias("canonical")
 CANONICAL_REF = func.coalesce(reference.c.canonical_ref, reference.c.ref)
 """The canonical reference of the channel that `reference` names."""
+
+
+def of_channel(ref: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a reference names the channel whose canonical reference is the parameter `channel`."""
+    there = or_(_channel.c.ref == bindparam("channel"), _channel.c.canonical_ref == bindparam("channel"))
+    return ref.in_(select(_channel.c.ref).where(there))
+
 
 _CANONICAL = (
     select(canonical)

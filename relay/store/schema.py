@@ -291,6 +291,8 @@ card = Table(
     Column("held_until", Double),
     Column("held_pings", Text),
     Column("catch_up_due", Double),
+    Column("first_posted_at", Double),
+    Column("storm_group", Text),
     UniqueConstraint("incident", "channel", "episode"),
     UniqueConstraint("bulletin", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
@@ -309,6 +311,10 @@ card = Table(
 )
 _partial_index("ix_card_ts", "ts IS NOT NULL", card.c.ts)
 _partial_index("ix_card_catch_up_due", "catch_up_due IS NOT NULL", card.c.catch_up_due)
+_partial_index("ix_card_first_posted_at", "first_posted_at IS NOT NULL", card.c.channel, card.c.first_posted_at)
+_IN_STORM = "held_by = 'storm'"
+IS_IN_STORM = text(f"card.{_IN_STORM}")
+_partial_index("ix_card_in_storm", _IN_STORM, card.c.channel, card.c.held_until)
 for _work in ("post", "edit"):
     _due_first = (card.c[f"{_work}_urgent"].desc(), card.c[f"{_work}_deadline"], card.c.id)
     _has_work = f"{_work}_due IS NOT NULL"
@@ -334,6 +340,7 @@ bulletin_line = Table(
     Column("ts", Text),
     Column("changed_in", BigInteger, nullable=False),
     Column("shown_in", BigInteger, nullable=False),
+    Column("storm_group", Text),
     UniqueConstraint("bulletin", "key"),
     *_at_least(1, "seq", "episode", "changed_in"),
     *_at_least(0, "shown_in"),

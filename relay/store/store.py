@@ -36,6 +36,7 @@ from relay.store import (
     mutes,
     notices,
     retention,
+    storms,
     tasks,
 )
 from relay.store.backlog import backlog
@@ -262,6 +263,7 @@ class Store:
     next_catch_up_due = _read(held.next_catch_up_due)
     catch_up_next = _write(held.catch_up_next)
     close_held_lists = _write(held.close_held_lists)
+    tend_storms = _write(storms.tend_storms)
 
     # Posts whose result is unknown
     recover_attempts = _write(attempts.recover_attempts)

@@ -5,9 +5,10 @@ from contextlib import suppress
 
 import pytest
 
+from relay.cards.storms import StormTurn
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT, LIFECYCLE, visible_messages
-from tests.support.relay_in_process import START, fake_workspace, run_relay
+from tests.support.relay_in_process import ROUTES, START, fake_workspace, run_relay
 
 EVERY = 330.0
 """Seconds between two events of a lifecycle: time enough to deliver each, with or without a crash."""
@@ -28,7 +29,8 @@ class Crash:
             setattr(relay.store, name, self._around(getattr(relay.store, name)))
         for name in ("post", "edit", "delete"):
             setattr(relay.gateway, name, self._around(getattr(relay.gateway, name)))
-        relay.store.start_next_card = self._around_search(relay.store.start_next_card)
+        for name in ("start_next_card", "tend_storms"):
+            setattr(relay.store, name, self._around_search(getattr(relay.store, name)))
 
     def _around(self, verb):
         async def effect(*arguments, **named):
@@ -48,7 +50,7 @@ class Crash:
         async def effect(*arguments, **named):
             await self._alive()
             result = await verb(*arguments, **named)
-            if self.after and isinstance(result, tuple):
+            if self.after and _has_found(result):
                 await self._crash_at(self._count())
             await self._alive()
             return result
@@ -67,6 +69,15 @@ class Crash:
     async def _alive(self):
         if self.happened.is_set():
             await asyncio.Event().wait()
+
+
+def _has_found(result):
+    """Whether a search has found a card, or storms for which something was done."""
+    if not isinstance(result, tuple):
+        return False
+    return any(each.change or each.release for each in result if isinstance(each, StormTurn)) or any(
+        not isinstance(each, StormTurn) for each in result
+    )
 
 
 def shares(fields):
@@ -108,7 +119,11 @@ REOPENED = [
 """The reopening is broadcast. Once it is over, relay edits that reply."""
 
 
-async def run_lifecycle(folder, crash, life):
+def seen_in_channels(relay):
+    return visible_messages(relay, "all", "noc")
+
+
+async def run_lifecycle(folder, crash, life, *, routes=ROUTES, read=seen_in_channels):
     """Run the lifecycle; at the crash everything stops at once, and a new relay continues from that moment.
 
     Return whether it crashed, and what a reader sees in the end.
@@ -116,14 +131,14 @@ async def run_lifecycle(folder, crash, life):
     waiting = [(START + EVERY * number, happens) for number, happens in enumerate(life)]
     clock = ManualClock()
     slack = fake_workspace(clock)
-    async with run_relay(folder, slack=slack, clock=clock, dies=True) as relay:
+    async with run_relay(folder, routes=routes, slack=slack, clock=clock, dies=True) as relay:
         crash.install(relay)
         await run_events(relay, waiting, crash)
         if not crash.happened.is_set():
-            return False, visible_messages(relay, "all", "noc")
-    async with run_relay(folder, slack=slack, clock=clock) as relay:
+            return False, read(relay)
+    async with run_relay(folder, routes=routes, slack=slack, clock=clock) as relay:
         await run_events(relay, waiting, Crash(0, after=False))
-        return True, visible_messages(relay, "all", "noc")
+        return True, read(relay)
 
 
 async def run_events(relay, waiting, crash):

@@ -81,7 +81,8 @@ def test_there_are_many_faults_of_both_kinds():
 EVERYTHING = """\
 version: 1
 x-anchors: &loud {gather: 30s, x-why: they asked}
-channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI}
+channels: {noc: C0123456789, 7: "#Real", odd: GABCDEFGHI, many: {id: C0MANY0001, storm: {over: "9", within: 2m, by: 7}}}
+storm: {over: 30, within: 300s, by: service}
 people: {ops: S0OPS, ann: "<@U0ANN|ann>", 7: "<!subteam^S0AAA|@oncall>"}
 fallback: {channel: "#noc", wait: 3m, mention: {critical: [ann]}, x-why: they watch}
 notices: {channel: noc, x-why: ours}
@@ -142,6 +143,7 @@ routes:
         quiet: {during: [silent], outside: [office], unless: never, x-why: they asked}
         hold: {outside: [office]}
         shadow: true
+        storm: off
     routes:
       - {name: inner, post: []}
 """

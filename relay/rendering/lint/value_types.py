@@ -79,6 +79,8 @@ _VARIABLES: Final[Mapping[str, TemplateType]] = {
         inner={
             "counts": TemplateType(title='"bulletin.counts"', names=COUNT_NAMES),
             **dict.fromkeys(("lines", "unowned", "owned"), _LINES),
+            "states": TemplateType(item=TemplateType(title="a state", names=frozenset({"state", "count"}))),
+            "groups": TemplateType(item=TemplateType(title="a group", names=frozenset({"name", "count", "open"}))),
         },
     ),
     "line": _LINE,
