@@ -245,10 +245,10 @@ async def test_work_that_is_gone_before_the_lock_is_not_started(store, monkeypat
     await open_channels(store, *"ab")
     load = card_queue.card_context
 
-    def after_another_relay(connection, card):
+    def after_another_relay(connection, card, storm_in):
         gone = "UPDATE card SET post_due = NULL, post_deadline = NULL, post_since = NULL WHERE channel = 'a'"
         connection.execute(text(gone))
-        return load(connection, card)
+        return load(connection, card, storm_in)
 
     monkeypatch.setattr(card_queue, "card_context", after_another_relay)
     assert (await start(store)).card.channel == "b"
