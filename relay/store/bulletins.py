@@ -43,7 +43,7 @@ from relay.store.mappers import (
 )
 from relay.store.notify import notify
 from relay.store.rows import save_cards
-from relay.store.storm_summary import summarize_storm
+from relay.store.storm_summary import count_pings, summarize_storm
 from relay.store.upsert import insert_or_keep
 
 _bulletin, _line, _card = schema.bulletin, schema.bulletin_line, schema.card
@@ -65,7 +65,7 @@ _BY_ID = select(_bulletin).where(_bulletin.c.id == bindparam("which")).with_for_
 _OF_BULLETIN = _line.c.bulletin == bindparam("of")
 _WITH_KEYS = select(_line).where(_OF_BULLETIN, _line.c.key.in_(bindparam("keys", expanding=True)))
 _COUNT_OPEN = select(func.count()).where(_OF_BULLETIN, _line.c.ended.is_(None))
-_COUNTS = select(_line.c.ended, func.count()).where(_OF_BULLETIN, _line.c.incident != "").group_by(_line.c.ended)
+_COUNTS = select(_line.c.ended, func.count()).where(_OF_BULLETIN).group_by(_line.c.ended)
 _ALL = select(_line).where(_OF_BULLETIN).order_by(_line.c.seq)
 _AFTER = _ALL.where(_line.c.seq > bindparam("seq"))
 _FIRST_OUTDATED = (
@@ -165,6 +165,7 @@ def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
     lines = () if bulletin.row.in_thread else _lines(connection, _ALL, query)
     summary: Mapping[str, JSON] = {}
     if bulletin.kind is BulletinKind.STORM:
+        counts[None] = counts.get(None, 0) - count_pings(connection, bulletin.id)
         lines, summary = summarize_storm(connection, bulletin, counts)
     return BulletinState(
         bulletin=bulletin,

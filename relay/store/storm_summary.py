@@ -28,6 +28,7 @@ def by_rank(state: Any) -> Any:
     return case({str(each): each.rank for each in State}, value=state)
 
 
+_PINGS = select(func.count()).where(_line.c.bulletin == bindparam("of"), _line.c.incident == "")
 _STATES = select(_line.c.state, func.count()).where(NAMES_INCIDENT, schema.IS_OPEN_LINE).group_by(_line.c.state)
 _OPEN_IN_GROUP = func.sum(case((_line.c.ended.is_(None), 1), else_=0))
 _GROUPS: Select[Any] = (
@@ -45,6 +46,11 @@ _WORST = (
 _POSTED = select(func.count()).where(
     of_channel(_card.c.channel), _card.c.first_posted_at >= bindparam("since"), _card.c.state.in_(IN_SLACK)
 )
+
+
+def count_pings(connection: Connection, bulletin: int) -> int:
+    """Count the lines of a bulletin that name no incident."""
+    return connection.execute(_PINGS, {"of": bulletin}).scalar_one()
 
 
 def open_by_state(connection: Connection, bulletin: int) -> dict[State, int]:
