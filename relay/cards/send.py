@@ -133,6 +133,7 @@ class ShownRoot:
     version: int
     ended: float | None
     notices: Notices = ()
+    held_pings: HeldPings = ()
 
 
 def shown_root(context: CardContext, fingerprint: str) -> ShownRoot:
@@ -142,6 +143,7 @@ def shown_root(context: CardContext, fingerprint: str) -> ShownRoot:
         version=context.topic.version,
         ended=context.topic.ended,
         notices=context.card.notices,
+        held_pings=context.card.held_pings,
     )
 
 
@@ -378,6 +380,8 @@ def apply_delivery(
 
 def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoot, now: float) -> CardUpdate:
     """The root is posted. If the record has changed since it was rendered, an edit is due."""
+    kept = (each for each in without_targets(context.card.held_pings, context.card.pinged) if not each.told)
+    context = replace(context, card=with_held_pings(context.card, kept))
     card = replace(
         context.card,
         state=CardState.POSTED,
@@ -392,7 +396,6 @@ def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoo
         notices=remove_notices(context.card.notices, NoticeKind.NO_PING),
         held=None,
     )
-    card = with_held_pings(card, [each for each in without_targets(card.held_pings, card.pinged) if not each.told])
     done = _complete_post(context, card, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
     return replace(done, closes_letter_at=now)
 
@@ -540,8 +543,9 @@ def _schedule_reply(context: CardContext, card: Card, now: float) -> Card:
 
 
 def _next_edit(context: CardContext, shown: ShownRoot, now: float) -> Due | None:
-    """While Slack was called, a share may have come, or the card may have become a pointer."""
-    if shown.version == context.topic.version and shown.notices == context.card.notices:
+    """While Slack was called, a share may have come, or pings may be held now; the card may be a pointer."""
+    card = context.card
+    if (shown.version, shown.notices, shown.held_pings) == (context.topic.version, card.notices, card.held_pings):
         return None
     if isinstance(context.topic, BulletinState):
         return bulletin_edit(context.card, now)

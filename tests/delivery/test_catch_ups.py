@@ -121,6 +121,20 @@ async def test_a_rise_to_critical_at_night_pings_its_own_people_at_once_and_the_
         assert "1 incident is still open" in roots(relay)[-1]
 
 
+async def test_a_rise_that_quiet_hours_hold_is_reported_at_once_and_made_up_for(tmp_path):
+    async with run_relay(tmp_path, routes=routes("quiet: {during: [night], unless: never}")) as relay:
+        await relay.share("i1", status="warning")
+        await until(relay, NIGHT)
+        await relay.share("i1", status="critical")
+        await relay.advance(60)
+        assert pinged(relay) == [("S0WARN", "here")]
+        assert "Warning → *Critical*" in relay.transcript()
+        assert "pings held until" in roots(relay)[0]
+        await until(relay, MORNING + 30)
+        assert pinged(relay) == [("S0WARN", "here"), ("S0CRIT",)]
+        assert "pings held until" not in roots(relay)[0]
+
+
 async def test_a_held_night_is_listed_and_its_cards_follow_worst_first_without_pings(tmp_path):
     async with run_relay(tmp_path, routes=routes(HOLD)) as relay:
         await until(relay, NIGHT)
