@@ -11,6 +11,7 @@ No answer is trusted: a session follows no redirect, and reads at most `MAX_ANSW
 """
 
 import json
+import select
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,8 +19,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from relay.http.lenient_json import parse_strict_json
@@ -33,21 +38,28 @@ MAX_ANSWER_BYTES = 10 * 1024**2
 MAX_ANSWER_VALUES = 500_000
 """About the most values of an answer's JSON. `[],` takes 3 bytes on the wire and 64 in memory."""
 
+KEEP_IDLE = 30.0
+"""Seconds after which an idle connection is dropped: before a server does so, or a gateway on the way forgets it.
+
+They do after 60 seconds or more, usually (nginx: 75,
+https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout; Envoy: an hour; a load balancer of AWS: 60).
+"""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
     """Make a session for the clients, inside the running loop. The caller closes it.
 
-    It never sends a request twice, follows no redirect and limits each answer. It drops idle connections after five
-    seconds: a request on one that the other side has closed would end in doubt.
+    It never sends a request twice, follows no redirect and limits each answer. It sends nothing on a connection that
+    the other side has closed: such a request would end in doubt.
     """
     trace = _ConnectionTrace()
     trace.on_connection_create_end.append(_on_connection)
     trace.on_connection_reuseconn.append(_on_connection)
     trace.on_request_headers_sent.append(_before_send)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=5.0, ttl_dns_cache=60),
+        connector=_Connector(limit=connections, keepalive_timeout=KEEP_IDLE, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
         trace_configs=[trace],
         middlewares=[_refuse_redirect, _send_once],
@@ -208,6 +220,43 @@ def watch_connection(session: aiohttp.ClientSession) -> Iterator[ConnectionWatch
 async def _on_connection(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
     if (watch := _watch.get(None)) is not None:
         watch.connected = True
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Gives out no connection that the other side has closed.
+
+    aiohttp knows what the event loop has read from a connection. Where the loop was busy, the end may still be unread.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if protocol is None or protocol not in self._used or not _has_unread(connection):
+                if protocol is not None:
+                    self._used.add(protocol)
+                return connection
+            connection.close()
+            if (watch := _watch.get(None)) is not None:
+                watch.connected = False
+
+
+def _has_unread(connection: Connection) -> bool:
+    """Return whether something has come on an idle connection: only its end can, or what nobody asked for."""
+    if connection.transport is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 # -- May it still be sent? ---------------------------------------------------------------------------------------------
