@@ -273,7 +273,7 @@ class Relay:
             "retention": self._run_retention(),
             "interactions": self._interactions.run(),
             "tag definitions": self._tag_definitions.poll(),
-            "reloader": self._reloader.run(self._on_configuration, self._notifier, self._report_ready),
+            "reloader": self._reloader.run(self._look_for_due_work, self._notifier, self._report_ready),
         }
 
     async def _outage(self) -> str:
@@ -357,10 +357,6 @@ class Relay:
 
     def _check_shares(self) -> None:
         self._notifier.check_shares()
-
-    def _on_configuration(self) -> None:
-        self._leader.wake(everything=True)
-        self._ingest.check_inbox()
 
     def _wake_leader(self) -> None:
         self._leader.wake()

@@ -3,25 +3,24 @@
 Each reads along an index, however many incidents are stored.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, Integer, Select, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from relay.cards.model import Card, CardState
 from relay.model.incident import State
 from relay.store import schema
-from relay.store.mappers import dumps, to_card, to_incident_state
-from relay.store.rows import load_current_cards
+from relay.store.incident_list import NEWEST_FIRST, comes_after, has_words, load_listed
+from relay.store.mappers import Row, to_card
 from relay.store.types import ListedIncident
 
 WORST_FIRST = tuple(sorted(State, key=lambda state: -state.rank))
 
 _incident, _card, _share = schema.incident, schema.card, schema.share
-_NEWEST_FIRST = (_incident.c.last_share_at.desc(), _incident.c.id.desc())
 _LAST_CARDS = (
     select(_card)
     .where(_card.c.channel == bindparam("ref"), _card.c.ts.is_not(None))
@@ -66,7 +65,7 @@ def open_incidents(
     connection: Connection, wanted: OpenFilter, after: OpenPosition | None, most: int, scanned: int
 ) -> OpenIncidents:
     """Read at most so many open incidents that are wanted; look at no more than `scanned`."""
-    found: list[ListedIncident] = []
+    found: list[Row] = []
     states = WORST_FIRST if wanted.state is None else (wanted.state,)
     if after is not None:
         states = states[states.index(after.state) :] if after.state in states else ()
@@ -76,35 +75,23 @@ def open_incidents(
         for row in connection.execute(statement.limit(scanned)).mappings():
             scanned -= 1
             after = OpenPosition(state, row["last_share_at"], row["id"])
-            record = row["record"].casefold() if wanted.words else ""
-            if all(dumps(word)[1:-1].casefold() in record for word in wanted.words):
-                found.append(ListedIncident(state=to_incident_state(row)))
+            if has_words(row, wanted.words):
+                found.append(row)
             if len(found) >= most or scanned <= 0:
-                return OpenIncidents(incidents=_with_cards(connection, found), after=after)
-    return OpenIncidents(incidents=_with_cards(connection, found), after=None)
+                return OpenIncidents(incidents=load_listed(connection, found), after=after)
+    return OpenIncidents(incidents=load_listed(connection, found), after=None)
 
 
 def _of_state(state: State, wanted: OpenFilter, after: OpenPosition | None) -> Select[Any]:
-    query = select(_incident).where(schema.IS_OPEN_INCIDENT, _incident.c.state == state).order_by(*_NEWEST_FIRST)
+    query = select(_incident).where(schema.IS_OPEN_INCIDENT, _incident.c.state == state).order_by(*NEWEST_FIRST)
     if after is not None:
-        same_time = and_(_incident.c.last_share_at == after.last_share_at, _incident.c.id < after.incident)
-        query = query.where(
-            _incident.c.last_share_at <= after.last_share_at,  # this one uses the index
-            or_(_incident.c.last_share_at < after.last_share_at, same_time),
-        )
+        query = query.where(comes_after(after.last_share_at, after.incident))
     cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != CardState.SUPERSEDED)
     if wanted.channels is not None:
         query = query.where(cards.where(_card.c.channel.in_(wanted.channels)).exists())
     if wanted.route:
         query = query.where(cards.where(_card.c.route == wanted.route).exists())
     return query
-
-
-def _with_cards(connection: Connection, listed: Sequence[ListedIncident]) -> tuple[ListedIncident, ...]:
-    cards: defaultdict[str, list[Card]] = defaultdict(list)
-    for card in load_current_cards(connection, [each.state.record.incident for each in listed]):
-        cards[card.incident].append(card)
-    return tuple(ListedIncident(state=each.state, cards=tuple(cards[each.state.record.incident])) for each in listed)
 
 
 def last_cards(connection: Connection, ref: str, most: int) -> tuple[Card, ...]:

@@ -17,13 +17,6 @@ from relay.slack.error_codes import REMEDIES
 from tests.support.bigpanda_round_trip import ANN, DB, run_round_trip
 
 
-@pytest.fixture
-async def round_trip(tmp_path):
-    async with run_round_trip(tmp_path) as opened:
-        await opened.start_incident()
-        yield opened
-
-
 async def test_a_resolution_whose_answer_was_lost_is_reported_with_the_person_who_did_it(round_trip):
     round_trip.panda.faults.add(InjectedFault(behaviour=DropConnection(), after_effect=True, method="resolve"))
     await round_trip.click("resolve")

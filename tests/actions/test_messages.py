@@ -1,18 +1,9 @@
 """What a person reads about what they pressed: nothing where the card shows it, one message where it takes long."""
 
-import pytest
-
 from relay.actions.interaction_handler import TELL_AFTER
-from tests.support.bigpanda_round_trip import ANN, BOB, DB, START, run_round_trip
+from tests.support.bigpanda_round_trip import ANN, BOB, DB, START
 
 MINUTE = 60
-
-
-@pytest.fixture
-async def round_trip(tmp_path):
-    async with run_round_trip(tmp_path) as opened:
-        await opened.start_incident()
-        yield opened
 
 
 async def test_an_action_that_shows_within_five_seconds_needs_no_message(round_trip):

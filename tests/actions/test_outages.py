@@ -21,13 +21,6 @@ from tests.support.bigpanda_round_trip import (
 HOURS = 3600
 
 
-@pytest.fixture
-async def round_trip(tmp_path):
-    async with run_round_trip(tmp_path) as opened:
-        await opened.start_incident()
-        yield opened
-
-
 async def commented(round_trip, text="failing over"):
     await round_trip.click("comment")
     return await round_trip.submit(text=text)

@@ -8,13 +8,6 @@ from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, START, body, run_round_trip
 
 
-@pytest.fixture
-async def round_trip(tmp_path):
-    async with run_round_trip(tmp_path) as opened:
-        await opened.start_incident()
-        yield opened
-
-
 async def test_relay_reports_to_bigpanda_that_the_card_exists_once_it_is_posted(round_trip):
     [call] = round_trip.panda.calls_to("callback")
     assert call.took_effect

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from relay.actions.preflight import MORNING_HOUR, next_morning, snoozed_until
 from relay.cards.model import Task, TaskKind
 from relay.slack.responses import SlackUser
-from tests.support.bigpanda_round_trip import ANN, START, run_round_trip
+from tests.support.bigpanda_round_trip import ANN, START
 
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia", "UTC"]
 BERLIN = SlackUser(id="U1", time_zone="Europe/Berlin")
@@ -55,13 +55,6 @@ def test_an_unknown_zone_is_read_by_its_offset():
 
 def test_a_chosen_moment_counts_instead_of_a_choice():
     assert snoozed_until(task(1000.0, until="4h", moment="1700009999"), BERLIN) == 1_700_009_999
-
-
-@pytest.fixture
-async def round_trip(tmp_path):
-    async with run_round_trip(tmp_path) as opened:
-        await opened.start_incident()
-        yield opened
 
 
 async def test_a_chosen_moment_reaches_bigpanda_and_the_thread_repeats_it_in_the_readers_zone(round_trip):

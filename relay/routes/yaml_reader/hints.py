@@ -12,7 +12,7 @@ from typing import Final
 _VALUE_BEGINS: Final = re.compile(r"(?:^|(?<=[:\-?,])|(?<=[\[{]))[ \t]*(?=[^\s])")
 _ALIAS: Final = re.compile(r"[*&][A-Za-z0-9_-]+(?=[\s,\]}]|$)")
 _TAG: Final = re.compile(r"![^\s,\[\]{}]*(?=\s|$)")
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:\\.|[^\"\\])*\"")
+QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:\\.|[^\"\\])*\"")
 _ESCAPE: Final = re.compile(r"\\[^0abtnvfre \"/\\N_LPxuU\t]")
 _LIST: Final = re.compile(r"\[[^\[\]]*\](?=[^\s,\]}:#])")
 _BLOCK: Final = re.compile(r"[|>][+\-0-9]{0,2}\s*(#.*)?$")
@@ -25,7 +25,9 @@ _EXPRESSION: Final = re.compile(r"(?:\{\{.*?\}\}|[^\s,}\]])+")
 _BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _REMARK: Final = re.compile(r"(?:^|(?<=\s))#")
 _DASH: Final = re.compile(r"\s*-(?=[A-Za-z_]+:(\s|$))")
-_STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
+STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
+"""A character that looks like a blank, and is none to YAML."""
+
 _SECOND_COLON: Final = re.compile(r"\s*(?:- +)?[A-Za-z_-]+: +(?=[^\s\"'\[{|>&*!#])(?P<value>.*?: .*?)(?=\s+#|\s*$)")
 
 
@@ -91,7 +93,7 @@ def _problems(line: str) -> Iterator[tuple[int, str]]:
         if at < inside:
             continue
         rest = line[at:]
-        quoted = _QUOTED.match(rest)
+        quoted = QUOTED.match(rest)
         if quoted:
             inside = at + quoted.end()
         hint = _quotes_hint(rest, quoted[0] if quoted else "")
@@ -105,8 +107,8 @@ def _problems(line: str) -> Iterator[tuple[int, str]]:
 
 def in_whole_line(line: str) -> tuple[int, str] | None:
     """The column and the hint of a problem with a line as a whole."""
-    plain = _REMARK.split(_QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line))[0]
-    if blank := _STRANGE_BLANK.search(plain):
+    plain = _REMARK.split(QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line))[0]
+    if blank := STRANGE_BLANK.search(plain):
         return blank.start() + 1, "found a special space character (probably copied); write a plain space"
     if dash := _DASH.match(plain):
         return dash.end(), "missing space after '-'"
@@ -141,7 +143,7 @@ def _cut(text: str) -> str:
 
 def extent(rest: str) -> int:
     """The length of a problematic value at the start of a text, if its end is clear; else 0."""
-    quoted = _QUOTED.match(rest)
+    quoted = QUOTED.match(rest)
     if quoted:
         return len(quoted[0]) if rest.startswith('"') and _ESCAPE.search(quoted[0]) else 0
     return len(_cut(rest)) if rest[:1] in _BEGINNINGS or rest.startswith("{{") else 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from relay.routes.yaml_reader.context import Position
+from relay.routes.yaml_reader.hints import QUOTED, STRANGE_BLANK
 
 _DASHES: Final = re.compile(r"^[ \t]*(?:-[ \t]+)*")
 _NO_COLON: Final = re.compile(
@@ -17,10 +18,8 @@ _NO_COLON: Final = re.compile(
 )
 _GLUED_DASH: Final = re.compile(r"(?P<before>[ \t]*-)(?P<after>[A-Za-z_\[{].*)")
 _GLUED_COLON: Final = re.compile(r"(?P<before>[ \t]*(?:-[ \t]+)*[A-Za-z_]\w*:)(?P<after>[^\s:/].*)")
-_STRANGE_BLANK: Final = re.compile("[\u00a0\u2000-\u200b\u202f\u3000\ufeff]")
 _VALUE: Final = re.compile(r"(?P<before>[ \t]*(?:-[ \t]+)*(?:[\w.-]+:[ \t]+)?)(?P<value>\S.*)")
 _QUOTE_BEGINS: Final = re.compile(r"(?:(?<=[\[{:,-])|(?<=[\[{:,-] ))[\"'](?=[^\"']*$)")
-_QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:\\.|[^\"\\])*\"")
 _REMARK: Final = re.compile(r"(?:^|(?<=\s))#.*")
 _STEP: Final = 2
 CERTAIN, LAST_RESORT = 1_000_000, -1_000_000
@@ -106,8 +105,8 @@ def _below(lines: Sequence[str], number: int, depth: int) -> Iterator[int]:
 
 def _missing_signs(number: int, line: str) -> Iterator[LineRepair]:
     """A plain blank, a blank after `-` or `:`, and a colon after a key."""
-    if blanks := _STRANGE_BLANK.search(line):
-        plain = _STRANGE_BLANK.sub(" ", line)
+    if blanks := STRANGE_BLANK.search(line):
+        plain = STRANGE_BLANK.sub(" ", line)
         message = "found a special space character (probably copied); write a plain space"
         yield LineRepair(number=number, line=plain, column=blanks.start() + 1, message=message)
     for pattern, sign in ((_GLUED_DASH, "-"), (_GLUED_COLON, ":")):
@@ -132,7 +131,7 @@ def _missing_signs(number: int, line: str) -> Iterator[LineRepair]:
 
 def closed_quotes(number: int, line: str) -> Iterator[LineRepair]:
     """A word in place of quotes that this line does not close: up to a comma or bracket, or to the end."""
-    plain = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
+    plain = QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
     if begins := _QUOTE_BEGINS.search(plain):
         start = begins.start()
         ends = re.search(r"[,\]}]|$", line[start:])
@@ -147,7 +146,7 @@ def closed_quotes(number: int, line: str) -> Iterator[LineRepair]:
 
 def _brackets(number: int, line: str) -> Iterator[LineRepair]:
     """The line with every bracket closed, and none closed that is not open."""
-    masked = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
+    masked = QUOTED.sub(lambda quoted: "x" * len(quoted[0]), line)
     masked = _REMARK.sub("", masked)
     balanced, stack = "", list[tuple[str, int]]()
     column = 0
