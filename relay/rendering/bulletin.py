@@ -62,7 +62,8 @@ def render_lines(
     paragraphs = [_paragraph(library, request, item) for item in items]
     number = f"{len(items)} {_NOUN}{plural(len(items))}"
     if any(item.get("ping") for item in items):
-        number = fallback.bulletin_title("storm", request.variables["bulletin"])
+        title = fallback.bulletin_title("storm", request.variables["bulletin"])
+        return joined_paragraphs(paragraphs, request, subject="", title=title)
     return joined_paragraphs(paragraphs, request, subject=number, title=number, longest=_LONGEST_SUMMARY)
 
 

@@ -1,8 +1,8 @@
 """Messages about several incidents: lists of what is held, catch-ups, and the lines in their threads."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -18,11 +18,14 @@ from relay.cards.bulletins import (
 )
 from relay.cards.draw import draw_bulletin
 from relay.cards.model import CardState
+from relay.cards.storms import ChannelStorm, held_in_storm
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.config.template_files import load_packaged
 from relay.model.incident import State
 from relay.model.struct import replace
+from relay.routes.options import Options
+from relay.routes.storm import Storm
 from relay.slack.message import Message
 
 FOLDER, BROKEN = "bulletin", "broken-bulletin"
@@ -45,6 +48,8 @@ class BulletinCase:
     closed_at: float | None = None
     pinged: tuple[str, ...] = ()
     entries: tuple[BulletinLine, ...] = ()
+    worst: tuple[BulletinLine, ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
     folders: tuple[str, ...] = (FOLDER, BROKEN)
 
     def draw(self, folder: str) -> Message:
@@ -52,19 +57,22 @@ class BulletinCase:
         bulletin = replace(self.change.bulletin, closed_at=self.closed_at)
         state = BulletinState(
             bulletin=bulletin,
-            lines=() if bulletin.row.in_thread else self.change.lines,
+            lines=self.worst if bulletin.row.in_thread else self.change.lines,
+            summary=self.summary,
             counts=Counter(line.ended for line in self.change.lines),
         )
         card = replace(
             bulletin_card(bulletin), state=CardState.POSTED, ts="1.1", slack_channel="C0DB", pinged=self.pinged
         )
         now = bulletin.opened_at
-        return draw_bulletin(_configuration(folder), state, card, link=_link, now=now, lines=self.entries).message
+        return draw_bulletin(
+            _configuration(folder), state, card, link=_link, now=now, lines=self.entries, pinged=self.pinged
+        ).message
 
 
 @cache
 def _configuration(folder: str) -> Configuration:
-    names = [f"bulletin/{name}.j2" for name in ("held", "catch_up", "line")]
+    names = [f"bulletin/{name}.j2" for name in ("held", "storm", "catch_up", "line", "ping")]
     own = dict.fromkeys(names, "{{ 1 // 0 }}") if folder == BROKEN else load_packaged()
     return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=_ROUTES, templates=own))
 
@@ -121,10 +129,43 @@ def bulletins(now: int) -> Iterator[BulletinCase]:
     change = catch_up_message("C0DB", float(now), [*mixed[:1], *every[1:4]], (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-of-which-1-ended", change=change)
+    yield from _storms(every, now)
     over = [replace(line, ended=LineEnd.RESOLVED, ended_at=now) for line in every[:3]]
     change = catch_up_message("C0DB", float(now), over, (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-all-over", change=change, closed_at=float(now))
+
+
+def _storms(every: Sequence[BulletinLine], now: int) -> Iterator[BulletinCase]:
+    """A flood while it lasts, when it is over, of one group, and the call in its thread."""
+    storm = ChannelStorm(rules=Storm(), posted=(now - 240.0,))
+    change = held_in_storm(storm, "C0DB", every[0], (), float(now), options=Options())
+    groups = [{"name": name, "count": 96 - 9 * n, "open": 96 - 9 * n} for n, name in enumerate(_GROUPS)]
+    worst = tuple(sorted(every[:5], key=lambda line: -line.state.rank))
+    states = [{"state": "critical", "count": 12}, {"state": "warning", "count": 288}]
+    summary = {"incidents": 342, "states": states, "groups": groups, "more_groups": 4}
+    held = [
+        *every,
+        *(replace(every[0], ended=LineEnd.RESOLVED) for _ in range(7)),
+        replace(every[1], ended=LineEnd.POSTED),
+    ]
+    flood = replace(change, lines=tuple(held))
+    yield BulletinCase(name="storm", change=flood, worst=worst, summary=summary)
+    ended = {**summary, "states": states[1:], "groups": [{**each, "open": each["count"] // 2} for each in groups[:3]]}
+    yield BulletinCase(name="storm-over", change=flood, worst=worst[2:4], summary=ended, closed_at=now + 900.0)
+    one = {"incidents": 31, "states": states[1:], "groups": groups[:1], "more_groups": 0}
+    yield BulletinCase(name="storm-of-one-group", change=change, worst=every[2:3], summary=one)
+    over = replace(change, lines=tuple(replace(line, ended=LineEnd.RESOLVED) for line in every[:9]))
+    done = {"incidents": 39, "states": [], "groups": groups[:1], "more_groups": 0}
+    yield BulletinCase(name="storm-all-resolved", change=over, summary=done, closed_at=now + 900.0)
+    data = {"targets": ["S0DBONCALL"], "open": 300, "critical": 12}
+    ping = BulletinLine(key="ping", at=now, incident="", episode=1, state=State.CRITICAL, data=data)
+    yield BulletinCase(
+        name="storm-ping", change=flood, worst=worst, summary=summary, entries=(ping,), pinged=("S0DBONCALL",)
+    )
+
+
+_GROUPS = ("checkout", "payments-api", "search", "cart", "", "inventory", "notifications", "login", "billing", "edge")
 
 
 def _adopted(change: BulletinChange) -> BulletinChange:
