@@ -29,6 +29,7 @@ from relay.tools.compare import ConfigurationComparison, DifferenceKind, Inciden
 from relay.tools.live_store import stored_tag_definitions
 from relay.tools.shadow import with_shadow_live
 from relay.tools.simulate import Simulation
+from relay.tools.storms import FirstPost, HeldByStorm, as_json, first_posts, held_by_storms, storm_lines
 
 MAX_IN_ONE_PROCESS = 1_000
 """Up to this many incidents, starting other processes would take longer than the work."""
@@ -57,6 +58,8 @@ class BacktestReport:
     unreadable: int = 0
     left_out: int = 0
     different: list[IncidentDifference] = field(default_factory=list)
+    posts: dict[str, list[FirstPost]] = field(default_factory=lambda: {"live": [], "candidate": []})
+    storms: dict[str, list[HeldByStorm]] = field(default_factory=dict)
 
     def add(self, other: "BacktestReport") -> None:
         """Add the result for other incidents."""
@@ -65,6 +68,8 @@ class BacktestReport:
         self.unreadable += other.unreadable
         self.left_out += other.left_out
         self.different += other.different
+        for name, posts in other.posts.items():
+            self.posts[name] += posts
 
     @property
     def tally(self) -> Mapping[DifferenceKind, int]:
@@ -80,6 +85,7 @@ class BacktestReport:
             "unreadable": self.unreadable,
             "left_out": self.left_out,
             "tally": {str(kind): number for kind, number in self.tally.items()},
+            "storms": {name: as_json(storms) for name, storms in self.storms.items()},
             "different": [asdict(each) for each in self.different],
         }
 
@@ -90,6 +96,7 @@ class BacktestReport:
             yield f"skipped {counted(self.unreadable, 'share')} that could not be parsed"
         if self.left_out:
             yield f"{self.left_out} old shares of very large incidents were left out"
+        yield from self._storm_lines(limit)
         if not self.different:
             yield "There are no differences."
             return
@@ -104,6 +111,16 @@ class BacktestReport:
         if len(self.different) > limit:
             yield ""
             yield f"... and {len(self.different) - limit} more incidents (use --limit, or --json for all)"
+
+    def _storm_lines(self, limit: int) -> Iterator[str]:
+        """What storms would have held, by each configuration; only once if both say the same."""
+        live, candidate = self.storms.get("live", []), self.storms.get("candidate", [])
+        for name, storms in (("live", live), ("candidate", candidate)) if live != candidate else (("both", live),):
+            if live or candidate:
+                held = sum(storm.held for storm in storms)
+                cards = f", {counted(held, 'card')} held" if held else ""
+                yield f"{name}: {counted(len(storms), 'storm')}{cards}"
+                yield from storm_lines(storms, limit)
 
 
 def with_live_templates(files: ConfigurationFiles, live: Configuration) -> ConfigurationFiles:
@@ -147,6 +164,9 @@ async def backtest(  # noqa: PLR0913  each has a name
             progress(report.incidents, number)
     finally:
         pool.shutdown(cancel_futures=True)
+    candidates = candidate or with_shadow_live(live)
+    for name, rulebook in (("live", live.rulebook), ("candidate", candidates.rulebook)):
+        report.storms[name] = held_by_storms(report.posts[name], rulebook)
     report.different.sort(key=lambda each: (list(DifferenceKind).index(each.differences[0]), each.incident))
     return report
 
@@ -184,20 +204,30 @@ def _replay(
             except ShareError:  # stored by another version of relay
                 report.unreadable += 1
         report.shares += len(bodies)
-        if shares and (difference := _compare(comparison, canonical_refs, incident, shares)) is not None:
+        if shares and (difference := _compare(comparison, canonical_refs, incident, shares, report.posts)) is not None:
             report.different.append(difference)
     return report
 
 
 def _compare(
-    comparison: ConfigurationComparison, refs: Mapping[str, str], incident: str, shares: Sequence[Share]
+    comparison: ConfigurationComparison,
+    refs: Mapping[str, str],
+    incident: str,
+    shares: Sequence[Share],
+    posts: Mapping[str, list[FirstPost]],
 ) -> IncidentDifference | None:
-    """Compare one incident. Most do not differ, which the simulation of the live configuration finds out."""
+    """Compare one incident. Most do not differ, which the simulation of the live configuration finds out.
+
+    The new cards of both configurations are added to `posts`.
+    """
     alternative = comparison.candidate.rulebook
     live = Simulation(comparison.live, canonical_refs=refs, render=False, alternative=alternative).receive_all(shares)
+    posts["live"] += first_posts(live, comparison.live.rulebook)
     if live.is_same and comparison.renders_same:
+        posts["candidate"] += first_posts(live, alternative)
         return None
     candidate = Simulation(comparison.candidate, canonical_refs=refs, render=False).receive_all(shares)
+    posts["candidate"] += first_posts(candidate, alternative)
     return comparison.compare(incident, live, candidate)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines, omission_lines
-from relay.cards.holds import HeldPing, Hold
+from relay.cards.holds import HeldPing, Hold, Reason
 from relay.cards.model import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
 from relay.cards.notices import NO_PING, POINTER, STAND_IN
 from relay.config.settings import Settings
@@ -209,6 +209,9 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
 
 def held_until(hold: Hold) -> str:
     """What holds something, and until when."""
+    if hold.reason is Reason.STORM:
+        until = "until it changes or ends" if hold.until is None else "until there is room for it in the channel"
+        return f"{_words(hold.reason)}, {until}"
     until = "nobody knows until when" if hold.until is None else f"until {format_time(hold.until)}"
     return f"{_words(hold.reason)}, {until}"
 

@@ -35,6 +35,7 @@ from relay.cards.model import (
 from relay.cards.plan import plan
 from relay.cards.send import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
+from relay.model.incident import Incident
 from relay.model.struct import replace
 from relay.rendering.request import RenderedMessage
 from relay.routes.rulebook import Rulebook
@@ -104,7 +105,9 @@ class SimulatedCatchUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCard:
-    """A card at the end: its `first` post, its `root` after the last of its `edits`, its thread, and its catch-ups.
+    """A card at the end: its `first` post with the incident as it was then, its `root` after the last of its `edits`.
+
+    `replies` is its thread, `catch_ups` are those that named its incident.
 
     A card without a root was never posted; the card's `state` and `reason` say why.
     """
@@ -115,6 +118,7 @@ class SimulatedCard:
     edits: int = 0
     replies: tuple[SentMessage, ...] = ()
     catch_ups: tuple[SimulatedCatchUp, ...] = ()
+    first_incident: Incident | None = None
 
     @property
     def pings(self) -> tuple[tuple[str, ...], ...]:
@@ -264,7 +268,7 @@ class Simulation:
             card = self._cards[number]
             match step:
                 case PostRoot():
-                    self._cards[number] = replace(card, first=sent, root=sent)
+                    self._cards[number] = replace(card, first=sent, root=sent, first_incident=context.incident)
                 case PostReply():
                     sent = replace(sent, ts=self._newest_ts(context.channel.ref))
                     self._cards[number] = replace(card, replies=(*card.replies, sent))

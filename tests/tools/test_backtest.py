@@ -168,6 +168,17 @@ async def test_only_incidents_with_a_recent_share_count_with_all_their_shares(st
     assert (report.incidents, report.shares, differences(report)) == (3, 9, {"i-pay": ["pinged"]})
 
 
+async def test_what_storms_would_have_held_is_reported(store):
+    together = ROUTES.replace("post: [{channel: payments, mention: {critical: [S0PAY]}}]", "post: [web]")
+    report = await run_backtest(store, configuration(together + "storm: {over: 1, within: 5m}\n"))
+    assert report.storms["live"] == []
+    [storm] = report.storms["candidate"]
+    assert (storm.channel, storm.held, storm.critical) == ("C0WEB00001", 1, 1)
+    text = "\n".join(line for line in report.lines(5) if isinstance(line, str))
+    assert "candidate: 1 storm, 1 card held" in text
+    assert "C0WEB00001: 1 card held, 1 of them critical, in 1 min" in text
+
+
 async def test_two_references_to_a_channel_are_no_difference(store):
     await store.add_channels(["#web"])
     await store.update_channel(Channel(ref="C0WEB00001", slack_id="C0WEB00001", state=ChannelState.OPEN))
@@ -255,6 +266,7 @@ def test_the_command_prints_the_report_as_json(command):
         "unreadable": 0,
         "left_out": 0,
         "tally": {"lost": 0, "gained": 0, "elsewhere": 0, "pinged": 0, "reads": 0},
+        "storms": {"live": [], "candidate": []},
         "different": [],
     }
     assert command(ROUTES, "--strict").exit_code == 0

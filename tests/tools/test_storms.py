@@ -1,0 +1,56 @@
+"""What a storm setting would have held, for new cards at given moments."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.cards.storms import allowance
+from relay.routes.parser.parse import parse_rulebook
+from relay.tools.storms import FirstPost, held_by_storms
+
+RULEBOOK = parse_rulebook(
+    """
+version: 1
+storm: {over: 3, within: 5m}
+channels: {quiet: {id: C0QUIET001, storm: off}}
+routes: [{name: all, post: [C0ALL00001, quiet]}]
+"""
+)
+
+
+def post(at, *, channel="C0ALL00001", critical=False, group=""):
+    return FirstPost(at=float(at), incident=f"i{at}", channel=channel, group=group, critical=critical)
+
+
+def test_what_comes_after_the_allowance_is_held():
+    [storm] = held_by_storms([post(at) for at in range(10)], RULEBOOK)
+    assert (storm.began, storm.last, storm.held, storm.critical) == (3.0, 9.0, 7, 0)
+
+
+def test_a_channel_without_storms_has_none():
+    assert held_by_storms([post(at, channel="C0QUIET001") for at in range(100)], RULEBOOK) == []
+
+
+def test_two_floods_an_hour_apart_are_two_storms():
+    posts = [post(start + at) for start in (0, 3600) for at in range(5)]
+    assert [storm.held for storm in held_by_storms(posts, RULEBOOK)] == [2, 2]
+
+
+def test_a_critical_incident_that_was_held_takes_the_next_place():
+    posts = [post(0), post(1), post(2), post(3, critical=True), post(301)]
+    [storm] = held_by_storms(posts, RULEBOOK)
+    assert (storm.held, storm.critical) == (1, 1), (
+        "at 300 the critical one was posted, at 301 there was room for another"
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.booleans()), max_size=60, unique_by=lambda each: each[0]))
+def test_what_is_not_held_fits_and_nothing_is_counted_twice(moments):
+    posts = [post(at, critical=critical) for at, critical in moments]
+    storms = held_by_storms(posts, RULEBOOK)
+    held = sum(storm.held for storm in storms)
+    assert 0 <= held <= len(posts)
+    if len(posts) <= 3:
+        assert held == 0
+    spread = max((at for at, _ in moments), default=0)
+    most = allowance(RULEBOOK.storm, reserve=True) * (spread // 300 + 1)
+    assert len(posts) - held <= most
