@@ -5,6 +5,7 @@
     scheduler      picks the next due card, for posts or for edits, when the rate limits allow a call
     executor       makes the call of one step, and stores what follows from the answer
     catch_ups      makes up for held pings, and closes held lists
+    storms         decides about the storms that are open: pings, cards that may be posted, and their end
     mute_watch     lets the cards say which of them are muted
     channels       finds the ids of channels, and joins them
     adoption       takes over cards that a lost database has left in Slack

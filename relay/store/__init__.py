@@ -11,6 +11,7 @@ Verbs
     bulletins .............. messages about several incidents, and their lines
     held ................... what is held: looked at again, and made up for in catch-ups; closes held lists
     mutes .................. mutes, as people have made them; muted_cards: the cards that say so
+    storms ................. what was posted and what waits in a storm; storm_summary: what a storm card sums up
     late_cards ............. cards of open incidents whose routes were in shadow until now
     adoption ............... takes over cards that a lost database has left in Slack
     tasks .................. what relay has to tell or ask BigPanda; silent incidents

@@ -5,7 +5,7 @@ Whoever changes a bulletin locks its row, behind the incidents of its transactio
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -23,6 +23,7 @@ from relay.cards.bulletins import (
     changed,
 )
 from relay.cards.eligibility import Work
+from relay.cards.holds import UNKNOWN_END
 from relay.cards.model import Card, CardState, Entry, ShownLines
 from relay.model.errors import StoreError
 from relay.model.json_types import JSON
@@ -37,6 +38,7 @@ from relay.store.mappers import (
     bulletin_line_row,
     bulletin_row,
     dumps,
+    loads,
     to_bulletin,
     to_bulletin_line,
     to_card,
@@ -51,15 +53,12 @@ _bulletin, _line, _card = schema.bulletin, schema.bulletin_line, schema.card
 USEFUL_LINES = 50
 """The most lines that a decision about one reply looks at; it has twenty."""
 
-_NEWEST = (
-    select(_bulletin)
-    .where(*(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key")))
-    .order_by(_bulletin.c.episode.desc())
-    .limit(1)
-    .with_for_update()
-)
-_NEWEST_ID = select(func.max(_bulletin.c.id)).where(
-    *(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key"))
+_IDENTITY = ("kind", "channel", "key")
+_HAS_IDENTITY = tuple(_bulletin.c[name] == bindparam(name) for name in _IDENTITY)
+_NEWEST = select(_bulletin).where(*_HAS_IDENTITY).order_by(_bulletin.c.episode.desc()).limit(1).with_for_update()
+_NEWEST_ID = select(func.max(_bulletin.c.id)).where(*_HAS_IDENTITY)
+_HELD_LISTS = select(_bulletin.c.channel, _bulletin.c.key, _bulletin.c.data).where(
+    _bulletin.c.kind == BulletinKind.HELD, _bulletin.c.closed_at.is_(None)
 )
 _BY_ID = select(_bulletin).where(_bulletin.c.id == bindparam("which")).with_for_update()
 _OF_BULLETIN = _line.c.bulletin == bindparam("of")
@@ -127,7 +126,7 @@ def _lock(connection: Connection, changes: Collection[BulletinChange], ended: Co
     """Lock all bulletins that change, in one order; one that is opened now is known to nobody else."""
     if postgresql(connection):
         ids = {row["bulletin"] for row in _open_lines(connection, ended)}
-        known = (connection.execute(_NEWEST_ID, _identity(each.bulletin)).scalar() for each in changes)
+        known = (newest_bulletin_id(connection, each.bulletin) for each in changes)
         lock_bulletins(connection, ids.union(each for each in known if each is not None))
 
 
@@ -174,6 +173,27 @@ def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
         counts=counts,
         outdated=_lines(connection, _IN_REPLY, {**query, "which": card.id, "reply": reply}) if reply else (),
     )
+
+
+class HeldList(NamedTuple):
+    """An open held list: where it is, what holds its cards, and until when (Unix seconds; `UNKNOWN_END`: nobody knows)."""
+
+    channel: str
+    reason: str
+    until: float
+
+    """An open held list: where it is, what holds its cards, until when (Unix seconds; `UNKNOWN_END`: nobody knows)."""
+def open_held_lists(connection: Connection) -> list[HeldList]:
+    """Load the held lists that are open, of all channels."""
+    rows = connection.execute(_HELD_LISTS).all()
+    return [HeldList(row.channel, row.key, loads(row.data).get("until") or UNKNOWN_END) for row in rows]
+
+
+def newest_bulletin_id(connection: Connection, bulletin: Bulletin) -> int | None:
+    """Return the id of the newest bulletin with the same kind, channel and key; None if there is none."""
+    identity = dict(zip(_IDENTITY, bulletin.identity, strict=True))
+    found: int | None = connection.execute(_NEWEST_ID, identity).scalar()
+    return found
 
 
 def find_newest_bulletin(connection: Connection, kind: str, channel: str, key: str) -> Bulletin | None:
@@ -250,10 +270,6 @@ def _open(connection: Connection, change: BulletinChange) -> Bulletin | None:
 
 def _opens_again(closed: Bulletin, now: float) -> bool:
     return closed.closed_at is not None and now - closed.closed_at <= closed.row.reopens_within
-
-
-def _identity(bulletin: Bulletin) -> dict[str, str]:
-    return dict(zip(("kind", "channel", "key"), bulletin.identity, strict=True))
 
 
 def _change(connection: Connection, before: Bulletin, change: BulletinChange) -> None:

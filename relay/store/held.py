@@ -5,16 +5,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Double, Text, and_, bindparam, exists, func, or_, select, update
 
-from relay.cards.bulletins import Bulletin, BulletinKind, held_list_over
+from relay.cards.bulletins import held_list_over
 from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
 from relay.cards.holds import UNKNOWN_END
 from relay.cards.model import Card, CardState, IncidentState
 from relay.cards.mutes import Mute
 from relay.store import schema
-from relay.store.bulletins import save_bulletin_changes
+from relay.store.bulletins import HeldList, newest_bulletin_id, open_held_lists, save_bulletin_changes
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
 from relay.store.locks import check_lease, share_channel_references
-from relay.store.mappers import loads, to_card
+from relay.store.mappers import to_card
 from relay.store.mutes import mutes_after
 from relay.store.rows import load_incident_states, save_cards
 from relay.store.types import Lease
@@ -26,7 +26,7 @@ CARDS_FIRST = 60.0
 """Seconds for which a catch-up waits for cards that were held in its channel, so that it links to them."""
 
 _BATCH = 500
-_card, _share, _bulletin = schema.card, schema.share, schema.bulletin
+_card, _share = schema.card, schema.share
 _NOW: Any = bindparam("now", type_=Double)
 _MAY_BE_CAUGHT_UP = or_(
     and_(
@@ -64,10 +64,6 @@ _UNPLANNED_BEFORE = (
     select(_share.c.id)
     .where(schema.IS_UNPLANNED, _share.c.plan_error == "", _share.c.received <= bindparam("moment"))
     .limit(1)
-)
-_KNOWN = select(_bulletin.c.id).where(*(_bulletin.c[name] == bindparam(name) for name in ("kind", "channel", "key")))
-_HELD_LISTS = select(_bulletin.c.channel, _bulletin.c.key, _bulletin.c.data).where(
-    _bulletin.c.kind == BulletinKind.HELD, _bulletin.c.closed_at.is_(None)
 )
 _STILL_HELD = select(_card.c.id).where(
     _card.c.channel == bindparam("channel"),
@@ -116,7 +112,7 @@ def catch_up_next(
     channel = canonical_channel(connection, first.channel).ref
     made = decide(channel, _due_cards(connection, channel, now), mutes_after(connection, now))
     save_cards(connection, made.cards)
-    change = catch_up_bulletin(made, now, lambda bulletin: _is_known(connection, bulletin))
+    change = catch_up_bulletin(made, now, lambda bulletin: newest_bulletin_id(connection, bulletin) is not None)
     if change is not None:
         save_bulletin_changes(connection, [change])
     return made
@@ -130,21 +126,20 @@ def close_held_lists(connection: Connection, now: float, *, lease: Lease | None 
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    ends = [(row, loads(row.data).get("until") or UNKNOWN_END) for row in connection.execute(_HELD_LISTS).all()]
-    over = [row for row, until in ends if until <= now]
+    lists = open_held_lists(connection)
     changes = [
-        held_list_over(row.channel, row.key, now)
-        for row in over
-        if connection.execute(_STILL_HELD, {"channel": row.channel, "reason": row.key, "now": now}).first() is None
+        held_list_over(each.channel, each.reason, now)
+        for each in lists
+        if each.until <= now and not _still_holds(connection, each, now)
     ]
     if changes:
         save_bulletin_changes(connection, changes)
-    return min((until for _, until in ends if now < until < UNKNOWN_END), default=None)
+    return min((each.until for each in lists if now < each.until < UNKNOWN_END), default=None)
 
 
-def _is_known(connection: Connection, bulletin: Bulletin) -> bool:
-    identity = {"kind": bulletin.kind, "channel": bulletin.channel, "key": bulletin.key}
-    return connection.execute(_KNOWN.limit(1), identity).first() is not None
+def _still_holds(connection: Connection, held: HeldList, now: float) -> bool:
+    query = {"channel": held.channel, "reason": held.reason, "now": now}
+    return connection.execute(_STILL_HELD, query).first() is not None
 
 
 def _due_cards(connection: Connection, channel: str, now: float) -> list[tuple[Card, IncidentState]]:

@@ -4,15 +4,14 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 
-from relay.cards.bulletins import BulletinKind, held_list
+from relay.cards.bulletins import held_list
 from relay.cards.holds import Reason
 from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute, MuteState
 from relay.store import schema
-from relay.store.bulletins import save_bulletin_changes
+from relay.store.bulletins import open_held_lists, save_bulletin_changes
 from relay.store.held import look_at_held
 from relay.store.locks import check_lease, lock_incidents, share_channel_references
-from relay.store.mappers import loads
 from relay.store.mutes import mute, mutes_after, to_mute
 from relay.store.notify import notify
 from relay.store.rows import load_current_cards, load_incident_states, save_cards
@@ -33,11 +32,6 @@ _OPEN = (
     .where(schema.IS_OPEN_INCIDENT, schema.incident.c.id > bindparam("after"))
     .order_by(schema.incident.c.id)
     .limit(bindparam("most", type_=Integer))
-)
-_HELD_LISTS = select(schema.bulletin.c.channel, schema.bulletin.c.data).where(
-    schema.bulletin.c.kind == BulletinKind.HELD,
-    schema.bulletin.c.key == bindparam("reason"),
-    schema.bulletin.c.closed_at.is_(None),
 )
 _CHANGE_END = (
     update(_mute)
@@ -61,8 +55,8 @@ def _change_end(connection: Connection, number: int, until: float, now: float, b
     values = {"which": number, "until": until, "now": now, "by": by}
     if before is None or not connection.execute(_CHANGE_END, values).rowcount:
         return False
-    lists = connection.execute(_HELD_LISTS, {"reason": Reason.MUTE}).all()
-    ending = [each.channel for each in lists if loads(each.data).get("until") == before.end]
+    lists = open_held_lists(connection)
+    ending = [each.channel for each in lists if each.reason == Reason.MUTE and each.until == before.end]
     save_bulletin_changes(connection, [held_list(channel, Reason.MUTE, until, (), now) for channel in ending])
     notify(connection)
     return True
