@@ -183,6 +183,8 @@ class HeldList(NamedTuple):
     until: float
 
     """An open held list: where it is, what holds its cards, until when (Unix seconds; `UNKNOWN_END`: nobody knows)."""
+
+
 def open_held_lists(connection: Connection) -> list[HeldList]:
     """Load the held lists that are open, of all channels."""
     rows = connection.execute(_HELD_LISTS).all()
