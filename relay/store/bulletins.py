@@ -176,7 +176,7 @@ def load_bulletin_state(connection: Connection, card: Card) -> BulletinState:
 
 
 class HeldList(NamedTuple):
-    """An open held list: where it is, what holds its cards, and until when (Unix seconds; `UNKNOWN_END`: nobody knows)."""
+    """An open held list: where it is, what holds its cards, until when (Unix seconds; `UNKNOWN_END`: nobody knows)."""
 
     channel: str
     reason: str
