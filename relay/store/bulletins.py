@@ -182,7 +182,7 @@ class HeldList(NamedTuple):
     reason: str
     until: float
 
-    """An open held list: where it is, what holds its cards, until when (Unix seconds; `UNKNOWN_END`: nobody knows)."""
+    """Load the held lists that are open, of all channels."""
 
 
 def open_held_lists(connection: Connection) -> list[HeldList]:
