@@ -186,7 +186,7 @@ def _quiet(question: Question) -> float:
 
 
 def _snoozed(question: Question) -> float:
-    """A snooze ends when BigPanda says so, at the latest at the moment of which it knew."""
+    """A snooze ends when BigPanda says so, at the latest at the moment that BigPanda has named."""
     snooze = question.incident.snooze
     return -inf if not snooze.snoozed else inf if snooze.wake is None else float(snooze.wake)
 

@@ -321,7 +321,7 @@ def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, Bullet
 
 
 def _with_places(line: BulletinLine, old: BulletinLine | None) -> BulletinLine:
-    """The line, of which a thread was found that has it already."""
+    """The line, with the threads that were found to have it already."""
     if old is None or "posted_in" not in old.data:
         return line
     return replace(line, data={**line.data, "posted_in": old.data["posted_in"]})

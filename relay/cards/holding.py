@@ -81,7 +81,7 @@ def with_held_pings(card: Card, held: Iterable[HeldPing]) -> Card:
 
 
 def without_holds(card: Card) -> Card:
-    """The card, of which nothing is held any more: it is not posted, or not followed."""
+    """The card without anything held: it is not posted any more, or not followed."""
     return replace_changed(card, held=None, held_pings=(), catch_up_due=None)
 
 

@@ -300,7 +300,7 @@ class IncidentState(Struct, frozen=True, kw_only=True):
 
 
 TOPICS: Final[tuple[type[Topic], ...]] = (IncidentState, BulletinState)
-"""What a card may show. Whoever decides something that only one of them has asks which it is."""
+"""What a card may show. A decision that needs what only one of them has asks which it is."""
 
 
 class ShareOutcome(StrEnum):

@@ -33,7 +33,7 @@ GATHER_PINGS = 5.0
 """Seconds for which a ping waits for others, so that one message serves all."""
 
 MOST_GROUPS = 100
-"""The most groups of which is remembered that a target was pinged for a critical incident of them."""
+"""The most groups for whose critical incidents relay remembers that it has pinged a target."""
 
 LONGEST_GROUP = 80
 """Characters of a group's name; a longer one is cut."""

@@ -166,7 +166,7 @@ def end(number: Number, *, author: Author = "") -> None:
 
     if not run_on_live_store(finish):
         fail(f"There is no mute {number}, or it is over; `relay mute list` shows those that are not.")
-    say(f"Mute {number} is over. Whoever would have been pinged hears of what is still open.")
+    say(f"Mute {number} is over. Those who were not pinged for it hear of what is still open.")
 
 
 def _duration(text: str) -> float:

@@ -127,7 +127,7 @@ def _parse_secret(text: str) -> SecretStr:
 
 
 def _parse_secret_address(text: str) -> SecretStr:
-    # The message does not repeat it: whoever knows the address can use it.
+    # The message does not repeat it: anybody who knows the address can use it.
     try:
         address = URL(text)
     except ValueError:

@@ -182,8 +182,6 @@ class HeldList(NamedTuple):
     reason: str
     until: float
 
-    """Load the held lists that are open, of all channels."""
-
 
 def open_held_lists(connection: Connection) -> list[HeldList]:
     """Load the held lists that are open, of all channels."""
