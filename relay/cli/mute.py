@@ -29,8 +29,8 @@ def about() -> None:
 
     Example: `relay mute add --match '{tags: {service: checkout}}' --for 2h --reason deploy`.
 
-    Cards that are posted are edited as ever, and resolutions and thread entries are sent. When a mute ends, whoever
-    would have been pinged hears of what is still open. Nothing changes in BigPanda. Uses the database
+    Cards that are posted are edited as ever, and resolutions and thread entries are sent. When a mute ends, one message
+    pings those who were not pinged, and names what is still open. Nothing changes in BigPanda. Uses the database
     (RELAY_DATABASE_URL) of the running relay.
     """
 

@@ -1,8 +1,8 @@
 """The heartbeat: an address is called every minute while relay does its work, so that its silence raises an alarm.
 
-Only the relay that delivers calls it, and only while it can store shares and Slack takes messages. So the people who watch
-the address learn when incidents do not reach anybody, whatever the reason. The address is a secret: anybody who knows it
-can fake a heartbeat.
+Only the relay that delivers calls it, and only while it can store shares and Slack takes messages. So the people who
+watch the address learn when incidents do not reach anybody, whatever the reason. The address is a secret: anybody who
+knows it can fake a heartbeat.
 """
 
 import asyncio
