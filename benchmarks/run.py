@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import relay
-from benchmarks import accepting, hanging, idle, postgresql, resting, routes, size, storm, sustained
+from benchmarks import accepting, board, hanging, idle, postgresql, resting, routes, size, storm, sustained
 from benchmarks.measure import HERE, machine
 from benchmarks.table import Figure, table
 
 Part = Callable[[Path], Awaitable[list[Figure]]]
 
-PARTS = ("accepting", "sustained", "hanging", "routes", "idle", "resting", "postgresql", "size", "storm")
+PARTS = ("accepting", "sustained", "hanging", "routes", "idle", "resting", "postgresql", "size", "board", "storm")
 
 
 async def run_parts(parts: Sequence[str], *, full: bool, tree: Path | None) -> list[Figure]:
@@ -41,6 +41,7 @@ async def run_parts(parts: Sequence[str], *, full: bool, tree: Path | None) -> l
         "resting": resting.measure,
         "postgresql": postgresql.measure,
         "size": lambda folder: size.measure(folder, copies=10 if full else 1),
+        "board": board.measure,
         "storm": whole_storm if full else small_storm,
     }
     for name in (name for name in PARTS if name in parts):
