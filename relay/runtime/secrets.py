@@ -4,6 +4,7 @@ Messages contain no secret in the first place. This is the last defence, against
 text. It stands where all text leaves, so that no new message can miss it.
 """
 
+import html
 import io
 import json
 import re
@@ -23,6 +24,8 @@ Hide = Callable[[str], str]
 """Return a text without the secrets."""
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"(?P<is_name>\s*:)?')
+_SHOWN: Final = re.compile(r'(?:>|(?<=\s)(?P<name>data-[a-z]+|value|title)=")(?P<shown>(?(name)[^"]+|[^<]+))')
+"""Text between tags, and the values of attributes that people read: `name` is the attribute."""
 
 
 def secret_pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
@@ -55,6 +58,20 @@ def hide_in_values(hide: Hide, text: str) -> str:
     A program reads these names, and a weak password may be part of one.
     """
     return text if hide(text) == text else _QUOTED.sub(partial(_hide_in_value, hide), text)
+
+
+def hide_in_html(hide: Hide, text: str) -> str:
+    """Replace secrets in what a page of HTML shows: between its tags, in what is typed, and in the JSON of `data-`.
+
+    The tags themselves stay: a weak password may be part of an address.
+    """
+    return _SHOWN.sub(partial(_hide_in_shown, hide), text)
+
+
+def _hide_in_shown(hide: Hide, part: re.Match[str]) -> str:
+    before, shown = html.unescape(part["shown"]), part["shown"]
+    after = hide_in_values(hide, before) if part["name"] and part["name"].startswith("data-") else hide(before)
+    return part[0] if after == before else part[0].removesuffix(shown) + html.escape(after)
 
 
 def _hide_in_value(hide: Hide, quoted: re.Match[str]) -> str:

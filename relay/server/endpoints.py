@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler, Middleware
 from relay.model.errors import QueryError, ShareError, StoreError
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT
-from relay.runtime.secrets import hide_in_values, hiding, secret_pattern
+from relay.runtime.secrets import Hide, hide_in_html, hide_in_values, hiding, secret_pattern
 from relay.server.api_keys import ApiKeys, presented_keys
 from relay.server.backend import Backend
 from relay.server.body import BodyReader, ignore_expect
@@ -257,10 +257,20 @@ def _hide(secrets: Sequence[str]) -> Middleware:
         response = await handler(request)
         for_slack = request.path.startswith("/slack/") and response.status < HTTPStatus.BAD_REQUEST
         if isinstance(response, web.Response) and isinstance(response.body, bytes) and not for_slack:
-            response.body = hide_in_values(hide, response.body.decode()).encode()
+            hidden = _HIDDEN_IN.get(response.content_type, hide_in_values)
+            text = response.body.decode("utf-8", "surrogateescape")  # a body that is downloaded may be anything
+            response.body = hidden(hide, text).encode("utf-8", "surrogateescape")
         return response
 
     return without_secrets
+
+
+_HIDDEN_IN: Final[dict[str, Callable[[Hide, str], str]]] = {
+    "text/html": hide_in_html,
+    "application/octet-stream": lambda hide, text: hide(text),
+    **dict.fromkeys(("text/javascript", "text/css", "image/svg+xml"), lambda _hide, text: text),  # files of relay
+}
+"""How secrets are replaced in each type of response; in all others, as in JSON."""
 
 
 @web.middleware

@@ -1,5 +1,6 @@
 """Secrets are replaced in every text that leaves relay, and nothing else is."""
 
+import html
 import io
 import json
 import sys
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.runtime.secrets import REDACTED, hide_in_output, hide_in_values, hiding
+from relay.runtime.secrets import REDACTED, hide_in_html, hide_in_output, hide_in_values, hiding
 
 SECRET = 'p@ss/"wörd'
 
@@ -52,3 +53,23 @@ def test_a_closed_stream_stays_closed(monkeypatch):
 @pytest.mark.parametrize("secrets", [[], [""]])
 def test_without_secrets_text_stays_as_it_is(secrets):
     assert hiding(secrets)("anything") == "anything"
+
+
+@given(secret=st.text(min_size=4, max_size=12), before=st.text(max_size=5), after=st.text(max_size=5))
+def test_a_page_shows_no_secret_and_its_tags_stay(secret, before, after):
+    text = f"{before}\0{secret}\0{after}"
+    shown = html.escape(text)
+    page = f'<a href="/{html.escape(secret)}" title="{shown}">{shown}</a>'
+    hidden = hide_in_html(hiding([secret]), page)
+    assert hidden.startswith(f'<a href="/{html.escape(secret)}" title="')
+    wanted = hiding([secret])(text)
+    assert hidden == f'<a href="/{html.escape(secret)}" title="{html.escape(wanted)}">{html.escape(wanted)}</a>'
+
+
+def test_the_messages_of_a_page_stay_json():
+    message = html.escape(json.dumps({"text": f"C:\\x {SECRET}", SECRET: 1}))
+    hidden = hide_in_html(hiding([SECRET]), f'<p data-message="{message}">')
+    assert json.loads(html.unescape(hidden.partition('"')[2].rpartition('"')[0])) == {
+        "text": "C:\\x [hidden]",
+        SECRET: 1,
+    }
