@@ -3,12 +3,15 @@
 A mute changes nothing in BigPanda: it is not a maintenance plan there.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from relay.model.errors import ConfigurationError
 from relay.model.incident import Incident, State
+from relay.model.outside_text import clean_text
 from relay.rendering.wording import duration
 from relay.routes.match_budget import Unread
 from relay.routes.match_keys import IncidentFacts
@@ -18,6 +21,12 @@ from relay.routes.mutes import LONGEST_MUTE
 MAX_REASON: Final = 200
 MAX_AUTHOR: Final = 60
 """Characters."""
+
+MAX_AHEAD: Final = 366 * 86400.0
+"""Seconds until a mute may begin. A year that is mistyped would be forgotten until it comes."""
+
+_UNSEEN: Final = re.compile("[\n\t\u202a-\u202e\u2066-\u2069]")
+"""Line breaks, and what turns the direction of text (https://www.unicode.org/reports/tr9/, section 2)."""
 
 
 class MuteState(StrEnum):
@@ -72,8 +81,8 @@ class Mute:
             return facts.incident.id == self.incident
         try:
             return parse_mute_match(self.match).matches(facts)
-        except Unread:  # nobody knows: a ping too many is better than one too few
-            return False
+        except (Unread, ConfigurationError):  # nobody knows, or another version of relay made it
+            return False  # a ping too many is better than one too few
 
     def covers(self, facts: IncidentFacts, route: str) -> bool:
         """Whether it holds a card of that route while it is active."""
@@ -91,17 +100,31 @@ def check_mute(mute: Mute, now: float, *, longest: float = LONGEST_MUTE) -> None
     """
     if not mute.incident:
         parse_mute_match(mute.match)
+    _check_times(mute, now, longest)
+    if mute.unless is not None and mute.unless.rank <= State.UNKNOWN.rank:
+        raise InvalidMute(f"Every open incident is {mute.unless} or worse, so it would mute none.")
+    if not mute.reason.strip():
+        raise InvalidMute("Say why: everybody who misses a ping will ask.")
+    _check_text("reason", mute.reason, MAX_REASON)
+    _check_text("author", mute.author, MAX_AUTHOR)
+
+
+def _check_times(mute: Mute, now: float, longest: float) -> None:
     if mute.end <= now:
         raise InvalidMute("It would end in the past.")
     if mute.end <= mute.start:
         raise InvalidMute("It would end before it begins.")
+    if mute.start - now > MAX_AHEAD:
+        raise InvalidMute("It would begin in more than a year.")
     if mute.end - mute.start > longest:
         raise InvalidMute(f"It would last longer than {duration(longest)}; make it shorter, and extend it if need be.")
-    if not mute.reason.strip():
-        raise InvalidMute("Say why: everybody who misses a ping will ask.")
-    for text, most, name in ((mute.reason, MAX_REASON, "reason"), (mute.author, MAX_AUTHOR, "author")):
-        if len(text) > most:
-            raise InvalidMute(f"The {name} has more than {most} characters.")
+
+
+def _check_text(name: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise InvalidMute(f"The {name} has more than {most} characters.")
+    if clean_text(text) != text or _UNSEEN.search(text):
+        raise InvalidMute(f"The {name} has control characters.")
 
 
 def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> Mute | None:

@@ -1,6 +1,7 @@
 """`relay mute`: for a time, some incidents get no new cards and no pings."""
 
 import getpass
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 mute = typer.Typer(no_args_is_help=True)
 
 Author = Annotated[str, typer.Option(metavar="NAME", help="Who you are; by default the user of this machine.")]
-Number = Annotated[int, typer.Argument(metavar="ID", help="The number of a mute, as `relay mute list` shows it.")]
+Number = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=10**18, help="The number of a mute, as `relay mute list` shows it.")
+]
 HowLong = Annotated[str, typer.Option("--for", metavar="DURATION", help="How long, such as 90m, 2h or 1d; at most 7d.")]
 
 
@@ -78,7 +81,7 @@ def add(  # noqa: PLR0913  each is an option of its own
             start=begins,
             end=begins + seconds,
             reason=" ".join(reason.split()),
-            author=author or getpass.getuser(),
+            author=" ".join(author.split()) or _user(),
             origin="cli",
             unless=unless,
         )
@@ -159,7 +162,9 @@ def end(number: Number, *, author: Author = "") -> None:
 
     Exits with 1 if it is over, or if there is none of that number.
     """
-    by = author or getpass.getuser()
+    from relay.cards.mutes import MAX_AUTHOR
+
+    by = " ".join(author.split())[:MAX_AUTHOR] or _user()
 
     async def finish(store: "Store") -> bool:
         return await store.end_mute(number, await store.now(), by)
@@ -167,6 +172,14 @@ def end(number: Number, *, author: Author = "") -> None:
     if not run_on_live_store(finish):
         fail(f"There is no mute {number}, or it is over; `relay mute list` shows those that are not.")
     say(f"Mute {number} is over. Those who were not pinged for it hear of what is still open.")
+
+
+def _user() -> str:
+    """The user of this machine; in a container it may have a number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _duration(text: str) -> float:

@@ -51,7 +51,7 @@ class MuteWatch:
         after: str | None = ""
         while after is not None:
             after = await store.apply_mutes(after, BATCH, decide, lease=lease)
-        await store.mark_applied(now, lease=lease)
+        await store.mark_applied(mutes, now, lease=lease)
         active = sum(each.start <= now < each.end for each in mutes)
         log.info("mutes_applied", active=active, detail=f"{counted(active, 'mute')} in force now; cards say so.")
         self._shared.wake_all()

@@ -1,6 +1,9 @@
 """Mutes that begin, end or change: the cards that say so, and what they held."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from time import thread_time
+from typing import Final
 
 from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 
@@ -12,13 +15,16 @@ from relay.store import schema
 from relay.store.bulletins import open_held_lists, save_bulletin_changes
 from relay.store.held import look_at_held
 from relay.store.locks import check_lease, lock_incidents, share_channel_references
-from relay.store.mutes import mute, mutes_after, to_mute
+from relay.store.mutes import mute, to_mute
 from relay.store.notify import notify
 from relay.store.rows import load_current_cards, load_incident_states, save_cards
 from relay.store.types import Lease
 
 DecideMuted = Callable[[Card, IncidentState], Card]
 """By a card and its incident: the card, which says whether it is muted."""
+
+MOST_SECONDS: Final = 0.2
+"""Processor time for the matches of one transaction."""
 
 _mute = schema.mute
 _MAY_CHANGE = (
@@ -63,20 +69,26 @@ def _change_end(connection: Connection, number: int, until: float, now: float, b
 
 
 def mutes_to_apply(connection: Connection, now: float) -> tuple[Mute, ...] | None:
-    """Return the mutes that are not over, if one has begun, ended or changed since `mark_applied`; None if none has."""
+    """Return the mutes if one has begun, ended or changed since `mark_applied`; None if none has.
+
+    Among them are those that are over, as long as cards may still say that they are not.
+    """
     rows = connection.execute(_MAY_CHANGE, {"after": now}).mappings().all()
-    if all(row["applied"] == to_mute(row).appearance(now) for row in rows):
+    mutes = tuple(map(to_mute, rows))
+    if all(row["applied"] == each.appearance(now) for row, each in zip(rows, mutes, strict=True)):
         return None
-    return mutes_after(connection, now)
+    return mutes
 
 
-def mark_applied(connection: Connection, now: float, *, lease: Lease | None = None) -> None:
-    """The cards say which mutes there are as of that moment; ask again what holds each card and ping.
+def mark_applied(connection: Connection, mutes: Iterable[Mute], now: float, *, lease: Lease | None = None) -> None:
+    """The cards say of these mutes what they were at that moment; ask again what holds each card and ping.
+
+    One that was made or changed meanwhile is not marked: cards that were looked at before do not say so yet.
 
     Raises LeaseLost: another relay delivers now.
     """
-    for row in connection.execute(_MAY_CHANGE, {"after": now}).mappings().all():
-        connection.execute(_APPLIED, {"which": row["id"], "what": to_mute(row).appearance(now)})
+    for each in mutes:
+        connection.execute(_APPLIED, {"which": each.id, "what": each.appearance(now)})
     look_at_held(connection, now, lease=lease)
 
 
@@ -85,6 +97,8 @@ def apply_mutes(
 ) -> str | None:
     """Let the cards of the next open incidents, by id, say whether they are muted; return the last id, None at the end.
 
+    A match may cost much to evaluate, and nothing else is written meanwhile: after `MOST_SECONDS` it goes no further.
+
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
@@ -92,7 +106,14 @@ def apply_mutes(
     share_channel_references(connection)
     lock_incidents(connection, ids)
     states = load_incident_states(connection, ids)
-    cards = load_current_cards(connection, ids)
-    changed = [(card, decide(card, states[card.incident])) for card in cards if card.incident in states]
-    save_cards(connection, [new for card, new in changed if new != card])
-    return ids[-1] if len(ids) == most else None
+    cards = defaultdict(list)
+    for card in load_current_cards(connection, ids):
+        cards[card.incident].append(card)
+    changed, until, last = [], thread_time() + MOST_SECONDS, None
+    for last in ids:
+        decided = [(card, decide(card, states[last])) for card in cards[last] if last in states]
+        changed += [new for card, new in decided if new != card]
+        if thread_time() > until:
+            break
+    save_cards(connection, changed)
+    return last if len(ids) == most or (ids and last != ids[-1]) else None

@@ -1,6 +1,7 @@
 """`relay mute` and the board's page: makes, lists, extends and ends mutes; says first what one would cover."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,8 +14,10 @@ from relay.model.struct import replace
 from relay.rendering.wording import duration
 from relay.routes.match_keys import IncidentFacts
 from relay.routes.rulebook import Rulebook
+from relay.store.board import OpenFilter, OpenPosition
+from relay.store.incident_list import BATCH_SIZE
 from relay.store.store import Store
-from relay.store.types import IncidentFilter, ListPosition
+from relay.store.types import IncidentFilter, ListedIncident, ListPosition
 from relay.tools.message_text import format_time
 
 LOOK_BACK = 7 * 86400.0
@@ -37,13 +40,14 @@ KEPT = 7 * 86400.0
 class MutePreview:
     """What a mute matches: open incidents now, and those of the last seven days (with them); `examples` are titles.
 
-    `cut` says that not all incidents could be looked at.
+    `open_cut` and `recent_cut` say that not all of these could be looked at.
     """
 
     open: int = 0
     recent: int = 0
     examples: tuple[str, ...] = field(default=())
-    cut: bool = False
+    open_cut: bool = False
+    recent_cut: bool = False
 
     @property
     def doubtful(self) -> bool:
@@ -53,37 +57,60 @@ class MutePreview:
     @property
     def sentence(self) -> str:
         """The preview in words."""
-        at_least = "at least " if self.cut else ""
-        now = counted(self.open, "open incident")
-        return f"It matches {at_least}{now} now, and {at_least}{self.recent} of the last 7 days."
+        now, recent = (
+            f"at least {count}" if cut else count
+            for count, cut in (
+                (counted(self.open, "open incident"), self.open_cut),
+                (f"{self.recent}", self.recent_cut),
+            )
+        )
+        return f"It matches {now} now, and {recent} of the last 7 days."
 
 
-async def preview(store: Store, mute: Mute, rulebook: Rulebook, now: float) -> MutePreview:
-    """Count what a mute matches, with the matcher that decides later.
+async def preview(store: Store, mute: Mute, rulebook: Rulebook, now: float, *, most: int = MAX_SCANNED) -> MutePreview:
+    """Count what a mute matches, with the matcher that decides later: open incidents first, then those that ended.
+
+    At most so many are looked at, in threads: a match may cost much to evaluate.
 
     Raises:
         ConfigurationError: its match has faults.
         StoreError: the database failed.
     """
-    found = open_now = scanned = 0
-    examples: list[str] = []
-    after: ListPosition | None = None
-    while scanned < MAX_SCANNED:
-        batch = await store.incident_batch(IncidentFilter(), after)
-        for listed in batch.incidents:
-            scanned += 1
-            if listed.state.last_share_at < now - LOOK_BACK and listed.state.ended_at is not None:
-                continue
-            incident = read_episode(listed.state.record, listed.state.episode, rulebook.tag_labels)
-            if mute.matches(IncidentFacts(incident)):
-                found += listed.state.last_share_at >= now - LOOK_BACK
-                if listed.state.ended_at is None:
-                    open_now += 1
-                    examples.append(incident.title or incident.id)
-        after = batch.after
-        if after is None:
+    found = MutePreview()
+    place: OpenPosition | None = None
+    while most > 0:
+        opened = await store.open_incidents(OpenFilter(), place, min(BATCH_SIZE, most), min(BATCH_SIZE, most))
+        found = await asyncio.to_thread(_count, found, opened.incidents, mute, rulebook, now)
+        most -= len(opened.incidents)
+        place = opened.after
+        if place is None:
             break
-    return MutePreview(open=open_now, recent=found, examples=tuple(examples[:MAX_EXAMPLES]), cut=after is not None)
+    after: ListPosition | None = None
+    is_cut = True
+    while most > 0 and is_cut:
+        batch = await store.incident_batch(IncidentFilter(), after, min(BATCH_SIZE, most))
+        recent = [each for each in batch.incidents if each.state.last_share_at >= now - LOOK_BACK]
+        ended = [each for each in recent if each.state.ended_at is not None]
+        found = await asyncio.to_thread(_count, found, ended, mute, rulebook, now)
+        most -= len(batch.incidents)
+        after = batch.after
+        is_cut = after is not None and len(recent) == len(batch.incidents)
+    return replace(found, open_cut=place is not None, recent_cut=is_cut)
+
+
+def _count(
+    found: MutePreview, listed: Iterable[ListedIncident], mute: Mute, rulebook: Rulebook, now: float
+) -> MutePreview:
+    """Add the incidents that a mute matches to what is found."""
+    opened, recent, examples = found.open, found.recent, list(found.examples)
+    for each in listed:
+        incident = read_episode(each.state.record, each.state.episode, rulebook.tag_labels)
+        if mute.matches(IncidentFacts(incident)):
+            recent += each.state.last_share_at >= now - LOOK_BACK
+            if each.state.ended_at is None:
+                opened += 1
+                examples.append(incident.title or incident.id)
+    return MutePreview(open=opened, recent=recent, examples=tuple(examples[:MAX_EXAMPLES]))
 
 
 async def add(store: Store, mute: Mute, now: float) -> Mute:

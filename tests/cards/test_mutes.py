@@ -73,6 +73,11 @@ def test_a_mute_covers_what_it_says(changes, service, state, route, covered):
         ({"reason": "  "}, "Say why"),
         ({"reason": "x" * 201}, "more than 200 characters"),
         ({"author": "x" * 61}, "more than 60 characters"),
+        ({"start": NOW + 367 * 86400, "end": NOW + 367 * 86400 + 60}, "more than a year"),
+        ({"unless": State.RESOLVED}, "it would mute none"),
+        ({"unless": State.UNKNOWN}, "it would mute none"),
+        *[({"reason": f"a{each}b"}, "reason has control characters") for each in "\0\n\x1b\ud800\u202e\u2066"],
+        ({"author": "Da\nna"}, "author has control characters"),
     ],
 )
 def test_what_cannot_be_a_mute_says_why(changes, said):
@@ -97,3 +102,11 @@ def test_a_card_says_who_muted_it_until_when_and_why_while_it_is_open():
     assert with_mute(muted, incident(), [MUTE], NOW + 1) is muted
     assert with_mute(muted, incident(), [MUTE], NOW + 3600) == card
     assert with_mute(muted, replace(incident(), active=False), [MUTE], NOW) == card
+
+
+def test_a_reason_may_have_any_words_and_emoji():
+    check_mute(replace(MUTE, reason="деплой 👩\u200d💻 <!channel> & more"), NOW)
+
+
+def test_a_match_that_this_relay_cannot_read_mutes_nothing_and_fails_nothing():
+    assert covering([replace(MUTE, match="{a key of a later relay: x}")], incident(), "all", NOW) is None

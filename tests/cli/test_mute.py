@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 
 import pytest
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 from relay.cards.mutes import Mute
 from relay.cli import app
 from relay.config.settings import Settings
+from relay.routes.parser.parse import parse_rulebook
 from relay.store.store import Store
+from relay.tools.mutes import preview
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
 
@@ -119,3 +122,35 @@ async def test_mutes_are_stored_on_postgresql_too():
         assert await store.end_mute(number, 19.0, "Ben")
         assert (await store.mute(number)).ended_by == "Ben"
         await store.close()
+
+
+async def test_open_incidents_are_counted_before_all_others(store):
+    now = await store.now()
+    mute = Mute(match=CHECKOUT, start=now, end=now + 60, reason="d", author="Dana", origin="cli")
+    seen = [
+        await preview(store, mute, parse_rulebook("version: 1\nroutes: []\n"), now, most=most) for most in (0, 1, 2, 9)
+    ]
+    assert [(each.open, each.recent, each.open_cut, each.recent_cut) for each in seen] == [
+        (0, 0, False, True),
+        (seen[1].open, seen[1].open, True, True),
+        (1, 1, True, True),
+        (1, 2, False, False),
+    ]
+    assert seen[2].sentence == "It matches at least 1 open incident now, and at least 1 of the last 7 days."
+
+
+async def test_somebody_without_a_name_on_the_machine_is_named_by_number(store, monkeypatch):
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert (await made())["author"] == f"user {os.getuid()}"
+    assert (await relay_mute("end", "1")).exit_code == 0
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "9" * 30])
+@pytest.mark.parametrize("command", [["extend", "--for", "1h"], ["end"]])
+async def test_a_number_that_no_mute_can_have_is_refused(store, command, number):
+    result = await relay_mute(*command, "--", number)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output

@@ -2,8 +2,11 @@
 
 import pytest
 
+from relay.cards.holding import with_mute
 from relay.cards.mutes import Mute
+from relay.delivery import mute_watch
 from relay.model.incident import State
+from relay.store import muted_cards
 from tests.delivery.test_catch_ups import OVER, pinged, roots
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
@@ -196,3 +199,62 @@ async def test_a_relay_that_was_down_when_the_mute_ended_makes_up_for_it_once(tm
             await relay.advance(300)
             assert pinged(relay) == [("S0CRIT", "S0WARN")]
             assert sum("still open" in each for each in roots(relay)) == 1
+
+
+CHANGES = {
+    "made": lambda store, _number, now: store.add_mute(_of_web(now)),
+    "extended": lambda store, number, now: store.extend_mute(number, now + 7200, now),
+    "ended": lambda store, number, now: store.end_mute(number, now, "Ben"),
+}
+
+
+def _of_web(now):
+    match = "{tags: {service: web}}"
+    return Mute(match=match, start=now, end=now + 7200, reason="web", author="Eve", origin="cli", created=now)
+
+
+@pytest.mark.parametrize("after_batches", range(1, 4))
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_mute_that_changes_while_cards_are_gone_through_is_said_on_all_of_them(
+    tmp_path, monkeypatch, change, after_batches
+):
+    monkeypatch.setattr(mute_watch, "BATCH", 1)
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        for name, tags in (("i1", CHECKOUT), ("i2", WEB), ("i3", CHECKOUT)):
+            await relay.share(name, status="critical", incidentTags=tags)
+        await relay.advance(60)
+        apply, batches = relay.store.apply_mutes, 0
+
+        async def apply_and_change(*arguments, **options):
+            nonlocal batches
+            result = await apply(*arguments, **options)
+            batches += 1
+            if batches == after_batches:
+                [made] = await relay.store.mutes_after(0)
+                await CHANGES[change](relay.store, made.id, relay.clock.now())
+            return result
+
+        monkeypatch.setattr(relay.store, "apply_mutes", apply_and_change)
+        await mute(relay)
+        await relay.advance(60)
+        now = relay.clock.now()
+        mutes = await relay.store.mutes_after(now)
+        for name in ("i1", "i2", "i3"):
+            history = await relay.store.incident_history(name)
+            [card] = history.cards
+            assert with_mute(card, history.state.incident, mutes, now) == card
+
+
+async def test_a_match_that_costs_much_holds_up_no_other_work_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(muted_cards, "MOST_SECONDS", -1.0)
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        for number in range(5):
+            await relay.share(f"i{number}", status="critical", incidentTags=CHECKOUT)
+        seen, after, calls = [], "", 0
+        while after is not None:
+            before = len(seen)
+            after = await relay.store.apply_mutes(after, 200, lambda card, _state: seen.append(card.incident) or card)
+            assert len(seen) - before <= 1
+            calls += 1
+        assert seen == [f"i{number}" for number in range(5)]
+        assert calls <= 6

@@ -15,6 +15,10 @@ FIELDS = ("match", "for", "from", "reason", "unless")
 """Of the form that makes a mute."""
 
 
+MAX_LOOKED_AT = 1_000
+"""Incidents that are compared with a new mute, so that the page answers at once; `relay mute add` looks at more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownMute:
     """A mute with its state and what it covers, in words."""
@@ -78,7 +82,7 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
     now = source.clock.now()
     try:
         wanted = _mute(given, author, now)
-        found = await tool.preview(source.store, wanted, source.live().rulebook, now)
+        found = await tool.preview(source.store, wanted, source.live().rulebook, now, most=MAX_LOOKED_AT)
         if found.doubtful and not form.get("sure"):
             return await read_mutes(source, given, found), None
         made = await tool.add(source.store, wanted, now)
