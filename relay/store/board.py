@@ -27,6 +27,10 @@ _LAST_CARDS = (
     .order_by(_card.c.ts.desc())
     .limit(bindparam("most", type_=Integer))
 )
+_BATCH = 200
+_CHARACTERS = 16_000
+"""Of a record in which words are searched: a large one counts as several."""
+
 ROUTE_SETS = (
     select(_share.c.routes, func.count()).where(_share.c.received >= bindparam("since")).group_by(_share.c.routes)
 )
@@ -64,21 +68,28 @@ class OpenIncidents:
 def open_incidents(
     connection: Connection, wanted: OpenFilter, after: OpenPosition | None, most: int, scanned: int
 ) -> OpenIncidents:
-    """Read at most so many open incidents that are wanted; look at no more than `scanned`."""
+    """Read at most so many open incidents that are wanted; look at no more than `scanned`, and fewer if they are large.
+
+    They are read in batches: a driver may hold all rows of a statement in memory.
+    """
     found: list[Row] = []
     states = WORST_FIRST if wanted.state is None else (wanted.state,)
     if after is not None:
         states = states[states.index(after.state) :] if after.state in states else ()
     for state in states:
-        position = after if after is not None and after.state is state else None
-        statement = _of_state(state, wanted, position)
-        for row in connection.execute(statement.limit(scanned)).mappings():
-            scanned -= 1
-            after = OpenPosition(state, row["last_share_at"], row["id"])
-            if has_words(row, wanted.words):
-                found.append(row)
-            if len(found) >= most or scanned <= 0:
-                return OpenIncidents(incidents=load_listed(connection, found), after=after)
+        position: OpenPosition | None = after if after is not None and after.state is state else None
+        is_more = True
+        while is_more:
+            batch = min(scanned, _BATCH if wanted.words else most - len(found))
+            rows = connection.execute(_of_state(state, wanted, position).limit(batch)).mappings().all()
+            for row in rows:
+                after = position = OpenPosition(state, row["last_share_at"], row["id"])
+                scanned -= 1 + (len(row["record"]) // _CHARACTERS if wanted.words else 0)
+                if has_words(row, wanted.words):
+                    found.append(row)
+                if len(found) >= most or scanned <= 0:
+                    return OpenIncidents(incidents=load_listed(connection, found), after=after)
+            is_more = len(rows) == batch
     return OpenIncidents(incidents=load_listed(connection, found), after=None)
 
 

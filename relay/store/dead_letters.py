@@ -73,8 +73,11 @@ def discard_dead_letter(connection: Connection, number: int, reason: str, now: f
     return True
 
 
-def dead_letters(connection: Connection) -> tuple[OpenDeadLetter, ...]:
-    """Return the open dead letters, each with its card, the oldest first."""
+def dead_letters(
+    connection: Connection, *, number: int | None = None, most: int | None = None
+) -> tuple[OpenDeadLetter, ...]:
+    """Return the open dead letters, each with its card, the oldest first: that of a number, or at most so many."""
+    query = _LIST.limit(most) if number is None else _LIST.where(_letter.c.id == number)
     return tuple(
         OpenDeadLetter(
             id=row["letter_id"],
@@ -85,5 +88,5 @@ def dead_letters(connection: Connection) -> tuple[OpenDeadLetter, ...]:
             card=to_card(row),
             ended_at=row["ended_at"],
         )
-        for row in connection.execute(_LIST).mappings()
+        for row in connection.execute(query).mappings()
     )

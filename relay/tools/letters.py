@@ -163,10 +163,10 @@ class Letters:
         return [*map(letter_as_json, self.dead), *map(share_as_json, self.shares), *map(body_as_json, self.bodies)]
 
 
-async def load_letters(store: Store) -> Letters:
-    """Load the letters to show. Raises StoreError if the database failed."""
+async def load_letters(store: Store, *, most_dead: int | None = None) -> Letters:
+    """Load the letters to show, of the dead ones at most so many. Raises StoreError if the database failed."""
     return Letters(
-        dead=listed(await store.dead_letters()),
+        dead=listed(await store.dead_letters(most=most_dead)),
         shares=await store.failed_shares(),
         bodies=await store.quarantined_bodies(),
     )

@@ -67,6 +67,10 @@ class MutePreview:
         return f"It matches {now} now, and {recent} of the last 7 days."
 
 
+def _at_least(is_cut: bool) -> str:  # noqa: FBT001  the one fact
+    return "at least " if is_cut else ""
+
+
 async def preview(store: Store, mute: Mute, rulebook: Rulebook, now: float, *, most: int = MAX_SCANNED) -> MutePreview:
     """Count what a mute matches, with the matcher that decides later: open incidents first, then those that ended.
 

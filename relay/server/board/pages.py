@@ -16,6 +16,7 @@ from markupsafe import Markup
 from yarl import URL
 
 from relay import __version__
+from relay.cards.mutes import MAX_REASON
 from relay.model.errors import QueryError, ShareError, StoreError
 from relay.rendering.wording import EMOJI, duration
 from relay.sandbox.page.document import static_file
@@ -38,6 +39,9 @@ REFRESH_SECONDS: Final = 10
 
 MAX_FORM: Final = 1024 * 1024
 """Bytes of a form; the longest is the playground's."""
+
+MAX_LOGIN: Final = 8 * 1024
+"""Bytes of the form that signs in. Anybody may send it, so it shares nothing with the forms of those who are let in."""
 
 MAX_FIELDS: Final = 50
 
@@ -80,10 +84,12 @@ class BoardPages:
         self._cookie = Cookie(public_url)
         self._wrong_keys = WrongKeys()
         self._bodies = BodyReader(limit=MAX_FORM, within=10.0, budget=8 * MAX_FORM)
+        self._login_bodies = BodyReader(limit=MAX_LOGIN, within=10.0, budget=MAX_FORM)
 
     def add_routes(self, app: web.Application) -> None:
         """Add the pages, with and without the path of the public address: a proxy may remove it."""
-        for prefix in {"", self._prefix}:
+        prefixes = dict.fromkeys(("", self._prefix))
+        for prefix in prefixes:
             base = f"{prefix}/board"
             app.router.add_get(f"{base}/static/{{file}}", self._safely(self._static))
             app.router.add_get(f"{base}/login", self._safely(self._show_login))
@@ -93,6 +99,10 @@ class BoardPages:
                 app.router.add_get(f"{base}{path}", self._page(show))
             for path, act in self._actions().items():
                 app.router.add_post(f"{base}{path}", self._action(act, changes=path != "/routes"))
+                if path not in self._pages():
+                    app.router.add_get(f"{base}{path}", self._safely(partial(self._to_page, path.split("/")[1])))
+        for prefix in prefixes:  # last: the path of the public address may be /board, too
+            app.router.add_route("*", f"{prefix}/board/{{rest:(?s:.*)}}", self._safely(self._unknown))
         app.on_cleanup.append(self._close)
 
     async def _close(self, _app: web.Application) -> None:
@@ -136,11 +146,22 @@ class BoardPages:
                 response = self._error(request, HTTPStatus.BAD_REQUEST, str(error))
             except Problem as problem:
                 response = self._error(request, problem.status, problem.detail)
+            except Exception as error:  # it costs one page, which still has its headers
+                log.exception("board_failed", path=request.path, detail=f"A page of the board failed: {error}.")
+                text = "This page failed. This is a bug in relay: please report it, with the traceback in the log."
+                response = self._error(request, HTTPStatus.INTERNAL_SERVER_ERROR, text)
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
             return response
 
         return safe
+
+    async def _to_page(self, page: str, _request: web.Request) -> web.Response:
+        """Lead somebody who opens the address of a button, as a browser shows it after a click, to its page."""
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": f"{self._base}/{page}"})
+
+    async def _unknown(self, _request: web.Request) -> web.Response:
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_page", "There is no such page.")
 
     def _page(self, show: PageHandler) -> Handler:
         async def page(request: web.Request) -> web.StreamResponse:
@@ -155,7 +176,7 @@ class BoardPages:
             session = self._session(request)
             if session is None:
                 return self._to_login(request)
-            form = await self._form(request)
+            form = await self._form(request, self._bodies)
             if not secrets.compare_digest(form.get("csrf", "").encode(), session.csrf.encode()):
                 raise Problem(HTTPStatus.FORBIDDEN, "stale_page", "This page is from another session; open it again.")
             if changes and not session.acts:
@@ -182,7 +203,7 @@ class BoardPages:
         """To the sign-in page, and back. A refresh of a part of a page takes the whole page there."""
         where = request.path_qs if request.method == "GET" and "HX-Request" not in request.headers else ""
         if current := request.headers.get("HX-Current-URL"):
-            where = URL(current).path_qs
+            where = _path(current)
         if self._prefix and not where.startswith(self._prefix):
             where = self._prefix + where
         address = f"{self._base}/login" + (f"?next={quote(where)}" if where.startswith(self._base) else "")
@@ -190,8 +211,8 @@ class BoardPages:
             return web.Response(status=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": address})
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
-    async def _form(self, request: web.Request) -> Form:
-        async with self._bodies.read(request) as body:
+    async def _form(self, request: web.Request, bodies: BodyReader) -> Form:
+        async with bodies.read(request) as body:
             try:
                 return dict(
                     parse_qsl(body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS, keep_blank_values=True)
@@ -217,7 +238,7 @@ class BoardPages:
 
     async def _login(self, request: web.Request) -> web.Response:
         self._check_origin(request)
-        form = await self._form(request)
+        form = await self._form(request, self._login_bodies)
         after = form.get("next", "")
         name = " ".join(form.get("name", "").split())
         cookie = self._sessions.sign_in(form.get("key", ""), name, self._source.clock.now())
@@ -276,6 +297,8 @@ class BoardPages:
         letter, reason = _letter(request), " ".join(form.get("reason", "").split())
         if not reason:
             return await self._letters(request, session, f"Say why nobody needs {letter.description}; it is kept.")
+        if len(reason) > MAX_REASON:
+            return await self._letters(request, session, f"The reason has more than {MAX_REASON} characters.")
         said = await discard_letter(self._source, letter, f"{reason} ({session.name})")
         log.info("letter_discarded_on_board", letter=str(letter), by=session.name, detail=said)
         return await self._letters(request, session, said)
@@ -366,6 +389,14 @@ class BoardPages:
         )
 
 
+def _path(address: str) -> str:
+    """The path and query of an address; nothing where it is none."""
+    try:
+        return URL(address).path_qs
+    except ValueError:
+        return ""
+
+
 def _letter(request: web.Request) -> LetterId:
     try:
         return LetterId.parse(request.match_info["letter"])
@@ -389,6 +420,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"moment": _moment, "segment": partial(quote, safe=""), "query": urlencode, "words": _words}
+    environment.filters["is_web"] = lambda address: address.startswith(("https://", "http://"))
     environment.globals["signs"] = EMOJI
     return environment
 

@@ -12,6 +12,9 @@ from relay.tools.message_text import channel_label
 MAX_LETTERS = 200
 """Letters of a kind that are listed."""
 
+MOST_READ = 2 * MAX_LETTERS
+"""Dead letters that are read: some are of cards that only stand in for others, and are not listed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LettersPage:
@@ -30,12 +33,15 @@ class LettersPage:
 
 async def read_letters(source: BoardSource) -> LettersPage:
     """Read the page; each dead letter with its channel in words. Raises StoreError: the database failed."""
-    letters, names = await tool.load_letters(source.store), await source.names()
+    letters, names = await tool.load_letters(source.store, most_dead=MOST_READ), await source.names()
+    backlog = await source.store.backlog(source.clock.now())
+    dead = letters.dead[:MAX_LETTERS]
+    left_out = max(0, backlog.dead_letters - len(dead))
     return LettersPage(
-        dead=tuple((each, channel_label(each.card.channel, names)) for each in letters.dead[:MAX_LETTERS]),
+        dead=tuple((each, channel_label(each.card.channel, names)) for each in dead),
         shares=letters.shares[:MAX_LETTERS],
         bodies=letters.bodies[:MAX_LETTERS],
-        omitted=sum(len(each[MAX_LETTERS:]) for each in (letters.dead, letters.shares, letters.bodies)),
+        omitted=left_out + sum(len(each[MAX_LETTERS:]) for each in (letters.shares, letters.bodies)),
     )
 
 
@@ -49,7 +55,7 @@ async def retry_letter(source: BoardSource, letter: LetterId) -> str:
         case LetterKind.QUARANTINED_BODY:
             results = [await tool.retry_body(store, letter.number, source.decide)]
         case LetterKind.DEAD_LETTER:
-            found = tool.select(await store.dead_letters(), number=letter.number)
+            found = await store.dead_letters(number=letter.number)
             results = await tool.retry(store, found, now) or [_unknown(letter)]
     source.wake()
     return describe_result(results[0], await source.names())

@@ -6,6 +6,7 @@ from math import inf, isfinite
 
 from relay.cards.holds import UNKNOWN_END, Reason
 from relay.cards.model import Card, CardState
+from relay.cards.notices import NoticeKind
 from relay.model.errors import QueryError
 from relay.model.incident import Incident, State
 from relay.model.outside_text import clean_text
@@ -40,7 +41,10 @@ class ShownCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownIncident:
-    """One line of the list; `started` is in Unix seconds, `snoozed_until` where BigPanda says it."""
+    """One line of the list; times are Unix seconds.
+
+    `snoozed_until` is set where BigPanda says it, `muted_until` where mutes cover all cards.
+    """
 
     id: str
     title: str
@@ -49,6 +53,7 @@ class ShownIncident:
     started: float
     snoozed: bool
     snoozed_until: float | None
+    muted_until: float | None
     environments: tuple[str, ...]
     cards: tuple[ShownCard, ...]
 
@@ -69,12 +74,17 @@ class NowPage:
     @property
     def active(self) -> tuple[ShownIncident, ...]:
         """Those that nobody has put off."""
-        return tuple(each for each in self.incidents if not each.snoozed)
+        return tuple(each for each in self.incidents if not each.snoozed and each.muted_until is None)
 
     @property
     def snoozed(self) -> tuple[ShownIncident, ...]:
         """Those that somebody has snoozed."""
         return tuple(each for each in self.incidents if each.snoozed)
+
+    @property
+    def muted(self) -> tuple[ShownIncident, ...]:
+        """Those that somebody has muted, and nobody snoozed."""
+        return tuple(each for each in self.incidents if each.muted_until is not None and not each.snoozed)
 
 
 async def read_now(source: BoardSource, parameters: Mapping[str, str]) -> NowPage:
@@ -143,9 +153,17 @@ def _shown(listed: ListedIncident, source: BoardSource, names: ChannelNames) -> 
         started=_began(listed, incident),
         snoozed=incident.snooze.snoozed,
         snoozed_until=incident.snooze.wake,
+        muted_until=_muted_until(listed.cards, source.clock.now()),
         environments=tuple(each.name or each.id for each in incident.environments),
         cards=shown_cards(listed.cards, source, names),
     )
+
+
+def _muted_until(cards: Sequence[Card], now: float) -> float | None:
+    """When the first of its cards is not muted any more; None if one is not muted."""
+    ends = [max((each.at for each in card.notices if each.kind is NoticeKind.MUTED), default=0) for card in cards]
+    first = min(ends, default=0)
+    return first if first > now else None
 
 
 def _began(listed: ListedIncident, incident: Incident) -> float:

@@ -1,6 +1,6 @@
 """A relay whose board is served, with incidents that have hostile titles."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +56,7 @@ class Board:
 
 @asynccontextmanager
 async def serve_board(
-    folder, *, public_url: str = "", incidents: int = 1, routes: str = ROUTES
+    folder, *, public_url: str = "", incidents: int = 1, routes: str = ROUTES, secrets: Sequence[str] = ()
 ) -> AsyncIterator[Board]:
     async with run_relay(folder, routes=routes) as relay:
         for number in range(incidents):
@@ -75,7 +75,11 @@ async def serve_board(
             wake=relay.leader.wake,
         )
         app = create_app(
-            FakeBackend(), keys=["webhook-key"], header="X-Relay-Key", board=BoardPages(source, KEYS, public_url)
+            FakeBackend(),
+            keys=["webhook-key"],
+            header="X-Relay-Key",
+            secrets=secrets,
+            board=BoardPages(source, KEYS, public_url),
         )
         async with TestClient(TestServer(app)) as client:
             yield Board(relay, source, client, faults, status)

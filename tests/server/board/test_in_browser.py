@@ -91,6 +91,16 @@ async def test_a_session_that_ends_while_the_page_refreshes_leads_to_the_sign_in
         assert await tab.input_value("input[name=next]") == "/board/channels"
 
 
+async def test_a_list_that_cannot_refresh_itself_says_from_when_it_is(browser, served):
+    async with opened(browser, served) as (tab, _reports):
+        await expect(tab.locator("#stale")).to_be_hidden()
+        await tab.route("**/board", lambda route: route.fulfill(status=503, body="down"))
+        await expect(tab.locator("#stale")).to_be_visible()
+        await expect(tab.locator("#stale")).to_contain_text("Relay does not answer. What you see is from")
+        await tab.unroute("**/board")
+        await expect(tab.locator("#stale")).to_be_hidden()
+
+
 async def test_everything_works_without_javascript(browser, served):
     async with opened(browser, served, java_script_enabled=False) as (tab, reports):
         await tab.goto(f"{served.origin}/board/incidents/i1")

@@ -12,7 +12,7 @@ from relay.model.errors import StoreUnusable
 from relay.model.incident import State
 from relay.model.struct import replace
 from relay.server.endpoints import Audience, create_app
-from relay.tools.board import now
+from relay.tools.board import letters, now
 from relay.tools.board.source import SlackStatus
 from tests.server.board.conftest import HOSTILE, serve_board
 from tests.support.fake_backend import FakeBackend
@@ -142,8 +142,8 @@ async def test_channels_say_why_nothing_is_sent_there(board):
     assert "chat.update waits 12 s" in text
 
 
-async def dead_letter(board) -> Card:
-    [card] = (await board.relay.store.incident_history("i0")).cards
+async def dead_letter(board, incident="i0") -> Card:
+    [card] = (await board.relay.store.incident_history(incident)).cards
     letter = DeadLetter(reason="msg_too_long", remedy="Make it shorter.", since=board.relay.clock.now())
     rejected = replace(card, state=CardState.REJECTED, ts=None, slack_channel=None, post=None)
     await board.relay.store.update_card(card.id, lambda _: Update(cards=(rejected,), dead_letter=letter))
@@ -178,9 +178,9 @@ async def test_a_letter_is_discarded_only_with_a_reason_which_is_kept_with_the_n
 
 async def test_a_quarantined_body_is_downloaded_as_it_was_sent_retried_and_discarded(board):
     await board.sign_in()
-    bad = b"<script>not json</script>"
+    bad = b"<script>not json, and no UTF-8: \xff\xfe\0</script>"
     await board.relay.store.quarantine(bad, {}, "not_json", board.relay.clock.now())
-    response, _ = await board.get("/letters/q1/body")
+    response = await board.client.get("/board/letters/q1/body")
     assert await response.read() == bad
     assert response.content_type == "application/octet-stream"
     assert response.headers["Content-Disposition"] == 'attachment; filename="relay-letter-q1.json"'
@@ -321,3 +321,62 @@ async def test_what_cannot_be_a_mute_says_why(board, changes, said):
     _, text = await board.post("/mutes", **form)
     assert said in unescape(text)
     assert await board.relay.store.mutes_after(0) == ()
+
+
+async def test_muted_incidents_are_listed_apart_until_the_mute_is_over(board):
+    await board.sign_in()
+    await board.relay.share("other", status="critical", incidentTags=[{"id": "service", "value": "web"}])
+    await board.relay.advance(60)
+    await board.post("/mutes", match="{tags: {service: web}}", reason="deploy", **{"for": "1h"})
+    await board.relay.share("held", status="critical", incidentTags=[{"id": "service", "value": "web"}])
+    await board.relay.advance(60)
+    for seconds, muted in ((0, ["held", "other"]), (3600, [])):
+        await board.relay.advance(seconds)
+        _, text = await board.get()
+        apart = text.partition("<h2>Muted</h2>")[2]
+        assert sorted(name for name in ("i0", "other", "held") if f"/incidents/{name}" in apart) == muted
+        assert text.count("/incidents/") == 3
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "\njavascript:x"])
+async def test_a_link_of_an_incident_leads_only_to_the_web(board, address):
+    await board.sign_in()
+    for number, link in enumerate((address, "https://a.bigpanda.io/x")):
+        await board.relay.share(f"linked{number}", status="critical", links={"landing_page": link})
+    assert "in BigPanda" not in (await board.get("/incidents/linked0"))[1].partition("<section")[0]
+    assert 'href="https://a.bigpanda.io/x"' in (await board.get("/incidents/linked1"))[1]
+
+
+async def test_a_reason_to_discard_has_a_bound(board):
+    await board.sign_in()
+    await board.relay.store.quarantine(b"{bad", {}, "not_json", board.relay.clock.now())
+    _, text = await board.post("/letters/q1/discard", reason="x" * 201)
+    assert "more than 200 characters" in text
+    assert len(await board.relay.store.quarantined_bodies()) == 1
+
+
+async def test_dead_letters_beyond_the_list_are_counted_and_each_is_retried_by_its_number(board, monkeypatch):
+    monkeypatch.setattr(letters, "MAX_LETTERS", 2)
+    monkeypatch.setattr(letters, "MOST_READ", 4)
+    await board.sign_in()
+    for number in range(1, 5):
+        await board.relay.share(f"i{number}", status="critical")
+    await board.relay.advance(60)
+    for number in range(5):
+        await dead_letter(board, f"i{number}")
+    _, text = await board.get("/letters")
+    assert text.count("/retry") == 2
+    assert "3 more are left out" in text
+    _, text = await board.post("/letters/5/retry")
+    assert "retrying" in text
+    await board.relay.advance(60)
+    assert [each.id for each in await board.relay.store.dead_letters()] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("start", ["9999-12-31T23:30Z", "2100-01-01T00:00Z", "0001-01-01T00:00+14:00"])
+async def test_a_mute_in_a_mistyped_year_is_refused_and_the_page_stays(board, start):
+    await board.sign_in()
+    form = {"match": "{tags: {a: b}}", "for": "7d", "from": start, "reason": "x", "sure": "yes"}
+    _, text = await board.post("/mutes", **form)
+    assert "more than a year" in text or "in the past" in text or "is not a time" in text
+    assert (await board.get("/mutes"))[0].status == 200

@@ -1,4 +1,5 @@
-// Draws the messages of a page as Slack shows them. Without it, the page shows them as text.
+// Draws the messages of a page as Slack shows them, and says when a list could not refresh itself. Without it, the page
+// shows messages as text, and refreshes nothing.
 
 "use strict";
 
@@ -13,6 +14,20 @@
       place.classList.add("drawn");
     }
   }
+
+  // A list that cannot refresh itself is from another time, and must say so.
+  function stale(isStale) {
+    const notice = document.getElementById("stale");
+    if (notice.hidden) notice.querySelector("time").textContent = new Date(refreshed).toLocaleTimeString();
+    notice.hidden = !isStale;
+    if (!isStale) refreshed = Date.now();
+  }
+
+  let refreshed = Date.now();
+  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(name, () => stale(true));
+  }
+  document.addEventListener("htmx:afterSwap", () => stale(false));
 
   draw(document);
   document.addEventListener("htmx:load", (event) => draw(event.detail.elt));
