@@ -16,7 +16,6 @@ from markupsafe import Markup
 from yarl import URL
 
 from relay import __version__
-from relay.cards.mutes import MAX_REASON
 from relay.model.errors import QueryError, ShareError, StoreError
 from relay.rendering.wording import EMOJI, duration
 from relay.sandbox.page.document import static_file
@@ -297,8 +296,6 @@ class BoardPages:
         letter, reason = _letter(request), " ".join(form.get("reason", "").split())
         if not reason:
             return await self._letters(request, session, f"Say why nobody needs {letter.description}; it is kept.")
-        if len(reason) > MAX_REASON:
-            return await self._letters(request, session, f"The reason has more than {MAX_REASON} characters.")
         said = await discard_letter(self._source, letter, f"{reason} ({session.name})")
         log.info("letter_discarded_on_board", letter=str(letter), by=session.name, detail=said)
         return await self._letters(request, session, said)

@@ -12,6 +12,9 @@ from relay.tools.message_text import channel_label
 MAX_LETTERS = 200
 """Letters of a kind that are listed."""
 
+MAX_REASON = 300
+"""Characters of the reason why nobody needs a letter, with the person's name."""
+
 MOST_READ = 2 * MAX_LETTERS
 """Dead letters that are read: some are of cards that only stand in for others, and are not listed."""
 
@@ -63,6 +66,8 @@ async def retry_letter(source: BoardSource, letter: LetterId) -> str:
 
 async def discard_letter(source: BoardSource, letter: LetterId, reason: str) -> str:
     """Close a letter that nobody needs; the same."""
+    if len(reason) > MAX_REASON:
+        return f"The reason has more than {MAX_REASON} characters; {letter.description} is kept."
     [result] = await tool.discard(source.store, [letter], reason, source.clock.now())
     return describe_result(result, await source.names())
 

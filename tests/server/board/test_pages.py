@@ -350,8 +350,8 @@ async def test_a_link_of_an_incident_leads_only_to_the_web(board, address):
 async def test_a_reason_to_discard_has_a_bound(board):
     await board.sign_in()
     await board.relay.store.quarantine(b"{bad", {}, "not_json", board.relay.clock.now())
-    _, text = await board.post("/letters/q1/discard", reason="x" * 201)
-    assert "more than 200 characters" in text
+    _, text = await board.post("/letters/q1/discard", reason="x" * 301)
+    assert "more than 300 characters" in text
     assert len(await board.relay.store.quarantined_bodies()) == 1
 
 
