@@ -235,7 +235,7 @@ def notice_lines(
 
 def held_lines(card: Card) -> Iterator[str]:
     """What holds pings of the card, and until when: one line for each hold."""
-    waiting = (each.hold for each in card.held_pings if not each.told and each.hold.reason in HELD_WORDS)
+    waiting = (each.hold for each in card.held_pings if not each.caught_up and each.hold.reason in HELD_WORDS)
     for hold in dict.fromkeys(waiting):
         until = f" until {slack_time(int(hold.until))}" if hold.until is not None else ""
         yield f"pings held{until}: {HELD_WORDS[hold.reason]}"

@@ -76,7 +76,7 @@ def with_held_pings(card: Card, held: Iterable[HeldPing]) -> Card:
     """The card with exactly these held pings. If they were to be looked at sooner, they still are."""
     pings = tuple(held)
     moments = [moment for moment in (catch_up_due(pings), card.catch_up_due) if moment is not None]
-    due = min(moments) if any(not each.told for each in pings) else None
+    due = min(moments) if any(not each.caught_up for each in pings) else None
     return replace_changed(card, held_pings=pings, catch_up_due=due)
 
 
@@ -93,11 +93,11 @@ def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: 
     now = attention.question.at
     until = now + LOOK_AGAIN_AFTER if hold.until is None or REASONS[hold.reason].paced else hold.until
     wanted = dict.fromkeys((*card.mention.targets(incident.state), *(each.target for each in card.held_pings)))
-    told = tuple(each for each in card.held_pings if each.told)
+    caught_up = tuple(each for each in card.held_pings if each.caught_up)
     _, held = attention.split(Ping.FIRST_POST, wanted)
     due = Due.root(incident.state, until)
     worst_first = replace(due, deadline=due.deadline + State.CRITICAL.rank - incident.state.rank)
-    kept = merge_held(told, held)
+    kept = merge_held(caught_up, held)
     waiting = replace(card, held_pings=kept, catch_up_due=catch_up_due(kept))
     return replace(waiting, held=hold, pending_since=until, post=worst_first)
 
@@ -121,7 +121,7 @@ def first_pings(card: Card, incident: Incident, attention: Attention) -> tuple[t
     if not incident.active or released or NO_PING in card.notices:
         kept = card.held_pings
     else:
-        kept = tuple(each for each in card.held_pings if each.told or each.ping is not Ping.FIRST_POST)
+        kept = tuple(each for each in card.held_pings if each.caught_up or each.ping is not Ping.FIRST_POST)
     if not incident.active:
         return (), kept
     waited = (each.target for each in card.held_pings) if card.held is not None else ()
@@ -146,7 +146,7 @@ def refresh_held(card: Card, incident: Incident, surroundings: Surroundings, now
     if not card.held_pings:
         return card
     attention = attend(card, incident, surroundings, now)
-    held = tuple(each if each.told else _refreshed(each, attention) for each in card.held_pings)
+    held = tuple(each if each.caught_up else _refreshed(each, attention) for each in card.held_pings)
     return replace_changed(card, held_pings=held, catch_up_due=catch_up_due(held))
 
 
@@ -226,7 +226,7 @@ class _Look:
 
 def _look_at(card: Card, incident: Incident, surroundings: Surroundings, now: float) -> _Look:
     fresh = refresh_held(card, incident, surroundings, now)
-    free = tuple(each for each in fresh.held_pings if not each.told and _is_over(each, now))
+    free = tuple(each for each in fresh.held_pings if not each.caught_up and _is_over(each, now))
     line = _line(fresh, incident, free) if free else None
     after = _caught_up(fresh, free, now, pinged=line is not None and bool(line.targets)) if free else fresh
     return _Look(before=card, after=after, free=free, line=line)
@@ -261,8 +261,8 @@ def _line(card: Card, incident: Incident, free: Sequence[HeldPing]) -> CatchUpLi
 def _caught_up(card: Card, free: Sequence[HeldPing], now: float, *, pinged: bool) -> Card:
     """The card once these pings are made up for. One that is not posted yet must not ping for them again."""
     if card.state is not CardState.POSTED:
-        told = tuple(replace(each, told=True) if each in free else each for each in card.held_pings)
-        return replace(card, held_pings=told, catch_up_due=catch_up_due(told))
+        caught_up = tuple(replace(each, caught_up=True) if each in free else each for each in card.held_pings)
+        return replace(card, held_pings=caught_up, catch_up_due=catch_up_due(caught_up))
     reopened = pinged and any(each.ping is Ping.REOPENED for each in free)
     rest = tuple(each for each in card.held_pings if each not in free)
     return replace(

@@ -76,8 +76,8 @@ class Hold:
 class HeldPing:
     """A ping of one target that was not sent: what for, since when (Unix seconds), what holds it, and until when.
 
-    `state` is what the incident was: what got worse since then pings by itself. `told` says that a catch-up has pinged
-    the target, though the card itself is not posted yet.
+    `state` is what the incident was: what got worse since then pings by itself. `caught_up` says that a catch-up has
+    pinged the target, though the card itself is not posted yet.
     """
 
     target: str
@@ -85,7 +85,7 @@ class HeldPing:
     since: float
     hold: Hold
     state: State
-    told: bool = False
+    caught_up: bool = False
 
     def as_json(self) -> dict[str, JSON]:
         """A plain JSON object, to be stored with a card or an attempt."""
@@ -96,7 +96,7 @@ class HeldPing:
             "reason": str(self.hold.reason),
             "until": self.hold.until,
             "state": str(self.state),
-            "told": self.told,
+            "caught_up": self.caught_up,
         }
 
     @classmethod
@@ -108,7 +108,7 @@ class HeldPing:
             since=stored["since"],
             hold=Hold(reason=Reason(stored["reason"]), until=stored["until"]),
             state=State(stored["state"]),
-            told=stored["told"],
+            caught_up=stored["caught_up"],
         )
 
 
@@ -123,7 +123,7 @@ def merge_held(before: HeldPings, more: Iterable[HeldPing]) -> HeldPings:
         known = held.get(each.target)
         if known is None:
             held[each.target] = each
-        elif not known.told:
+        elif not known.caught_up:
             held[each.target] = replace(each, since=known.since)
     return tuple(held.values())
 
@@ -136,5 +136,5 @@ def without_targets(held: HeldPings, targets: Iterable[str]) -> HeldPings:
 
 def catch_up_due(held: HeldPings) -> float | None:
     """The first moment at which one of them may be sent; `UNKNOWN_END` if nobody knows, None if none waits."""
-    waiting = [each.hold.until for each in held if not each.told]
+    waiting = [each.hold.until for each in held if not each.caught_up]
     return min((UNKNOWN_END if until is None else until for until in waiting), default=None)

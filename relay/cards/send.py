@@ -380,7 +380,7 @@ def apply_delivery(
 
 def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoot, now: float) -> CardUpdate:
     """The root is posted. If the record has changed since it was rendered, an edit is due."""
-    kept = (each for each in without_targets(context.card.held_pings, context.card.pinged) if not each.told)
+    kept = (each for each in without_targets(context.card.held_pings, context.card.pinged) if not each.caught_up)
     context = replace(context, card=with_held_pings(context.card, kept))
     card = replace(
         context.card,

@@ -217,8 +217,8 @@ def held_until(hold: Hold) -> str:
 
 
 def _held_ping(held: HeldPing) -> str:
-    told = ", and pinged by a catch-up" if held.told else ""
-    return f"{held.target} since {format_time(held.since)} ({held_until(held.hold)}{told})"
+    caught_up = ", and pinged by a catch-up" if held.caught_up else ""
+    return f"{held.target} since {format_time(held.since)} ({held_until(held.hold)}{caught_up})"
 
 
 def _fields(values: Mapping[str, str]) -> Iterator[str]:

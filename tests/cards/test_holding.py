@@ -335,7 +335,7 @@ def test_every_held_ping_ends_in_a_ping_or_the_incident_is_over_or_owned(history
     opened = [START + history[0][0]]
     opened += [entry.at for entry in simulation._entries if entry.kind is EntryKind.REOPENED]
     for card in simulation.cards:
-        waiting = [each for each in card.card.held_pings if not each.told]
+        waiting = [each for each in card.card.held_pings if not each.caught_up]
         assert all(each.hold.until is None for each in waiting), "what has an end has ended"
         assert card.card.catch_up_due == (UNKNOWN_END if waiting else None)
         if incident.active and card.first is not None and not waiting and not was_owned(history):

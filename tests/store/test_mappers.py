@@ -83,7 +83,7 @@ held_pings = st.builds(
     since=times,
     hold=holds,
     state=st.sampled_from(State),
-    told=st.booleans(),
+    caught_up=st.booleans(),
 )
 cards = st.builds(
     Card,
