@@ -1,1 +1,1 @@
-"""What relay knows of an incident, and every error that relay raises."""
+"""What relay knows of an incident, the base of its frozen values, time zones, and every error that relay raises."""

@@ -1,1 +1,1 @@
-"""What every component needs: the clock, the log without secrets, and a standard error that never blocks."""
+"""What every component needs: the clock, the log without secrets, worker processes, and the service manager."""
