@@ -1,5 +1,6 @@
 """The board's addresses: what each page shows, and what each button does."""
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from markupsafe import Markup
 from yarl import URL
 
 from relay import __version__
-from relay.model.errors import QueryError, ShareError, StoreError
+from relay.model.errors import QueryError, ShareError, StoreError, StoreUnusable
 from relay.rendering.wording import EMOJI, duration
 from relay.sandbox.page.document import static_file
 from relay.server.board.access import HEADERS, Cookie, WrongKeys, is_from_own_page
@@ -35,6 +36,9 @@ from relay.tools.letters import LetterId
 
 REFRESH_SECONDS: Final = 10
 """How often a page refreshes its lists."""
+
+PAGE_SECONDS = 15.0
+"""How long a page waits for a database that hangs. What a button does is not cut off: it may happen all the same."""
 
 MAX_FORM: Final = 1024 * 1024
 """Bytes of a form; the longest is the playground's."""
@@ -165,7 +169,13 @@ class BoardPages:
     def _page(self, show: PageHandler) -> Handler:
         async def page(request: web.Request) -> web.StreamResponse:
             session = self._session(request)
-            return self._to_login(request) if session is None else await show(request, session)
+            if session is None:
+                return self._to_login(request)
+            try:
+                async with asyncio.timeout(PAGE_SECONDS):
+                    return await show(request, session)
+            except TimeoutError:
+                raise StoreUnusable(f"A page of the board waited for {PAGE_SECONDS:g} seconds.") from None
 
         return self._safely(page)
 

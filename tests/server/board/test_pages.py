@@ -1,5 +1,6 @@
 """What the pages show, and what their buttons do."""
 
+import asyncio
 from html import unescape
 
 import pytest
@@ -11,6 +12,7 @@ from relay.cards.model import CardUpdate as Update
 from relay.model.errors import StoreUnusable
 from relay.model.incident import State
 from relay.model.struct import replace
+from relay.server.board import pages
 from relay.server.endpoints import Audience, create_app
 from relay.tools.board import letters, now
 from relay.tools.board.source import SlackStatus
@@ -230,6 +232,19 @@ async def test_a_database_that_does_not_answer_is_said_on_the_page(board, monkey
         raise StoreUnusable("The disk is full.")
 
     monkeypatch.setattr(board.relay.store, "channels", down)
+    for path in ("", "/channels", "/letters"):
+        response, text = await board.get(path)
+        assert (response.status, "The database does not answer" in text) == (503, True)
+
+
+async def test_a_page_does_not_wait_for_ever_for_a_database_that_hangs(board, monkeypatch):
+    await board.sign_in()
+
+    async def hang(*_):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(board.relay.store, "channels", hang)
+    monkeypatch.setattr(pages, "PAGE_SECONDS", 0.01)
     for path in ("", "/channels", "/letters"):
         response, text = await board.get(path)
         assert (response.status, "The database does not answer" in text) == (503, True)
