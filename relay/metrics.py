@@ -29,6 +29,7 @@ from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards.attention import POST_REASONS
 from relay.cards.milestones import Milestone
 from relay.cards.model import ShareOutcome
+from relay.cards.summaries import SummaryOutcome
 from relay.model.errors import ShareError
 from relay.model.incident import State
 from relay.slack.methods import Method
@@ -53,6 +54,9 @@ SHARE_OUTCOMES: Final = frozenset(
     {*map(str, ShareOutcome), *(each.reason for each in ShareError.__subclasses__()), NOT_STORED, PLANNING_FAILED}
 )
 """The values of the label `outcome` of `relay_shares_total`; `docs/operating.md` says what they mean."""
+
+SUMMARY_OUTCOMES: Final = tuple(each for each in SummaryOutcome if each is not SummaryOutcome.BEGUN)
+"""The values of the label `outcome` of `relay_summaries_total`."""
 
 _ACCEPT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -112,6 +116,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
     "relay_cards_with_held_pings": Metric("gauge", (), "Cards with pings that were not sent yet"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
+    "relay_summaries_total": Metric("counter", ("outcome",), "Slots of summaries, by what became of them"),
     "relay_shadow_cards_total": Metric("counter", ("route",), "Cards that routes in shadow would have made"),
     "relay_time_to_assign_seconds": Metric(
         "histogram", ("severity",), "Time from the first share of an episode to its first assignment", _HUMAN_SECONDS
@@ -204,6 +209,8 @@ class Metrics:
         for method in Method:
             self._counters["relay_slack_rate_limited_total"].labels(method.value)
         self._counters["relay_bigpanda_tasks_total"].labels("callback", "dropped")
+        for outcome in SUMMARY_OUTCOMES:
+            self._counters["relay_summaries_total"].labels(outcome.value)
         self._set("relay_bigpanda_credentials_valid", 1)
         self._set("relay_socket_mode_connected", 1)
 
@@ -266,6 +273,10 @@ class Metrics:
     def record_ping(self, route: str) -> None:
         """Count a message that is in Slack and pinged somebody, by the route of its card; empty: the fallback."""
         self._count("relay_pings_total", self._routes.limit(route or FALLBACK))
+
+    def record_summary(self, outcome: SummaryOutcome) -> None:
+        """Count a slot of a summary that is done."""
+        self._count("relay_summaries_total", outcome)
 
     def record_skipped(self, message: MessageKind, reason: str) -> None:
         """Count a message that was not needed: Slack shows it already (`unchanged`), or it was cancelled."""

@@ -8,9 +8,11 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
     storm      the first card that a     in its thread          with the storm; a new one soon after it opens the same
                storm holds                                      again
     catch_up   the end of a silence      in the message itself  when all its incidents have ended
+    summary    its time of the day       in its data            once it is posted, or too late
 
 A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
-line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends.
+line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends. A summary
+describes one moment, and is not edited.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,6 +44,7 @@ class BulletinKind(StrEnum):
     HELD = "held"
     STORM = "storm"
     CATCH_UP = "catch_up"
+    SUMMARY = "summary"
 
 
 class BulletinKindRow(Struct, frozen=True, kw_only=True):
@@ -63,6 +66,7 @@ KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
     BulletinKind.HELD: BulletinKindRow(name="held list", in_thread=True, repeats=True),
     BulletinKind.STORM: BulletinKindRow(name="storm card", in_thread=True, repeats=True, reopens_within=1800.0),
     BulletinKind.CATCH_UP: BulletinKindRow(name="catch-up", ends_with_lines=True),
+    BulletinKind.SUMMARY: BulletinKindRow(name="summary"),
 }
 
 
@@ -293,6 +297,12 @@ def catch_up_message(  # noqa: PLR0913  each has a name
 
 def _urgency(line: BulletinLine) -> tuple[bool, int, float, str]:
     return bool(line.owner), -line.state.rank, line.data.get("since") or line.at, line.key
+
+
+def summary_bulletin(channel: str, key: str, data: Mapping[str, JSON], now: float) -> BulletinChange:
+    """Say how a channel stands now, in a message that pings nobody; `key` names the summary and its slot."""
+    bulletin = _opened(BulletinKind.SUMMARY, channel, key, now, data, (), None)
+    return BulletinChange(bulletin=bulletin, at=now)
 
 
 def changed(before: Bulletin, change: BulletinChange, known: Mapping[str, BulletinLine], open_lines: int) -> "Changed":

@@ -150,7 +150,7 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
 def _bulletin_variables(topic: BulletinState, card: Card, link: PermalinkBuilder, now: float) -> dict[str, Any]:
     bulletin = topic.bulletin
     values = {
-        **{name: value for name, value in bulletin.data.items() if name not in _NOT_SHOWN},
+        **_with_links({name: value for name, value in bulletin.data.items() if name not in _NOT_SHOWN}, link),
         "kind": str(bulletin.kind),
         "opened": int(bulletin.opened_at),
         "closed": bulletin.closed_at and int(bulletin.closed_at),
@@ -159,7 +159,24 @@ def _bulletin_variables(topic: BulletinState, card: Card, link: PermalinkBuilder
     values |= {name: value for name, value in topic.summary.items() if name not in values}
     counts = {"all": sum(topic.counts.values()), "open": topic.counts.get(None, 0)}
     counts |= {str(end): topic.counts.get(end, 0) for end in LineEnd}
-    return bulletin_variables(values, [line_variables(line, link) for line in topic.lines], counts)
+    lines = [*values.pop("lines", ()), *(line_variables(line, link) for line in topic.lines)]
+    return bulletin_variables(values, lines, counts)
+
+
+def _with_links(values: Mapping[str, Any], link: PermalinkBuilder) -> dict[str, Any]:
+    """These values; wherever they say where a card is, its address."""
+    linked = {name: _linked(value, link) for name, value in values.items()}
+    return linked | ({"card": link(*values["card"]) if values["card"] else ""} if "card" in values else {})
+
+
+def _linked(value: Any, link: PermalinkBuilder) -> Any:
+    match value:
+        case Mapping():
+            return _with_links(value, link)
+        case list() | tuple():
+            return [_linked(each, link) for each in value]
+        case _:
+            return value
 
 
 _NOT_SHOWN = frozenset({"sent", "owed"})

@@ -27,6 +27,7 @@ from relay.delivery.reconciler import Reconciler
 from relay.delivery.render_process import RenderProcess
 from relay.delivery.repair import Repair
 from relay.delivery.scheduler import Scheduler
+from relay.delivery.summaries import Summaries
 from relay.delivery.supervision import supervise
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
@@ -100,10 +101,13 @@ class DeliveryService:
         self._adoption = Adoption(self._shared, lambda: self._live().rulebook, self._check_restored)
         self._catch_ups = CatchUps(self._shared, live, self._surroundings)
         self._mutes = MuteWatch(self._shared)
+        self._summaries = Summaries(self._shared, live)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
-        parts = (self._channels, self._adoption, self._reconciler, self._repair, self._catch_ups, self._mutes)
-        self._wakeups = [*(part.wakeup for part in (*parts, self._posts, self._edits)), slack.breaker.wakeup]
+        parts = (self._channels, self._adoption, self._reconciler, self._repair)
+        parts_by_time = (self._catch_ups, self._mutes, self._summaries)
+        every = (*parts, *parts_by_time, self._posts, self._edits)
+        self._wakeups = [*(part.wakeup for part in every), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
         slack.is_known_message = self._is_known_message
@@ -182,6 +186,7 @@ class DeliveryService:
             ("repair", self._repair.run, self._repair.wakeup),
             ("catch_ups", self._catch_ups.run, self._catch_ups.wakeup),
             ("mute_watch", self._mutes.run, self._mutes.wakeup),
+            ("summaries", self._summaries.run, self._summaries.wakeup),
         )
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:

@@ -426,11 +426,15 @@ ITEM_NAMES: Final = CHANGE_NAMES | {"label", "old", "new", "title", "state", "wa
 
 BULLETIN_NAMES: Final = frozenset(
     "kind reason why until moment late adopted more opened closed counts lines unowned owned routes "  # noqa: SIM905
-    "incidents lasting over within states groups more_groups".split()
+    "incidents lasting over within states groups more_groups "
+    "title since open resolved left_out letters".split()
 )
 """The names that `bulletin` has; some only in one kind."""
 
-LINE_NAMES: Final = frozenset("title url since owner route card state ended ended_at ping open critical".split())  # noqa: SIM905
+LINE_NAMES: Final = frozenset(
+    "title url since owner route card state ended ended_at ping open critical "  # noqa: SIM905
+    "snoozed snoozed_until muted_until".split()
+)
 """The names that a line of a bulletin has."""
 
 COUNT_NAMES: Final = frozenset({"all", "open", "resolved", "posted", "unmatched"})

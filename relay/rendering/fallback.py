@@ -63,6 +63,8 @@ def entry(values: Values) -> str:
 
 def bulletin_title(kind: str, values: Values) -> str:
     """What a message about several incidents is, in a few words."""
+    if kind == "summary":
+        return f"{_line(values.get('title'))}: {values.get('open', {}).get('all') or 'nothing'} open"
     counts = values.get("counts", {})
     number = counts.get("all", 0) if values.get("closed") and kind == "held" else counts.get("open", 0)
     incidents = f"{number} incident{plural(number)}" if number else "No incident"
@@ -83,6 +85,8 @@ def bulletin(kind: str, values: Values) -> str:
     every = values.get("lines", ())
     lines = "\n".join(filter(None, [*map(line, every[:_MOST_LINES]), more(every[_MOST_LINES:])]))
     where = "Each is named in the thread." if is_list else f"Pings were held until {until}." if until else ""
+    if kind == "summary":
+        lines, where = _summary_lines(values), "Posted late." if values.get("late") else ""
     return part(NodeKind.MENTIONS, "") + part(NodeKind.SECTION, f"{head}\n{lines}") + part(NodeKind.CONTEXT, where)
 
 
@@ -90,6 +94,18 @@ def ping(values: Values) -> str:
     """Print what calls people in the thread of a storm card."""
     number = values.get("open", 0)
     return f"{number} incident{plural(number)} without a card. This thread names each."
+
+
+def _summary_lines(values: Values) -> str:
+    """The open incidents that a summary names, how many it leaves out, and the rest of it in numbers."""
+    every, resolved, letters = values.get("lines", ()), values.get("resolved", {}).get("all"), values.get("letters")
+    left_out = len(every[_MOST_LINES:]) + int(values.get("left_out", {}).get("all") or 0)
+    rest = [
+        f"and {left_out} more" if left_out else "",
+        f"{resolved} resolved since {slack_time(values.get('since'))}" if resolved else "",
+        f"{letters} rejected by Slack: relay letters" if letters else "",
+    ]
+    return "\n".join(filter(None, [*map(line, every[:_MOST_LINES]), *rest]))
 
 
 def line(values: Values) -> str:

@@ -15,7 +15,7 @@ from relay.routes.parts import Parts, known_parts, parts, parts_schema, read_par
 from relay.routes.targets import FIXED_CHANNEL
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode, Node
-from relay.routes.yaml_reader.scalars import describe, read_items
+from relay.routes.yaml_reader.scalars import describe, read_items, read_word
 
 
 class Slot(NamedTuple):
@@ -56,8 +56,22 @@ class Summary:
             day += timedelta(days=1)
 
 
+MAX_TITLE: Final = 60
+"""Characters of a title: it stands in the headline, and in the marker of the message."""
+
+
+def _read_title(node: Node, context: ParseContext) -> str | None:
+    title = read_word(node, context)
+    if title is not None and len(title) > MAX_TITLE:
+        context.add_fault(node, f"expected a title of at most {MAX_TITLE} characters, found {len(title)}")
+        return None
+    return title
+
+
+_TITLE: Final = KeyType("text", _read_title, {**WORD.schema, "maxLength": MAX_TITLE})
+
 SUMMARY_PARTS: Final[Parts] = parts(
-    ("title", WORD, "", "its title; with the channel it is unique"),
+    ("title", _TITLE, "", "its title; with the channel it is unique"),
     ("channel", FIXED_CHANNEL, None, "where it is posted"),
     ("at", TIME, None, "the time of the day"),
     ("days", WEEKDAYS, EVERY_DAY, "the weekdays, such as `[mon-fri]`; without it, every day"),

@@ -50,7 +50,9 @@ def marker_key(secret: str, key: str) -> str:
 DEFAULT_INSTANCE = "relay"
 """The name of a relay that has no name of its own (the setting RELAY_NAME)."""
 
-EventType = Literal["relay_card", "relay_entry", "relay_notice", "relay_held", "relay_storm", "relay_catch_up"]
+EventType = Literal[
+    "relay_card", "relay_entry", "relay_notice", "relay_held", "relay_storm", "relay_catch_up", "relay_summary"
+]
 _EVENT_TYPES = get_args(EventType)
 OVER = "over"
 """The `state` of a message that is not changed any more: what it says has ended."""

@@ -68,6 +68,8 @@ MOMENTS: Final[Mapping[Column[float], Moment]] = {
     schema.bigpanda_task.c.due_at: Moment.DUE,
     schema.bigpanda_task.c.created: Moment.PAST,
     schema.configuration.c.saved_at: Moment.SHOWN,  # each is later than the one before, whatever the clock says
+    schema.summary.c.decided: Moment.PAST,
+    schema.summary.c.posted_as_of: Moment.PAST,
     schema.mute.c.start_at: Moment.DUE,
     schema.mute.c.end_at: Moment.DUE,  # a mute that ends too early is better than one that ends too late
     schema.mute.c.created: Moment.SHOWN,

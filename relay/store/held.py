@@ -60,7 +60,7 @@ _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)), *
 _NEXT_DUE = select(func.min(_card.c.catch_up_due)).where(
     _card.c.catch_up_due.is_not(None), _card.c.catch_up_due < UNKNOWN_END
 )
-_UNPLANNED_BEFORE = (
+UNPLANNED_BEFORE = (
     select(_share.c.id)
     .where(schema.IS_UNPLANNED, _share.c.plan_error == "", _share.c.received <= bindparam("moment"))
     .limit(1)
@@ -106,7 +106,7 @@ def catch_up_next(
     """
     check_lease(connection, lease)
     first = connection.execute(_FIRST_DUE, {"now": now}).one_or_none()
-    if first is None or connection.execute(_UNPLANNED_BEFORE, {"moment": first.catch_up_due}).first() is not None:
+    if first is None or connection.execute(UNPLANNED_BEFORE, {"moment": first.catch_up_due}).first() is not None:
         return None
     share_channel_references(connection)
     channel = canonical_channel(connection, first.channel).ref

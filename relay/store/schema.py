@@ -14,6 +14,7 @@
     bigpanda_task .... what relay has to tell or ask BigPanda
     configuration .... routes and templates that worked
     notice ........... what relay reports about itself: the open messages
+    summary .......... which slots of a summary are done
     mute ............. for a time, some incidents get no new cards and no pings
     quarantine ....... bodies that are no valid shares
     tag_definition ... BigPanda's definitions of tags
@@ -51,6 +52,7 @@ from sqlalchemy import Text as _PlainText
 
 from relay.cards.bulletins import BulletinKind, LineEnd
 from relay.cards.model import AttemptState, CardState, ChannelState, ShareOutcome, TaskKind
+from relay.cards.summaries import SummaryOutcome
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 
@@ -147,6 +149,8 @@ incident = Table(
 _ENDED = "ended_at IS NOT NULL AND NOT stub"
 IS_ENDED = text(_ENDED)
 """Ended, and not yet reduced to a stub by retention."""
+IS_ENDED_INCIDENT = text("incident.ended_at IS NOT NULL AND NOT incident.stub")
+"""The same beside other tables."""
 _partial_index("ix_incident_ended_at", _ENDED, incident.c.ended_at)
 _IS_OPEN_INCIDENT = "ended_at IS NULL"
 IS_OPEN_INCIDENT = text(f"incident.{_IS_OPEN_INCIDENT}")
@@ -460,6 +464,18 @@ notice = Table(
     Column("channel", Text, nullable=False),
     Column("ts", Text, nullable=False),
     Column("opened_at", Double, nullable=False),
+)
+
+summary = Table(
+    "summary",
+    metadata,
+    Column("channel", Text, primary_key=True),  # as the file names it: it need not be known yet
+    Column("title", Text, primary_key=True),
+    Column("times", Text, nullable=False),
+    Column("decided", Double, nullable=False),
+    Column("outcome", Text),
+    Column("posted_as_of", Double),
+    _one_of("outcome", SummaryOutcome),
 )
 
 mute = Table(

@@ -37,6 +37,7 @@ from relay.store import (
     notices,
     retention,
     storms,
+    summaries,
     tasks,
 )
 from relay.store.backlog import backlog
@@ -264,6 +265,13 @@ class Store:
     catch_up_next = _write(held.catch_up_next)
     close_held_lists = _write(held.close_held_lists)
     tend_storms = _write(storms.tend_storms)
+
+    # Summaries
+    summary_progress = _read(summaries.summary_progress)
+    save_summary_progress = _write(summaries.save_summary_progress)
+    channel_content = _read(summaries.channel_content)
+    decide_slots = _write(summaries.decide_slots)
+    settle_summaries = _write(summaries.settle_summaries)
 
     # Posts whose result is unknown
     recover_attempts = _write(attempts.recover_attempts)

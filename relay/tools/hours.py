@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from relay.cards.summaries import next_slot, times_text
 from relay.model.zones import find_zone, tzdata_version
 from relay.routes.hour_types import clock, days_text
 from relay.routes.hours import EVERY_DAY, Hours, Period, Window, moment
 from relay.routes.options import Options
 from relay.routes.rulebook import Rulebook
+from relay.routes.summary import Summary
 
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = 7
@@ -33,6 +35,16 @@ class NamedHours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NextSummary:
+    """A summary, its times in words, and its next slot (Unix seconds); None if it has none within a year."""
+
+    title: str
+    channel: str
+    times: str
+    slot: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
     """Seven days from the one of the moment `at` (Unix seconds), in one zone; `start` and `end` are their midnights."""
 
@@ -41,6 +53,7 @@ class Week:
     start: float
     end: float
     hours: Sequence[NamedHours]
+    summaries: Sequence[NextSummary] = ()
 
     @property
     def clock_changes(self) -> Iterator[tuple[float, timedelta]]:
@@ -70,7 +83,13 @@ def week(rulebook: Rulebook, at: float) -> Week:
         )
         for name, each in rulebook.hours.items()
     ]
-    return Week(at=at, zone=zone, start=start, end=end, hours=hours)
+    summaries = [_next_summary(rulebook, each, at) for each in rulebook.summaries]
+    return Week(at=at, zone=zone, start=start, end=end, hours=hours, summaries=summaries)
+
+
+def _next_summary(rulebook: Rulebook, summary: Summary, at: float) -> NextSummary:
+    slot, times = next_slot(summary, at, rulebook.hours), times_text(summary)
+    return NextSummary(title=summary.title, channel=summary.channel.source, times=times, slot=slot and slot.at)
 
 
 def _in_week(hours: Hours, start: float, end: float) -> list[Period]:
@@ -149,6 +168,10 @@ def as_json(week: Week) -> dict[str, Any]:
             }
             for each in week.hours
         },
+        "summaries": [
+            {"title": each.title, "channel": each.channel, "times": each.times, "next": written(each.slot)}
+            for each in week.summaries
+        ],
     }
 
 
@@ -173,13 +196,25 @@ def on_terminal(week: Week) -> Iterator[Text]:
         for start, end in each.periods if each.next_change is not None else ():
             yield Text(f"  {_span(start, end, week, zone)}", style="dim" if end <= week.at else "")
         yield Text(f"  used by {', '.join(each.users) or 'nothing'}")
+    if week.summaries:
+        yield Text()
+    for summary in week.summaries:
+        coming = "none within a year" if summary.slot is None else moment_text(summary.slot, zone)
+        yield Text.assemble(
+            (f"summary {summary.title}", "bold"), f" in {summary.channel}: {summary.times}; next {coming}"
+        )
+
+
+def moment_text(at: float, zone: tzinfo) -> str:
+    """A moment in words: `Fri 2026-03-27 22:00`."""
+    return f"{datetime.fromtimestamp(at, zone):%a %Y-%m-%d %H:%M}"
 
 
 def _now(hours: NamedHours, zone: tzinfo) -> str:
     state = "on" if hours.is_on else "off"
     if hours.next_change is None:
         return f"now {state}, without an end"
-    return f"now {state}, until {datetime.fromtimestamp(hours.next_change, zone):%a %Y-%m-%d %H:%M}"
+    return f"now {state}, until {moment_text(hours.next_change, zone)}"
 
 
 def _span(start: float, end: float, week: Week, zone: tzinfo) -> str:

@@ -25,7 +25,7 @@ class Crash:
         self.happened = asyncio.Event()
 
     def install(self, relay):
-        for name in ("accept", "change_bulletins", "update_card", "update_channel"):
+        for name in ("accept", "change_bulletins", "update_card", "update_channel", "decide_slots"):
             setattr(relay.store, name, self._around(getattr(relay.store, name)))
         for name in ("post", "edit", "delete"):
             setattr(relay.gateway, name, self._around(getattr(relay.gateway, name)))

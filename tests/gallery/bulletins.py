@@ -27,6 +27,7 @@ from relay.model.struct import replace
 from relay.routes.options import Options
 from relay.routes.storm import Storm
 from relay.slack.message import Message
+from tests.support.summary_samples import summary_samples
 
 FOLDER, BROKEN = "bulletin", "broken-bulletin"
 _ROUTES = "version: 1\nroutes: [{name: all, post: [C0DB]}]\n"
@@ -72,7 +73,7 @@ class BulletinCase:
 
 @cache
 def _configuration(folder: str) -> Configuration:
-    names = [f"bulletin/{name}.j2" for name in ("held", "storm", "catch_up", "line", "ping")]
+    names = [f"bulletin/{name}.j2" for name in ("held", "storm", "catch_up", "summary", "line", "ping")]
     own = dict.fromkeys(names, "{{ 1 // 0 }}") if folder == BROKEN else load_packaged()
     return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=_ROUTES, templates=own))
 
@@ -134,6 +135,8 @@ def bulletins(now: int) -> Iterator[BulletinCase]:
     change = catch_up_message("C0DB", float(now), over, (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-all-over", change=change, closed_at=float(now))
+    for name, sample in summary_samples(now).items():
+        yield BulletinCase(name=f"summary-{name}", change=sample)
 
 
 def _storms(every: Sequence[BulletinLine], now: int) -> Iterator[BulletinCase]:

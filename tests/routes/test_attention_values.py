@@ -135,6 +135,8 @@ summaries: [{title: M, channel: noc}]
     2: missing key 'at' in summary; write {title: Morning, channel: noc, at: "09:00"}
 summaries: [{title: M, channel: noc, at: "24:00"}]
     31: a day has no moment 24:00; write "00:00", on the next day
+summaries: [{title: "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM", channel: noc, at: "9:00"}]
+    10: expected a title of at most 60 characters, found 61
 summaries: [{title: M, channel: noc, at: 9:00}, {title: M, channel: noc, at: 10:00}]
     38: there is a summary 'M' for this channel already; give it another title
 quiet: night

@@ -40,6 +40,7 @@ VIOLATIONS = {
     "uq_share_hash_incident": f"INSERT INTO share SELECT 99, {SHARE_COLUMNS} FROM share",
     "ck_share_times_seen": "UPDATE share SET times_seen = 0",
     "ck_share_outcome": "UPDATE share SET outcome = 'unknown'",
+    "ck_summary_outcome": "UPDATE summary SET outcome = 'unknown'",
     "ck_incident_state": "UPDATE incident SET state = 'purple'",
     "ck_share_plan_starts": "UPDATE share SET plan_starts = -1",
     "ck_share_plan_tries": "UPDATE share SET plan_tries = -1",
@@ -164,6 +165,7 @@ async def filled(store):
     for key in "ab":
         await run(store, task, key=key)
     await store.add_mute(Mute(match="m", start=1.0, end=2.0, reason="r", author="a", origin="cli"))
+    await run(store, "INSERT INTO summary VALUES ('noc', 'Morning', '09:00', 1, 'posted', 1)")
     await run(store, "INSERT INTO tag_definition VALUES ('d', '{}', 1)")
     await run(store, "UPDATE channel SET state = 'open'")
     return store

@@ -12,6 +12,7 @@ from relay.routes.parser.hours import WINDOW_PARTS
 from relay.routes.parser.keys import KEYS
 from relay.routes.parser.match_values import OPERATORS
 from relay.routes.parser.matches import COMBINATORS
+from relay.routes.summary import SUMMARY_PARTS
 from relay.tools.testing.keys import KEYS as TEST_KEYS
 from tests.support.documents import DOCS
 
@@ -43,6 +44,9 @@ def generated() -> dict[str, str]:
         ),
         "hours": _table(["key", "meaning"], [[f"`{name}`", key.description] for name, key in WINDOW_PARTS.items()]),
         "silent": _table(["key", "meaning"], [[f"`{name}`", key.description] for name, key in SILENT_PARTS.items()]),
+        "summaries": _table(
+            ["key", "meaning"], [[f"`{name}`", key.description] for name, key in SUMMARY_PARTS.items()]
+        ),
         "tests": _table(
             ["key", "in", "meaning"],
             [

@@ -97,6 +97,9 @@ hours:
   holidays: {dates: [2026-12-24, "2026-12-25..2026-12-26"]}
   7: {any: [night, weekend], except: [holidays]}
   silent: [night, weekend, 7]
+summaries:
+  - {title: Morning, channel: noc, at: 9:00, days: [mon-fri], except: [holidays], x-why: they asked}
+  - {title: 7, channel: "#noc", at: "00:00", zone: America/New_York, always: true}
 defaults: {<<: *loud, quiet: [night, 7], show_tags: [no, 012, 2026-01-01], wait: 0, stale_after: 060s, template: 7}
 routes:
   - name: 012

@@ -3,18 +3,22 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from relay.cards.bulletin_cards import bulletin_card
 from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up_message, held_list
 from relay.cards.draw import draw_bulletin
 from relay.cards.replies import MAX_LINES
+from relay.cards.summaries import described
 from relay.config.configuration import Configuration
 from relay.model.incident import State
 from relay.model.json_types import JSON
 from relay.model.struct import replace
 from relay.rendering.library import BULLETIN_FOLDER, LINE
 from relay.rendering.request import RenderedMessage
+from relay.routes.channel_template import FixedChannel
+from relay.routes.summary import Slot, Summary
 
 _AT: Final = 1_700_000_000.0
 _PINGED: Final = ("S0123456789",)
@@ -57,12 +61,27 @@ def draw_bulletins(configuration: Configuration, lines: Sequence[BulletinLine]) 
         held_list("C0123456789", "hold", _AT, lines, _AT),
         catch_up_message("C0123456789", _AT, lines, _PINGED, _AT),
     )
-    for change in filter(None, (held, caught)):
+    for change in filter(None, (held, caught, _summary(lines))):
         for closed_at in (None, _AT):
             state, template = _state(change, closed_at), f"{BULLETIN_FOLDER}/{change.bulletin.kind}.j2"
             yield DrawnBulletin(template=template, rendered=_draw(configuration, state))
     reply = _draw(configuration, _state(held, None), lines[:MAX_LINES])
     yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{LINE}.j2", rendered=reply)
+
+
+def _summary(lines: Sequence[BulletinLine]) -> BulletinChange:
+    """A summary of which these lines are open and resolved; every third of them is snoozed."""
+    summary = Summary(
+        title="Morning", channel=FixedChannel(source="C0123456789", ref="C0123456789"), at=540, zone="UTC"
+    )
+    open_now = [
+        replace(line, data={**line.data, "snoozed": not number % 3, "snoozed_until": None if number % 3 else _AT})
+        for number, line in enumerate(lines)
+        if line.ended is None
+    ]
+    resolved = [replace(line, data={**line.data, "lasted": 3_600.0}) for line in lines]
+    slot = Slot(_AT, date(2023, 11, 14))
+    return described(summary, slot, lines=open_now, resolved=resolved, letters=1, since=_AT - 86_400.0, now=_AT)
 
 
 def _line(number: int, data: Mapping[str, JSON]) -> BulletinLine:

@@ -20,6 +20,7 @@ from relay.bigpanda.gateway import BigPandaGateway
 from relay.bigpanda.outcomes import TaskDone
 from relay.bigpanda.responses import tag_definitions_of
 from relay.cards.model import Channel
+from relay.cards.summaries import SummaryProgress
 from relay.config.files import build_configuration, read_files
 from relay.config.settings import Settings, did_you_mean
 from relay.http.session import make_session
@@ -40,6 +41,7 @@ from relay.tools.check.slack_validation import ValidationUnavailable, slack_comp
 from relay.tools.doctor.references import accepts_actions
 from relay.tools.doctor.report import Diagnosis, Finding, error, join_names, note, ok, warning
 from relay.tools.doctor.slack import SlackChecks, slack_works
+from relay.tools.doctor.summaries import summary_findings
 from relay.tools.live_slack import slack_gateway
 from relay.tools.live_store import build_stored, open_live_store
 
@@ -64,9 +66,11 @@ async def examine(
         _time_zones(clock.now()),
         await asyncio.to_thread(_listen, settings),
     ]
-    database, stored, known, workspace = await _database(settings)
+    database, stored, known, workspace, progress = await _database(settings)
     configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored, clock.now())
     findings += [*configuration, *database]
+    if rulebook is not None:
+        findings += summary_findings(rulebook, progress, clock.now())
     async with make_session() as session:
         if settings.slack_bot_token is not None:
             slack = slack_gateway(session, settings, clock)
@@ -184,6 +188,7 @@ class _Database(NamedTuple):
     configuration: StoredConfiguration | None = None
     channels: Mapping[str, Channel] = MappingProxyType({})
     workspace: SlackWorkspace | None = None
+    summaries: tuple[SummaryProgress, ...] = ()
 
 
 async def _database(settings: Settings) -> _Database:
@@ -196,7 +201,8 @@ async def _database(settings: Settings) -> _Database:
             found = [ok("database", f"{store.name} takes writes."), *await _notifications(store)]
             if problem := store.volatile_problem:
                 found.append(warning("database", problem, KEEP_IT))
-            return _Database(found, await store.latest_configuration(), known, await store.bound_workspace())
+            configuration, workspace = await store.latest_configuration(), await store.bound_workspace()
+            return _Database(found, configuration, known, workspace, await store.summary_progress())
     except StoreNotMigrated:
         return _Database([note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")])
     except StoreError as raised:
