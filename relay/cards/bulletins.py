@@ -11,8 +11,8 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
     summary    its time of the day       in its data            once it is posted, or too late
 
 A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
-line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends. A summary
-describes one moment, and is not edited.
+line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends.
+A summary describes one moment, and is not edited.
 """
 
 from collections.abc import Iterable, Mapping

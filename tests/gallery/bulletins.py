@@ -63,7 +63,11 @@ class BulletinCase:
             counts=Counter(line.ended for line in self.change.lines),
         )
         card = replace(
-            bulletin_card(bulletin), state=CardState.POSTED, ts="1.1", slack_channel="C0DB", pinged=self.pinged
+            bulletin_card(bulletin),
+            state=CardState.POSTED,
+            ts=f"{bulletin.opened_at:.6f}",
+            slack_channel="C0DB",
+            pinged=self.pinged,
         )
         now = bulletin.opened_at
         return draw_bulletin(

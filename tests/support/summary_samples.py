@@ -63,6 +63,11 @@ def summary_samples(now: float) -> Mapping[str, BulletinChange]:
         "usual": summary_of(now, 4, *owned, muted, resolved=7, letters=2),
         "short": summary_of(now, 1, resolved=1),
         "late": summary_of(now, 2, late=2_400.0),
-        "of-500": summary_of(now, 480, *(summary_line(n, now, owner=f"Person {n % 7}") for n in range(480, 500))),
+        "of-500": summary_of(
+            now,
+            479,
+            summary_line(479, now, snoozed=True),
+            *(summary_line(n, now, owner=f"Person {n % 7}") for n in range(480, 500)),
+        ),
         "nothing": summary_of(now),
     }
