@@ -7,6 +7,7 @@
     catch_ups      makes up for held pings, and closes held lists
     storms         decides about the storms that are open: pings, cards that may be posted, and their end
     mute_watch     lets the cards say which of them are muted
+    summaries      posts the summaries of channels when their time comes
     channels       finds the ids of channels, and joins them
     adoption       takes over cards that a lost database has left in Slack
     reconciler     searches Slack for messages whose answer was lost
