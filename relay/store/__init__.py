@@ -13,7 +13,6 @@ Verbs
     mutes .................. mutes, as people have made them; muted_cards: the cards that say so
     storms ................. what was posted and what waits in a storm; storm_summary: what a storm card sums up
     summaries .............. which slots of a summary are done, and what a channel shows
-    summaries .............. which slots of a summary are done, and what a channel shows
     late_cards ............. cards of open incidents whose routes were in shadow until now
     adoption ............... takes over cards that a lost database has left in Slack
     tasks .................. what relay has to tell or ask BigPanda; silent incidents

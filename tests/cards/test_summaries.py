@@ -1,4 +1,4 @@
-"""Which slots of a summary are due, and what its message says: for every list of incidents and every silence of relay."""
+"""Which slots of a summary are due, and what its message says, for every list of incidents and every break of relay."""
 
 from datetime import UTC, date, datetime
 
