@@ -17,7 +17,7 @@ from relay.store.store import Store
 from relay.store.types import PlanContext
 
 CHANNEL = "C0ALL00001"
-ROUTES = f"version: 1\nroutes: [{{name: all, post: [{CHANNEL}]}}]\n"
+ROUTES = f"version: 1\nstorm: off\nroutes: [{{name: all, post: [{CHANNEL}]}}]\n"
 GROUP = 200
 
 _COPIED = {

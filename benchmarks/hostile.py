@@ -50,7 +50,9 @@ MOST_MEGABYTES = 6_000
 
 OTHER_KEY, ADMIN_KEY = "another-key-of-the-benchmarks", "admin-key-of-the-benchmarks"
 CHANNEL = "C0BENCH001"
-ROUTES = "version: 1\nfallback: C0BENCH001\nroutes:\n  - {name: all, post: [C0BENCH001], template: incident}\n"
+ROUTES = (
+    "version: 1\nstorm: off\nfallback: C0BENCH001\nroutes:\n  - {name: all, post: [C0BENCH001], template: incident}\n"
+)
 POST = "chat.postMessage"
 
 
@@ -253,7 +255,7 @@ async def patterns(scene: Scene) -> None:
         await scene.share({"incident": {"id": f"slow{each}", "status": "critical", "alerts": alerts}})
 
 
-SLOW_ROUTES = "version: 1\nfallback: C0BENCH001\nroutes:\n" + "".join(
+SLOW_ROUTES = "version: 1\nstorm: off\nfallback: C0BENCH001\nroutes:\n" + "".join(
     f"  - {{name: r{each}, match: {{alert_tags: {{msg: {{not: '/.*a.{{500}}b/'}}}}}}, post: [C0BENCH001]}}\n"
     for each in range(20)
 )

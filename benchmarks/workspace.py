@@ -17,12 +17,12 @@ def channels_of(slack: FakeSlack, count: int) -> list[str]:
 
 
 def routes_to(channels: Sequence[str]) -> str:
-    """A routes.yaml with a route to each channel, by a tag that names it."""
+    """A routes.yaml with a route to each channel, by a tag that names it; every incident gets its card at once."""
     rows = [
         f"  - {{name: r{number}, match: {{tags: {{lane: {channel}}}}}, post: ['#bench-{number}']}}\n"
         for number, channel in enumerate(channels)
     ]
-    return "version: 1\nroutes:\n" + "".join(rows)
+    return "version: 1\nstorm: off\nroutes:\n" + "".join(rows)
 
 
 def routed(body: bytes, channel: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from relay.sandbox.faults import DropConnection, InjectedFault
 from relay.sandbox.slack.mentions import pings
 from tests.delivery.test_crashes import Crash, run_lifecycle
 from tests.support.clocks import ManualClock
@@ -256,3 +257,26 @@ async def test_a_crash_at_any_effect_leaves_one_storm_card_with_each_incident_on
     expected = found.pop(nth)
     assert {number: read for number, read in found.items() if read != expected} == {}
     assert nth > 15
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("after_effect", [True, False], ids=["done", "not-done"])
+async def test_an_answer_that_is_lost_at_any_call_changes_nothing_in_the_end(tmp_path, after_effect):
+    nth, found, armed = 0, {}, None
+    while armed is None or armed.applied:
+        nth += 1
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        clock = ManualClock()
+        slack = fake_workspace(clock)
+        armed = slack.faults.add(InjectedFault(behaviour=DropConnection(), nth=nth, after_effect=after_effect))
+        async with run_relay(folder, routes=ROUTES, slack=slack, clock=clock) as relay:
+            for event in LIFE:
+                await event(relay)
+                await relay.advance(330)
+            await relay.advance(990)
+            found[nth] = seen(relay)
+    expected = found.pop(nth)
+    assert {number: read for number, read in found.items() if read != expected} == {}
+    assert nth > 10

@@ -51,7 +51,7 @@ FLOOD_LANES = 30
 """Channels of the incidents that are shared at once: Slack takes about one message per second in each."""
 
 _CHANNELS = [f"C0LANE{number:04}" for number in range(LANES + FLOOD_LANES)]
-ROUTES = "version: 1\nroutes:\n" + "".join(
+ROUTES = "version: 1\nstorm: off\nroutes:\n" + "".join(
     f'  - {{name: lane{number}, match: {{tags: {{lane: "{number}"}}}}, post: [{channel}]}}\n'
     for number, channel in enumerate(_CHANNELS)
 )
