@@ -248,6 +248,28 @@ def incident_line(
     return BulletinLine(key=key, at=now, incident=incident.id, episode=episode, state=incident.state, data=data)
 
 
+def new_bulletin(  # noqa: PLR0913  each has a name
+    kind: BulletinKind,
+    channel: str,
+    key: str,
+    now: float,
+    data: Mapping[str, JSON],
+    *,
+    targets: tuple[str, ...] = (),
+    options: Options | None = None,
+) -> Bulletin:
+    """A bulletin as it is opened now (Unix seconds): it waits for nothing, and its first post pings these targets."""
+    return Bulletin(
+        kind=kind,
+        channel=channel,
+        key=key,
+        opened_at=now,
+        data=data,
+        mention=Mention.of({"any": targets} if targets else {}),
+        options=replace(options or Options(), wait=0.0),
+    )
+
+
 def held_list(  # noqa: PLR0913  each has a name
     channel: str,
     reason: str,
@@ -262,7 +284,7 @@ def held_list(  # noqa: PLR0913  each has a name
     The first line opens the list. It pings nobody.
     """
     data: dict[str, JSON] = {"reason": reason, "until": until}
-    bulletin = _opened(BulletinKind.HELD, channel, reason, now, data, (), options)
+    bulletin = new_bulletin(BulletinKind.HELD, channel, reason, now, data, options=options)
     return BulletinChange(bulletin=bulletin, at=now, lines=tuple(lines))
 
 
@@ -291,7 +313,7 @@ def catch_up_message(  # noqa: PLR0913  each has a name
     kept = in_order[:MOST_IN_ROOT]
     data: dict[str, JSON] = {"moment": moment, "more": len(in_order) - len(kept)}
     pinged = tuple(dict.fromkeys(target for target in targets if target not in _CHANNEL_WIDE))
-    bulletin = _opened(BulletinKind.CATCH_UP, channel, f"{moment:.0f}", now, data, pinged, options)
+    bulletin = new_bulletin(BulletinKind.CATCH_UP, channel, f"{moment:.0f}", now, data, targets=pinged, options=options)
     return BulletinChange(bulletin=bulletin, at=now, lines=tuple(kept))
 
 
@@ -301,7 +323,7 @@ def _urgency(line: BulletinLine) -> tuple[bool, int, float, str]:
 
 def summary_bulletin(channel: str, key: str, data: Mapping[str, JSON], now: float) -> BulletinChange:
     """Say how a channel stands now, in a message that pings nobody; `key` names the summary and its slot."""
-    bulletin = _opened(BulletinKind.SUMMARY, channel, key, now, data, (), None)
+    bulletin = new_bulletin(BulletinKind.SUMMARY, channel, key, now, data)
     return BulletinChange(bulletin=bulletin, at=now)
 
 
@@ -342,17 +364,3 @@ class Changed(Struct, frozen=True, kw_only=True):
 
     bulletin: Bulletin
     lines: tuple[BulletinLine, ...] = ()
-
-
-def _opened(  # noqa: PLR0913, PLR0917  called by the two functions above alone
-    kind: BulletinKind,
-    channel: str,
-    key: str,
-    now: float,
-    data: Mapping[str, JSON],
-    targets: tuple[str, ...],
-    options: Options | None,
-) -> Bulletin:
-    mention = Mention.of({"any": targets} if targets else {})
-    options = replace(options or Options(), wait=0.0)
-    return Bulletin(kind=kind, channel=channel, key=key, opened_at=now, data=data, mention=mention, options=options)

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
 
-from relay.cards.bulletins import Bulletin, BulletinChange, BulletinKind, BulletinLine
+from relay.cards.bulletins import Bulletin, BulletinChange, BulletinKind, BulletinLine, new_bulletin
 from relay.model.incident import Incident, State, worst_of
 from relay.model.json_types import JSON
 from relay.model.struct import replace
@@ -323,6 +323,5 @@ def _change(  # noqa: PLR0913  each has a name
     lines: tuple[BulletinLine, ...] = (),
     closes: bool = False,
 ) -> BulletinChange:
-    options = replace(options or Options(), wait=0.0)
-    bulletin = Bulletin(kind=BulletinKind.STORM, channel=channel, key=KEY, opened_at=now, data=data, options=options)
+    bulletin = new_bulletin(BulletinKind.STORM, channel, KEY, now, data, options=options)
     return BulletinChange(bulletin=bulletin, at=now, lines=lines, closes=closes)
