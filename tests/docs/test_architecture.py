@@ -6,10 +6,12 @@ import re
 import tomllib
 from collections import defaultdict
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from relay.cards.model import AttemptState, CardState
+from relay.slack.message import EventType
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -115,6 +117,11 @@ def test_at_most_three_modules_stand_beside_app_at_the_top():
 def test_every_package_says_what_it_holds():
     for path in (ROOT / "relay").rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_the_rules_name_every_type_of_message_that_relay_posts():
+    text = (ROOT / "docs" / "behaviour.md").read_text(encoding="utf-8")
+    assert [name for name in get_args(EventType) if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize(
