@@ -311,14 +311,19 @@ class BoardPages:
         return await self._letters(request, session, said)
 
     async def _mutes(self, request: web.Request, session: Session, said: str = "") -> web.Response:
+        made = request.query.get("made", "")
+        if not said and made.isdecimal():
+            said = f"Mute {int(made[:18])} is made."
         return self._render("mutes.html", session, request, page=await read_mutes(self._source), said=said)
 
     async def _make_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         page, made = await make_mute(self._source, form, session.name)
-        said = f"Mute {made.id} is made." if made else ""
-        if made:
-            log.info("mute_made_on_board", mute=made.id, by=session.name, match=made.match, detail=said)
-        return self._render("mutes.html", session, request, page=page, said=said)
+        if made is None:
+            return self._render("mutes.html", session, request, page=page, said="")
+        detail = f"Mute {made.id} is made."
+        log.info("mute_made_on_board", mute=made.id, by=session.name, match=made.match, detail=detail)
+        # Reloading the page that this leads to makes no second mute.
+        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": f"{self._base}/mutes?made={made.id}"})
 
     async def _extend_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         number = int(request.match_info["mute"])
