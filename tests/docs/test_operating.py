@@ -23,7 +23,7 @@ class LogCall:
 
 
 def log_calls() -> list[LogCall]:
-    """The calls of a module's `log`, of a `write` that is one of its methods, and of a `LastingProblem`."""
+    """The calls of a module's `log` or `share_log`, of a `write` that is a method of it, and of a `LastingProblem`."""
     found = []
     for file in Path(relay.__file__).parent.rglob("*.py"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -37,7 +37,9 @@ def log_calls() -> list[LogCall]:
             }
             for call in own_nodes(function):
                 match call:
-                    case ast.Call(func=ast.Attribute(value=ast.Name("log"), attr=level), args=[ast.Constant(event)]):
+                    case ast.Call(
+                        func=ast.Attribute(value=ast.Name("log" | "share_log"), attr=level), args=[ast.Constant(event)]
+                    ):
                         levels = {level}
                     case ast.Call(func=ast.Name("write"), args=[ast.Constant(str() as event)]) if chosen:
                         levels = chosen
