@@ -27,7 +27,7 @@ from relay.store.left_work import leave
 from relay.store.locks import check_lease
 from relay.store.mappers import attempt_row, call_row, to_attempt, to_card, to_incident_state
 from relay.store.rows import change_entries, load_current_cards, load_entries_after, save_cards
-from relay.store.storms import StormRules, load_channel_storm
+from relay.store.storms import StormsAt, load_channel_storm
 from relay.store.tasks import make_callbacks_due
 from relay.store.types import Lease, SlackCall
 from relay.store.upsert import insert_or_update
@@ -46,10 +46,10 @@ _SAVE_CALL = schema.call.insert()
 _OPEN_ATTEMPT = select(schema.attempt).where(schema.attempt.c.card == bindparam("card"), schema.IS_OPEN)
 
 
-def card_context(connection: Connection, card_id: int, storm_in: StormRules | None = None) -> CardContext:
+def card_context(connection: Connection, card_id: int, storms: StormsAt | None = None) -> CardContext:
     """Load the context of a card. Nobody else changes it until this transaction ends.
 
-    What matters about storms is loaded if `storm_in` says what a storm is, and only for a card that is not posted yet.
+    What matters about storms is loaded if `storms` says what a storm is, and only for a card that is not posted yet.
 
     Raises StoreError: there is no such card.
     """
@@ -64,9 +64,9 @@ def card_context(connection: Connection, card_id: int, storm_in: StormRules | No
         card = to_card(superseded)
     load = partial(load_entries_after, connection, row["id"])
     context = _context(connection, card, to_incident_state(row), cards, load)
-    if storm_in is None or card.ts is not None or card.generation:
+    if storms is None or card.ts is not None or card.generation:
         return context
-    return replace(context, storm=load_channel_storm(connection, context, storm_in))
+    return replace(context, storm=load_channel_storm(connection, context, storms))
 
 
 def _bulletin_context(connection: Connection, card_id: int) -> CardContext:

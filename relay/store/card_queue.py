@@ -19,7 +19,7 @@ from relay.store.left_work import leave, take
 from relay.store.locks import check_lease
 from relay.store.mappers import to_card
 from relay.store.mutes import mutes_after
-from relay.store.storms import StormRules
+from relay.store.storms import StormRules, StormsAt
 from relay.store.types import Lease
 
 
@@ -79,9 +79,10 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
     mutes = mutes_after(connection, now) if work == "post" else ()
     search = {"cards": cards, "now": now}
     turns = [sorted({*skip_channels, last_channel}), sorted(skip_channels)] if last_channel else [sorted(skip_channels)]
+    storms = None if storm_in is None or work == "edit" else StormsAt(storm_in, now)
     while (card := _find(connection, work, search, turns, oldest_first=oldest_first)) is not None:
         try:
-            context = replace(card_context(connection, card, storm_in), mutes=mutes)
+            context = replace(card_context(connection, card, storms), mutes=mutes)
             if is_due(context, work, now):
                 decision = decide(context)
                 save_update(connection, context, decision.update)

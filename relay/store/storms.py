@@ -5,9 +5,9 @@ and only the relay that holds the lease does so: the count is exact, also across
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Double, bindparam, func, select, update
+from sqlalchemy import Connection, Double, Integer, bindparam, func, select, update
 
 from relay.cards.bulletins import Bulletin, BulletinKind
 from relay.cards.eligibility import Work
@@ -29,14 +29,25 @@ from relay.store.types import Lease
 StormRules = Callable[..., Storm]
 """What a storm is in the channel that has these references."""
 
+
+class StormsAt(NamedTuple):
+    """What a storm is, and the moment (Unix seconds) at which relay asks whether there is one."""
+
+    storm_in: StormRules
+    now: float
+
+
 _card, _line, _bulletin = schema.card, schema.bulletin_line, schema.bulletin
 _NOW: Any = bindparam("now", type_=Double)
 _COUNTS = (of_channel(_card.c.channel), _card.c.first_posted_at.is_not(None), _card.c.state.in_(IN_SLACK))
 _POSTED = (
-    select(_card.c.first_posted_at).where(*_COUNTS).order_by(_card.c.first_posted_at.desc()).limit(bindparam("most"))
+    select(_card.c.first_posted_at)
+    .where(*_COUNTS, _card.c.first_posted_at > bindparam("since", type_=Double))
+    .order_by(_card.c.first_posted_at.desc())
+    .limit(bindparam("most", type_=Integer))
 )
 _GROUP_POSTED = select(func.max(_card.c.first_posted_at)).where(
-    *_COUNTS, _card.c.first_posted_at >= bindparam("since"), _card.c.storm_group == bindparam("group")
+    *_COUNTS, _card.c.first_posted_at >= bindparam("since", type_=Double), _card.c.storm_group == bindparam("group")
 )
 _WAITS = (of_channel(_card.c.channel), schema.IS_IN_STORM, _card.c.state == CardState.PENDING)
 _IS_CANDIDATE = _card.c.held_until.is_not(None)
@@ -46,7 +57,7 @@ _CANDIDATES = (
     .join(schema.incident, schema.incident.c.id == _card.c.incident)
     .where(*_WAITS, _IS_CANDIDATE, _card.c.post_due > _NOW)
     .order_by(by_rank(schema.incident.c.state).desc(), _card.c.id)
-    .limit(bindparam("most"))
+    .limit(bindparam("most", type_=Integer))
 )
 _RELEASING = select(func.count()).where(*_WAITS, _IS_CANDIDATE, _card.c.post_due <= _NOW)
 _RELEASE = (
@@ -72,16 +83,16 @@ _OPEN = select(_bulletin.c.id).where(_bulletin.c.kind == BulletinKind.STORM, _bu
 _BY_IDS = select(_bulletin).where(_bulletin.c.id.in_(bindparam("ids", expanding=True))).order_by(_bulletin.c.id)
 
 
-def load_channel_storm(connection: Connection, context: CardContext, storm_in: StormRules) -> ChannelStorm:
+def load_channel_storm(connection: Connection, context: CardContext, storms: StormsAt) -> ChannelStorm:
     """Load what matters about storms for a card that is not posted yet."""
     card, channel = context.card, context.channel
-    rules, here = storm_in(*_refs(channel)), {"channel": channel.ref}
+    rules, here = storms.storm_in(*_refs(channel)), {"channel": channel.ref}
     named_in = _named_in(connection, card, channel.ref)
     if not rules:
         return ChannelStorm(rules=rules, named_in=named_in)
     newest = find_newest_bulletin(connection, BulletinKind.STORM, channel.ref, KEY)
     group = group_of(context.incident, rules.by, card.options.show_tags)
-    posted = _posted(connection, channel.ref, rules)
+    posted = _posted(connection, channel.ref, rules, storms.now)
     storm = ChannelStorm(rules=rules, posted=posted, bulletin=newest, named_in=named_in, group=group)
     since = newest.data.get("since", newest.opened_at) if newest and storm.is_open else next(iter(posted), _NEVER)
     of_group = {**here, "group": group, "since": since}
@@ -118,7 +129,7 @@ def _open_storm(connection: Connection, bulletin: Bulletin, storm_in: StormRules
     here = {"channel": bulletin.channel, "now": now}
     most = rules.over or _ALL_AT_ONCE
     return OpenStorm(
-        storm=ChannelStorm(rules=rules, posted=_posted(connection, bulletin.channel, rules), bulletin=bulletin),
+        storm=ChannelStorm(rules=rules, posted=_posted(connection, bulletin.channel, rules, now), bulletin=bulletin),
         bulletin=bulletin,
         candidates=tuple(connection.execute(_CANDIDATES, {**here, "most": most}).scalars()),
         releasing=connection.execute(_RELEASING, here).scalar_one(),
@@ -131,8 +142,8 @@ _ALL_AT_ONCE = 1000
 """The most cards that are let go at once where storms were switched off."""
 
 
-def _posted(connection: Connection, channel: str, rules: Storm) -> tuple[float, ...]:
-    query = {"channel": channel, "most": allowance(rules, reserve=True)}
+def _posted(connection: Connection, channel: str, rules: Storm, now: float) -> tuple[float, ...]:
+    query = {"channel": channel, "since": now - rules.within, "most": allowance(rules, reserve=True)}
     return tuple(reversed(execute(connection, _POSTED, query).scalars()))
 
 

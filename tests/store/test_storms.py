@@ -13,7 +13,9 @@ from relay.cards.send import NothingToSend, PostRoot, apply_root_delivery, begin
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.storm import Storm
 from relay.slack.outcomes import Delivered
+from relay.store import storms
 from relay.store.store import Store
+from tests.support.store_samples import query_plan
 
 NOW = 1_700_000_000.0
 RULES = Storm(over=2, within=300.0, by="service")
@@ -98,6 +100,16 @@ async def test_a_reserve_is_kept_for_the_first_critical_incident_of_a_group(stor
     await post_all(store, NOW)
     await come(store, "new", "more", at=NOW + 1, status="critical", service="search")
     assert await post_all(store, NOW + 1) == (["new"], ["more"])
+
+
+async def test_what_was_posted_lately_and_what_waits_are_found_along_an_index(store):
+    if store.shared:
+        pytest.skip("the plan is SQLite's")
+    for statement in (storms._POSTED, storms._OTHERS_WAIT, storms._GROUP_POSTED, storms._CANDIDATES, storms._RELEASING):
+        values = {"channel": "C1", "since": NOW, "group": "", "most": 30}
+        plan_of = await query_plan(store, statement.params(values), now=NOW)
+        assert [step for step in plan_of if step.startswith("SCAN card")] == []
+        assert [step for step in plan_of if "ix_card_first_posted_at" in step or "ix_card_in_storm" in step]
 
 
 async def test_a_store_that_is_opened_later_counts_the_same(store, url):
