@@ -260,6 +260,21 @@ async def test_a_relay_that_takes_over_posts_no_slot_again(tmp_path):
         assert len(summaries(relay)) == 1
 
 
+async def test_a_lost_database_repeats_no_summary(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    async with run_relay(tmp_path, routes=routes(), clock=clock, slack=slack) as relay:
+        await relay.share("i1", status="warning")
+        await until(relay, AT_2230 + 30)
+    for file in tmp_path.glob("relay.db*"):
+        file.unlink()
+    async with run_relay(tmp_path, routes=routes(), clock=clock, slack=slack, is_new=True) as relay:
+        await relay.advance(600)
+        assert len(summaries(relay)) == 1
+        await until(relay, AT_2230 + DAY + 30)
+        assert len(summaries(relay)) == 2
+
+
 class SettlingCrash(Crash):
     """Counts the moment at which a summary is found to be posted, too."""
 

@@ -128,3 +128,23 @@ def test_a_file_without_hours_is_reported(tmp_path):
     result = CliRunner().invoke(app, ["explain", "--hours", "--routes", str(tmp_path / "routes.yaml")])
     assert (result.exit_code, result.stdout) == (1, "")
     assert "defines no hours" in result.stderr
+
+
+def test_the_week_ends_with_the_summaries_and_when_each_comes_next(tmp_path):
+    (tmp_path / "routes.yaml").write_text(
+        ROUTES
+        + """\
+summaries:
+  - {title: Morning, channel: C0DB000001, at: "09:00", days: [mon-fri], except: [holidays]}
+  - {title: Never, channel: C0DB000001, at: "12:00", except: [always]}
+"""
+    )
+    command = ["explain", "--hours", "--at", "2026-03-27T12:00+01:00", "--routes", str(tmp_path / "routes.yaml")]
+    *_, morning, never = CliRunner().invoke(app, command).stdout.splitlines()
+    # on Monday there is a holiday
+    assert morning == (
+        "summary Morning in C0DB000001: mon-fri 09:00 Europe/Berlin, except holidays; next Tue 2026-03-31 09:00"
+    )
+    assert never.endswith("next none within a year")
+    found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert [each["next"] for each in found["summaries"]] == ["2026-03-31T09:00:00+02:00", None]
