@@ -388,7 +388,8 @@ def run_command(folder: Path, *arguments: str) -> Any:
 def test_the_command_finds_the_tests_beside_the_routes_and_exits_with_their_result(tmp_path):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     missing = run_command(tmp_path)
-    assert (missing.exit_code, "contains no file *.test.yaml" in missing.output) == (2, True)
+    said = "".join(missing.output.replace("│", " ").split())  # a long path breaks the line
+    assert (missing.exit_code, "containsnofile*.test.yaml" in said) == (2, True)
     file = tmp_path / "routes.test.yaml"
     file.write_text(f"version: 1\ntests:\n{GOOD}\n")
     fine = run_command(tmp_path, "--coverage", "--junit", str(tmp_path / "out.xml"))
