@@ -10,14 +10,17 @@ from relay.cards.bulletin_cards import bulletin_card
 from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up_message, held_list
 from relay.cards.draw import draw_bulletin
 from relay.cards.replies import MAX_LINES
+from relay.cards.storms import LONGEST_GROUP, ChannelStorm, held_in_storm
 from relay.cards.summaries import described
 from relay.config.configuration import Configuration
 from relay.model.incident import State
 from relay.model.json_types import JSON
 from relay.model.struct import replace
-from relay.rendering.library import BULLETIN_FOLDER, LINE
+from relay.rendering.library import BULLETIN_FOLDER, LINE, PING
 from relay.rendering.request import RenderedMessage
 from relay.routes.channel_template import FixedChannel
+from relay.routes.options import Options
+from relay.routes.storm import Storm
 from relay.routes.summary import Slot, Summary
 
 _AT: Final = 1_700_000_000.0
@@ -28,6 +31,16 @@ _USUAL: Final[Mapping[str, JSON]] = {
     "since": int(_AT) - 3_600,
     "route": "database",
 }
+
+
+_PING: Final = BulletinLine(
+    key="ping",
+    at=_AT,
+    incident="",
+    episode=1,
+    state=State.CRITICAL,
+    data={"targets": list(_PINGED), "open": 120, "critical": 40},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +78,29 @@ def draw_bulletins(configuration: Configuration, lines: Sequence[BulletinLine]) 
         for closed_at in (None, _AT):
             state, template = _state(change, closed_at), f"{BULLETIN_FOLDER}/{change.bulletin.kind}.j2"
             yield DrawnBulletin(template=template, rendered=_draw(configuration, state))
+    storm = held_in_storm(ChannelStorm(rules=Storm()), "C0123456789", lines[0], (), _AT, options=Options())
+    for closed_at in (None, _AT):
+        state = _storm_state(replace(storm, lines=tuple(lines)), closed_at)
+        yield DrawnBulletin(
+            template=f"{BULLETIN_FOLDER}/{storm.bulletin.kind}.j2", rendered=_draw(configuration, state)
+        )
+    ping = _draw(configuration, _storm_state(storm, None), [_PING])
+    yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{PING}.j2", rendered=ping)
     reply = _draw(configuration, _state(held, None), lines[:MAX_LINES])
     yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{LINE}.j2", rendered=reply)
+
+
+def _storm_state(change: BulletinChange, closed_at: float | None) -> BulletinState:
+    """The storm card with these lines; each is a group of its own, by its title."""
+    lines = change.lines
+    groups = [{"name": str(line.data["title"])[:LONGEST_GROUP], "count": 12, "open": 9} for line in lines[:10]]
+    summary = {
+        "incidents": len(lines),
+        "states": [{"state": str(state), "count": len(lines)} for state in {line.state for line in lines}],
+        "groups": groups,
+        "more_groups": max(0, len(lines) - len(groups)),
+    }
+    return replace(_state(change, closed_at), lines=tuple(lines[:5]), summary=summary)
 
 
 def _summary(lines: Sequence[BulletinLine]) -> BulletinChange:
