@@ -20,7 +20,7 @@ from relay.cards.bulletins import BulletinChange, BulletinLine, incident_line, s
 from relay.cards.holding import is_owned
 from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute, covering
-from relay.model.incident import State
+from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
 from relay.model.struct import Struct, replace
 from relay.routes.hour_types import clock, days_text
@@ -200,7 +200,7 @@ def described(  # noqa: PLR0913  each has a name
 
 def _open_line(state: IncidentState, card: Card | None, mutes: Sequence[Mute], now: float) -> BulletinLine:
     incident = state.incident
-    line, mute = _line(state, card, now), covering(mutes, incident, card.route if card else "", now)
+    line, mute = _line(incident, state.episode, card, now), covering(mutes, incident, card.route if card else "", now)
     return _with(
         line,
         owner=line.owner or ("acknowledged" if is_owned(incident) else ""),
@@ -212,15 +212,16 @@ def _open_line(state: IncidentState, card: Card | None, mutes: Sequence[Mute], n
 
 
 def _resolved_line(resolved: ResolvedIncident, now: float) -> BulletinLine:
-    incident, line = resolved.state.incident, _line(resolved.state, resolved.card, now)
+    incident = resolved.state.incident
+    line = _line(incident, resolved.state.episode, resolved.card, now)
     ended = incident.ended or resolved.state.ended_at or 0.0
     lasted = max(0.0, ended - (incident.started or ended))
     return _with(replace(line, state=resolved.worst), lasted=lasted)
 
 
-def _line(state: IncidentState, card: Card | None, now: float) -> BulletinLine:
+def _line(incident: Incident, episode: int, card: Card | None, now: float) -> BulletinLine:
     where = (card.slack_channel, card.ts) if card is not None and card.slack_channel and card.ts else None
-    return incident_line(state.incident, state.episode, now, route=card.route if card else "", card=where)
+    return incident_line(incident, episode, now, route=card.route if card else "", card=where)
 
 
 def _with(line: BulletinLine, **values: JSON) -> BulletinLine:
