@@ -3,6 +3,7 @@
 import pytest
 import structlog.testing
 
+from relay.cards.mutes import Mute
 from relay.cards.summaries import SummaryOutcome
 from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
@@ -80,6 +81,22 @@ async def test_a_summary_names_what_is_open_unassigned_first_what_was_resolved_a
         assert counted(relay) == {"posted": 1, "nothing_to_say": 0, "skipped": 0}
         [message] = [each for each in relay.slack.channel("all").messages if "📋" in relay.slack.text_of(each)]
         assert not pings(message)
+
+
+async def test_what_is_snoozed_or_muted_says_until_when_and_what_is_acknowledged_counts_as_taken(tmp_path):
+    async with run_relay(tmp_path, routes=routes()) as relay:
+        await relay.share("snoozed", status="warning", snooze={"snoozed": True, "wake": START + 14_400})
+        await relay.share("known", status="acknowledged")
+        await relay.share("muted", status="critical")
+        mute = Mute(match="{status: critical}", start=START, end=START + 7_200.0, reason="r", author="a", origin="cli")
+        await relay.store.add_mute(mute)
+        await until(relay, AT_2230 + 30)
+        [text] = summaries(relay)
+        lines = {name: line for line in text.splitlines() for name in ("snoozed", "muted", "known") if name in line}
+        assert "💤 until 2023-11-15 02:13" in lines["snoozed"]
+        assert "🔇 until 2023-11-15 00:13" in lines["muted"]
+        assert "acknowledged" in lines["known"]
+        assert text.index("Nobody has these 2") < text.index("Somebody has this") < text.index("known")
 
 
 async def test_the_next_summary_counts_what_was_resolved_since_the_last_one_that_was_posted(tmp_path):
