@@ -54,6 +54,15 @@ class SummaryOutcome(StrEnum):
     SKIPPED = "skipped"
 
 
+OUTCOME_WORDS: Final[Mapping[SummaryOutcome, str]] = {
+    SummaryOutcome.BEGUN: "is on its way",
+    SummaryOutcome.POSTED: "was posted",
+    SummaryOutcome.NOTHING_TO_SAY: "had nothing to say",
+    SummaryOutcome.SKIPPED: "was skipped, since it came more than two hours late",
+}
+"""What became of a slot, in a sentence whose subject is the summary."""
+
+
 class SummaryProgress(Struct, frozen=True, kw_only=True):
     """How far a summary is; times are Unix seconds.
 

@@ -1,11 +1,13 @@
 """What is silent now, until when and by whom: mutes, which people make here, and the hours of the live routes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from relay.cards.mutes import InvalidMute, Mute, check_mute
+from relay.cards.summaries import OUTCOME_WORDS, SummaryProgress, key_of, next_slot
 from relay.model.errors import ConfigurationError
 from relay.model.incident import State
+from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.scalars import parse_duration
 from relay.tools import mutes as tool
 from relay.tools.board.source import BoardSource
@@ -38,11 +40,23 @@ class ShownHours:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSummary:
+    """A summary of the live routes: what became of its last slot, in words, and both moments (Unix seconds)."""
+
+    title: str
+    channel: str
+    last: str
+    last_at: float | None
+    next_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MutesPage:
     """The page. `given` is what a form held; `preview` asks whether that is meant, `problem` says why it cannot be."""
 
     mutes: tuple[ShownMute, ...]
     hours: tuple[ShownHours, ...]
+    summaries: tuple[ShownSummary, ...]
     zone: str
     given: Mapping[str, str] = field(default_factory=dict)
     preview: tool.MutePreview | None = None
@@ -66,11 +80,26 @@ async def read_mutes(
             ShownHours(name=name, is_on=each.is_on(now), changes_at=each.next_change(now))
             for name, each in rulebook.hours.items()
         ),
+        summaries=tuple(_shown_summaries(rulebook, await source.store.summary_progress(), now)),
         zone=rulebook.zone,
         given=given or dict.fromkeys(FIELDS, ""),
         preview=preview,
         problem=problem,
     )
+
+
+def _shown_summaries(rulebook: Rulebook, progress: Iterable[SummaryProgress], now: float) -> Iterator[ShownSummary]:
+    known = {each.key: each for each in progress}
+    for summary in rulebook.summaries:
+        last, coming = known.get(key_of(summary)), next_slot(summary, now, rulebook.hours)
+        outcome = last.outcome if last is not None else None
+        yield ShownSummary(
+            title=summary.title,
+            channel=summary.channel.source,
+            last=OUTCOME_WORDS[outcome] if outcome is not None else "",
+            last_at=last.decided if last is not None and outcome is not None else None,
+            next_at=coming.at if coming else None,
+        )
 
 
 async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -> tuple[MutesPage, Mute | None]:

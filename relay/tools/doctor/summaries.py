@@ -1,21 +1,15 @@
 """What became of the last summary of each channel, and when the next comes: nobody misses one that has stopped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, tzinfo
 from typing import Final
 
-from relay.cards.summaries import SummaryOutcome, SummaryProgress, key_of, next_slot, times_text
+from relay.cards.summaries import OUTCOME_WORDS, SummaryOutcome, SummaryProgress, key_of, next_slot, times_text
 from relay.model.zones import find_zone
 from relay.routes.rulebook import Rulebook
 from relay.tools.doctor.report import Finding, note, ok, warning
 from relay.tools.hours import moment_text
 
-_LAST: Final[Mapping[SummaryOutcome, str]] = {
-    SummaryOutcome.BEGUN: "that of {} is on its way",
-    SummaryOutcome.POSTED: "that of {} was posted",
-    SummaryOutcome.NOTHING_TO_SAY: "at {} there was nothing to say",
-    SummaryOutcome.SKIPPED: "that of {} was skipped, since it came more than two hours late",
-}
 _REMEDY: Final = "Look in the log for `summary` and `summary_failed` at that time; was relay down, or did Slack fail?"
 _NEVER: Final = "Its hours under `except` leave nothing; change them, or remove the summary."
 
@@ -35,5 +29,5 @@ def summary_findings(rulebook: Rulebook, progress: Iterable[SummaryProgress], no
             yield note(subject, f"none was due {where} yet; {coming}.")
             continue
         find = warning if last.outcome is SummaryOutcome.SKIPPED else ok
-        became = _LAST[last.outcome].format(moment_text(last.decided, zone))
+        became = f"that of {moment_text(last.decided, zone)} {OUTCOME_WORDS[last.outcome]}"
         yield find(subject, f"{where}, {became}; {coming}.", *([_REMEDY] if find is warning else []))

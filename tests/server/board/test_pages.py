@@ -399,3 +399,16 @@ async def test_a_mute_in_a_mistyped_year_is_refused_and_the_page_stays(board, st
     _, text = await board.post("/mutes", **form)
     assert "more than a year" in text or "in the past" in text or "is not a time" in text
     assert (await board.get("/mutes"))[0].status == 200
+
+
+async def test_the_page_of_hours_shows_the_last_and_the_next_time_of_each_summary(tmp_path):
+    summary = 'zone: Etc/UTC\nsummaries: [{title: Evening, channel: C0ALL00001, at: "22:15"}]\n'
+    async with serve_board(tmp_path, routes=ROUTES + summary) as board:
+        await board.sign_in()
+        _, before = await board.get("/mutes")
+        await board.relay.advance(300)
+        _, after = await board.get("/mutes")
+    shown = [page.partition("<h2>Summaries</h2>")[2] for page in (before, after)]
+    assert ["<b>Evening</b> in C0ALL00001" in each for each in shown] == [True, True]
+    assert ["was posted" in each for each in shown] == [False, True]
+    assert ["2023-11-15" in each for each in shown] == [False, True]  # when the next one comes

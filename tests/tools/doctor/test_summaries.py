@@ -23,7 +23,7 @@ NEXT = "the next comes Mon 2026-03-30 09:00."
 FOUND = {
     SummaryOutcome.POSTED: ("ok", f"in noc, that of Fri 2026-03-27 09:00 was posted; {NEXT}"),
     SummaryOutcome.BEGUN: ("ok", f"in noc, that of Fri 2026-03-27 09:00 is on its way; {NEXT}"),
-    SummaryOutcome.NOTHING_TO_SAY: ("ok", f"in noc, at Fri 2026-03-27 09:00 there was nothing to say; {NEXT}"),
+    SummaryOutcome.NOTHING_TO_SAY: ("ok", f"in noc, that of Fri 2026-03-27 09:00 had nothing to say; {NEXT}"),
     SummaryOutcome.SKIPPED: (
         "warning",
         f"in noc, that of Fri 2026-03-27 09:00 was skipped, since it came more than two hours late; {NEXT}",
