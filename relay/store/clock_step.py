@@ -56,6 +56,7 @@ MOMENTS: Final[Mapping[Column[float], Moment]] = {
     _CARD.edited_at: Moment.PAST,
     _CARD.pending_since: Moment.PAST,
     _CARD.first_matched_at: Moment.PAST,
+    _CARD.first_posted_at: Moment.PAST,
     _CARD.reopening_pinged_at: Moment.PAST,
     _CARD.reopening_reported_at: Moment.PAST,
     _CARD.shown_ended_at: Moment.SHOWN,
