@@ -314,3 +314,12 @@ def test_no_other_module_creates_metrics():
         if "prometheus_client" in path.read_text() and path != Path(metrics.__file__)
     ]
     assert makers == []
+
+
+def test_shadow_cards_are_counted_by_route_and_held_pings_by_card():
+    metrics = Metrics()
+    metrics.record_shadow(["payments", "payments", "noc"])
+    text = metrics.exposition(Backlog(cards_with_held_pings=3), writable=True, delivering=True)[0].decode()
+    assert 'relay_shadow_cards_total{route="payments"} 2.0' in text
+    assert 'relay_shadow_cards_total{route="noc"} 1.0' in text
+    assert "relay_cards_with_held_pings 3.0" in text
