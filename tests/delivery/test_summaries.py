@@ -331,6 +331,7 @@ async def crash_everywhere(tmp_path, life, at, *, after):
     return expected, nth
 
 
+@pytest.mark.soak
 async def test_a_crash_at_any_effect_leaves_one_summary(tmp_path):
     expected, effects = await crash_everywhere(tmp_path, CALM, IN_CALM, after=True)
     assert sum("Evening: 1 open" in root for root, _ in expected["all"]) == 1
