@@ -12,6 +12,7 @@ from relay.rendering.blocks.parts import Context, Header, Omission
 from relay.rendering.blocks.rich_text import Atom, escaped, tidy
 from relay.rendering.blocks.tree import parse
 from relay.rendering.blocks.urls import valid_url
+from relay.rendering.context import without_marks
 from relay.rendering.engine.failures import failure_of
 from relay.rendering.engine.filters import emoji
 from relay.rendering.library import CARD, TemplateFailed, TemplateLibrary, TemplateOutput
@@ -40,7 +41,7 @@ def render_pointer(request: RenderRequest, channel: str, permalink: str = "") ->
     """Render what remains of a card that is shown in another channel (an id or a name), with a link to it."""
     is_id = _CHANNEL.fullmatch(channel)
     place = [Atom("updates are in "), Atom("", f"<#{channel}>") if is_id else Atom(channel)]
-    if url := valid_url(permalink):
+    if url := valid_url(without_marks(permalink)):
         place += [Atom(" · "), Atom("open the card", f"<{escaped(url)}|", ">")]
     state = str(_incident(request).get("state", ""))
     headline = flow_of([f"{emoji(state)} {title_of(request)}"])

@@ -50,6 +50,7 @@ def test_any_entries_make_a_reply_that_fits_and_pings_nobody_else(request_, give
 
 @RELAXED
 @given(render_requests(), texts, texts)
+@example(render_request(incident()), "", "https://evil.example/a?b=c\U000f0000")
 def test_any_pointer_fits_and_pings_nobody(request_, channel, link):
     check_message(render_pointer(request_, channel, link))
 
