@@ -3,7 +3,7 @@
 import pytest
 
 from relay.sandbox.faults import DropConnection, InjectedFault
-from tests.delivery.test_crashes import EVERY, Crash, archived, run_lifecycle, unarchived
+from tests.delivery.test_crashes import EVERY, archived, crash_everywhere, unarchived
 from tests.support.bulletin_samples import catch, hold, release
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
@@ -53,19 +53,6 @@ TROUBLED = [
     changes(6, lambda at: release(at=at)),
 ]
 """The channel rejects messages for a while, so that the fallback stands in; then somebody deletes the list."""
-
-
-async def crash_everywhere(tmp_path, life, *, after):
-    """Run the life with a crash at each effect; return what a reader sees without one, and the number of effects."""
-    nth, crashed, found = 0, True, {}
-    while crashed:
-        nth += 1
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        crashed, found[nth] = await run_lifecycle(folder, Crash(nth, after=after), life)
-    expected = found.pop(nth)
-    assert {number: read for number, read in found.items() if read != expected} == {}
-    return expected, nth
 
 
 async def test_a_crash_at_any_effect_of_a_short_life_changes_nothing_in_the_end(tmp_path):

@@ -141,6 +141,22 @@ async def run_lifecycle(folder, crash, life, *, routes=ROUTES, read=seen_in_chan
         return True, read(relay)
 
 
+async def crash_everywhere(tmp_path, life, *, after, crash=Crash, **more):
+    """Run the life with a crash at each effect: it changes nothing in the end.
+
+    Return what a reader sees without a crash, and the number of the first effect that never came.
+    """
+    nth, crashed, found = 0, True, {}
+    while crashed:
+        nth += 1
+        folder = tmp_path / str(nth)
+        folder.mkdir()
+        crashed, found[nth] = await run_lifecycle(folder, crash(nth, after=after), life, **more)
+    expected = found.pop(nth)
+    assert {number: read for number, read in found.items() if read != expected} == {}
+    return expected, nth
+
+
 async def run_events(relay, waiting, crash):
     """Run the remaining events, each at its time; one that a crash interrupted happens again, as a share is resent."""
     while waiting:
@@ -184,14 +200,7 @@ async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(
     Other tests check the text of that run; this one checks a few lines of it.
     """
     script = CALM if life == "calm" else TROUBLED
-    nth, crashed, found = 0, True, {}
-    while crashed:
-        nth += 1
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        crashed, found[nth] = await run_lifecycle(folder, Crash(nth, after=after), script)
-    expected = found.pop(nth)
-    assert {number: read for number, read in found.items() if read != expected} == {}
+    expected, nth = await crash_everywhere(tmp_path, script, after=after)
     face, replies = expected["all"][-1]
     assert face.startswith("✅")
     assert replies[-2:] == ["💬 *Dana*: looking at it", "✅ Resolved"]
@@ -205,14 +214,7 @@ async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_crash_at_any_effect_leaves_no_broadcast_that_goes_on_calling(tmp_path, after):
-    nth, crashed, found = 0, True, {}
-    while crashed:
-        nth += 1
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        crashed, found[nth] = await run_lifecycle(folder, Crash(nth, after=after), REOPENED)
-    expected = found.pop(nth)
-    assert {number: read for number, read in found.items() if read != expected} == {}
+    expected, nth = await crash_everywhere(tmp_path, REOPENED, after=after)
     [(face, replies)] = expected["all"]
     assert face.startswith("✅")
     assert "✅ Reopened, resolved again after 5 min 30 s" in replies

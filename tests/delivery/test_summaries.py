@@ -9,7 +9,7 @@ from relay.sandbox.faults import InjectedFault, rate_limited
 from relay.sandbox.slack.mentions import pings
 from relay.store.store import Store
 from tests.delivery.test_catch_ups import edit
-from tests.delivery.test_crashes import Crash, archived, run_lifecycle, unarchived
+from tests.delivery.test_crashes import Crash, archived, crash_everywhere, unarchived
 from tests.support.clocks import ManualClock
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
@@ -318,22 +318,11 @@ TROUBLED, IN_TROUBLE = [shared, archived, unarchived], "22:20"
 """The channel rejects messages when the time of the summary comes."""
 
 
-async def crash_everywhere(tmp_path, life, at, *, after):
-    """Run the life with a crash at each effect; return what a reader sees without one, and the number of effects."""
-    nth, crashed, found = 0, True, {}
-    while crashed:
-        nth += 1
-        folder = tmp_path / str(nth)
-        folder.mkdir()
-        crashed, found[nth] = await run_lifecycle(folder, SettlingCrash(nth, after=after), life, routes=routes(at=at))
-    expected = found.pop(nth)
-    assert {number: read for number, read in found.items() if read != expected} == {}
-    return expected, nth
-
-
 @pytest.mark.soak
 async def test_a_crash_at_any_effect_leaves_one_summary(tmp_path):
-    expected, effects = await crash_everywhere(tmp_path, CALM, IN_CALM, after=True)
+    expected, effects = await crash_everywhere(
+        tmp_path, CALM, after=True, crash=SettlingCrash, routes=routes(at=IN_CALM)
+    )
     assert sum("Evening: 1 open" in root for root, _ in expected["all"]) == 1
     assert effects > 7
 
@@ -345,7 +334,7 @@ async def test_a_crash_at_any_effect_leaves_one_summary(tmp_path):
 async def test_a_crash_before_or_after_any_effect_leaves_one_summary_even_if_the_channel_is_archived(
     tmp_path, life, at, after
 ):
-    expected, effects = await crash_everywhere(tmp_path, life, at, after=after)
+    expected, effects = await crash_everywhere(tmp_path, life, after=after, crash=SettlingCrash, routes=routes(at=at))
     roots = [root for channel in ("all", "noc") for root, _ in expected[channel]]
     assert sum("Evening: 1 open" in root for root in roots) == 1
     assert effects > 7
