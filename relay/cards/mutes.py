@@ -129,6 +129,8 @@ def _check_text(name: str, text: str, most: int) -> None:
 
 def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> Mute | None:
     """The active mute that covers a card of that route; of several, the one that ends last."""
+    active = [each for each in mutes if each.state(now) is MuteState.ACTIVE]
+    if not active:  # as at almost every question: then nothing of the incident is read
+        return None
     facts = IncidentFacts(incident)
-    active = [each for each in mutes if each.state(now) is MuteState.ACTIVE and each.covers(facts, route)]
-    return max(active, key=lambda each: each.end, default=None)
+    return max((each for each in active if each.covers(facts, route)), key=lambda each: each.end, default=None)

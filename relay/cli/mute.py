@@ -183,12 +183,13 @@ def _user() -> str:
 
 
 def _duration(text: str) -> float:
-    from relay.routes.yaml_reader.scalars import parse_duration
+    from relay.cards.mutes import InvalidMute
+    from relay.tools.mutes import read_duration
 
-    seconds = parse_duration(text)
-    if not seconds:
-        raise typer.BadParameter(f"{text!r} is not a duration; expected one such as 90m, 2h or 1d.", param_hint="--for")
-    return seconds
+    try:
+        return read_duration(text)
+    except InvalidMute as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from None
 
 
 def _moment(text: str) -> float:

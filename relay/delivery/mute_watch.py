@@ -37,11 +37,10 @@ class MuteWatch:
         clock = self._shared.clock
         while not stopping.is_set():
             now = clock.now()
-            mutes = await self._shared.store.mutes_to_apply(now)
-            if mutes is not None:
+            mutes, changed = await self._shared.store.mutes_to_apply(now)
+            if changed:
                 await self._apply(mutes, now)
-            current = mutes if mutes is not None else await self._shared.store.mutes_after(now)
-            moments = [moment for each in current for moment in (each.start, each.end) if moment > now]
+            moments = [moment for each in mutes for moment in (each.start, each.end) if moment > now]
             await clock.wait_idle(self.wakeup, min([now + CHECK_EVERY, *moments]))
 
     async def _apply(self, mutes: tuple[Mute, ...], now: float) -> None:

@@ -68,16 +68,14 @@ def _change_end(connection: Connection, number: int, until: float, now: float, b
     return True
 
 
-def mutes_to_apply(connection: Connection, now: float) -> tuple[Mute, ...] | None:
-    """Return the mutes if one has begun, ended or changed since `mark_applied`; None if none has.
+def mutes_to_apply(connection: Connection, now: float) -> tuple[tuple[Mute, ...], bool]:
+    """Return the mutes, and whether one has begun, ended or changed since `mark_applied`.
 
     Among them are those that are over, as long as cards may still say that they are not.
     """
     rows = connection.execute(_MAY_CHANGE, {"after": now}).mappings().all()
     mutes = tuple(map(to_mute, rows))
-    if all(row["applied"] == each.appearance(now) for row, each in zip(rows, mutes, strict=True)):
-        return None
-    return mutes
+    return mutes, any(row["applied"] != each.appearance(now) for row, each in zip(rows, mutes, strict=True))
 
 
 def mark_applied(connection: Connection, mutes: Iterable[Mute], now: float, *, lease: Lease | None = None) -> None:

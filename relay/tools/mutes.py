@@ -7,13 +7,14 @@ from typing import Any
 
 from rich.table import Table
 
-from relay.cards.mutes import Mute, MuteState, check_mute
+from relay.cards.mutes import InvalidMute, Mute, MuteState, check_mute
 from relay.model.counting import counted
 from relay.model.reading import read_episode
 from relay.model.struct import replace
 from relay.rendering.wording import duration
 from relay.routes.match_keys import IncidentFacts
 from relay.routes.rulebook import Rulebook
+from relay.routes.yaml_reader.scalars import parse_duration
 from relay.store.board import OpenFilter, OpenPosition
 from relay.store.incident_list import BATCH_SIZE
 from relay.store.store import Store
@@ -69,6 +70,14 @@ class MutePreview:
 
 def _at_least(is_cut: bool) -> str:  # noqa: FBT001  the one fact
     return "at least " if is_cut else ""
+
+
+def read_duration(text: str) -> float:
+    """Return how long a mute lasts, in seconds. Raises InvalidMute, with what is expected."""
+    seconds = parse_duration(text)
+    if not seconds:
+        raise InvalidMute(f"{text!r} is not a duration; expected one such as 90m, 2h or 1d.")
+    return seconds
 
 
 async def preview(store: Store, mute: Mute, rulebook: Rulebook, now: float, *, most: int = MAX_SCANNED) -> MutePreview:

@@ -8,7 +8,6 @@ from relay.cards.summaries import OUTCOME_WORDS, SummaryProgress, key_of, next_s
 from relay.model.errors import ConfigurationError
 from relay.model.incident import State
 from relay.routes.rulebook import Rulebook
-from relay.routes.yaml_reader.scalars import parse_duration
 from relay.tools import mutes as tool
 from relay.tools.board.source import BoardSource
 from relay.tools.share_source import parse_moment
@@ -126,11 +125,8 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
 
 async def extend_mute(source: BoardSource, number: int, duration: str) -> str:
     """Let a mute end so much later than now; return what happened, in a sentence. Raises StoreError."""
-    seconds = parse_duration(duration)
-    if not seconds:
-        return f"{duration!r} is not a duration; expected one such as 90m, 2h or 1d."
     try:
-        changed = await tool.extend(source.store, number, seconds, source.clock.now())
+        changed = await tool.extend(source.store, number, tool.read_duration(duration), source.clock.now())
     except InvalidMute as error:
         return str(error)
     source.wake()
@@ -147,9 +143,7 @@ async def end_mute(source: BoardSource, number: int, author: str) -> str:
 
 
 def _mute(given: Mapping[str, str], author: str, now: float) -> Mute:
-    seconds = parse_duration(given["for"])
-    if not seconds:
-        raise InvalidMute(f"{given['for']!r} is not a duration; expected one such as 90m, 2h or 1d.")
+    seconds = tool.read_duration(given["for"])
     try:
         start = parse_moment(given["from"]) if given["from"] else now
     except ValueError as error:

@@ -155,7 +155,7 @@ def _shown(listed: ListedIncident, source: BoardSource, names: ChannelNames) -> 
         snoozed_until=incident.snooze.wake,
         muted_until=_muted_until(listed.cards, source.clock.now()),
         environments=tuple(each.name or each.id for each in incident.environments),
-        cards=shown_cards(listed.cards, source, names),
+        cards=tuple(_shown_card(card, source, names) for card in listed.cards),
     )
 
 
@@ -168,11 +168,6 @@ def _muted_until(cards: Sequence[Card], now: float) -> float | None:
 
 def _began(listed: ListedIncident, incident: Incident) -> float:
     return listed.state.last_share_at if incident.started is None else incident.started
-
-
-def shown_cards(cards: Sequence[Card], source: BoardSource, names: ChannelNames) -> tuple[ShownCard, ...]:
-    """Return the cards as the lists show them."""
-    return tuple(_shown_card(card, source, names) for card in cards)
 
 
 def _shown_card(card: Card, source: BoardSource, names: ChannelNames) -> ShownCard:
