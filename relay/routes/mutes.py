@@ -16,7 +16,7 @@ LONGEST_MUTE: Final = 7 * 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MutePolicy:
-    """The user groups that may mute from Slack (none: whoever may press the card's buttons), and the longest mute."""
+    """The user groups that may mute from Slack, and the longest mute. None: all who may press the card's buttons."""
 
     actors: tuple[str, ...] = ()
     max: float = LONGEST_MUTE

@@ -1,6 +1,6 @@
 """Bulletins: opened, changed, and loaded as the topic of a card.
 
-Whoever changes a bulletin locks its row, behind the incidents of its transaction (`relay.store.locks`).
+A transaction that changes a bulletin locks its row, after the incidents (`relay.store.locks` has the order).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """After the clock was set back: what was planned by the old time is due in its future, and moves back with it.
 
-`MOMENTS` has a row for every time that is stored: whoever adds a column decides what a step of the clock means for it.
+`MOMENTS` has a row for every time that is stored: to add a column, decide what a step of the clock means for it.
 """
 
 from collections.abc import Mapping

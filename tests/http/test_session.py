@@ -57,7 +57,7 @@ def test_the_problem_of_a_certificate_is_named(code, failure):
 
 
 class ClosingServer(threading.Thread):
-    """Takes so many connections, and closes the first one after an answer, when it is told to."""
+    """Accepts a number of connections; closes the first one after an answer, when a test asks for it."""
 
     def __init__(self, connections: int) -> None:
         super().__init__(daemon=True)

@@ -59,7 +59,7 @@ def usual_lines() -> list[BulletinLine]:
 
 
 def bare_lines() -> list[BulletinLine]:
-    """One incident of which nothing but the title is known."""
+    """One incident with nothing but a title."""
     return [_line(0, {"title": "Incident 1"})]
 
 
