@@ -16,14 +16,15 @@ from typing import Self
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards import send
-from relay.cards.attention import Surroundings
+from relay.cards.attention import Surroundings, attend
 from relay.cards.draw import DrawnStep, draw_step, permalink
 from relay.cards.eligibility import WorkKind, due_work, is_due
 from relay.cards.holding import catch_up, may_be_caught_up
-from relay.cards.holds import UNKNOWN_END
+from relay.cards.holds import UNKNOWN_END, Hold
 from relay.cards.model import (
     Card,
     CardContext,
+    CardState,
     CardUpdate,
     Channel,
     ChannelState,
@@ -166,6 +167,17 @@ class Simulation:
     def cards(self) -> tuple[SimulatedCard, ...]:
         """The incident's cards, in the order of creation."""
         return tuple(self._cards.values())
+
+    @property
+    def now(self) -> float:
+        """When something happened last (Unix seconds)."""
+        return self._now
+
+    def held(self, simulated: SimulatedCard, at: float) -> Hold | None:
+        """What holds a card that is not posted yet, at that moment (Unix seconds); None for any other."""
+        if self.incident_state is None or simulated.card.state is not CardState.PENDING:
+            return None
+        return attend(simulated.card, self.incident_state.incident, self._surroundings, at).post
 
     @property
     def routes(self) -> tuple[str, ...]:

@@ -143,6 +143,14 @@ def test_a_test_of_the_walkthrough_fails_if_an_expectation_is_not_met(walkthroug
     assert CliRunner().invoke(app, ["test"]).exit_code == 1
 
 
+def test_the_tests_of_the_quiet_nights_pass_with_the_routes_of_the_page(walkthrough):
+    [routes] = [each.text for each in ALONE if "mention: {critical: [S0ONCALL01], warning: [S0ONCALL01]}" in each.text]
+    (walkthrough / "nights" / "routes.yaml").write_text(routes)
+    result = CliRunner().invoke(app, ["test", "--routes", "nights/routes.yaml"])
+    assert result.exit_code == 0, result.output
+    assert "3 tests: all passed" in result.output
+
+
 def test_the_commented_buttons_in_the_projects_own_routes_work_once_uncommented():
     routes_file = (DOCS.parent / "routes.yaml").read_text()
     text = re.sub(r"^( +)# (?=act)", r"\1", routes_file, flags=re.MULTILINE)

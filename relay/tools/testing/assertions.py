@@ -1,17 +1,21 @@
 """Compares a simulation with what a test expects: every difference, at the position of the expectation."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches, unified_diff
+from math import inf
 
+from relay.cards.holds import Hold
 from relay.cards.model import CardState
 from relay.routes.yaml_reader.context import Position
-from relay.tools.message_text import ChannelNames, channel_label, message_text, slack_error
+from relay.tools.message_text import ChannelNames, channel_label, format_local, message_text, slack_error
 from relay.tools.simulate import SentMessage, SimulatedCard, Simulation
 from relay.tools.testing.model import (
     CardExpected,
     ExpectationFailure,
     Expected,
     ExpectedList,
+    HeldExpected,
     Phrase,
     ReplyExpected,
     Wording,
@@ -20,8 +24,30 @@ from relay.tools.testing.model import (
 Failures = Iterator[ExpectationFailure]
 
 
-def check_expectations(simulation: Simulation, expected: Expected, names: ChannelNames) -> Failures:
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a test looks at: an incident's simulation at a moment; `first` is when the first share arrived.
+
+    Moments are Unix seconds, `at` is infinity when nothing is due any more. `storms` counts the cards held by storms.
+    """
+
+    simulation: Simulation
+    _: KW_ONLY
+    at: float
+    first: float
+    zone: str
+    names: ChannelNames
+    storms: Mapping[str, int]
+
+    @property
+    def now(self) -> float:
+        """The moment, or when the last thing happened."""
+        return self.simulation.now if self.at == inf else self.at
+
+
+def check_expectations(seen: Observed, expected: Expected) -> Failures:
     """Yield every expectation that is not met."""
+    simulation, names = seen.simulation, seen.names
     yield from _check_list(expected.routes, simulation.routes, "the routes that matched the last share")
     cards = {
         each.card.channel: each
@@ -29,12 +55,24 @@ def check_expectations(simulation: Simulation, expected: Expected, names: Channe
         if each.root is not None and each.card.state is not CardState.SUPERSEDED
     }
     yield from _check_list(expected.channels, tuple(cards), "the channels with a card", names)
+    if expected.storms is not None:
+        wanted, position = expected.storms
+        counts = [
+            tuple(f"{channel_label(ref, names)}: {number}" for ref, number in each.items())
+            for each in (wanted, seen.storms)
+        ]
+        yield from _check_list(
+            ExpectedList(values=counts[0], position=position), counts[1], "the new cards that storms hold"
+        )
     for card in expected.cards:
-        if (simulated := cards.get(card.ref)) is None:
+        if card.held is not None:
+            yield from _check_held_card(seen, card, card.held)
+        elif (simulated := cards.get(card.ref)) is None:
             there = ", ".join(channel_label(ref, names) for ref in cards) or "none"
             yield _failure(card.position, f"expected a card in {card.source}; found cards in: {there}")
         else:
             yield from _check_card(simulated, card, names)
+            yield from _check_held_pings(seen, simulated, card)
 
 
 def check_messages(simulation: Simulation, position: Position, names: ChannelNames) -> Failures:
@@ -73,6 +111,48 @@ def _check_card(simulated: SimulatedCard, expected: CardExpected, names: Channel
         )
     if expected.thread is not None:
         yield from _check_thread(simulated.replies, expected.thread, expected, names)
+
+
+def _check_held_card(seen: Observed, expected: CardExpected, held: HeldExpected) -> Failures:
+    """A card that is not posted yet: what holds it, and its pings."""
+    subject = f"the card in {expected.source}"
+    waiting = [each for each in seen.simulation.cards if each.card.channel == expected.ref and each.card.is_current]
+    holds = [(each, seen.simulation.held(each, seen.now)) for each in waiting]
+    simulated, hold = next(((each, hold) for each, hold in holds if hold is not None), (None, None))
+    if simulated is None or hold is None:
+        found = "it is posted" if any(each.root for each in waiting) else "there is none"
+        yield _failure(held.position, f"expected {subject} to be held ({held.reason}), but {found}")
+        return
+    yield from _check_hold(seen, held, hold, subject)
+    yield from _check_list(expected.route, (simulated.card.route,), f"the route of {subject}")
+    yield from _check_held_pings(seen, simulated, expected)
+
+
+def _check_held_pings(seen: Observed, simulated: SimulatedCard, expected: CardExpected) -> Failures:
+    """Whose pings are held, and who was pinged."""
+    subject = f"the card in {expected.source}"
+    pinged = tuple(dict.fromkeys(target for targets in simulated.pings for target in targets))
+    yield from _check_list(expected.pinged, pinged, f"those whom {subject} has pinged", seen.names)
+    if (wanted := expected.held_pings) is None:
+        return
+    holds = {each.target: each.hold for each in simulated.card.held_pings if not each.caught_up}
+    targets = ExpectedList(values=tuple(wanted.targets), position=wanted.position)
+    yield from _check_list(targets, tuple(holds), f"the held pings of {subject}", seen.names)
+    for target, held in wanted.targets.items():
+        if target in holds:
+            yield from _check_hold(seen, held, holds[target], f"the ping of {channel_label(target, seen.names)}")
+
+
+def _check_hold(seen: Observed, expected: HeldExpected, found: Hold, subject: str) -> Failures:
+    wanted, until = [expected.reason], None
+    if expected.until is not None:
+        until = expected.until.resolve(seen.first, seen.now, seen.zone)
+        wanted.append(f"until {format_local(until, seen.zone)}")
+    there = [str(found.reason)]
+    if until is not None:
+        there.append(f"until {format_local(found.until, seen.zone)}" if found.until is not None else "without an end")
+    if wanted != there:
+        yield _failure(expected.position, f"{subject} is held: {', '.join(there)}; expected: {', '.join(wanted)}")
 
 
 def _check_thread(

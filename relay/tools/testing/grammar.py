@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import re2
 
+from relay.cards.holds import Reason
 from relay.model.entry_kinds import EntryKind
 from relay.model.errors import ConfigurationError, Fault, ShareError
 from relay.model.incident import State
@@ -22,24 +23,30 @@ from relay.routes.yaml_reader.scalars import (
     choice_of,
     describe,
     read_bool,
-    read_duration,
     read_key,
     read_mapping,
     read_word,
 )
 from relay.samples import SAMPLES, read_sample
 from relay.tools.share_files import parse_share_file
-from relay.tools.testing.keys import KEYS, VERSION, FilePart
+from relay.tools.testing.keys import KEYS, MOST_COPIES, VERSION, FilePart
 from relay.tools.testing.model import (
     CardExpected,
     Expected,
     ExpectedList,
+    HeldExpected,
+    HeldPingsExpected,
+    MomentSpec,
     OperatorTest,
     Phrase,
     ReplyExpected,
     ShareSpec,
     Wording,
 )
+from relay.tools.testing.moments import read_moment
+
+_OF_A_MESSAGE: Final = ("says", "lacks", "notification", "pings", "entries", "thread")
+"""The keys of a card that are about its messages."""
 
 
 def read_tests(paths: list[Path], rulebook: Rulebook) -> list[OperatorTest]:
@@ -94,8 +101,9 @@ class _TestFileParser:
             message = "the test has no shares; write shares: [{sample: documented}], or {file: SHARE.json}"
             self._context.add_fault(shares or mapping, message)
         specs = [self._share(item, first=not index) for index, item in enumerate(self._items(shares, "shares"))]
+        moments = mapping.get("moments")
         expected = self._expected(mapping.get("expect"))
-        if expected is None and not any(spec and spec.expected for spec in specs):
+        if expected is None and moments is None and not any(spec and spec.expected for spec in specs):
             message = "the test expects nothing, so it cannot fail; write expect: {channels: [...]}, for example"
             self._context.add_fault(mapping, message)
         return OperatorTest(
@@ -103,8 +111,23 @@ class _TestFileParser:
             file=str(self._path),
             position=_position_of(mapping),
             shares=tuple(spec for spec in specs if spec is not None),
+            moments=tuple(self._moments(moments)),
             expected=expected,
         )
+
+    def _moments(self, node: Node | None) -> Iterator[MomentSpec]:
+        if _is_empty(node) and node is not None:
+            self._context.add_fault(node, "expected moments such as {at: 30m, expect: {...}}, found none")
+        for item in self._items(node, "moments"):
+            if (mapping := self._mapping(item, FilePart.MOMENT)) is None:
+                continue
+            for key in ("at", "expect"):
+                if mapping.get(key) is None:
+                    self._context.add_fault(mapping, f"missing key '{key}'; write {{at: 30m, expect: {{...}}}}")
+            at = read_key(mapping, "at", read_moment, self._context, None)
+            expected = self._expected(mapping.get("expect"))
+            if at is not None and expected is not None:
+                yield MomentSpec(position=_position_of(mapping), at=at, expected=expected)
 
     def _name(self, test: MappingNode) -> str:
         node = test.get("name")
@@ -130,7 +153,7 @@ class _TestFileParser:
         return ShareSpec(
             position=_position_of(mapping),
             document=self._document(mapping),
-            at=read_key(mapping, "at", read_duration, self._context, None),
+            at=read_key(mapping, "at", read_moment, self._context, None),
             state=read_key(mapping, "state", choice_of(*State), self._context, None),
             environment=read_key(mapping, "environment", read_word, self._context, None),
             tags=read_key(mapping, "tags", _read_json_object, self._context, {}),
@@ -138,6 +161,7 @@ class _TestFileParser:
             headers=read_key(mapping, "headers", _read_headers, self._context, {}),
             overrides=read_key(mapping, "with", _read_json_object, self._context, {}),
             without=read_key(mapping, "without", _read_words, self._context, ()),
+            copies=read_key(mapping, "copies", _read_copies, self._context, 1),
             expected=self._expected(mapping.get("expect")),
         )
 
@@ -168,13 +192,22 @@ class _TestFileParser:
     def _expected(self, node: Node | None) -> Expected | None:
         if node is None or (mapping := self._mapping(node, FilePart.EXPECT)) is None:
             return None
-        if mapping.get("routes") is mapping.get("channels") is None and _is_empty(mapping.get("cards")):
+        named = [mapping.get(key) for key in ("routes", "channels", "storms")]
+        if not any(named) and _is_empty(mapping.get("cards")):
             self._context.add_fault(mapping, f"nothing is expected; write one of: {', '.join(KEYS[FilePart.EXPECT])}")
         return Expected(
             routes=self._list(mapping, "routes", self._route),
             channels=self._list(mapping, "channels", self._channel),
             cards=tuple(self._cards(mapping.get("cards"))),
+            storms=read_key(mapping, "storms", self._storms, self._context, None),
         )
+
+    def _storms(self, node: Node, context: ParseContext) -> tuple[Mapping[str, int], Position] | None:
+        mapping = read_mapping(node, context, "channels to the number of cards that a storm holds")
+        if mapping is None:
+            return None
+        counts = ((self._channel(key, context), _read_count(value, context)) for key, value in mapping.entries)
+        return {ref: count[0] for ref, count in counts if ref is not None and count is not None}, _position_of(node)
 
     def _cards(self, node: Node | None) -> Iterator[CardExpected]:
         mapping = None if node is None else read_mapping(node, self._context, "channels to their cards")
@@ -184,6 +217,10 @@ class _TestFileParser:
             if ref is None or card is None:
                 continue
             thread = card.get("thread")
+            for name in _OF_A_MESSAGE if card.get("held") else ():
+                if (wrong := card.get(name)) is not None:
+                    message = f"a card that is held has no message yet, so remove '{name}' or 'held'"
+                    self._context.add_fault(wrong, message)
             yield CardExpected(
                 ref=ref,
                 source=key.text,
@@ -193,10 +230,34 @@ class _TestFileParser:
                 route=read_key(card, "route", self._governing_route, self._context, None),
                 pings=self._list(card, "pings", read_target),
                 catch_up=self._list(card, "catch_up", read_target),
+                held=read_key(card, "held", self._held, self._context, None),
+                held_pings=read_key(card, "held_pings", self._held_pings, self._context, None),
+                pinged=self._list(card, "pinged", read_target),
                 entries=read_key(card, "entries", _read_count, self._context, None),
                 thread=None if thread is None else tuple(self._replies(thread)),
                 thread_position=_position_of(thread or key),
             )
+
+    def _held(self, node: Node, context: ParseContext) -> HeldExpected | None:
+        """A bare reason, or one with its end."""
+        mapping = None if isinstance(node, ScalarNode) else self._mapping(node, FilePart.HELD)
+        if mapping is None and not isinstance(node, ScalarNode):
+            return None
+        source = node if mapping is None else mapping.get("reason")
+        if source is None:
+            context.add_fault(node, "missing key 'reason'; write {reason: quiet, until: \"07:00\"}")
+            return None
+        reason = choice_of(*Reason)(source, context)
+        until = None if mapping is None else read_key(mapping, "until", read_moment, context, None)
+        return None if reason is None else HeldExpected(position=_position_of(node), reason=reason, until=until)
+
+    def _held_pings(self, node: Node, context: ParseContext) -> HeldPingsExpected | None:
+        mapping = read_mapping(node, context, "targets to what holds their pings")
+        if mapping is None:
+            return None
+        found = ((read_target(key, context), self._held(value, context)) for key, value in mapping.entries)
+        targets = {target: held for target, held in found if target is not None and held is not None}
+        return HeldPingsExpected(position=_position_of(node), targets=targets)
 
     def _replies(self, node: Node) -> Iterator[ReplyExpected]:
         for item in self._items(node, "replies"):
@@ -301,6 +362,15 @@ def _read_count(node: Node, context: ParseContext) -> tuple[int, Position] | Non
     if isinstance(node, ScalarNode) and node.yaml_type == "int" and node.text.isdecimal():
         return int(node.text), _position_of(node)
     context.add_fault(node, f"expected a number, found {describe(node)}")
+    return None
+
+
+def _read_copies(node: Node, context: ParseContext) -> int | None:
+    """Parse the number of copies of an incident."""
+    text = node.text if isinstance(node, ScalarNode) else ""
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_COPIES)) and 1 <= int(text) <= MOST_COPIES:
+        return int(text)
+    context.add_fault(node, f"expected a number from 1 to {MOST_COPIES}, found {describe(node)}")
     return None
 
 

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from relay.cards.holds import Reason
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 from relay.routes import json_schema
 from relay.routes.json_schema import Schema, array, closed_object, enum, mapping, ref
-from relay.routes.key_types import DURATION
 from relay.samples import SAMPLES
+from relay.tools.testing.moments import MOMENT_SCHEMA
 
 VERSION: Final = "1"
+MOST_COPIES: Final = 1000
 
 
 class FilePart(StrEnum):
@@ -20,10 +22,12 @@ class FilePart(StrEnum):
     FILE = "a test file"
     TEST = "a test"
     SHARE = "a share"
+    MOMENT = "a moment"
     EXPECT = "expect"
     CARD = "a card"
     REPLY = "a reply"
     NOTIFICATION = "a notification"
+    HELD = "what holds it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ _WORD = json_schema.WORD
 _WORDS: Final[Schema] = {"anyOf": [_WORD, array(_WORD)]}
 _ANY_OBJECT: Final[Schema] = {"type": "object"}
 _TARGETS: Final = array(ref("target"))
+_HELD: Final[Schema] = {"anyOf": [enum(Reason), ref("held")]}
 _EXPECTED: Final = PartKey(ref("expect"), "what is expected when everything is done that is due at that time")
 _SAYS = PartKey(
     _WORDS,
@@ -58,6 +63,7 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
     FilePart.TEST: {
         "name": PartKey(_WORD, "what it checks; unique in the file"),
         "shares": PartKey(array(ref("share"), min_items=1), "the shares, in the order in which they arrive"),
+        "moments": PartKey(array(ref("moment"), min_items=1), "moments between and after the shares, in order"),
         "expect": PartKey(ref("expect"), "what is expected when nothing is due any more"),
         "note": PartKey({}, "a note for people"),
     },
@@ -69,9 +75,10 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
             "one's comment and events",
         ),
         "at": PartKey(
-            DURATION.schema,
-            "when it arrives, counted from the first share (`3m`), whose time is in its body; without it, one minute "
-            "after the share before it. Also sets `changedOn` and `updatedOn`",
+            MOMENT_SCHEMA,
+            "when it arrives: counted from the first share (`3m`), whose time is in its body; the next time of the day "
+            '(`"03:00"`) or a date with a time (`2026-11-30 03:00`), in the `zone` of the routes. Without it, one '
+            "minute after the share before it. Also sets `changedOn` and `updatedOn`",
         ),
         "state": PartKey(enum(State), "one of relay's states; an alert that is worse gets it too"),
         "environment": PartKey(_WORD, "the environment that shares it"),
@@ -82,12 +89,29 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         "without": PartKey(
             {"anyOf": [_WORD, array(_WORD, min_items=1)]}, "parts of the body to remove, such as `incident.snooze`"
         ),
+        "copies": PartKey(
+            {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_COPIES}, json_schema.pattern("^[0-9]+$")]},
+            "so many incidents like this one arrive, one each second; `expect` is about the first",
+        ),
+        "expect": _EXPECTED,
+    },
+    FilePart.MOMENT: {
+        "at": PartKey(
+            MOMENT_SCHEMA,
+            "the moment, as for a share; a time of the day is the next one after the moment before it, or after the "
+            "first share",
+        ),
         "expect": _EXPECTED,
     },
     FilePart.EXPECT: {
         "routes": PartKey(array(_WORD), "all routes that matched the last share, in any order"),
         "channels": PartKey(array(_WORD), "all channels that have a card, in any order"),
         "cards": PartKey(mapping(ref("card")), "channel to what is expected of its card"),
+        "storms": PartKey(
+            mapping({"type": "integer", "minimum": 0}),
+            "channel to the number of new cards that storms have held there, counted over all incidents of the test; "
+            "apart from that, each incident is looked at as if there were no storm",
+        ),
     },
     FilePart.CARD: {
         "says": _SAYS,
@@ -99,6 +123,15 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         "pings": PartKey(_TARGETS, "the targets of the first post, in any order; `[]` for nobody"),
         "catch_up": PartKey(
             _TARGETS, "the targets that messages about held pings ping afterwards, in any order; `[]` for nobody"
+        ),
+        "held": PartKey(
+            _HELD, "what holds the card, which is not posted yet: the reason, such as `hold`, or `reason` and `until`"
+        ),
+        "held_pings": PartKey(
+            mapping(_HELD), "each target whose ping is held, with the reason, such as `quiet`; `{}` for nobody"
+        ),
+        "pinged": PartKey(
+            _TARGETS, "all who were pinged so far, by the card, its thread and catch-ups, in any order; `[]` for nobody"
         ),
         "entries": PartKey({"type": "integer", "minimum": 0}, "the number of entries in the thread"),
         "thread": PartKey(
@@ -113,9 +146,18 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         "broadcast": PartKey(json_schema.FLAG, "whether the channel shows it too"),
     },
     FilePart.NOTIFICATION: {"says": _SAYS, "lacks": _LACKS},
+    FilePart.HELD: {
+        "reason": PartKey(enum(Reason), "the reason"),
+        "until": PartKey(MOMENT_SCHEMA, "its end, to the minute, written as `at`; without it, any"),
+    },
 }
 
-_REQUIRED: Final = {FilePart.FILE: ("version", "tests"), FilePart.TEST: ("name", "shares")}
+_REQUIRED: Final = {
+    FilePart.FILE: ("version", "tests"),
+    FilePart.TEST: ("name", "shares"),
+    FilePart.MOMENT: ("at", "expect"),
+    FilePart.HELD: ("reason",),
+}
 
 
 def part_schema(part: FilePart) -> dict[str, Any]:

@@ -5,19 +5,20 @@ from dataclasses import dataclass, field
 
 from relay.model.json_types import JSON
 from relay.routes.yaml_reader.context import Position
+from relay.tools.testing.moments import WrittenMoment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareSpec:
     """One share of a test.
 
-    `document` is a recorded share, or None if this share changes the one before it. `at` is its time (seconds after the
-    first share), or None for one minute after the share before. The other changes are applied in this order.
+    `document` is a recorded share, or None if this share changes the one before it. `at` is its time, or None for one
+    minute after the share before. The other changes are applied in this order. So many `copies` of the incident arrive.
     """
 
     position: Position
     document: bytes | None = None
-    at: float | None = None
+    at: WrittenMoment | None = None
     state: str | None = None
     environment: str | None = None
     tags: Mapping[str, JSON] = field(default_factory=dict)
@@ -25,6 +26,7 @@ class ShareSpec:
     headers: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, JSON] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    copies: int = 1
     expected: "Expected | None" = None
 
 
@@ -65,8 +67,28 @@ class ReplyExpected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldExpected:
+    """What is expected to hold a card or a ping, and until when; None for any end."""
+
+    position: Position
+    reason: str
+    until: WrittenMoment | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldPingsExpected:
+    """All targets whose pings are expected to be held, and what holds each."""
+
+    position: Position
+    targets: Mapping[str, HeldExpected]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardExpected:
-    """What is expected of the card in one channel; `ref` is the channel's reference, `source` what the file says."""
+    """What is expected of the card in one channel; `ref` is the channel's reference, `source` what the file says.
+
+    With `held` it is not posted yet.
+    """
 
     ref: str
     source: str
@@ -77,6 +99,9 @@ class CardExpected:
     route: ExpectedList | None = None
     pings: ExpectedList | None = None
     catch_up: ExpectedList | None = None
+    held: HeldExpected | None = None
+    held_pings: HeldPingsExpected | None = None
+    pinged: ExpectedList | None = None
     entries: tuple[int, Position] | None = None
     thread: tuple[ReplyExpected, ...] | None = None
 
@@ -88,6 +113,16 @@ class Expected:
     routes: ExpectedList | None = None
     channels: ExpectedList | None = None
     cards: tuple[CardExpected, ...] = ()
+    storms: tuple[Mapping[str, int], Position] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MomentSpec:
+    """What is expected at a moment of a test."""
+
+    position: Position
+    at: WrittenMoment
+    expected: Expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +133,7 @@ class OperatorTest:
     file: str
     position: Position
     shares: tuple[ShareSpec, ...]
+    moments: tuple[MomentSpec, ...] = ()
     expected: Expected | None = None
 
 

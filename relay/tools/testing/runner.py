@@ -1,18 +1,22 @@
 """Runs operators' tests, and finds the routes that they reach."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import inf
 from time import perf_counter
 
+from relay.bigpanda.webhook.share import Share
 from relay.config.configuration import Configuration
 from relay.routes.route import Route
-from relay.tools.message_text import ChannelNames, alias_names
+from relay.routes.rulebook import Rulebook
+from relay.tools.message_text import alias_names
 from relay.tools.simulate import Simulation
-from relay.tools.testing.assertions import check_expectations, check_messages
-from relay.tools.testing.model import ExpectationFailure, OperatorTest, OperatorTestResult
-from relay.tools.testing.steps import StepError, build_shares
+from relay.tools.storms import first_posts, held_by_storms
+from relay.tools.testing.assertions import Observed, check_expectations, check_messages
+from relay.tools.testing.model import ExpectationFailure, Expected, OperatorTest, OperatorTestResult
+from relay.tools.testing.steps import StepError, build_shares, copies_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ def run(
 def _run_test(configuration: Configuration, test: OperatorTest) -> OperatorTestResult:
     started = perf_counter()
     simulations: defaultdict[str, Simulation] = defaultdict(lambda: Simulation(configuration))
-    failures = list(_failures(test, simulations, alias_names(configuration.rulebook)))
+    failures = list(_failures(configuration, test, simulations))
     shares = [share for simulation in simulations.values() for share in simulation.shares]
     return OperatorTestResult(
         test=test,
@@ -69,25 +73,69 @@ def _run_test(configuration: Configuration, test: OperatorTest) -> OperatorTestR
 
 
 def _failures(
-    test: OperatorTest, simulations: "defaultdict[str, Simulation]", names: ChannelNames
-) -> Iterable[ExpectationFailure]:
+    configuration: Configuration, test: OperatorTest, simulations: "defaultdict[str, Simulation]"
+) -> Iterator[ExpectationFailure]:
     """Simulate each share in the simulation of its incident. Expectations are about the incident of the last share."""
-    last: Simulation | None = None
+    rulebook = configuration.rulebook
+    names, zone = alias_names(rulebook), rulebook.zone or "UTC"
     try:
-        for spec, share in zip(test.shares, build_shares(test.shares), strict=True):
-            last = simulations[share.incident]
-            last.receive(share)
-            if spec.expected is not None:
-                last.run(until=share.received)
-                yield from check_expectations(last, spec.expected, names)
+        shares = list(build_shares(test.shares, zone))
+        steps = _steps(test, shares, zone)
     except StepError as error:
         yield ExpectationFailure(position=error.position, message=str(error))
         return
+    last = simulations[shares[0].incident]
+    for step in steps:
+        for share in step.shares:
+            simulations[share.incident].receive(share)
+        last = simulations[step.shares[0].incident] if step.shares else last
+        if step.expected is None:
+            continue
+        for simulation in simulations.values():
+            simulation.run(until=step.at)
+        storms = _held_by_storms(simulations.values(), rulebook, step.at)
+        seen = Observed(last, at=step.at, first=shares[0].received, zone=zone, names=names, storms=storms)
+        yield from check_expectations(seen, step.expected)
     for simulation in simulations.values():
-        simulation.run()
         yield from check_messages(simulation, test.position, names)
-    if last is not None and test.expected is not None:
-        yield from check_expectations(last, test.expected, names)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """What happens at a moment (Unix seconds; infinity: until nothing is due any more), and what is expected then."""
+
+    at: float
+    shares: tuple[Share, ...] = ()
+    expected: Expected | None = None
+
+
+def _steps(test: OperatorTest, shares: Sequence[Share], zone: str) -> list[_Step]:
+    """The shares and the moments of a test in order; at the same time the shares come first.
+
+    Raises StepError if a moment is before the first share, or not after the moment before it.
+    """
+    steps = [
+        _Step(at=share.received, shares=tuple(copies_of(share, spec.copies)), expected=spec.expected)
+        for spec, share in zip(test.shares, shares, strict=True)
+    ]
+    first = previous = shares[0].received
+    for each in test.moments:
+        at = each.at.resolve(first, previous, zone)
+        if at < previous:
+            after = "the first share" if previous == first else "the moment before it"
+            raise StepError(each.position, f"{each.at.source} is before {after}; write the moments in their order")
+        steps.append(_Step(at=at, expected=each.expected))
+        previous = at
+    return [*sorted(steps, key=lambda step: step.at), _Step(at=inf, expected=test.expected or Expected())]
+
+
+def _held_by_storms(simulations: Iterable[Simulation], rulebook: Rulebook, at: float) -> Mapping[str, int]:
+    """How many new cards storms have held up to that moment, by channel."""
+    posts = (post for simulation in simulations for post in first_posts(simulation, rulebook) if post.at <= at)
+    counts: Counter[str] = Counter()
+    for storm in held_by_storms(posts, rulebook):
+        counts[storm.channel] += storm.held
+    return counts
 
 
 def _is_reached(route: Route, matched: frozenset[str]) -> bool:

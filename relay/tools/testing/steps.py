@@ -32,8 +32,8 @@ class StepError(Exception):
         self.position = position
 
 
-def build_shares(specs: Sequence[ShareSpec]) -> Iterator[Share]:
-    """Build the shares of a test, in sequence.
+def build_shares(specs: Sequence[ShareSpec], zone: str = "UTC") -> Iterator[Share]:
+    """Build the shares of a test, in sequence; `zone` is that of moments that name a time of the day.
 
     Raises StepError if one is not a share, or its time is before that of the share before it.
     """
@@ -42,7 +42,7 @@ def build_shares(specs: Sequence[ShareSpec]) -> Iterator[Share]:
     shares: list[Share] = []
     for spec in specs:
         try:
-            body, headers, time = _build(spec, body, headers, shares)
+            body, headers, time = _build(spec, body, headers, shares, zone)
             share = parse_share(orjson.dumps(body), headers, time)
         except ShareError as error:
             raise StepError(spec.position, str(error)) from error
@@ -53,8 +53,17 @@ def build_shares(specs: Sequence[ShareSpec]) -> Iterator[Share]:
         yield share
 
 
+def copies_of(share: Share, number: int) -> Iterator[Share]:
+    """The shares of so many incidents like this one, itself with them: one each second."""
+    yield share
+    for index in range(1, number):
+        body: Body = dict(as_object(parse_json(share.body)))
+        _incident(body)["id"] = f"{share.incident}-{index + 1}"
+        yield parse_share(orjson.dumps(body), share.headers, share.received + index)
+
+
 def _build(
-    spec: ShareSpec, previous: Body, headers: Mapping[str, str], shares: Sequence[Share]
+    spec: ShareSpec, previous: Body, headers: Mapping[str, str], shares: Sequence[Share], zone: str
 ) -> tuple[Body, Mapping[str, str], float]:
     if spec.document is not None:
         share = parse_share_file(spec.document, {}, after=shares)
@@ -63,7 +72,8 @@ def _build(
     else:
         body, time = _without_events(previous), shares[-1].received + STEP
     if spec.at is not None:
-        time = (shares[0].received if shares else time) + spec.at
+        first, previous_time = (shares[0].received, shares[-1].received) if shares else (time, time)
+        time = spec.at.resolve(first, previous_time, zone)
     if spec.at is not None or spec.document is None:
         _incident(body).update(changedOn=int(time), updatedOn=int(time))
     return _apply_changes(body, spec, time), {**headers, **spec.headers}, time

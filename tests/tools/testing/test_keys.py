@@ -37,6 +37,7 @@ tests:
     note: for people
     x-owner: ann
     shares:
+      - {sample: documented, at: 2026-11-30 03:00, copies: 40}
       - {<<: *share, comment: looking, headers: {X-Team: 7}, with: {incident: {alerts: []}}, without: incident.snooze}
       - {file: share.json, at: 0, without: [incident.snooze, links], expect: {channels: []}}
     expect:
@@ -50,9 +51,15 @@ tests:
           route: all
           pings: [S0PAY, "<!subteam^S0PAY|@pay>", here]
           catch_up: [S0PAY]
+          held_pings: {S0PAY: quiet, here: {reason: mute, until: "07:00"}}
+          pinged: []
           entries: 0
           thread: [Resolved, {says: a, lacks: b, tells: [resolved], pings: [], broadcast: false}]
         C0NOC00001: {notification: Critical}
+      storms: {noc: 10}
+    moments:
+      - {at: "07:30", expect: {cards: {noc: {held: hold}}}}
+      - {at: 9h, expect: {cards: {noc: {held: {reason: storm, until: 2026-11-30 04:00}}}}}
 """
 
 
@@ -105,9 +112,11 @@ def test_an_unknown_key_is_a_fault_in_each_part_for_both(tmp_path, part):
         FilePart.CARD: "          entries: 0",
         FilePart.REPLY: "broadcast: false",
         FilePart.NOTIFICATION: "notification: {says: Critical",
+        FilePart.MOMENT: '{at: "07:30"',
+        FilePart.HELD: "{reason: mute",
     }
     anchor = anchors[part]
-    inline = part in (FilePart.SHARE, FilePart.REPLY, FilePart.NOTIFICATION)
+    inline = part in (FilePart.SHARE, FilePart.REPLY, FilePart.NOTIFICATION, FilePart.MOMENT, FilePart.HELD)
     indent = " " * (len(anchor) - len(anchor.lstrip(" -")))
     text = EVERYTHING.replace(anchor, f"{anchor}, opne: 1" if inline else f"{anchor}\n{indent}opne: 1", 1)
     with pytest.raises(ConfigurationError, match=f"unknown key 'opne' in {part}"):

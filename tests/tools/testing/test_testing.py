@@ -17,6 +17,7 @@ from relay.model.errors import ConfigurationError
 from relay.routes.yaml_reader.context import Position
 from relay.tools.testing.grammar import read_tests
 from relay.tools.testing.model import ShareSpec
+from relay.tools.testing.moments import WrittenMoment
 from relay.tools.testing.report import junit, result_lines
 from relay.tools.testing.runner import OperatorTestRun, run
 from relay.tools.testing.steps import StepError, build_shares
@@ -211,7 +212,9 @@ def test_an_invalid_test_is_a_fault(tmp_path, wrong, message):
         ("file: empty.json", "empty.json does not contain a share. The body has no incident.id"),
         ("file: empty.json, sample: documented", "3:31: expected either sample or file, found both"),
         ("sample: documented, state: ok", "unknown value 'ok'"),
-        ("sample: documented, at: soon", "expected a duration such as 90s"),
+        ("sample: documented, at: soon", "expected a time after the first share such as 3m"),
+        ("sample: documented, at: 2026-11-31 09:00", "2026-11-31 is not a day of the calendar"),
+        ("sample: documented, copies: 0", "expected a number from 1 to 1000, found '0'"),
         ("sample: documented, tag: {}", "unknown key 'tag' in a share; did you mean 'tags'?"),
         ("sample: documented, with: {a: 0x1f}", "'0x1f' is not a decimal number"),
         ("sample: documented, headers: [a]", "expected a mapping of headers to their values"),
@@ -225,7 +228,7 @@ def test_an_invalid_share_is_a_fault(tmp_path, wrong, message):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("", "3:55: nothing is expected; write one of: routes, channels, cards"),
+        ("", "3:55: nothing is expected; write one of: routes, channels, cards, storms"),
         ("channels: [paymets]", "3:67: unknown channel 'paymets'; did you mean 'payments'?"),
         ("channels: noc", "3:66: expected a list of channels, found 'noc'"),
         ("routes: [payment]", "3:65: unknown route 'payment'; did you mean 'payments'?"),
@@ -233,6 +236,14 @@ def test_an_invalid_share_is_a_fault(tmp_path, wrong, message):
         ("cards: {noc: {says: /(/}}", "'/(/' is not a valid regular expression (RE2): missing ): ("),
         ("cards: {noc: {pings: [bob]}}", "invalid target 'bob'"),
         ("cards: {noc: {entries: two}}", "expected a number, found 'two'"),
+        ("cards: {noc: {held: hald}}", "unknown value 'hald'; did you mean 'hold'?"),
+        ("cards: {noc: {held: {until: 3m}}}", "missing key 'reason'; write {reason: quiet, until:"),
+        ("cards: {noc: {held: []}}", "expected a mapping of the keys of what holds it, such as reason, until"),
+        ("cards: {noc: {held: hold, says: x}}", "a card that is held has no message yet, so remove 'says' or 'held'"),
+        ("cards: {noc: {held_pings: {bob: quiet}}}", "invalid target 'bob'"),
+        ("cards: {noc: {held_pings: [S0PAY]}}", "expected a mapping of targets to what holds their pings"),
+        ("storms: {nac: 1}", "unknown channel 'nac'"),
+        ("storms: {noc: many}", "expected a number, found 'many'"),
         ("cards: {noc: {thread: [{tell: []}]}}", "unknown key 'tell' in a reply; did you mean 'tells'?"),
     ],
 )
@@ -268,14 +279,20 @@ DOCUMENT = orjson.dumps(BODY)
 
 
 def test_a_share_has_its_own_time_and_the_next_is_a_minute_later_or_at_its_time():
-    assert [at for at, _, _ in build({"document": DOCUMENT}, {}, {"at": 300.0})] == [1000, 1060, 1300]
+    assert [at for at, _, _ in build({"document": DOCUMENT}, {}, {"at": WrittenMoment(source="5m", after=300.0)})] == [
+        1000,
+        1060,
+        1300,
+    ]
     recorded = orjson.dumps({"received": 5000, "headers": {"X-Team": "a"}, "body": BODY})
     ((at, _, share),) = build({"document": recorded})
     assert (at, share.headers) == (5000, {"x-team": "a"})
 
 
 def test_a_share_that_changes_another_drops_its_comment_and_events():
-    _, (_, body, share) = build({"document": DOCUMENT}, {"at": 300.0, "state": "warning"})
+    _, (_, body, share) = build(
+        {"document": DOCUMENT}, {"at": WrittenMoment(source="5m", after=300.0), "state": "warning"}
+    )
     assert body["incident"] | {"changedOn": 1300, "updatedOn": 1300, "status": "Warning"} == body["incident"]
     assert (share.comment, share.events, share.as_of) == (None, (), 1300)
     assert share.environment.name == "All"
@@ -300,7 +317,11 @@ def test_changes_are_applied_in_order():
 
 def test_a_share_cannot_be_earlier_than_the_one_before_it():
     with pytest.raises(StepError, match="is before the time of the share before it"):
-        build({"document": DOCUMENT}, {"at": 60.0}, {"at": 30.0})
+        build(
+            {"document": DOCUMENT},
+            {"at": WrittenMoment(source="1m", after=60.0)},
+            {"at": WrittenMoment(source="30s", after=30.0)},
+        )
 
 
 def test_an_equal_share_is_a_repeat(tmp_path):
