@@ -14,7 +14,7 @@ WorkKind = Literal["post", "edit"]
 class Work(StrEnum):
     """What may have to be done after a transaction.
 
-    To post, to edit, a task for BigPanda, to look up a channel, or to look at what is held.
+    To post, to edit, a task for BigPanda, to look up a channel, to look at what is held, or a mute that cards must say.
     """
 
     POST = "post"
@@ -22,6 +22,7 @@ class Work(StrEnum):
     TASK = "task"
     CHANNEL = "channel"
     HELD = "held"
+    MUTE = "mute"
 
 
 EVERY_WORK: Final = frozenset(Work)

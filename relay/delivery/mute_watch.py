@@ -18,8 +18,8 @@ from relay.runtime.clock import WakeEvent
 
 log = structlog.get_logger("relay.delivery")
 
-CHECK_EVERY = 10.0
-"""Seconds after which is checked in any case whether a mute has begun, ended or changed."""
+CHECK_EVERY = 60.0
+"""Seconds after which mutes are looked at in any case: somebody may set the clock."""
 
 BATCH = 200
 """Incidents of one transaction."""
@@ -40,8 +40,8 @@ class MuteWatch:
             mutes, changed = await self._shared.store.mutes_to_apply(now)
             if changed:
                 await self._apply(mutes, now)
-            moments = [moment for each in mutes for moment in (each.start, each.end) if moment > now]
-            await clock.wait_idle(self.wakeup, min([now + CHECK_EVERY, *moments]))
+            moments = [moment for each in mutes for moment in (each.start, each.end, now + CHECK_EVERY) if moment > now]
+            await clock.wait_idle(self.wakeup, min(moments, default=None))  # who makes a mute wakes it
 
     async def _apply(self, mutes: tuple[Mute, ...], now: float) -> None:
         """Go through all open incidents; interrupted, it begins again."""

@@ -107,6 +107,13 @@ class DeliveryService:
         parts = (self._channels, self._adoption, self._reconciler, self._repair)
         parts_by_time = (self._catch_ups, self._mutes, self._summaries)
         every = (*parts, *parts_by_time, self._posts, self._edits)
+        self._lookers: dict[Work, Callable[[], None]] = {
+            Work.POST: self._posts.look,
+            Work.EDIT: self._edits.look,
+            Work.CHANNEL: self._channels.wakeup.set,
+            Work.HELD: self._catch_ups.wakeup.set,
+            Work.MUTE: self._mutes.wakeup.set,
+        }
         self._wakeups = [*(part.wakeup for part in every), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
@@ -124,14 +131,9 @@ class DeliveryService:
                 wakeup.set()
             self._on_change()
             return
-        if Work.POST in work:
-            self._posts.look()
-        if Work.EDIT in work:
-            self._edits.look()
-        if Work.CHANNEL in work:
-            self._channels.wakeup.set()
-        if Work.HELD in work:
-            self._catch_ups.wakeup.set()
+        for kind in work:
+            if kind in self._lookers:
+                self._lookers[kind]()
         if self._repair.has_rejected_channels:
             self._repair.wakeup.set()
 

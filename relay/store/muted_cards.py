@@ -8,12 +8,14 @@ from typing import Final
 from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 
 from relay.cards.bulletins import held_list
+from relay.cards.eligibility import Work
 from relay.cards.holds import Reason
 from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute, MuteState
 from relay.store import schema
 from relay.store.bulletins import open_held_lists, save_bulletin_changes
 from relay.store.held import look_at_held
+from relay.store.left_work import leave
 from relay.store.locks import check_lease, lock_incidents, share_channel_references
 from relay.store.mutes import mute, to_mute
 from relay.store.notify import notify
@@ -64,6 +66,7 @@ def _change_end(connection: Connection, number: int, until: float, now: float, b
     lists = open_held_lists(connection)
     ending = [each.channel for each in lists if each.reason == Reason.MUTE and each.until == before.end]
     save_bulletin_changes(connection, [held_list(channel, Reason.MUTE, until, (), now) for channel in ending])
+    leave(connection, {Work.MUTE})
     notify(connection)
     return True
 

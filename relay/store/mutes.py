@@ -4,9 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from relay.cards.eligibility import Work
 from relay.cards.mutes import Mute
 from relay.model.incident import State
 from relay.store import schema
+from relay.store.left_work import leave
 from relay.store.mappers import dumps, loads
 from relay.store.notify import notify
 
@@ -32,6 +34,7 @@ def add_mute(connection: Connection, mute: Mute) -> int:
         "applied": "",
     }
     number: int = connection.execute(_mute.insert().returning(_mute.c.id), values).scalar_one()
+    leave(connection, {Work.MUTE})
     notify(connection)
     return number
 

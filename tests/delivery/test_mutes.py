@@ -27,7 +27,6 @@ async def mute(relay, seconds=3600.0, *, begins=0.0, **changes):
     values = {"match": "{tags: {service: checkout}}", "reason": "deploy", "author": "Dana", "origin": "cli"}
     made = Mute(**{**values, "start": now + begins, "end": now + begins + seconds, "created": now, **changes})
     number = await relay.store.add_mute(made)
-    relay.leader.wake(everything=True)
     await relay.settle()
     return number
 
@@ -105,7 +104,6 @@ async def test_a_mute_that_is_ended_by_hand_is_over_at_once(tmp_path, database):
         await relay.share("i1", status="critical", incidentTags=CHECKOUT)
         await relay.advance(60)
         assert await relay.store.end_mute(number, relay.clock.now(), "Ben")
-        relay.leader.wake(everything=True)
         await relay.advance(120)
         assert pinged(relay) == [("S0CRIT",)]
         assert any("No longer held" in each for each in roots(relay))
@@ -121,7 +119,6 @@ async def test_two_mutes_that_overlap_end_in_one_catch_up_and_the_shorter_ends_w
         await relay.share("i1", status="critical", incidentTags=CHECKOUT)
         await relay.advance(2000)
         await relay.store.end_mute(shorter, relay.clock.now(), "Ben")
-        relay.leader.wake(everything=True)
         await relay.advance(2000)
         assert pinged(relay) == [("S0WARN",)]
         await relay.advance(2000)
@@ -135,7 +132,6 @@ async def test_a_mute_that_is_extended_has_no_gap(tmp_path):
         await relay.advance(1800)
         now = relay.clock.now()
         assert await relay.store.extend_mute(number, now + 7200, now)
-        relay.leader.wake(everything=True)
         await relay.advance(7000)
         assert pinged(relay) == []
         [listed] = roots(relay)
