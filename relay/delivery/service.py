@@ -131,9 +131,9 @@ class DeliveryService:
                 wakeup.set()
             self._on_change()
             return
-        for kind in work:
-            if kind in self._lookers:
-                self._lookers[kind]()
+        for kind, look in self._lookers.items():
+            if kind in work:
+                look()
         if self._repair.has_rejected_channels:
             self._repair.wakeup.set()
 
