@@ -17,6 +17,7 @@ from rich.table import Table
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
+from relay.cards.mutes import Mute
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.counting import counted
@@ -29,6 +30,7 @@ from relay.tools.compare import ConfigurationComparison, DifferenceKind, Inciden
 from relay.tools.live_store import stored_tag_definitions
 from relay.tools.shadow import with_shadow_live
 from relay.tools.simulate import Simulation
+from relay.tools.speech import Speech
 from relay.tools.storms import FirstPost, HeldByStorm, as_json, first_posts, held_by_storms, storm_lines
 
 MAX_IN_ONE_PROCESS = 1_000
@@ -59,7 +61,9 @@ class BacktestReport:
     left_out: int = 0
     different: list[IncidentDifference] = field(default_factory=list)
     posts: dict[str, list[FirstPost]] = field(default_factory=lambda: {"live": [], "candidate": []})
+    speech: dict[str, Speech] = field(default_factory=lambda: {"live": Speech(), "candidate": Speech()})
     storms: dict[str, list[HeldByStorm]] = field(default_factory=dict)
+    summaries: dict[str, dict[tuple[str, str], list[float]]] = field(default_factory=dict)
 
     def add(self, other: "BacktestReport") -> None:
         """Add the result for other incidents."""
@@ -70,6 +74,15 @@ class BacktestReport:
         self.different += other.different
         for name, posts in other.posts.items():
             self.posts[name] += posts
+        for name, speech in other.speech.items():
+            self.speech[name].add(speech)
+
+    def add_simulations(self, live: Simulation, candidate: Simulation, comparison: ConfigurationComparison) -> None:
+        """Add what would have been said about an incident under both configurations."""
+        sides = {"live": (live, comparison.live), "candidate": (candidate, comparison.candidate)}
+        for name, (simulation, configuration) in sides.items():
+            self.posts[name] += first_posts(simulation, configuration.rulebook)
+            self.speech[name].add_incident(simulation, configuration.rulebook.summaries)
 
     @property
     def tally(self) -> Mapping[DifferenceKind, int]:
@@ -85,6 +98,14 @@ class BacktestReport:
             "unreadable": self.unreadable,
             "left_out": self.left_out,
             "tally": {str(kind): number for kind, number in self.tally.items()},
+            "speech": {name: speech.as_json() for name, speech in self.speech.items()},
+            "summaries": {
+                name: [
+                    {"channel": channel, "title": title, "moments": moments}
+                    for (channel, title), moments in sorted(summaries.items())
+                ]
+                for name, summaries in self.summaries.items()
+            },
             "storms": {name: as_json(storms) for name, storms in self.storms.items()},
             "different": [asdict(each) for each in self.different],
         }
@@ -96,6 +117,7 @@ class BacktestReport:
             yield f"skipped {counted(self.unreadable, 'share')} that could not be parsed"
         if self.left_out:
             yield f"{self.left_out} old shares of very large incidents were left out"
+        yield from self._held_lines()
         yield from self._storm_lines(limit)
         if not self.different:
             yield "There are no differences."
@@ -111,6 +133,17 @@ class BacktestReport:
         if len(self.different) > limit:
             yield ""
             yield f"... and {len(self.different) - limit} more incidents (use --limit, or --json for all)"
+
+    def _held_lines(self) -> Iterator[str]:
+        """What hours and mutes would have held, by each configuration; only once if both say the same."""
+        said = {name: self._sentence(name) for name in self.speech}
+        if any(speech.holds_something for speech in self.speech.values()):
+            same = len(set(said.values())) == 1
+            yield from ([f"both: {said['live']}"] if same else [f"{name}: {text}" for name, text in said.items()])
+
+    def _sentence(self, name: str) -> str:
+        posted = sum(map(len, self.summaries.get(name, {}).values()))
+        return self.speech[name].sentence + (f", summaries: {posted}" if posted else "")
 
     def _storm_lines(self, limit: int) -> Iterator[str]:
         """What storms would have held, by each configuration; only once if both say the same."""
@@ -144,19 +177,20 @@ async def backtest(  # noqa: PLR0913  each has a name
     BigPanda's tag definitions as they are now.
     """
     definitions = await stored_tag_definitions(store)
+    mutes = await store.mutes_after(since)
     number = await store.count_recorded_incidents(since)
     refs = {each.ref: each.canonical_ref for each in await store.channels() if each.canonical_ref is not None}
     report = BacktestReport()
     if number > MAX_IN_ONE_PROCESS and processes > 1:
         # Not "fork": this process has threads, and a forked copy of their locks may never be released.
         spawn = multiprocessing.get_context("spawn")
-        initargs = (_files(live), None if candidate is None else _files(candidate), refs, dict(definitions))
+        initargs = (_files(live), None if candidate is None else _files(candidate), refs, dict(definitions), mutes)
         pool: Executor = ProcessPoolExecutor(processes, spawn, initializer=_start_worker, initargs=initargs)
         replay: Callable[[RecordedIncidents], BacktestReport] = _replay_in_worker
     else:
         processes, pool = 1, ThreadPoolExecutor(1)
         comparison = _comparison(live, candidate, definitions)
-        replay = partial(_replay, comparison, refs)
+        replay = partial(_replay, comparison, refs, mutes)
     try:
         chunks = store.recorded_incidents(since)
         async for result in _replay_all(chunks, pool, replay, most=processes * _CHUNKS_PER_PROCESS):
@@ -167,6 +201,7 @@ async def backtest(  # noqa: PLR0913  each has a name
     candidates = candidate or with_shadow_live(live)
     for name, rulebook in (("live", live.rulebook), ("candidate", candidates.rulebook)):
         report.storms[name] = held_by_storms(report.posts[name], rulebook)
+        report.summaries[name] = report.speech[name].summaries(rulebook.summaries, rulebook.hours)
     report.different.sort(key=lambda each: (list(DifferenceKind).index(each.differences[0]), each.incident))
     return report
 
@@ -191,7 +226,10 @@ async def _replay_all(
 
 
 def _replay(
-    comparison: ConfigurationComparison, canonical_refs: Mapping[str, str], chunk: RecordedIncidents
+    comparison: ConfigurationComparison,
+    canonical_refs: Mapping[str, str],
+    mutes: tuple[Mute, ...],
+    chunk: RecordedIncidents,
 ) -> BacktestReport:
     report = BacktestReport(incidents=len(chunk))
     for incident, bodies, left_out in chunk:
@@ -204,31 +242,27 @@ def _replay(
             except ShareError:  # stored by another version of relay
                 report.unreadable += 1
         report.shares += len(bodies)
-        if shares and (difference := _compare(comparison, canonical_refs, incident, shares, report.posts)) is not None:
+        if not shares:
+            continue
+        live, candidate = _simulate(comparison, canonical_refs, mutes, shares)
+        report.add_simulations(live, candidate or live, comparison)
+        if candidate is not None and (difference := comparison.compare(incident, live, candidate)) is not None:
             report.different.append(difference)
     return report
 
 
-def _compare(
-    comparison: ConfigurationComparison,
-    refs: Mapping[str, str],
-    incident: str,
-    shares: Sequence[Share],
-    posts: Mapping[str, list[FirstPost]],
-) -> IncidentDifference | None:
-    """Compare one incident. Most do not differ, which the simulation of the live configuration finds out.
+def _simulate(
+    comparison: ConfigurationComparison, refs: Mapping[str, str], mutes: tuple[Mute, ...], shares: Sequence[Share]
+) -> tuple[Simulation, Simulation | None]:
+    """Simulate one incident under both configurations; None: the candidate does the same.
 
-    The new cards of both configurations are added to `posts`.
+    Most incidents do not differ, which the simulation of the live configuration finds out.
     """
-    alternative = comparison.candidate.rulebook
-    live = Simulation(comparison.live, canonical_refs=refs, render=False, alternative=alternative).receive_all(shares)
-    posts["live"] += first_posts(live, comparison.live.rulebook)
+    run = partial(Simulation, canonical_refs=refs, render=False, mutes=mutes)
+    live = run(comparison.live, alternative=comparison.candidate.rulebook).receive_all(shares)
     if live.is_same and comparison.renders_same:
-        posts["candidate"] += first_posts(live, alternative)
-        return None
-    candidate = Simulation(comparison.candidate, canonical_refs=refs, render=False).receive_all(shares)
-    posts["candidate"] += first_posts(candidate, alternative)
-    return comparison.compare(incident, live, candidate)
+        return live, None
+    return live, run(comparison.candidate).receive_all(shares)
 
 
 _replay_in_this_process: list[Callable[[RecordedIncidents], BacktestReport]] = []
@@ -240,11 +274,12 @@ def _start_worker(
     candidate: ConfigurationFiles | None,
     canonical_refs: Mapping[str, str],
     definitions: Mapping[str, TagDefinition],
+    mutes: tuple[Mute, ...],
 ) -> None:
     comparison = _comparison(
         build_configuration(live), None if candidate is None else build_configuration(candidate), definitions
     )
-    _replay_in_this_process.append(partial(_replay, comparison, canonical_refs))
+    _replay_in_this_process.append(partial(_replay, comparison, canonical_refs, mutes))
 
 
 def _comparison(

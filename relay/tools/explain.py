@@ -9,17 +9,20 @@ from rich.tree import Tree
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.bigpanda.webhook.share import Share
-from relay.cards.attention import Surroundings
+from relay.cards.attention import Surroundings, attend
 from relay.cards.holds import HeldPings, Hold
 from relay.cards.model import Card, CardContext, Channel, IncidentState, Plan
 from relay.cards.plan import decide_routes, plan
 from relay.cards.send import NothingToSend, PostRoot, begin_post
+from relay.cards.storms import group_of
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
+from relay.routes.key_types import DURATION
 from relay.routes.match import ConditionResult
 from relay.routes.rulebook import Rulebook
+from relay.routes.storm import NO_STORM, Storm
 from relay.store.types import ShareBody
 from relay.tools.message_text import ChannelNames, channel_label, format_local, people_label
 
@@ -40,7 +43,8 @@ class Destination:
     `route` governs the card (empty: it goes to the fallback), `routes` are all that lead to the channel. `pings` are
     the targets of the first post, `wait` the seconds before it. `held` is what holds the card after that, `held_pings`
     are those whom its first post does not ping, and why. `unless` is the reason why it will not be posted if nothing
-    changes before.
+    changes before. `storm` is the limit of new cards in the channel to which it counts, `storm_tag` and `storm_group`
+    are the tag by which its storm card would group the incident, and its value.
     """
 
     channel: str
@@ -52,6 +56,9 @@ class Destination:
     held: Hold | None = None
     held_pings: HeldPings = ()
     unless: str = ""
+    storm: Storm | None = None
+    storm_tag: str = ""
+    storm_group: str = ""
 
     @property
     def why(self) -> str:
@@ -116,8 +123,12 @@ def _destination(rulebook: Rulebook, card: Card, planned: Plan, decision: Routin
         entries=planned.entries,
         channel=Channel(ref=card.channel),
     )
-    step = begin_post(context, card.post.at if card.post else now, Surroundings(rulebook=rulebook))
+    surroundings, incident = Surroundings(rulebook=rulebook), planned.incident_state.incident
+    step = begin_post(context, card.post.at if card.post else now, surroundings)
     after = next(iter(step.update.cards), card)
+    storm = rulebook.storm_in(card.channel) if attend(card, incident, surroundings, now).counts else NO_STORM
+    tags = (storm.by,) if storm.by else card.options.show_tags
+    tag = next((name for name in tags if group_of(incident, name, ())), storm.by) if storm else ""
     return Destination(
         channel=card.channel,
         route=card.route,
@@ -128,6 +139,9 @@ def _destination(rulebook: Rulebook, card: Card, planned: Plan, decision: Routin
         held=after.held,
         held_pings=after.held_pings,
         unless=step.reason if isinstance(step, NothingToSend) and after.held is None else "",
+        storm=storm or None,
+        storm_tag=tag,
+        storm_group=group_of(incident, tag, ()) if tag else "",
     )
 
 
@@ -260,7 +274,16 @@ def _first_post(destination: Destination, names: ChannelNames, zone: str) -> str
         parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
     if destination.unless:
         parts.append(f"would not be posted in its current state: {destination.unless}")
+    if destination.storm is not None:
+        parts.append(_storm_limit(destination, destination.storm, channel_label(destination.channel, names)))
     return "; ".join(parts)
+
+
+def _storm_limit(destination: Destination, storm: Storm, channel: str) -> str:
+    """What makes a storm in the channel, and how its card would group the incident."""
+    tag, group = destination.storm_tag, " ".join(destination.storm_group.split())
+    by = f", by {tag}" + (f" ({group})" if group else "") if tag else ""
+    return f"counts towards the storm limit of {channel}: {storm.over} in {DURATION.as_yaml(storm.within)}{by}"
 
 
 def _until(hold: Hold, zone: str) -> str:

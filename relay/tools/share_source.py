@@ -19,6 +19,7 @@ from relay.samples import read_sample
 from relay.store.types import ShareBody
 from relay.tools.share_files import ShareFileError, read_document, read_shares
 from relay.tools.testing.model import ShareSpec
+from relay.tools.testing.moments import WrittenMoment
 from relay.tools.testing.steps import StepError, build_shares
 
 SAMPLE = "documented"
@@ -91,7 +92,9 @@ def _build(specs: Sequence[ShareSpec], changes: ShareChanges) -> list[Share]:
     try:
         shares = list(build_shares([*before, last]))
         if changes.at is not None:  # a spec has its time relative to the first share
-            shares = list(build_shares([*before, replace(last, at=changes.at - shares[0].received)]))
+            shares = list(
+                build_shares([*before, replace(last, at=WrittenMoment.after_first(changes.at - shares[0].received))])
+            )
     except StepError as error:
         raise ShareFileError(f"The share cannot be built. {error}") from error
     return shares

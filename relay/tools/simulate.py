@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from math import inf
-from typing import Self
+from typing import Literal, Self
 
 from relay.bigpanda.webhook.share import Share
 from relay.cards import send
 from relay.cards.attention import Surroundings, attend
 from relay.cards.draw import DrawnStep, draw_step, permalink
 from relay.cards.eligibility import WorkKind, due_work, is_due
-from relay.cards.holding import catch_up, may_be_caught_up
-from relay.cards.holds import UNKNOWN_END, Hold
+from relay.cards.holding import catch_up, may_be_caught_up, say_muted
+from relay.cards.holds import UNKNOWN_END, Hold, Reason
 from relay.cards.model import (
     Card,
     CardContext,
@@ -33,6 +33,7 @@ from relay.cards.model import (
     Plan,
     ShareOutcome,
 )
+from relay.cards.mutes import Mute
 from relay.cards.plan import plan
 from relay.cards.send import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
@@ -47,8 +48,10 @@ WORKSPACE = "https://workspace.slack.com/"
 """A placeholder for the workspace's address, which only Slack knows."""
 
 _MICRO = 1_000_000
+_SimulatedWork = WorkKind | Literal["mutes", "catch_up"]
 _WORK_KINDS: tuple[WorkKind, ...] = ("post", "edit")
-_CATCH_UP = len(_WORK_KINDS)
+_ORDER: tuple[_SimulatedWork, ...] = ("mutes", *_WORK_KINDS, "catch_up")
+"""What is due at the same moment is done in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +101,13 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCatchUp:
-    """A message that named the incident at `at` (Unix seconds), since its pings had been held: whom it pinged."""
+    """A message that named the incident at `at`, since its pings had been held until `moment`: whom it pinged.
+
+    Both are Unix seconds. All incidents of a channel whose pings are free at the same moment have one such message.
+    """
 
     at: float
+    moment: float
     pings: tuple[str, ...] = ()
 
 
@@ -108,7 +115,8 @@ class SimulatedCatchUp:
 class SimulatedCard:
     """A card at the end: its `first` post with the incident as it was then, its `root` after the last of its `edits`.
 
-    `replies` is its thread, `catch_ups` are those that named its incident.
+    `replies` is its thread, `catch_ups` are those that named its incident. `holds` are the reasons that have held its
+    post in a list, and since when; `pings_held` are the pings that were held: whose, since when, and why.
 
     A card without a root was never posted; the card's `state` and `reason` say why.
     """
@@ -119,7 +127,17 @@ class SimulatedCard:
     edits: int = 0
     replies: tuple[SentMessage, ...] = ()
     catch_ups: tuple[SimulatedCatchUp, ...] = ()
+    holds: Mapping[Reason, float] = field(default_factory=dict)
+    pings_held: frozenset[tuple[str, float, Reason]] = frozenset()
     first_incident: Incident | None = None
+
+    def changed(self, card: Card, now: float) -> Self:
+        """This card after a change."""
+        if card.held is None and not card.held_pings:
+            return replace(self, card=card)
+        holds = self.holds if card.held is None else {card.held.reason: now, **self.holds}
+        held = {(each.target, each.since, each.hold.reason) for each in card.held_pings}
+        return replace(self, card=card, holds=holds, pings_held=self.pings_held | held)
 
     @property
     def pings(self) -> tuple[tuple[str, ...], ...]:
@@ -140,8 +158,9 @@ class Simulation:
         canonical_refs: Mapping[str, str] | None = None,
         render: bool = True,
         alternative: Rulebook | None = None,
+        mutes: tuple[Mute, ...] = (),
     ) -> None:
-        """`canonical_refs` are the canonical references of channels that have several.
+        """`canonical_refs` are the canonical references of channels that have several. `mutes` are all of that time.
 
         `alternative` is another rulebook with the same tag labels. While `is_same`, it has decided the same about every
         share, so its simulation would have the same cards: without hours, nothing after the plan depends on a rulebook.
@@ -154,7 +173,12 @@ class Simulation:
         self._canonical_refs = canonical_refs or {}
         self._render = render
         self._alternative = alternative
-        self._surroundings = Surroundings(rulebook=configuration.rulebook, canonical_refs=self._canonical_refs)
+        self._mutes = mutes
+        self._muted_at = -inf
+        self._mute_changes = sorted({moment for each in mutes for moment in (each.start, each.end)})
+        self._surroundings = Surroundings(
+            rulebook=configuration.rulebook, canonical_refs=self._canonical_refs, mutes=mutes
+        )
         self.is_same = alternative is not None and _may_be_same(configuration.rulebook, alternative)
         self._now = -inf
         self.incident_state: IncidentState | None = None
@@ -206,12 +230,13 @@ class Simulation:
 
     def _plan(self, share: Share) -> Plan:
         known = (self.incident_state, self._current_cards(), share, self._canonical_refs)
-        result = plan(self._configuration.rulebook, *known)
+        result = plan(self._configuration.rulebook, *known, mutes=self._mutes)
         if self.is_same and self._alternative is not None:
-            self.is_same = plan(self._alternative, *known) == result
+            self.is_same = plan(self._alternative, *known, mutes=self._mutes) == result
         self.incident_state = result.incident_state
         self._entries += result.entries
         self._store(result.cards)
+        self._muted_at = max(self._muted_at, share.received)
         return result
 
     def _current_cards(self) -> tuple[Card, ...]:
@@ -220,7 +245,7 @@ class Simulation:
     def _store(self, cards: Iterable[Card]) -> None:
         for card in cards:
             if before := self._cards.get(card.id):
-                self._cards[card.id] = replace(before, card=card)
+                self._cards[card.id] = before.changed(card, self._now)
             else:
                 number = len(self._cards) + 1
                 self._cards[number] = SimulatedCard(card=replace(card, id=number))
@@ -229,24 +254,38 @@ class Simulation:
         while (work := self._next_work()) is not None and reached(work[0]):
             moment, number, kind = work
             self._now = max(self._now, moment)
-            if kind is None:
-                self._catch_up(number)
-            else:
-                self._do(number, kind)
+            match kind:
+                case "mutes":
+                    self._say_muted(moment)
+                case "catch_up":
+                    self._catch_up(number)
+                case _:
+                    self._do(number, kind)
 
-    def _next_work(self) -> tuple[float, int, WorkKind | None] | None:
-        """What is due first (None: a catch-up). Of what is due at once, posts come first, catch-ups last."""
+    def _next_work(self) -> tuple[float, int, _SimulatedWork] | None:
+        """What is due first, and of which card; of what is due at once the first of `_ORDER`."""
         work = [
-            (due.at, order, number)
+            (due.at, _ORDER.index(kind), number)
             for number, each in self._cards.items()
-            for order, kind in enumerate(_WORK_KINDS)
+            for kind in _WORK_KINDS
             if (due := due_work(each.card, kind)) is not None and is_due(self._context(each.card), kind, due.at)
         ]
-        work += [(at, _CATCH_UP, number) for number, at in self._catch_ups_due()]
+        work += [(at, _ORDER.index("catch_up"), number) for number, at in self._catch_ups_due()]
+        if self._cards and (moments := [each for each in self._mute_changes if each > self._muted_at]):
+            work.append((moments[0], _ORDER.index("mutes"), 0))
         if not work:
             return None
         moment, order, number = min(work)
-        return moment, number, None if order == _CATCH_UP else _WORK_KINDS[order]
+        return moment, number, _ORDER[order]
+
+    def _say_muted(self, moment: float) -> None:
+        """Mutes begin or end: the cards say so."""
+        self._muted_at = moment
+        cards = self._current_cards()
+        incidents = (self._context(card).incident for card in cards)
+        self._store(
+            say_muted(card, incident, self._mutes, moment) for card, incident in zip(cards, incidents, strict=True)
+        )
 
     def _catch_ups_due(self) -> Iterator[tuple[int, float]]:
         for number, each in self._cards.items():
@@ -260,7 +299,7 @@ class Simulation:
         made = catch_up(card.channel, [(card, state)], self._surroundings, self._now)
         self._store(made.cards)
         if made.lines:
-            sent = SimulatedCatchUp(at=self._now, pings=made.targets)
+            sent = SimulatedCatchUp(at=self._now, moment=made.moment, pings=made.targets)
             self._cards[number] = replace(self._cards[number], catch_ups=(*self._cards[number].catch_ups, sent))
 
     def _do(self, number: int, kind: WorkKind) -> None:
@@ -337,6 +376,7 @@ class Simulation:
             cards=self._current_cards(),
             entries=tuple(entry for entry in self._entries if entry.seq > card.reported_seq),
             channel=Channel(ref=card.channel, slack_id=card.channel, state=ChannelState.OPEN),
+            mutes=self._mutes,
         )
 
 

@@ -258,6 +258,10 @@ def test_the_command_prints_a_summary_and_details(command):
     assert "... and 1 more incidents" in command(ROUTES.replace("S0PAY", "S0NEW"), "--limit", "0").output
 
 
+WEB_ROW = {"channel": "C0WEB00001", "route": "web", "posts": 1, "pings": 0, "held": {}, "held_pings": {}}
+PAYMENTS_ROW = {**WEB_ROW, "channel": "C0PAY00001", "route": "payments", "pings": 1}
+
+
 def test_the_command_prints_the_report_as_json(command):
     document = json.loads(command(ROUTES, "--json").stdout)
     assert document == {
@@ -266,6 +270,8 @@ def test_the_command_prints_the_report_as_json(command):
         "unreadable": 0,
         "left_out": 0,
         "tally": {"lost": 0, "gained": 0, "elsewhere": 0, "pinged": 0, "reads": 0},
+        "speech": {name: {"routes": [PAYMENTS_ROW, WEB_ROW], "catch_ups": []} for name in ("live", "candidate")},
+        "summaries": {"live": [], "candidate": []},
         "storms": {"live": [], "candidate": []},
         "different": [],
     }

@@ -174,11 +174,12 @@ def test_outside_a_terminal_it_is_a_tree_without_colours(here):
         ),
         (
             "→ payments (C0PAYMENTS1): matched by payments-critical, and by also-payments; template incident; "
-            "pings S0PAYONCALL; waits 300 s, and is posted only if it is still open and matched then"
+            "pings S0PAYONCALL; waits 300 s, and is posted only if it is still open and matched then; "
+            "counts towards the storm limit of payments (C0PAYMENTS1): 30 in 5m"
         ),
         (
             "→ noc (C0123456789): also-payments names no channel for this incident, so it goes to the fallback channel"
-            "; template incident; pings nobody"
+            "; template incident; pings nobody; counts towards the storm limit of noc (C0123456789): 30 in 5m"
         ),
     ]
 
@@ -270,3 +271,24 @@ def test_it_says_until_when_a_card_is_held(here):
     assert document["cards"][1]["held"]["reason"] == "hold"
     assert "held until Mon 2026-12-07 00:00 Europe/Berlin (hold), and then posted if it is still open" in text
     assert at("2026-12-05T03:00+01:00", "critical")[0]["cards"][1]["held"] is None
+
+
+def test_it_says_what_makes_a_storm_where_the_card_counts_and_how_its_card_would_group_the_incident(here):
+    """A route with `storm: off` counts towards none, and in a channel without storms nothing is counted."""
+    routes = """\
+version: 1
+storm: {over: 12, within: 10m, by: team}
+channels: {calm: {id: C0CALM0001, storm: off}}
+routes: [{name: all, post: [C0PAYMENTS1, calm, {channel: C0NOSTORM1, storm: off}, {channel: C0NOGROUP1}]}]
+"""
+    (here / "routes.yaml").write_text(routes)
+    document, text = at("2026-12-01T12:00+01:00")
+    storm = {"over": 12, "within": 600.0, "by": "team"}
+    cards = {card["channel"]: card for card in document["cards"]}
+    assert (cards["C0PAYMENTS1"]["storm"], cards["C0PAYMENTS1"]["storm_group"]) == (storm, "payments")
+    assert [cards[channel]["storm"] for channel in ("C0CALM0001", "C0NOSTORM1")] == [None, None]
+    assert "counts towards the storm limit of C0PAYMENTS1: 12 in 10m, by team (payments)" in text
+    assert text.count("storm limit") == 2
+    (here / "routes.yaml").write_text(routes.replace(", by: team", "") + "defaults: {show_tags: [service, team]}\n")
+    document, text = at("2026-12-01T12:00+01:00")
+    assert "12 in 10m, by team (payments)" in text, "the first of show_tags that the incident has"

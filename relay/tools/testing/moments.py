@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 from relay.model.zones import find_zone
 from relay.routes import json_schema
@@ -37,6 +37,11 @@ class WrittenMoment:
     after: float | None = None
     minutes: int = 0
     day: date | None = None
+
+    @classmethod
+    def after_first(cls, seconds: float) -> Self:
+        """The moment so many seconds after the first share."""
+        return cls(source=f"{seconds:g}s", after=seconds)
 
     def resolve(self, first: float, previous: float, zone: str) -> float:
         """The moment in Unix seconds, given the first share, the moment from which on it counts, and the zone."""
