@@ -195,6 +195,14 @@ class Relay:
             recorder=metrics,
             clock=clock,
         )
+        self._commands = None
+        if settings.clicks is not Clicks.UNSEEN:  # only then their modules take memory
+            from relay.commands.service import CommandService  # noqa: PLC0415  see above
+
+            self._commands = CommandService(
+                store, self._slack, people, self._live, link=self._message_link, clock=clock, metrics=metrics
+            )
+        self.backend.commands = self._commands
         self._socket = _socket_mode(settings, session, clock, metrics, self.backend)
         self.backend.socket = self._socket
         create = partial(
@@ -219,7 +227,8 @@ class Relay:
     @property
     def idle(self) -> bool:
         """Whether nothing is in progress, and nothing begins before time passes or something comes in."""
-        return self._ingest.idle and self._delivery.idle and self._tasks.idle and self._interactions.idle
+        answered = self._commands is None or self._commands.idle
+        return answered and self._ingest.idle and self._delivery.idle and self._tasks.idle and self._interactions.idle
 
     async def run(self) -> None:
         """Serve until `stop` is called. Then stop in order: no new shares, no new calls, and only then the store.
@@ -266,8 +275,10 @@ class Relay:
         watchdog = {}
         if self._manager.watchdog_seconds is not None:
             watchdog["watchdog"] = self._manager.feed_watchdog(self._clock)
+        commands = {} if self._commands is None else {"commands": self._commands.run()}
         return {
             **watchdog,
+            **commands,
             "ingest": self._ingest.run(),
             "store monitor": self._monitor.run(),
             "retention": self._run_retention(),
@@ -408,6 +419,7 @@ def _socket_mode(
         settings.slack_app_token.get_secret_value(),
         on_interaction=backend.on_interaction,
         on_event=backend.on_event,
+        on_command=backend.on_command,
         base_url=settings.slack_api_url,
         clock=clock,
         observer=metrics.record_slack_call,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import structlog
@@ -24,12 +24,16 @@ from relay.runtime.logging import LastingProblem, utc
 from relay.runtime.shared_call import SharedCall
 from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
+from relay.slack.interactions import Click, Shortcut, parse_interaction
 from relay.slack.socket_mode import SocketMode
 from relay.slack.workspace import MISMATCHES
 from relay.store.health_probe import TIMEOUT, HealthProbe
 from relay.store.monitor import StoreMonitor
 from relay.store.store import Store
 from relay.store.types import Backlog, IncidentHistory, ShareBody
+
+if TYPE_CHECKING:
+    from relay.commands.service import CommandService
 
 T = TypeVar("T")
 
@@ -41,7 +45,10 @@ log = structlog.get_logger("relay")
 
 @dataclass(kw_only=True)
 class RelayBackend:
-    """Implements `relay.server.backend.Backend`. `socket` is set where Socket Mode is used."""
+    """Implements `relay.server.backend.Backend`.
+
+    `commands` is set where Slack can reach relay, `socket` where Socket Mode is used.
+    """
 
     store: Store
     monitor: StoreMonitor
@@ -54,6 +61,7 @@ class RelayBackend:
     throttles: Sequence[Throttle]
     recorder: Metrics
     clock: Clock
+    commands: "CommandService | None" = None
     socket: SocketMode | None = None
 
     def __post_init__(self) -> None:
@@ -71,7 +79,19 @@ class RelayBackend:
 
     async def on_interaction(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Store what a person pressed or sent in Slack; return the answer for Slack."""
+        if self.commands is not None:
+            match parse_interaction(payload):
+                case Shortcut() as shortcut:
+                    self.commands.handle_shortcut(shortcut)
+                    return None
+                case Click(action="why") as click:
+                    self.commands.handle_click(click)
+                    return None
         return await self.interactions.handle_interaction(payload)
+
+    async def on_command(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Do what a person typed after the slash command; return the answer for Slack."""
+        return None if self.commands is None else await self.commands.handle_command(payload)
 
     async def on_event(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Store what a person wrote into a thread."""

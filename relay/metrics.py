@@ -97,6 +97,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_slack_calls_total": Metric("counter", ("method", "outcome", "reason"), "Calls to Slack's Web API"),
     "relay_slack_rate_limited_total": Metric("counter", ("method",), "Calls that Slack rate-limited (429)"),
     "relay_clicks_total": Metric("counter", ("action", "outcome"), "Button presses and modals from Slack"),
+    "relay_commands_total": Metric("counter", ("verb", "outcome"), "Commands, shortcuts and `Why?` from Slack"),
     "relay_bigpanda_tasks_total": Metric("counter", ("kind", "outcome"), "Tries of tasks for BigPanda"),
     "relay_bigpanda_calls_total": Metric("counter", ("call", "outcome", "reason"), "Calls to BigPanda's API"),
     "relay_template_failures_total": Metric("counter", ("template",), "Failed templates, or parts of one, left out"),
@@ -292,6 +293,10 @@ class Metrics:
     def record_click(self, action: str, outcome: str) -> None:
         """Count a button press or a modal."""
         self._count("relay_clicks_total", action, outcome)
+
+    def record_command(self, verb: str, outcome: str) -> None:
+        """Count a question or a command of a person; `verb` is one of relay's own words."""
+        self._count("relay_commands_total", verb, outcome)
 
     def record_task(self, kind: str, outcome: str) -> None:
         """Count a try of a task for BigPanda."""

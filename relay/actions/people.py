@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Generic, TypeVar
 
@@ -13,11 +14,13 @@ from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, SlackOutcome
+from relay.slack.pages import read_channels
 from relay.slack.responses import SlackUser, members_of, user_of
 
 PERSON_TTL = 3600.0
 GROUP_MEMBERS_TTL = 300.0
-"""Seconds for which a person, and the members of a group, are remembered."""
+MEMBERSHIPS_TTL = 300.0
+"""Seconds for which a person, the members of a group, and the channels that a person is in are remembered."""
 
 CACHE_SIZE = 2000
 """The most people, and the most groups, that are remembered."""
@@ -68,6 +71,7 @@ class People:
         self._rulebook = rulebook
         self._persons: _Cache[SlackUser] = _Cache(PERSON_TTL, clock)
         self._members: _Cache[frozenset[str]] = _Cache(GROUP_MEMBERS_TTL, clock)
+        self._memberships: _Cache[frozenset[str]] = _Cache(MEMBERSHIPS_TTL, clock)
         self._slack_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
         self._bigpanda_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
 
@@ -78,6 +82,16 @@ class People:
         answer = await self._slack.user(user)
         found = user_of(answer) if isinstance(answer, Read) else None
         return _failed(answer) if found is None else self._persons.put(user, found)
+
+    async def channels(self, user: str) -> frozenset[str] | LookupFailed:
+        """Return the ids of the channels that a person is in, of private ones those that relay is in, too."""
+        known = self._memberships.get(user)
+        if known is not None:
+            return known
+        found = await read_channels(partial(self._slack.user_channels, user))
+        if not isinstance(found, tuple):
+            return _failed(found)
+        return self._memberships.put(user, frozenset(channel.id for channel in found))
 
     async def slack_id(self, person: Person) -> str:
         """Return the Slack id of a person whom BigPanda names; empty where Slack does not know them.
@@ -118,6 +132,11 @@ class People:
             elif user in members:
                 return True
         return failed or False
+
+    def known_bigpanda_id(self, email: str) -> str:
+        """Return the same as `bigpanda_id`, without a call: empty where relay does not know it."""
+        folded = email.strip().casefold()
+        return self._rulebook().users.get(folded) or self._bigpanda_ids.get(folded) or ""
 
     async def bigpanda_id(self, email: str) -> str | LookupFailed:
         """Return the id of BigPanda's user with that e-mail address; empty where there is none."""

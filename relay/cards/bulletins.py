@@ -52,10 +52,12 @@ class BulletinKindRow(Struct, frozen=True, kw_only=True):
 
     `in_thread`: its lines stand in its thread, in batches; else the message itself shows them. `repeats`: once it is
     closed, the same key opens the next one; else it stays closed. `ends_with_lines`: it is closed with its last line.
-    `reopens_within`: for so many seconds after it was closed, its key opens it again instead of the next one.
+    `reopens_within`: for so many seconds after it was closed, its key opens it again instead of the next one. `why`
+    tells a reader why the message is there.
     """
 
     name: str
+    why: str = "It is a message of relay about several incidents."
     in_thread: bool = False
     repeats: bool = False
     ends_with_lines: bool = False
@@ -63,10 +65,28 @@ class BulletinKindRow(Struct, frozen=True, kw_only=True):
 
 
 KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
-    BulletinKind.HELD: BulletinKindRow(name="held list", in_thread=True, repeats=True),
-    BulletinKind.STORM: BulletinKindRow(name="storm card", in_thread=True, repeats=True, reopens_within=1800.0),
-    BulletinKind.CATCH_UP: BulletinKindRow(name="catch-up", ends_with_lines=True),
-    BulletinKind.SUMMARY: BulletinKindRow(name="summary"),
+    BulletinKind.HELD: BulletinKindRow(
+        name="held list",
+        why="It lists incidents whose cards are held. Each gets its card when the reason is over.",
+        in_thread=True,
+        repeats=True,
+    ),
+    BulletinKind.STORM: BulletinKindRow(
+        name="storm card",
+        why="More new incidents came than this channel takes at once, so relay lists them in the thread. "
+        "Each gets its card when it changes, or when there is room.",
+        in_thread=True,
+        repeats=True,
+        reopens_within=1800.0,
+    ),
+    BulletinKind.CATCH_UP: BulletinKindRow(
+        name="catch-up",
+        why="Pings were held, and what held them is over. It names what was still open then.",
+        ends_with_lines=True,
+    ),
+    BulletinKind.SUMMARY: BulletinKindRow(
+        name="summary", why="It is a summary: how the channel stood at that time. It is not updated."
+    ),
 }
 
 

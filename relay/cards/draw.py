@@ -147,7 +147,14 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
     return render_bulletin(configuration.library, topic.bulletin.kind, request)
 
 
-def _bulletin_variables(topic: BulletinState, card: Card, link: PermalinkBuilder, now: float) -> dict[str, Any]:
+def draw_unposted(configuration: Configuration, bulletin: Bulletin, link: PermalinkBuilder) -> RenderedMessage:
+    """The message of a bulletin that nobody posts: one person reads it, now."""
+    topic = BulletinState(bulletin=bulletin)
+    request = RenderRequest(variables=_bulletin_variables(topic, None, link, bulletin.opened_at))
+    return render_bulletin(configuration.library, bulletin.kind, request)
+
+
+def _bulletin_variables(topic: BulletinState, card: Card | None, link: PermalinkBuilder, now: float) -> dict[str, Any]:
     bulletin = topic.bulletin
     values = {
         **_with_links({name: value for name, value in bulletin.data.items() if name not in _NOT_SHOWN}, link),
@@ -183,10 +190,10 @@ _NOT_SHOWN = frozenset({"sent", "owed"})
 """What relay notes on a bulletin for itself."""
 
 
-def _is_late(card: Card, bulletin: Bulletin, now: float) -> bool:
+def _is_late(card: Card | None, bulletin: Bulletin, now: float) -> bool:
     """Whether it was posted a while after the moment that it is about. An edit says the same as the first post."""
     moment = bulletin.data.get("moment")
-    return moment is not None and (float(card.ts) if card.ts else now) - float(moment) > CATCH_UP_LATE_AFTER
+    return moment is not None and (float(card.ts) if card and card.ts else now) - float(moment) > CATCH_UP_LATE_AFTER
 
 
 def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON]:

@@ -167,8 +167,8 @@ def summary_message(
     return described(
         summary,
         slot,
-        lines=[_open_line(*each, content.mutes, now) for each in content.open],
-        resolved=[_resolved_line(each, now) for each in content.resolved],
+        lines=[open_line(*each, content.mutes, now) for each in content.open],
+        resolved=[resolved_line(each, now) for each in content.resolved],
         letters=content.letters,
         since=since,
         now=now,
@@ -186,6 +186,19 @@ def described(  # noqa: PLR0913  each has a name
     now: float,
 ) -> BulletinChange:
     """The message that has these lines: of what is open, and of what was resolved (`lasted`: for how many seconds)."""
+    data = {
+        "title": summary.title,
+        "ref": summary.channel.ref,
+        "moment": slot.at,
+        **described_values(lines, resolved, letters, since),
+    }
+    return summary_bulletin(summary.channel.ref, f"{slot.day} {clock(summary.at)} {summary.title}", data, now)
+
+
+def described_values(
+    lines: Iterable[BulletinLine], resolved: Sequence[BulletinLine], letters: int, since: float
+) -> dict[str, JSON]:
+    """The values of such a message: the lines that it names, and the counts of all."""
     every = sorted(lines, key=_worst_first)
     owned, unowned = ([line for line in every if bool(line.owner) is has] for has in (True, False))
     unowned_shown = unowned[: MOST_LINES - min(len(owned), LEAST_OWNED)]
@@ -193,10 +206,7 @@ def described(  # noqa: PLR0913  each has a name
     left_out = [*unowned[len(unowned_shown) :], *owned[len(owned_shown) :]]
     open_now = {"unowned": len(unowned), "owned": len(owned)}
     open_now |= {word: sum(bool(line.data.get(word)) for line in every) for word in ("snoozed", "muted")}
-    data: dict[str, JSON] = {
-        "title": summary.title,
-        "ref": summary.channel.ref,
-        "moment": slot.at,
+    return {
         "since": since,
         "open": {**_tally(every), **open_now},
         "lines": [_values(line) for line in (*unowned_shown, *sorted(owned_shown, key=_by_owner))],
@@ -204,10 +214,10 @@ def described(  # noqa: PLR0913  each has a name
         "resolved": _resolved(resolved),
         "letters": letters,
     }
-    return summary_bulletin(summary.channel.ref, f"{slot.day} {clock(summary.at)} {summary.title}", data, now)
 
 
-def _open_line(state: IncidentState, card: Card | None, mutes: Sequence[Mute], now: float) -> BulletinLine:
+def open_line(state: IncidentState, card: Card | None, mutes: Sequence[Mute], now: float) -> BulletinLine:
+    """An open incident: its card, who has it, and until when it is snoozed or muted."""
     incident = state.incident
     line, mute = _line(incident, state.episode, card, now), covering(mutes, incident, card.route if card else "", now)
     return _with(
@@ -220,7 +230,8 @@ def _open_line(state: IncidentState, card: Card | None, mutes: Sequence[Mute], n
     )
 
 
-def _resolved_line(resolved: ResolvedIncident, now: float) -> BulletinLine:
+def resolved_line(resolved: ResolvedIncident, now: float) -> BulletinLine:
+    """A resolved incident, in the worst state that it had."""
     incident = resolved.state.incident
     line = _line(incident, resolved.state.episode, resolved.card, now)
     ended = incident.ended or resolved.state.ended_at or 0.0

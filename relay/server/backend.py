@@ -61,5 +61,8 @@ class Backend(Protocol):
         Return after it is on disk. Slack may send the same payload again. An exception means that it was not stored.
         """
 
+    async def on_command(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Do what a slash command says; return the message for the person, in the same way."""
+
     async def on_event(self, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Store an event of Slack's Events API, in the same way."""

@@ -118,6 +118,7 @@ def create_app(  # noqa: PLR0913  each is a setting of its own, and has a name
             signature = SignatureVerifier(signing_secret)
             slack = SlackEndpoints(backend=backend, signature=signature, clock=clock or Clock())
             app.router.add_post("/slack/actions", slack.actions, expect_handler=ignore_expect)
+            app.router.add_post("/slack/commands", slack.commands, expect_handler=ignore_expect)
             app.router.add_post("/slack/events", slack.events, expect_handler=ignore_expect)
     if audience is not Audience.SENDERS:
         _add_operators_routes(app, endpoints, has_key=admin_key is not None)

@@ -1,4 +1,4 @@
-"""Slack's endpoints: clicks and modals at /slack/actions, replies in threads at /slack/events.
+"""Slack's endpoints: clicks, modals and shortcuts at /slack/actions, /slack/commands, and replies at /slack/events.
 
 Slack expects a response within three seconds, and does not send again what was answered 200. So the backend returns
 after the payload is on disk, and acts on it later. If the response is not 2xx, Slack tells the person that it failed
@@ -32,7 +32,7 @@ BODY_TIMEOUT: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackEndpoints:
-    """The two endpoints. They accept only requests with Slack's signature."""
+    """The endpoints. They accept only requests with Slack's signature."""
 
     backend: Backend
     signature: SignatureVerifier
@@ -42,14 +42,13 @@ class SlackEndpoints:
     )
 
     async def actions(self, request: web.Request) -> web.Response:
-        """Accept a click or a submitted modal: JSON in the form field `payload`."""
-        form = (await self._verified_body(request)).decode("utf-8", "replace")
-        try:
-            fields = parse_qs(form, max_num_fields=100)
-        except ValueError:  # too many fields
-            fields = {}
-        payload = _parse_object(fields.get("payload", [""])[-1])
+        """Accept a click, a submitted modal or a shortcut: JSON in the form field `payload`."""
+        payload = _parse_object(_form(await self._verified_body(request)).get("payload", ""))
         return json_response(await self.backend.on_interaction(payload))
+
+    async def commands(self, request: web.Request) -> web.Response:
+        """Accept a slash command: a form. The response is what the person reads."""
+        return json_response(await self.backend.on_command(_form(await self._verified_body(request))))
 
     async def events(self, request: web.Request) -> web.Response:
         """Accept an event: JSON. Slack's check that this is relay's address is answered here."""
@@ -72,6 +71,15 @@ class SlackEndpoints:
 
 def _unsigned(detail: str) -> Problem:
     return Problem(HTTPStatus.UNAUTHORIZED, "invalid_signature", detail, close=True)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form; none if it has too many."""
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=100)
+    except ValueError:
+        return {}
+    return {name: values[-1] for name, values in fields.items()}
 
 
 def _parse_object(text: str | bytes) -> Mapping[str, Any]:

@@ -139,6 +139,11 @@ class SlackClient:
         """Read one user (`U...`, `W...`)."""
         return await self._query(Method.USER, {"user": user})
 
+    async def user_channels(self, user: str, cursor: str | None = None) -> SlackOutcome:
+        """Read a page of the channels that a user is in: private ones only if the bot is in them too."""
+        kinds = {"types": "public_channel,private_channel", "exclude_archived": False}
+        return await self._list(Method.USER_CHANNELS, {"user": user, **kinds, "limit": 999, "cursor": cursor})
+
     async def user_by_email(self, email: str) -> SlackOutcome:
         """Read the user with this e-mail address."""
         return await self._query(Method.USER_BY_EMAIL, {"email": email})

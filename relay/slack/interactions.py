@@ -1,9 +1,10 @@
-"""What people do in Slack, as values: a click, a submitted modal, a reply in a thread.
+"""What people do in Slack, as values: a click, a submitted modal, a shortcut, a command, a reply in a thread.
 
     parse_interaction ... a payload of interactivity (https://docs.slack.dev/reference/interaction-payloads)
+    parse_command ....... a slash command (https://docs.slack.dev/interactivity/implementing-slash-commands)
     parse_event ......... a payload of the Events API (https://docs.slack.dev/apis/events-api)
 
-Both take the JSON that Slack sends over HTTP or over a socket, trust no shape, raise nothing, and return None for
+All take the JSON that Slack sends over HTTP or over a socket, trust no shape, raise nothing, and return None for
 everything else. A person's text is in Slack's markup; `to_plain_text` turns it into what BigPanda can show.
 """
 
@@ -23,6 +24,9 @@ ACTION_PREFIX: Final = "relay_"
 
 MENU_ACTION: Final = f"{ACTION_PREFIX}menu"
 """The action id of the menu of buttons that have no place of their own. Each entry's value is a `menu_value`."""
+
+WHY_SHORTCUT: Final = f"{ACTION_PREFIX}why"
+"""The callback id of the message shortcut that asks why a message is there."""
 
 TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT = "text", "until", "moment"
 """The action ids of a modal's inputs, and the names in `Submission.values`."""
@@ -99,6 +103,34 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shortcut:
+    """Relay's shortcut in the menu of any message: why is it there?
+
+    `message_ts` is the message, `thread_ts` the root of its thread (empty for a message outside of threads).
+    """
+
+    user: str
+    channel: str
+    message_ts: str
+    thread_ts: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A slash command: its `name` with the slash, and the `text` after it as Slack sends it.
+
+    `trigger_id` is the same when Slack sends the command again, and no other command has it.
+    """
+
+    name: str
+    text: str
+    user: str
+    user_name: str
+    channel: str
+    trigger_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadReply:
     """A reply that a person wrote in a thread, in Slack's markup, with the names of its files.
 
@@ -123,7 +155,7 @@ class Challenge:
     text: str
 
 
-def parse_interaction(payload: object) -> Click | Submission | None:
+def parse_interaction(payload: object) -> Click | Submission | Shortcut | None:
     """Parse an interaction; None for one that relay does not know."""
     source = as_object(payload)
     match source.get("type"):
@@ -131,7 +163,23 @@ def parse_interaction(payload: object) -> Click | Submission | None:
             return _click(source)
         case "view_submission":
             return _submission(source)
+        case "message_action":
+            return _shortcut(source)
     return None
+
+
+def parse_command(payload: object) -> Command | None:
+    """Parse a slash command; None for what is none. Over HTTP, its fields are a form."""
+    source = as_object(payload)
+    command = Command(
+        name=text_field(source, "command"),
+        text=text_field(source, "text"),
+        user=text_field(source, "user_id"),
+        user_name=text_field(source, "user_name"),
+        channel=text_field(source, "channel_id"),
+        trigger_id=text_field(source, "trigger_id"),
+    )
+    return command if all((command.name, command.user, command.channel, command.trigger_id)) else None
 
 
 def parse_event(payload: object) -> ThreadReply | Challenge | None:
@@ -205,6 +253,18 @@ def _submission(payload: JsonObject) -> Submission | None:
         trigger_id=text_field(payload, "trigger_id"),
         values=dict(_input_values(object_field(view, "state"))),
     )
+
+
+def _shortcut(payload: JsonObject) -> Shortcut | None:
+    message = object_field(payload, "message")
+    shortcut = Shortcut(
+        user=text_field(object_field(payload, "user"), "id"),
+        channel=text_field(object_field(payload, "channel"), "id"),
+        message_ts=text_field(message, "ts") or text_field(payload, "message_ts"),
+        thread_ts=text_field(message, "thread_ts"),
+    )
+    complete = all((shortcut.user, shortcut.channel, shortcut.message_ts))
+    return shortcut if complete and text_field(payload, "callback_id") == WHY_SHORTCUT else None
 
 
 def _input_values(state: JsonObject) -> Iterator[tuple[str, str]]:

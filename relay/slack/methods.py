@@ -43,6 +43,7 @@ class Method(StrEnum):
     USER_GROUPS = "usergroups.list", TIER_2, _USER_GROUPS
     GROUP_MEMBERS = "usergroups.users.list", TIER_2, _USER_GROUPS
     USER = "users.info", TIER_4, ("users:read", "users:read.email")  # without the second, the answer has no e-mail
+    USER_CHANNELS = "users.conversations", TIER_3, _CHANNELS
     USER_BY_EMAIL = "users.lookupByEmail", TIER_3, ("users:read.email",)
     OPEN_DIRECT = "conversations.open", TIER_3, ("im:write",)
     OPEN_VIEW = "views.open", TIER_4
@@ -59,6 +60,9 @@ ACTION_SCOPES: Final = (*Method.USER.scopes, *Method.OPEN_DIRECT.scopes)
 """The scopes that only the buttons on a card need: to know who pressed one and who that is in BigPanda, and to write to
 that person."""
 
+COMMANDS_SCOPE: Final = "commands"
+"""The scope of the slash command and the message shortcut (https://docs.slack.dev/reference/scopes/commands)."""
+
 REQUIRED_SCOPES: Final = tuple(sorted({scope for method in Method for scope in method.scopes} - set(ACTION_SCOPES)))
 """The scopes that relay always needs."""
 
@@ -69,6 +73,7 @@ MISSING_SCOPE_EFFECTS: Final[Mapping[str, str]] = {
     "channels:read": "relay cannot find channels by name, nor see that a channel is archived or shared",
     "groups:read": "relay cannot find channels by name, neither private nor public ones",
     "channels:join": "somebody has to invite relay to each public channel",
+    "commands": "people have neither the slash command nor the message shortcut",
     "users:read": "relay cannot see who pressed a button, nor their time zone",
     "users:read.email": "relay cannot find a Slack user's account in BigPanda",
     "im:write": "relay cannot tell a person by direct message that an action has failed",

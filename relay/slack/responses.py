@@ -75,7 +75,8 @@ class SlackUser:
     """A user (https://docs.slack.dev/reference/objects/user-object).
 
     `name` is what people see. `email` is empty without the scope users:read.email. `time_zone` is an IANA name,
-    `utc_offset` its present offset in seconds. `deactivated`: the account is closed.
+    `utc_offset` its present offset in seconds. `deactivated`: the account is closed. `guest`: the person sees only the
+    channels that they are in.
     """
 
     id: str
@@ -84,6 +85,7 @@ class SlackUser:
     time_zone: str = ""
     utc_offset: int = 0
     deactivated: bool = False
+    guest: bool = False
 
 
 def identity_of(read: Read) -> Identity:
@@ -110,7 +112,7 @@ def channel_of(read: Read) -> ChannelInfo | None:
 
 
 def channels_of(read: Read) -> tuple[ChannelInfo, ...]:
-    """Return one page of conversations.list. A short page is not always the last one (`cursor_of`)."""
+    """Return one page of a list of channels. A short page is not always the last one (`cursor_of`)."""
     channels = (_channel(entry) for entry in objects_field(read.body, "channels"))
     return tuple(channel for channel in channels if channel is not None)
 
@@ -151,6 +153,7 @@ def user_of(read: Read) -> SlackUser | None:
         name=next(filter(None, names), ""),
         email=_text(profile, "email"),
         deactivated=user.get("deleted") is True,
+        guest=user.get("is_restricted") is True or user.get("is_ultra_restricted") is True,
         time_zone=_text(user, "tz"),
         utc_offset=offset if type(offset) is int and abs(offset) < _LARGEST_OFFSET else 0,
     )

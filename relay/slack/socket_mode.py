@@ -1,4 +1,4 @@
-"""Socket Mode: Slack sends clicks and events over a connection that relay opens, so relay needs no public address.
+"""Socket Mode: Slack sends clicks, commands and events over a connection that relay opens: no public address needed.
 
 https://docs.slack.dev/apis/events-api/using-socket-mode. Each envelope goes to a handler and is acknowledged once the
 handler has stored it. Slack sends an unacknowledged envelope again, over another connection. Slack renews connections
@@ -79,11 +79,12 @@ class SocketMode:
         *,
         on_interaction: PayloadHandler,
         on_event: PayloadHandler,
+        on_command: PayloadHandler | None = None,
         base_url: str = BASE_URL,
         clock: Clock | None = None,
         observer: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this, inside the running loop, and the handlers of interactions and events.
+        """Take a session that outlives this, inside the running loop, and the handlers of what Slack sends.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """
@@ -91,7 +92,8 @@ class SocketMode:
         self._clock = clock or Clock()
         self._slack = SlackGateway(session, app_token, self._clock, base_url=base_url, observer=observer)
         self._schemes = ("wss://", "ws://") if base_url.startswith("http:") else ("wss://",)
-        self._handlers: Mapping[str, PayloadHandler] = {"interactive": on_interaction, "events_api": on_event}
+        handlers = {"interactive": on_interaction, "events_api": on_event, "slash_commands": on_command}
+        self._handlers: Mapping[str, PayloadHandler] = {kind: each for kind, each in handlers.items() if each}
         self._connections: set[_Connection] = set()
         self._failures = 0
         self._retry_after = 0.0

@@ -196,6 +196,15 @@ def _condition(condition: ConditionResult) -> Mapping[str, Any]:
 # --- as text ---
 
 
+def matched_routes(decision: RoutingDecision) -> dict[str, list[str]]:
+    """The routes that match, each with its conditions in plain words, one in a line."""
+    return {
+        each.route: [line.plain for condition in each.conditions for line in _condition_lines(condition)]
+        for each in decision.trace
+        if each.outcome in _MATCHED
+    }
+
+
 def on_terminal(explanation: Explanation, names: ChannelNames) -> Iterator[Text | Tree]:
     """The incident, the tree of routes with every condition, and where the cards go."""
     incident = explanation.incident

@@ -1,6 +1,6 @@
 """`relay incident`: everything that relay knows about an incident and what it did, as text or JSON."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -199,7 +199,7 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
             "pinged by its first post": ", ".join(card.pinged) if card.ts else "",
             "notices": "; ".join(notices),
             "held": held_until(card.held) if card.held else "",
-            "pings held": "; ".join(map(_held_ping, card.held_pings)),
+            "pings held": "; ".join(f"{each.target} {held_since(each)}" for each in card.held_pings),
             "post due": _due(card.post),
             "edit due": _due(card.edit),
             "message": _card_link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else ""),
@@ -207,18 +207,19 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
     )
 
 
-def held_until(hold: Hold) -> str:
-    """What holds something, and until when."""
+def held_until(hold: Hold, moment: Callable[[float], str] = format_time) -> str:
+    """What holds something, and until when; `moment` writes Unix seconds."""
     if hold.reason is Reason.STORM:
         until = "until it changes or ends" if hold.until is None else "until there is room for it in the channel"
         return f"{_words(hold.reason)}, {until}"
-    until = "nobody knows until when" if hold.until is None else f"until {format_time(hold.until)}"
+    until = "nobody knows until when" if hold.until is None else f"until {moment(hold.until)}"
     return f"{_words(hold.reason)}, {until}"
 
 
-def _held_ping(held: HeldPing) -> str:
+def held_since(held: HeldPing, moment: Callable[[float], str] = format_time) -> str:
+    """Since when a ping is held, by what, and until when; `moment` writes Unix seconds."""
     caught_up = ", and pinged by a catch-up" if held.caught_up else ""
-    return f"{held.target} since {format_time(held.since)} ({held_until(held.hold)}{caught_up})"
+    return f"since {moment(held.since)} ({held_until(held.hold, moment)}{caught_up})"
 
 
 def _fields(values: Mapping[str, str]) -> Iterator[str]:

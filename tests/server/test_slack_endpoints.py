@@ -30,12 +30,15 @@ class FakeBackend:
     """A Backend that records payloads, returns `answer`, and raises `fails`."""
 
     def __init__(self):
-        self.clicks, self.events = [], []
+        self.clicks, self.commands, self.events = [], [], []
         self.answer = None
         self.fails = None
 
     async def on_interaction(self, payload):
         return await self._record(self.clicks, payload)
+
+    async def on_command(self, payload):
+        return await self._record(self.commands, payload)
 
     async def on_event(self, payload):
         return await self._record(self.events, payload)
@@ -94,6 +97,11 @@ async def send_event(client, payload=EVENT, **how):
     )
 
 
+async def send_command(client, body, **how):
+    headers = {"Content-Type": "application/x-www-form-urlencoded", **signed(body, **how)}
+    return await client.post("/slack/commands", data=body, headers=headers)
+
+
 # --- accepted requests ---
 
 
@@ -109,6 +117,21 @@ async def test_an_event_reaches_the_backend_and_is_answered_with_an_empty_200(cl
 
     assert (response.status, await response.read()) == (200, b"")
     assert backend.events == [EVENT]
+
+
+async def test_a_command_reaches_the_backend_as_the_fields_of_its_form_and_the_answer_is_the_response(client, backend):
+    backend.answer = {"response_type": "ephemeral", "text": "nothing is open"}
+    sent = {"command": "/relay", "text": "open <#C1|noc> & more", "user_id": "U1", "channel_id": "C1"}
+    response = await send_command(client, urlencode(sent).encode())
+
+    assert backend.commands == [sent]
+    assert (response.status, await response.json()) == (200, backend.answer)
+
+
+async def test_a_command_that_slack_has_not_signed_is_rejected(client, backend):
+    response = await send_command(client, b"command=%2Frelay&text=mine", secret="another")
+
+    assert (response.status, backend.commands) == (401, [])
 
 
 async def test_the_answer_of_the_backend_is_sent_as_json(client, backend):

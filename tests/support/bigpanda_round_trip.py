@@ -4,7 +4,7 @@ click -> relay -> BigPanda's API -> BigPanda's share -> relay -> card
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,14 +186,15 @@ async def run_round_trip(
     clock: SimulatedClock | None = None,
     integration: Mapping[str, Any] | None = None,
     dies: bool = False,
+    prepare: Callable[[FakeSlack], FakeSlack] = lambda slack: slack,
     **more: str,
 ) -> AsyncIterator[RoundTrip]:
     """Start everything, on a database in that folder, perhaps one that an earlier relay has left.
 
-    A relay that `dies` is not stopped in order: it is cut off where it is.
+    A relay that `dies` is not stopped in order: it is cut off where it is. `prepare` changes a new workspace.
     """
     clock = clock or SimulatedClock(START)
-    slack, panda = slack or fake_workspace(clock), panda or fake_organisation(clock)
+    slack, panda = slack or prepare(fake_workspace(clock)), panda or fake_organisation(clock)
     (folder / "routes.yaml").write_text(routes)
     async with AsyncExitStack() as stack:
         slack_at = await stack.enter_async_context(serve_slack(slack))

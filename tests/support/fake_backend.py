@@ -69,7 +69,7 @@ class FakeBackend:
     async def on_interaction(self, payload: Mapping[str, Any]) -> None:
         raise AssertionError(payload)
 
-    on_event = on_interaction
+    on_event = on_command = on_interaction
 
     async def metrics(self) -> tuple[bytes, str]:
         return self.exposition, "text/plain; version=0.0.4; charset=utf-8"

@@ -14,8 +14,9 @@ from relay.sandbox.slack.apps import DEFAULT_SCOPES
 from relay.sandbox.slack.methods import METHODS
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.client import Marker, SlackClient
+from relay.slack.interactions import WHY_SHORTCUT
 from relay.slack.message import Message
-from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES, Method
+from relay.slack.methods import ACTION_SCOPES, COMMANDS_SCOPE, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES, Method
 from relay.slack.outcomes import Rejected
 from relay.tools.manifest import build_manifest
 
@@ -41,6 +42,7 @@ async def everything(slack):
     answers["user_groups"] = [await slack.user_groups()]
     answers["group_members"] = [await slack.group_members("S0ONCALL001")]
     answers["user"] = [await slack.user("U0ANN000001")]
+    answers["user_channels"] = [await slack.user_channels("U0ANN000001")]
     answers["user_by_email"] = [await slack.user_by_email("ann@example.com")]
     answers["open_direct"] = [await slack.open_direct("U0ANN000001")]
     answers["post_direct"] = [await slack.post_direct("D0000000001", "not assigned")]
@@ -95,8 +97,7 @@ def test_the_table_agrees_with_the_scopes_of_the_fake_slack():
     for method in Method:
         needed = METHODS[method].scope if method is not Method.OPEN_SOCKET else None
         assert needed is None or needed == method.scopes[0]
-    assert {*REQUIRED_SCOPES, *ACTION_SCOPES} == DEFAULT_SCOPES
-    assert MISSING_SCOPE_EFFECTS.keys() == {*REQUIRED_SCOPES, *ACTION_SCOPES}
+    assert {*REQUIRED_SCOPES, *ACTION_SCOPES, COMMANDS_SCOPE} == DEFAULT_SCOPES == MISSING_SCOPE_EFFECTS.keys()
 
 
 def test_the_manifest_has_the_format_that_slack_accepts():
@@ -119,8 +120,32 @@ def test_clicks_and_replies_use_http_or_socket_mode():
     assert over_a_socket["event_subscriptions"] == {"bot_events": ["message.channels", "message.groups"]}
 
 
+def test_the_command_and_the_shortcut_are_there_as_soon_as_slack_can_reach_relay():
+    assert build_manifest()["features"].keys() == {"bot_user"}
+    over_http = build_manifest(url="https://relay.example.com/", command="/relay-staging")
+    [command], [shortcut] = over_http["features"]["slash_commands"], over_http["features"]["shortcuts"]
+    assert (command["command"], command["url"]) == ("/relay-staging", "https://relay.example.com/slack/commands")
+    assert command["should_escape"]
+    assert (shortcut["type"], shortcut["callback_id"]) == ("message", WHY_SHORTCUT)
+    assert len(shortcut["name"]) <= 24
+    assert max(len(each) for each in (command["description"], command["usage_hint"], shortcut["description"])) <= 150
+    assert "commands" in over_http["oauth_config"]["scopes"]["bot"]
+    [over_a_socket] = build_manifest(socket_mode=True)["features"]["slash_commands"]
+    assert over_a_socket["command"] == "/relay"
+    assert "url" not in over_a_socket
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"url": "http://relay"}, {"url": "https://relay", "socket_mode": True}, {"replies": True}]
+    "wrong",
+    [
+        {"url": "http://relay"},
+        {"url": "https://relay", "socket_mode": True},
+        {"replies": True},
+        {"command": "relay"},
+        {"command": "/Relay"},
+        {"command": "/two words"},
+        {"command": "/" + "r" * 32},
+    ],
 )
 def test_options_that_slack_would_reject_are_an_error(wrong):
     with pytest.raises(ValueError, match=r"\w"):

@@ -18,6 +18,7 @@ DEFAULT_SCOPES: Final = frozenset(
         "channels:join",
         "channels:read",
         "chat:write",
+        "commands",
         "groups:history",
         "groups:read",
         "im:write",

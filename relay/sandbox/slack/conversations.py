@@ -46,6 +46,33 @@ def replies(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> A
 
 def list_channels(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
     """conversations.list: archived channels are removed after the page was cut, so short pages are normal."""
+    page, cursor = _listed(workspace, caller, arguments, lambda _channel: True)
+    return {
+        "channels": [channel_object(channel, caller.bot.user_id) for channel in page],
+        "response_metadata": {"next_cursor": cursor},
+    }
+
+
+def list_of_user(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
+    """users.conversations: the channels that a user is in, private ones only where the app is a member, too.
+
+    https://docs.slack.dev/reference/methods/users.conversations: without `is_member`.
+    """
+    user = read.text(arguments, "user") or caller.bot.user_id
+    if user != caller.bot.user_id and user not in workspace.users:
+        raise MethodError("user_not_found")
+    page, cursor = _listed(workspace, caller, arguments, lambda channel: user in channel.members)
+    found = [channel_object(channel, caller.bot.user_id) for channel in page]
+    return {
+        "channels": [{name: value for name, value in each.items() if name != "is_member"} for each in found],
+        "response_metadata": {"next_cursor": cursor},
+    }
+
+
+def _listed(
+    workspace: Workspace, caller: TokenGrant, arguments: Arguments, is_wanted: Callable[[FakeChannel], bool]
+) -> tuple[list[FakeChannel], str]:
+    """A page of the channels that the app can see, and the cursor of the next one."""
     types = (read.text(arguments, "types") or "public_channel").split(",")
     if not set(types) <= _TYPES.keys():
         raise MethodError("invalid_types")
@@ -53,7 +80,7 @@ def list_channels(workspace: Workspace, caller: TokenGrant, arguments: Arguments
         caller.require(f"{_TYPES[each]}:read")
     channels = [
         channel
-        for channel in workspace.channels.values()
+        for channel in filter(is_wanted, workspace.channels.values())
         if (channel.private and caller.bot.user_id in channel.members and "private_channel" in types)
         or (not channel.private and "public_channel" in types)
     ]
@@ -61,10 +88,7 @@ def list_channels(workspace: Workspace, caller: TokenGrant, arguments: Arguments
     page, cursor = _page(channels, lambda channel: channel.id, operator.eq, arguments, limit)
     if read.flag(arguments, "exclude_archived"):
         page = [channel for channel in page if not channel.archived]
-    return {
-        "channels": [channel_object(channel, caller.bot.user_id) for channel in page],
-        "response_metadata": {"next_cursor": cursor},
-    }
+    return page, cursor
 
 
 def info(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:

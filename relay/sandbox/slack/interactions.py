@@ -1,14 +1,14 @@
-"""What users do in Slack's window (click, submit, write), and how the app receives it."""
+"""What users do in Slack's window (click, submit, write, use a command), and how the app receives it."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
 from relay.sandbox.slack import payloads
-from relay.sandbox.slack.channel import EphemeralMessage, FakeMessage
+from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
 from relay.sandbox.slack.errors import MethodError
 from relay.sandbox.slack.interactivity import Acknowledgement, AppTransport, PayloadDelivery, PayloadKind
-from relay.sandbox.slack.message_content import MessageContent
+from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.payloads import NoSuchElement
 from relay.sandbox.slack.views import FakeView, add_missing_ids, submitted_state, validate_view
 from relay.sandbox.slack.workspace import Workspace
@@ -21,10 +21,13 @@ class InteractiveWorkspace(Workspace):
     """A workspace whose users click, write and submit.
 
     `interactivity` is the transport to the app, None where it has none. `deliveries` are all payloads sent to it.
-    `subscriptions` are its event subscriptions (https://docs.slack.dev/reference/events).
+    `subscriptions` are its event subscriptions (https://docs.slack.dev/reference/events), `commands` its slash
+    commands, and `shortcuts` the callback ids of its shortcuts in the menus of messages.
     """
 
     interactivity: AppTransport | None = None
+    commands: frozenset[str] = frozenset({"/relay"})
+    shortcuts: frozenset[str] = frozenset({"relay_why"})
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -62,6 +65,65 @@ class InteractiveWorkspace(Workspace):
         self._apply_answer(shown, delivery)
         self.changes.notify()
         return delivery
+
+    async def use_command(self, user: str, channel: str, text: str, *, command: str = "/relay") -> PayloadDelivery:
+        """Type a command, outside of threads; what the app answers is shown to this user.
+
+        Raises NoSuchElement where the app has no such command, or the user is not in the channel.
+        """
+        place = self._place_of(user, channel)
+        if command not in self.commands or "commands" not in self.scopes:
+            raise NoSuchElement(f"{command} is not a valid command")
+        delivery = await self._send("slash_commands", payloads.slash_command(self, user, place, command, text))
+        self._show_answer(place, user, delivery)
+        return delivery
+
+    async def use_shortcut(self, user: str, channel: str, ts: str, shortcut: str = "relay_why") -> PayloadDelivery:
+        """Choose a shortcut of the app, by its callback id, in the menu of a message or a reply.
+
+        Raises NoSuchElement where there is no such shortcut or message, or the user is not in the channel.
+        """
+        place = self._place_of(user, channel)
+        message = place.find(ts)
+        if shortcut not in self.shortcuts or "commands" not in self.scopes:
+            raise NoSuchElement(f"the app has no shortcut {shortcut}")
+        if message is None:
+            raise NoSuchElement(f"no message {ts} in #{place.name}")
+        return await self._send("interactive", payloads.message_shortcut(self, user, place, message, shortcut))
+
+    def _place_of(self, user: str, channel: str) -> FakeChannel:
+        place = self.channel(channel)
+        if user not in place.members:
+            raise NoSuchElement(f"{user} is not in #{place.name}")
+        return place
+
+    def _show_answer(self, channel: FakeChannel, user: str, delivery: PayloadDelivery) -> None:
+        """Show the message in the app's response to the user alone, also where the app is not in the channel.
+
+        Slack shows an error instead where the response is no valid message.
+        """
+        answer = delivery.answer or {}
+        if not delivery.acknowledged or not answer:
+            return
+        content = MessageContent(
+            text=str(answer.get("text", "")),
+            blocks=tuple(answer.get("blocks", ())),
+            attachments=tuple(answer.get("attachments", ())),
+        )
+        if problem := _problem(content, str(answer.get("response_type", "ephemeral"))):
+            delivery.acknowledged, delivery.reason = False, f"Slack does not show the response: {problem}"
+            return
+        channel.ephemeral.append(
+            EphemeralMessage(
+                channel=channel.id,
+                ts=channel.timestamps.next(),
+                author=self.bot,
+                posted_at=self.now(),
+                versions=[content],
+                recipient=user,
+            )
+        )
+        self.changes.notify()
 
     def dismiss(self, user: str, view: str | FakeView) -> None:
         """Close a modal without submitting it. Raises NoSuchElement where the user has no such modal open."""
@@ -119,7 +181,8 @@ class InteractiveWorkspace(Workspace):
 
     def ephemeral_messages(self, user: str) -> list[EphemeralMessage]:
         """The messages that only this user sees, the oldest first."""
-        messages = [message for channel in self.channels.values() for message in channel.ephemeral]
+        places = (*self.channels.values(), *self.directs.values())
+        messages = [message for channel in places for message in channel.ephemeral]
         visible = (message for message in messages if message.recipient == user and message.visible)
         return sorted(visible, key=lambda message: message.posted_at)
 
@@ -160,6 +223,15 @@ class InteractiveWorkspace(Workspace):
                     each.open = False
             case _:
                 view.open = False
+
+
+def _problem(content: MessageContent, response_type: str) -> str:
+    """Why Slack does not show this response to one person; empty if it does."""
+    try:
+        validate_content(content)
+    except MethodError as error:
+        return str(error.answer)
+    return "" if response_type == "ephemeral" else f"it is {response_type}"
 
 
 def _is_valid(definition: dict[str, Any]) -> bool:

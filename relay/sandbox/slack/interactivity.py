@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 import aiohttp
 
 Payload = dict[str, Any]
-PayloadKind = Literal["interactive", "events_api"]
+PayloadKind = Literal["interactive", "slash_commands", "events_api"]
 
 ACKNOWLEDGE_TIMEOUT: Final = 3.0
 """Seconds in which Slack expects the acknowledgement."""
@@ -60,7 +60,7 @@ class AppTransport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RequestUrl:
-    """The app's request URLs: `url` + /slack/actions and `url` + /slack/events, signed as Slack signs.
+    """The app's request URLs: `url` + /slack/actions, /slack/commands and /slack/events, signed as Slack signs.
 
     `clock` gives the signature's time (Unix seconds); `timeout` is how long to wait for an answer (seconds).
     """
@@ -71,12 +71,15 @@ class RequestUrl:
     timeout: float = ACKNOWLEDGE_TIMEOUT
 
     async def deliver(self, kind: PayloadKind, payload: Payload, *, retry: int = 0) -> Acknowledgement:
-        """POST a payload: interactions as a form, events as JSON."""
-        body = json.dumps(payload)
-        if kind == "interactive":
-            path, body, content_type = "actions", urlencode({"payload": body}), "application/x-www-form-urlencoded"
-        else:
-            path, content_type = "events", "application/json"
+        """POST a payload: interactions and commands as forms, events as JSON."""
+        body, content_type = json.dumps(payload), "application/x-www-form-urlencoded"
+        match kind:
+            case "interactive":
+                path, body = "actions", urlencode({"payload": body})
+            case "slash_commands":
+                path, body = "commands", urlencode(payload)
+            case _:
+                path, content_type = "events", "application/json"
         again = {"X-Slack-Retry-Num": str(retry), "X-Slack-Retry-Reason": "http_timeout"} if retry else {}
         signature = signature_headers(self.signing_secret, body.encode(), self.clock())
         headers = {"Content-Type": content_type, **signature, **again}

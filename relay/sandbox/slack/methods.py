@@ -149,7 +149,7 @@ def _located(message: str) -> dict[str, str]:
     return {"code": "failed_constraint", **parts}
 
 
-_NEED_TEAM: Final = frozenset({"conversations.list", "usergroups.list", "usergroups.users.list"})
+_NEED_TEAM: Final = frozenset({"conversations.list", "usergroups.list", "usergroups.users.list", "users.conversations"})
 
 METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
     {
@@ -168,6 +168,7 @@ METHODS: Final[Mapping[str, WebMethod]] = MappingProxyType(
         "conversations.replies": WebMethod(conversations.replies),
         "usergroups.list": WebMethod(_usergroups_list, "usergroups:read"),
         "usergroups.users.list": WebMethod(_usergroups_users_list, "usergroups:read"),
+        "users.conversations": WebMethod(conversations.list_of_user),
         "users.info": WebMethod(_users_info, "users:read"),
         "users.lookupByEmail": WebMethod(_users_lookup_by_email, "users:read.email"),
         "views.open": WebMethod(_views_open),

@@ -77,6 +77,54 @@ def _chosen(element: Payload, option: str | None) -> Payload:
     return {"selected_option": entry}
 
 
+def message_shortcut(
+    workspace: Workspace, user: str, channel: FakeChannel, message: FakeMessage, callback_id: str
+) -> Payload:
+    """A shortcut in a message's menu: https://docs.slack.dev/reference/interaction-payloads/shortcuts-interaction-payload."""
+    at = workspace.timestamps.next()
+    return {
+        "type": "message_action",
+        **_context(workspace, user),
+        "callback_id": callback_id,
+        "action_ts": at,
+        "trigger_id": workspace.triggers.issue(user, workspace.now()),
+        "channel": {"id": channel.id, "name": _channel_name(channel)},
+        "message_ts": message.ts,
+        "message": message_object(channel, message),
+        "response_url": f"https://hooks.slack.com/app/{TEAM}/{at.replace('.', '')}/sandbox",
+    }
+
+
+def slash_command(workspace: Workspace, user: str, channel: FakeChannel, command: str, text: str) -> Payload:
+    """A slash command, as its form has it: https://docs.slack.dev/interactivity/implementing-slash-commands.
+
+    Channels, people and links in the text are marked, as the app's manifest asks (`should_escape`).
+    """
+    context = _context(workspace, user)
+    at = workspace.timestamps.next()
+    return {
+        "token": _TOKEN,
+        "team_id": TEAM,
+        "team_domain": context["team"]["domain"],
+        "channel_id": channel.id,
+        "channel_name": _channel_name(channel),
+        "user_id": user,
+        "user_name": context["user"]["name"],
+        "command": command,
+        "text": typed_text(workspace, text),
+        "api_app_id": workspace.bot.app_id,
+        "is_enterprise_install": "false",
+        "response_url": f"https://hooks.slack.com/commands/{TEAM}/{at.replace('.', '')}/sandbox",
+        "trigger_id": workspace.triggers.issue(user, workspace.now()),
+    }
+
+
+def _channel_name(channel: FakeChannel) -> str:
+    if channel.id.startswith("D"):
+        return "directmessage"
+    return "privategroup" if channel.private else channel.name
+
+
 def view_submission(workspace: Workspace, view: FakeView, state: Payload) -> Payload:
     """A submitted modal: https://docs.slack.dev/reference/interaction-payloads/view-interactions-payload."""
     return {

@@ -127,7 +127,7 @@ class FakeSocketMode:
         """Send an envelope; if it is not acknowledged in time, again, over another socket if there is one."""
         reason = "the app has no socket open"
         envelope: Payload = {"envelope_id": f"envelope-{next(self._numbers)}", "type": kind, "payload": payload}
-        envelope["accepts_response_payload"] = kind == "interactive"
+        envelope["accepts_response_payload"] = kind != "events_api"
         for attempt in range(retry, retry + _ATTEMPTS):
             socket = await self._next_socket()
             if socket is None:

@@ -18,6 +18,7 @@ class FakeUser:
     timezone: str = "Etc/UTC"
     bot: bool = False
     deleted: bool = False
+    guest: bool = False
 
     def as_json(self, *, with_email: bool, now: float) -> dict[str, Any]:
         """The user object of users.info (https://docs.slack.dev/reference/objects/user-object)."""
@@ -32,6 +33,8 @@ class FakeUser:
             "real_name": self.name,
             "deleted": self.deleted,
             "is_bot": self.bot,
+            "is_restricted": self.guest,
+            "is_ultra_restricted": False,
             "tz": self.timezone,
             "tz_offset": int(offset.total_seconds()) if offset else 0,
             "profile": profile,

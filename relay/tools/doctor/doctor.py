@@ -24,6 +24,7 @@ from relay.cards.summaries import SummaryProgress
 from relay.config.files import build_configuration, read_files
 from relay.config.settings import Settings, did_you_mean
 from relay.http.session import make_session
+from relay.model.buttons import Clicks
 from relay.model.counting import counted
 from relay.model.errors import ConfigurationError, RelayError, SettingsError, StoreError, StoreNotMigrated
 from relay.model.zones import TZDATA_REMEDY, tzdata_is_old, tzdata_version
@@ -74,7 +75,8 @@ async def examine(
     async with make_session() as session:
         if settings.slack_bot_token is not None:
             slack = slack_gateway(session, settings, clock)
-            findings += await SlackChecks(slack, rulebook, known, clock, workspace).findings()
+            reachable = settings.clicks is not Clicks.UNSEEN
+            findings += await SlackChecks(slack, rulebook, known, clock, workspace, reachable).findings()
             if slack_works(findings):
                 findings.append(await _messages(slack, settings))
         if rulebook is not None and accepts_actions(rulebook):

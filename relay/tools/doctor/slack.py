@@ -9,7 +9,7 @@ from relay.routes.channel_template import ExpressionChannel
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
-from relay.slack.methods import ACTION_SCOPES, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
+from relay.slack.methods import ACTION_SCOPES, COMMANDS_SCOPE, MISSING_SCOPE_EFFECTS, REQUIRED_SCOPES
 from relay.slack.outcomes import Read, Rejected, Retryable, SlackOutcome
 from relay.slack.pages import read_channels
 from relay.slack.responses import (
@@ -40,21 +40,24 @@ class SlackChecks:
     """The checks of one workspace.
 
     `known` are the channels in the database, by reference; `bound` is the workspace that the database belongs to.
+    `reachable`: Slack can send clicks and commands to relay.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  each is a part of its own
         self,
         slack: SlackGateway,
         rulebook: Rulebook | None,
         known: Mapping[str, Channel],
         clock: Clock,
         bound: SlackWorkspace | None = None,
+        reachable: bool = False,  # noqa: FBT001, FBT002  the same
     ) -> None:
         self._slack = slack
         self._rulebook = rulebook
         self._known = known
         self._bound = bound
         self._clock = clock
+        self._reachable = reachable
         self._scopes: tuple[str, ...] = ()
         self._channels: dict[str, ChannelInfo] = {}
 
@@ -96,7 +99,7 @@ class SlackChecks:
             return [note("Slack scopes", "Slack does not report the scopes of the token.")]
         for_actions = self._rulebook is not None and references.accepts_actions(self._rulebook)
         action_scopes = ACTION_SCOPES if for_actions else ()
-        required = sorted({*REQUIRED_SCOPES, *action_scopes})
+        required = sorted({*REQUIRED_SCOPES, *action_scopes, *([COMMANDS_SCOPE] if self._reachable else ())})
         missing = [scope for scope in required if scope not in self._scopes]
         if not missing:
             return [ok("Slack scopes", f"the token has all {len(required)}.")]

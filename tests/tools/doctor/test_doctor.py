@@ -421,6 +421,15 @@ async def test_actions_need_the_scopes_that_identify_the_user(environment):
         assert ("error", "Slack scope users:read.email") in found
 
 
+async def test_the_scope_of_commands_is_missed_only_where_slack_can_reach_relay(environment):
+    environment.slack.remove_scope("commands")
+    assert ("warning", "Slack scope commands") not in (await environment.examine())[1]
+    environment.settings |= {"SLACK_APP_TOKEN": environment.slack.app_token}
+    ok, found = await environment.examine()
+    assert ok
+    assert "slash command" in found["warning", "Slack scope commands"]
+
+
 async def test_bigpanda_is_unreachable_or_its_key_is_missing(environment):
     environment.settings |= {"BIGPANDA_API_URL": "http://127.0.0.1:9", "BIGPANDA_API_KEY": "key"}
     _, found = await environment.examine()

@@ -1,0 +1,114 @@
+"""`open`: what is open in a channel, of a team, or wherever the person may look; as a summary of it says it.
+
+In one channel, it also says what was resolved in the last day, and what Slack has rejected.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from relay.cards.bulletins import BulletinLine, summary_bulletin
+from relay.cards.draw import draw_unposted
+from relay.cards.model import Card
+from relay.cards.mutes import Mute
+from relay.cards.summaries import FIRST_SPAN, ChannelContent, described_values, open_line, resolved_line
+from relay.commands.question import Question
+from relay.commands.requests import Open
+from relay.commands.viewer import Viewer
+from relay.model.errors import QueryError
+from relay.routes.match_keys import IncidentFacts
+from relay.routes.mute_match import literal_match, parse_mute_match
+from relay.routes.rulebook import Rulebook
+from relay.slack.message import Message
+from relay.store.board import OpenFilter, OpenPosition
+from relay.store.types import ListedIncident
+from relay.tools.incidents import channel_references
+
+MAX_SCANNED = 5_000
+"""Open incidents that are looked at for one answer."""
+
+BATCH = 500
+
+_TEAM = "team"
+"""The tag that names an incident's team."""
+
+
+async def answer_open(question: Question, request: Open) -> Message | None:
+    """Return the message; None where there is no such channel or team that the person may see."""
+    viewer, rulebook = question.viewer, question.live.rulebook
+    ref = next(filter(viewer.sees, sorted(_references(request, viewer, rulebook))), None)
+    if ref is not None:
+        return await _of_channel(question, ref)
+    if request.channel:
+        return None
+    found = await open_incidents(question)
+    mutes = await question.store.mutes_after(question.now)
+    team = request.team or request.name
+    lines = await asyncio.to_thread(_lines, question, found, mutes, team)
+    if not lines and request.name:
+        return None
+    title = f"Team {team}" if team else "All channels that you can see"
+    return await asyncio.to_thread(_drawn, question, title, lines)
+
+
+async def open_incidents(question: Question, words: tuple[str, ...] = ()) -> list[ListedIncident]:
+    """Return the open incidents that the person may see, the worst first; with `words`, those that have them all."""
+    found: list[ListedIncident] = []
+    place: OpenPosition | None = None
+    for _ in range(MAX_SCANNED // BATCH):
+        batch = await question.store.open_incidents(OpenFilter(words=words), place, BATCH, BATCH)
+        found += [each for each in batch.incidents if question.viewer.visible(each.cards)]
+        place = batch.after
+        if place is None:
+            break
+    return found
+
+
+def shown_card(cards: Iterable[Card], viewer: Viewer) -> Card | None:
+    """The card that the person is led to: one that is posted, in the channel where they ask if there is one."""
+    posted = [card for card in viewer.visible(cards) if card.slack_channel and card.ts and not card.is_pointer]
+    return min(posted, key=lambda card: (card.slack_channel != viewer.asked_in, card.id), default=None)
+
+
+def _references(request: Open, viewer: Viewer, rulebook: Rulebook) -> frozenset[str]:
+    """The references of the channel that is meant: one that is named, else the one where the person asks."""
+    if request.everywhere or request.team:
+        return frozenset()
+    known = tuple(viewer.channels.values())
+    try:
+        return channel_references(request.channel or request.name or viewer.asked_in, known, rulebook)
+    except QueryError:
+        return frozenset()
+
+
+async def _of_channel(question: Question, ref: str) -> Message | None:
+    now = question.now
+    content = await question.store.channel_content(ref, now - FIRST_SPAN, 0.0, now)
+    name = question.viewer.channels[ref].slack_name or ref
+    return None if content is None else await asyncio.to_thread(_of_content, question, name, content)
+
+
+def _of_content(question: Question, name: str, content: ChannelContent) -> Message:
+    lines = [open_line(*each, content.mutes, question.now) for each in content.open]
+    resolved = [resolved_line(each, question.now) for each in content.resolved]
+    return _drawn(question, name, lines, resolved, content.letters)
+
+
+def _lines(question: Question, found: Iterable[ListedIncident], mutes: Sequence[Mute], team: str) -> list[BulletinLine]:
+    """The lines of these incidents; with a team, of those whose tag names it."""
+    if team:
+        match = parse_mute_match(literal_match(_TEAM, team))
+        found = [each for each in found if match.matches(IncidentFacts(each.state.incident))]
+    return [open_line(each.state, shown_card(each.cards, question.viewer), mutes, question.now) for each in found]
+
+
+def _drawn(
+    question: Question,
+    title: str,
+    lines: Sequence[BulletinLine],
+    resolved: Sequence[BulletinLine] = (),
+    letters: int = 0,
+) -> Message:
+    now = question.now
+    values = described_values(lines, resolved, letters, now - FIRST_SPAN)
+    bulletin = summary_bulletin("", "", {"title": title, "ref": "", "moment": now, **values}, now).bulletin
+    return draw_unposted(question.live, bulletin, question.link).message

@@ -1,0 +1,191 @@
+"""Takes slash commands, the message shortcut and `Why?` on a card, and answers them to the person alone.
+
+The answer to a command is the response to Slack, which waits three seconds for it; there is no second one. A shortcut
+and a click have no such response: an ephemeral message follows in the background, or a direct message where relay may
+not write. Nothing here makes a call to BigPanda.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from relay.actions.messages import send_direct
+from relay.actions.people import People
+from relay.cards.draw import PermalinkBuilder
+from relay.commands.help import help_text
+from relay.commands.mine import answer_mine
+from relay.commands.open_list import answer_open
+from relay.commands.question import Question
+from relay.commands.requests import EndMute, Help, MakeMute, Mine, Open, Request, Unclear, Why, read_request
+from relay.commands.viewer import find_viewer
+from relay.commands.why import answer_why, why_message
+from relay.config.configuration import Configuration
+from relay.metrics import Metrics
+from relay.model.errors import StoreError
+from relay.model.json_types import JSON
+from relay.runtime.clock import Clock
+from relay.runtime.logging import REPORT_IT
+from relay.slack.gateway import SlackGateway
+from relay.slack.interactions import Click, Command, Shortcut, parse_command
+from relay.slack.message import Message
+from relay.slack.outcomes import Delivered, Read
+from relay.store.store import Store
+from relay.tools.permalink import RootMessage
+
+log = structlog.get_logger("relay.commands")
+
+ANSWER_WITHIN = 2.5
+"""Seconds for an answer that only reads: Slack waits three."""
+
+_VERBS: Mapping[type[Request], str] = {
+    Help: "help",
+    Open: "open",
+    Mine: "mine",
+    Why: "why",
+    MakeMute: "mute",
+    EndMute: "unmute",
+    Unclear: "unclear",
+}
+"""What metrics and the log call a request; besides, `shortcut` and `button` ask why."""
+
+_NO_SUCH_PLACE = "relay knows no channel and no team of that name with anything that you can see."
+_NOT_ALL_KNOWN = "_Slack did not tell relay all channels that you are in: incidents of some may be left out._"
+_TOO_SLOW = "relay could not answer in time: its database is busy or does not answer. Try again in a minute."
+_FAILED = "relay could not answer: an unexpected error occurred, which its log describes."
+_NOT_A_COMMAND = "relay does not understand what Slack sent."
+
+
+class CommandService:
+    """Answers people's questions in Slack."""
+
+    def __init__(  # noqa: PLR0913  each has a name
+        self,
+        store: Store,
+        slack: SlackGateway,
+        people: People,
+        live: Callable[[], Configuration],
+        *,
+        link: PermalinkBuilder,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`live` returns the live configuration, `link` makes the address of a message."""
+        self.answer_within = ANSWER_WITHIN
+        self._store = store
+        self._slack = slack
+        self._people = people
+        self._live = live
+        self._link = link
+        self._clock = clock
+        self._metrics = metrics
+        self._background: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for an answer in the background."""
+        return self._background.empty() and self._running <= self._slack.throttle.waiting
+
+    async def run(self) -> None:
+        """Answer shortcuts and clicks, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    task = tasks.create_task(await self._background.get(), name="answer")
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+        finally:
+            while not self._background.empty():
+                self._background.get_nowait().close()
+
+    async def handle_command(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
+        """Answer a slash command. Return the message for the person.
+
+        Raises StoreError: what the person asked for is not stored; Slack shows an error, or sends it again.
+        """
+        command = parse_command(payload)
+        if command is None:
+            self._metrics.record_command("unknown", "not_understood")
+            return _ephemeral(_NOT_A_COMMAND)
+        request = read_request(command.text)
+        answer = await self._in_time(_VERBS[type(request)], self._answered(command, request))
+        return _ephemeral(answer)
+
+    def handle_shortcut(self, shortcut: Shortcut) -> None:
+        """Answer the message shortcut in the background."""
+        place = RootMessage(shortcut.channel, shortcut.thread_ts or shortcut.message_ts)
+        self._ask_why("shortcut", shortcut.user, place, shortcut.thread_ts)
+
+    def handle_click(self, click: Click) -> None:
+        """Answer `Why?` on a card in the background."""
+        self._ask_why("button", click.user, RootMessage(click.channel, click.message_ts), "")
+
+    def _ask_why(self, verb: str, user: str, message: RootMessage, thread_ts: str) -> None:
+        self._background.put_nowait(self._tell_why(verb, user, message, thread_ts))
+
+    async def _tell_why(self, verb: str, user: str, message: RootMessage, thread_ts: str) -> None:
+        answer = await self._in_time(verb, self._why(user, message))
+        text = answer if isinstance(answer, str) else answer.text
+        told = await self._slack.post_ephemeral(message.channel, user, text, thread_ts=thread_ts or None)
+        if not isinstance(told, Read | Delivered):
+            await send_direct(self._slack, user, text)  # relay is not in the channel of a message that is not its own
+
+    async def _why(self, user: str, message: RootMessage) -> str:
+        return await why_message(await self._question(user, message.channel), message)
+
+    async def _answered(self, command: Command, request: Request) -> Message | str:
+        match request:
+            case Help() | Unclear():
+                return help_text(request, command.name)
+            case MakeMute() | EndMute():
+                return "soon"
+        question = await self._question(command.user, command.channel)
+        answer = await self._read(question, request) or _NO_SUCH_PLACE
+        return answer if question.viewer.is_known else _with_note(answer, _NOT_ALL_KNOWN)
+
+    async def _read(self, question: Question, request: Open | Mine | Why) -> Message | str | None:
+        match request:
+            case Open():
+                return await answer_open(question, request)
+            case Mine():
+                return await answer_mine(question, self._people)
+            case Why(about=about):
+                return await answer_why(question, about)
+
+    async def _question(self, user: str, channel: str) -> Question:
+        viewer = await find_viewer(self._people, await self._store.channels(), user, channel)
+        return Question(viewer=viewer, store=self._store, live=self._live(), link=self._link, now=self._clock.now())
+
+    async def _in_time(self, verb: str, work: Coroutine[Any, Any, Message | str]) -> Message | str:
+        """Return the answer, or why there is none."""
+        try:
+            async with asyncio.timeout(self.answer_within):
+                answer = await work
+        except (TimeoutError, StoreError) as error:
+            self._metrics.record_command(verb, "too_slow" if isinstance(error, TimeoutError) else "database_failed")
+            detail = "A person got no answer in time."
+            log.warning("command_failed", verb=verb, reason=type(error).__name__, detail=detail)
+            return _TOO_SLOW
+        except Exception:
+            self._metrics.record_command(verb, "failed")
+            log.exception("command_failed", verb=verb, detail=f"Unexpected error at a person's command. {REPORT_IT}")
+            return _FAILED
+        self._metrics.record_command(verb, "answered")
+        return answer
+
+
+def _with_note(answer: Message | str, note: str) -> Message | str:
+    if isinstance(answer, str):
+        return f"{answer}\n{note}"
+    block = {"type": "context", "elements": [{"type": "mrkdwn", "text": note}]}
+    return Message(text=answer.text, blocks=(*answer.blocks, block), attachments=answer.attachments)
+
+
+def _ephemeral(answer: Message | str) -> dict[str, JSON]:
+    """The response that only this person reads: https://docs.slack.dev/interactivity/implementing-slash-commands."""
+    if isinstance(answer, str):
+        return {"response_type": "ephemeral", "text": answer}
+    blocks, attachments = list(answer.blocks), list(answer.attachments)
+    return {"response_type": "ephemeral", "text": answer.text, "blocks": blocks, "attachments": attachments}

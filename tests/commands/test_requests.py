@@ -1,0 +1,43 @@
+"""What people type after the command, however phones change it."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from relay.commands.requests import VERBS, Help, Mine, Open, Why, read_request
+
+LINK = "https://acme.slack.com/archives/C0DB000001/p1700000000000100?thread_ts=1700000000.000100&cid=C0DB000001"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("", Help()),
+        ("  help  ", Help()),
+        ("opne", Help(unknown="opne", meant="open")),
+        ("reboot", Help(unknown="reboot")),
+        ("open", Open()),
+        ("OPEN   all", Open(everywhere=True)),
+        ("open <#C0NOC00001|noc>", Open(channel="C0NOC00001")),
+        ("open <#C0NOC00001|>", Open(channel="C0NOC00001")),
+        ("open #noc", Open(channel="#noc")),
+        ("open payments", Open(name="payments")),
+        ("open “data base”", Open(name="data base")),
+        ("open team=R&amp;D", Open(team="R&D")),
+        ("mine", Mine()),
+        (f"why <{LINK}>", Why(about=f"<{LINK}>")),
+        (f"<{LINK}>", Why(about=f"<{LINK}>")),
+        ("why 5e7f", Why(about="5e7f")),
+    ],
+)
+def test_a_question_is_read_however_it_is_typed(text, meant):
+    assert read_request(text) == meant
+
+
+@given(st.text(max_size=300))
+@example("mute '")
+@example("mute {" * 50)
+@example("why <")
+def test_nothing_that_can_be_typed_is_an_error(text):
+    for verb in ("", *VERBS):
+        read_request(f"{verb} {text}")
