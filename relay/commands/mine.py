@@ -7,7 +7,7 @@ from relay.actions.ownership import owner_in
 from relay.actions.people import People
 from relay.cards.model import TaskKind
 from relay.commands.open_list import open_incidents, shown_card
-from relay.commands.question import Question
+from relay.commands.question import SlackQuestion
 from relay.commands.texts import bold, incident_name, mrkdwn_list
 from relay.model.counting import counted
 from relay.model.record import Record
@@ -22,7 +22,7 @@ _NO_EMAIL = (
 )
 
 
-async def answer_mine(question: Question, people: People) -> str:
+async def answer_mine(question: SlackQuestion, people: People) -> str:
     """Return the answer, in mrkdwn."""
     person = question.viewer.person
     if person is None:
@@ -47,7 +47,7 @@ def has(record: Record, person: SlackUser, user_id: str) -> bool:
     return any(each.kind == TaskKind.ASSIGN and each.user == person.id for each in record.pending_actions)
 
 
-def _answer(question: Question, own: Iterable[ListedIncident]) -> str:
+def _answer(question: SlackQuestion, own: Iterable[ListedIncident]) -> str:
     incidents = sorted(own, key=lambda each: (-each.state.incident.state.rank, each.state.incident.started or 0))
     if not incidents:
         return "You have no open incident."
@@ -55,7 +55,7 @@ def _answer(question: Question, own: Iterable[ListedIncident]) -> str:
     return mrkdwn_list([head], list(_lines(question, incidents)))
 
 
-def _lines(question: Question, incidents: Iterable[ListedIncident]) -> Iterator[str]:
+def _lines(question: SlackQuestion, incidents: Iterable[ListedIncident]) -> Iterator[str]:
     for each in incidents:
         incident, card = each.state.incident, shown_card(each.cards, question.viewer)
         since = f" · {slack_time(incident.started, 'ago')}" if incident.started is not None else ""

@@ -11,7 +11,7 @@ from relay.cards.draw import draw_unposted
 from relay.cards.model import Card
 from relay.cards.mutes import Mute
 from relay.cards.summaries import FIRST_SPAN, ChannelContent, described_values, open_line, resolved_line
-from relay.commands.question import Question
+from relay.commands.question import SlackQuestion
 from relay.commands.requests import Open
 from relay.commands.viewer import Viewer
 from relay.model.errors import QueryError
@@ -32,7 +32,7 @@ _TEAM = "team"
 """The tag that names an incident's team."""
 
 
-async def answer_open(question: Question, request: Open) -> Message | None:
+async def answer_open(question: SlackQuestion, request: Open) -> Message | None:
     """Return the message; None where there is no such channel or team that the person may see."""
     viewer, rulebook = question.viewer, question.live.rulebook
     ref = next(filter(viewer.sees, sorted(_references(request, viewer, rulebook))), None)
@@ -50,7 +50,7 @@ async def answer_open(question: Question, request: Open) -> Message | None:
     return await asyncio.to_thread(_drawn, question, title, lines)
 
 
-async def open_incidents(question: Question, words: tuple[str, ...] = ()) -> list[ListedIncident]:
+async def open_incidents(question: SlackQuestion, words: tuple[str, ...] = ()) -> list[ListedIncident]:
     """Return the open incidents that the person may see, the worst first; with `words`, those that have them all."""
     found: list[ListedIncident] = []
     place: OpenPosition | None = None
@@ -80,20 +80,22 @@ def _references(request: Open, viewer: Viewer, rulebook: Rulebook) -> frozenset[
         return frozenset()
 
 
-async def _of_channel(question: Question, ref: str) -> Message | None:
+async def _of_channel(question: SlackQuestion, ref: str) -> Message | None:
     now = question.now
     content = await question.store.channel_content(ref, now - FIRST_SPAN, 0.0, now)
     name = question.viewer.channels[ref].slack_name or ref
     return None if content is None else await asyncio.to_thread(_of_content, question, name, content)
 
 
-def _of_content(question: Question, name: str, content: ChannelContent) -> Message:
+def _of_content(question: SlackQuestion, name: str, content: ChannelContent) -> Message:
     lines = [open_line(*each, content.mutes, question.now) for each in content.open]
     resolved = [resolved_line(each, question.now) for each in content.resolved]
     return _drawn(question, name, lines, resolved, content.letters)
 
 
-def _lines(question: Question, found: Iterable[ListedIncident], mutes: Sequence[Mute], team: str) -> list[BulletinLine]:
+def _lines(
+    question: SlackQuestion, found: Iterable[ListedIncident], mutes: Sequence[Mute], team: str
+) -> list[BulletinLine]:
     """The lines of these incidents; with a team, of those whose tag names it."""
     if team:
         match = parse_mute_match(literal_match(_TEAM, team))
@@ -102,7 +104,7 @@ def _lines(question: Question, found: Iterable[ListedIncident], mutes: Sequence[
 
 
 def _drawn(
-    question: Question,
+    question: SlackQuestion,
     title: str,
     lines: Sequence[BulletinLine],
     resolved: Sequence[BulletinLine] = (),

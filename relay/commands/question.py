@@ -9,7 +9,7 @@ from relay.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class SlackQuestion:
     """Somebody asks at a moment (`now`, Unix seconds). `link` makes the address of a message."""
 
     viewer: Viewer

@@ -17,7 +17,7 @@ from relay.cards.draw import PermalinkBuilder
 from relay.commands.help import help_text
 from relay.commands.mine import answer_mine
 from relay.commands.open_list import answer_open
-from relay.commands.question import Question
+from relay.commands.question import SlackQuestion
 from relay.commands.requests import EndMute, Help, MakeMute, Mine, Open, Request, Unclear, Why, read_request
 from relay.commands.viewer import find_viewer
 from relay.commands.why import answer_why, why_message
@@ -145,7 +145,7 @@ class CommandService:
         answer = await self._read(question, request) or _NO_SUCH_PLACE
         return answer if question.viewer.is_known else _with_note(answer, _NOT_ALL_KNOWN)
 
-    async def _read(self, question: Question, request: Open | Mine | Why) -> Message | str | None:
+    async def _read(self, question: SlackQuestion, request: Open | Mine | Why) -> Message | str | None:
         match request:
             case Open():
                 return await answer_open(question, request)
@@ -154,9 +154,11 @@ class CommandService:
             case Why(about=about):
                 return await answer_why(question, about)
 
-    async def _question(self, user: str, channel: str) -> Question:
+    async def _question(self, user: str, channel: str) -> SlackQuestion:
         viewer = await find_viewer(self._people, await self._store.channels(), user, channel)
-        return Question(viewer=viewer, store=self._store, live=self._live(), link=self._link, now=self._clock.now())
+        return SlackQuestion(
+            viewer=viewer, store=self._store, live=self._live(), link=self._link, now=self._clock.now()
+        )
 
     async def _in_time(self, verb: str, work: Coroutine[Any, Any, Message | str]) -> Message | str:
         """Return the answer, or why there is none."""

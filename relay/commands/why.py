@@ -10,7 +10,7 @@ from relay.cards.bulletins import KINDS
 from relay.cards.draw import notice_lines
 from relay.cards.model import Card, CardState
 from relay.cards.plan import decide_routes
-from relay.commands.question import Question
+from relay.commands.question import SlackQuestion
 from relay.commands.texts import Line, Whom, incident_name, link_to, mrkdwn_list, typed, written
 from relay.model.incident import Incident
 from relay.model.reading import read_episode
@@ -31,7 +31,7 @@ _MAX_CONDITIONS = 12
 _LONGEST_CONDITION = 160
 
 
-async def answer_why(question: Question, about: str) -> str:
+async def answer_why(question: SlackQuestion, about: str) -> str:
     """Answer for the address of a message, or for the id of an incident, in mrkdwn."""
     if is_link(about):
         message = root_message(about)
@@ -41,7 +41,7 @@ async def answer_why(question: Question, about: str) -> str:
     )
 
 
-async def why_message(question: Question, message: RootMessage) -> str:
+async def why_message(question: SlackQuestion, message: RootMessage) -> str:
     """Answer for a message, in mrkdwn; the reply in a thread is about the thread's root."""
     incident = await question.store.incident_at(message.channel, message.ts)
     if incident is not None:
@@ -52,7 +52,7 @@ async def why_message(question: Question, message: RootMessage) -> str:
     return NOT_FROM_RELAY
 
 
-async def _why_incident(question: Question, incident: str) -> str | None:
+async def _why_incident(question: SlackQuestion, incident: str) -> str | None:
     history = await question.store.incident_history(incident)
     if history is None:
         return None
@@ -62,7 +62,7 @@ async def _why_incident(question: Question, incident: str) -> str | None:
     return await asyncio.to_thread(_explained, question, history, cards)
 
 
-def _explained(question: Question, history: IncidentHistory, cards: Sequence[Card]) -> str:
+def _explained(question: SlackQuestion, history: IncidentHistory, cards: Sequence[Card]) -> str:
     rulebook = question.live.rulebook
     incident = read_episode(history.state.record, history.state.episode, rulebook.tag_labels)
     decision = decide_routes(rulebook, incident, first=False)
@@ -85,7 +85,7 @@ def _routes(incident: Incident, decision: RoutingDecision, cards: Sequence[Card]
         yield f"Route {code(name)} has posted it, and does not match any more."
 
 
-def _cards(question: Question, cards: Sequence[Card]) -> Iterator[Line]:
+def _cards(question: SlackQuestion, cards: Sequence[Card]) -> Iterator[Line]:
     for card in cards:
         address = question.link(card.slack_channel or "", card.ts or "")
         name = link_to(address, question.viewer.channels[card.channel].slack_name or card.channel)

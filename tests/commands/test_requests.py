@@ -1,5 +1,8 @@
 """What people type after the command, however phones change it."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -41,3 +44,9 @@ def test_a_question_is_read_however_it_is_typed(text, meant):
 def test_nothing_that_can_be_typed_is_an_error(text):
     for verb in ("", *VERBS):
         read_request(f"{verb} {text}")
+
+
+def test_the_document_describes_every_verb_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    described = set(re.findall(r"^\| `/relay ([a-z]+)", page, re.MULTILINE))
+    assert described == set(VERBS)

@@ -22,7 +22,7 @@ def shown(text: str) -> Iterator[str]:
     """The commands in code: in blocks, in spans, and in the comments of a starter file."""
     for code in re.findall(r"^ *```\w*\n(.*?)^ *```|`([^`\n]+)`|^# {3}([^\n]*)$", text, re.MULTILINE | re.DOTALL):
         for line in "".join(code).splitlines():
-            if re.match(r"\s*(?:\S*/)?relay ", line):
+            if re.match(r"\s*(?:\S+/)?relay ", line):
                 yield from (match.strip() for match in COMMAND.findall(line)[:1])
 
 
