@@ -38,6 +38,7 @@ CALLS_TO_SLACK = {
     Method.USER_GROUPS: (),
     Method.GROUP_MEMBERS: ("S1",),
     Method.USER: ("U1",),
+    Method.USER_CHANNELS: ("U1",),
     Method.USER_BY_EMAIL: ("ann@example.com",),
     Method.OPEN_DIRECT: ("U1",),
     Method.OPEN_VIEW: ("trigger", {}),

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from relay.sandbox.slack.apps import Bot
 from relay.sandbox.slack.channel import EphemeralMessage, FakeChannel, FakeMessage
+from relay.sandbox.slack.interactions import InteractiveWorkspace
 from relay.sandbox.slack.mentions import pings
 from relay.sandbox.slack.workspace import Workspace
 
@@ -14,8 +15,11 @@ MAX_ROOTS: Final = 200
 """How many of a channel's newest root messages are shown; a page with all messages of a long test would be slow."""
 
 
-def frame(workspace: Workspace) -> State:
-    """Everything around the messages: names by id, the list of channels, and the users that a reader can act as."""
+def frame(workspace: InteractiveWorkspace) -> State:
+    """Everything around the messages: names by id, the list of channels, the users that a reader can act as.
+
+    `commands` and `shortcuts` are those that the app answers.
+    """
     users = [user for user in workspace.users.values() if not (user.bot or user.deleted)]
     return {
         "channels": {channel.id: channel.name for channel in workspace.channels.values()},
@@ -26,6 +30,8 @@ def frame(workspace: Workspace) -> State:
             for channel in workspace.channels.values()
         ],
         "people": [{"id": user.id, "name": user.name} for user in users],
+        "commands": sorted(workspace.commands) if workspace.interactivity else [],
+        "shortcuts": sorted(workspace.shortcuts) if workspace.interactivity else [],
     }
 
 

@@ -1,4 +1,4 @@
-"""What a reader does on the page as a test user: click, submit or dismiss a modal, reply."""
+"""What a reader does on the page as a test user: click, submit or dismiss a modal, reply, use a command or a shortcut."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from relay.sandbox.slack.views import InvalidInput
 Request = Mapping[str, Any]
 """The JSON that the page sends."""
 
-ACTIONS: Final = frozenset({"click", "submit", "dismiss", "reply"})
+ACTIONS: Final = frozenset({"click", "submit", "dismiss", "reply", "command", "shortcut"})
 
 
 class UserActions:
@@ -50,6 +50,13 @@ class UserActions:
                 if channel.find(ts) is None:
                     raise NoSuchElement(f"no message {ts} in #{channel.name}")
                 return await self._slack.post_as(user, channel.id, text, ts, broadcast=broadcast)
+            case "command":
+                user, channel = self._user_in_channel(request)
+                command, _, text = _text(request, "text").strip().partition(" ")
+                return await self._slack.use_command(user, channel.id, text.strip(), command=command)
+            case "shortcut":
+                user, channel = self._user_in_channel(request)
+                return await self._slack.use_shortcut(user, channel.id, _text(request, "ts"))
             case "submit":
                 values = request.get("values")
                 if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):

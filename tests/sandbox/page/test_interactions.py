@@ -19,7 +19,15 @@ from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.interactivity import RequestUrl
 from relay.server.endpoints import create_app
 from relay.slack.client import SlackClient
-from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
+from relay.slack.interactions import (
+    Click,
+    Shortcut,
+    Submission,
+    ThreadReply,
+    parse_command,
+    parse_event,
+    parse_interaction,
+)
 from tests.support.page_shown import Shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,6 +90,10 @@ class App:
                 )
         return None
 
+    async def on_command(self, payload: Any) -> Any:
+        self.interactions.append(parse_command(payload))
+        return {"response_type": "ephemeral", "text": "*3 open* here"}
+
     async def on_event(self, payload: Any) -> None:
         self.interactions.append(parse_event(payload))
 
@@ -135,6 +147,37 @@ async def test_an_entry_of_the_menu_is_sent_as_the_button_that_it_stands_for(rea
     await reader.press("End snooze")
     [click] = await wait_for_interactions(reader)
     assert (click.action, click.incident, click.user) == ("end_snooze", "5c1e", ANN)
+
+
+async def test_a_command_is_answered_to_the_one_who_typed_it(reader: PageReader):
+    box = reader.tab.get_by_label("A command of relay")
+    await box.fill("open")
+    await box.press("Enter")
+    await expect(reader.tab.locator("#toast")).to_contain_text("such as /relay open")
+    await box.fill("/nothing here")
+    await box.press("Enter")
+    await expect(reader.tab.locator("#toast")).to_contain_text("/nothing is not a valid command")
+    await box.fill("/relay open #noc")
+    await box.press("Enter")
+    ephemeral = reader.tab.locator(".ephemeral .text")
+    await expect(ephemeral).to_have_text("3 open here")
+    await expect(box).to_have_value("")
+    [command] = await wait_for_interactions(reader)
+    assert (command.name, command.text, command.user) == ("/relay", f"open <#{reader.card.channel}|noc>", ANN)
+    await reader.act_as("ben")
+    await expect(ephemeral).to_have_count(0)
+
+
+async def test_the_shortcut_stands_in_the_menu_of_every_message_but_those_for_one_person(reader: PageReader):
+    reader.shown.reply(reader.card, text="a reply")
+    await reader.press("Assign to me")
+    await expect(reader.tab.locator(".ephemeral")).to_have_count(1)
+    await expect(reader.tab.locator(".shortcut")).to_have_count(2)
+    await reader.tab.locator(".shortcut").first.click()
+    [_, shortcut] = await wait_for_interactions(reader, 2)
+    assert shortcut == Shortcut(
+        user=ANN, channel=reader.card.channel, message_ts=reader.card.ts, thread_ts=reader.card.ts
+    )
 
 
 async def test_a_date_and_time_is_sent_as_a_moment(reader: PageReader):

@@ -67,6 +67,41 @@ const interactions = (() => {
     if (!answer.acknowledged) toast(`⚠ ${label}: ${answer.reason}.`);
   }
 
+  // --- commands and shortcuts ---
+
+  let commands = []; // the app's slash commands
+  let shortcuts = []; // the callback ids of its shortcuts
+
+  function setCommands(frame) {
+    ({ commands = [], shortcuts = [] } = frame);
+    find("command").hidden = !commands.length || !me();
+    find("typed").placeholder = commands.length ? `${commands[0]} open` : "";
+  }
+
+  async function sendCommand(channel) {
+    const text = find("typed").value.trim();
+    if (!text) return;
+    if (!text.startsWith("/")) return toast(`Type a command, such as ${commands[0]} open.`);
+    scrollToEnd(); // where the answer appears
+    const answer = await perform("command", { channel, text });
+    if (answer.acknowledged) find("typed").value = "";
+    else toast(`⚠ ${text}: ${answer.reason}.`);
+  }
+
+  const scrollToEnd = () => (find("messages").scrollTop = find("messages").scrollHeight);
+
+  /** The app's shortcut, as an entry in the menu of a message; null where it has none. */
+  function shortcut(channel, ts) {
+    if (!shortcuts.length || !me()) return null;
+    const button = Object.assign(make("button", "shortcut", "Why is this here?"), { type: "button" });
+    button.addEventListener("click", async () => {
+      if (!button.closest(".replies")) scrollToEnd();
+      const answer = await perform("shortcut", { channel, ts });
+      if (!answer.acknowledged) toast(`⚠ ${button.textContent} ${answer.reason}.`);
+    });
+    return button;
+  }
+
   // --- replies ---
 
   function composer(root, channel) {
@@ -231,5 +266,5 @@ const interactions = (() => {
     if (open) navigator.sendBeacon("/actions/dismiss", new Blob([body], { type: "application/json" }));
   });
 
-  return { me, setPeople, reconnected, onUserChange: (listener) => (userChanged = listener), click, composer, keepCursor, setViews };
+  return { me, setPeople, setCommands, sendCommand, shortcut, reconnected, onUserChange: (listener) => (userChanged = listener), click, composer, keepCursor, setViews };
 })();

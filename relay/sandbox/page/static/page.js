@@ -37,6 +37,7 @@
     find("paste").hidden = !frame.relay;
     find("replay").hidden = !frame.replay;
     interactions.setPeople(frame.people);
+    interactions.setCommands(frame);
     show();
   });
   events.addEventListener("messages", ({ data }) => {
@@ -100,6 +101,7 @@
     });
     for (const element of box.querySelectorAll(".message")) {
       if (fresh.has(`${here}/${element.dataset.ts}`)) element.classList.add("fresh");
+      if (!element.querySelector(":scope > .ephemeral")) element.querySelector(".head")?.append(interactions.shortcut(here, element.dataset.ts) ?? "");
       if (element.parentElement === box && chosen !== null && element.dataset.incident === chosen) element.classList.add("chosen");
     }
     box.scrollTop = atEnd ? box.scrollHeight : top;
@@ -125,6 +127,11 @@
     if (target.closest("a, button, summary, .replies")) return;
     const message = target.closest(".message[data-incident]");
     if (message) choose(message.dataset.incident);
+  });
+
+  find("command").addEventListener("submit", (event) => {
+    event.preventDefault();
+    interactions.sendCommand(here);
   });
 
   // --- the incident panel ---
