@@ -1,4 +1,4 @@
-"""What a reader does on the page as a test user: click, submit or dismiss a modal, reply, use commands and shortcuts."""
+"""What a reader does on the page as a test user: click, submit or dismiss a modal, reply, use a command, a shortcut."""
 
 import json
 from collections.abc import Mapping
