@@ -118,7 +118,8 @@ class Reloader:
         self._notify(notifier)
         notifier.check_channels()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(watch(self._routes, self._templates, self.wakeup.set), name="watch")
+            database = self._store.file
+            tasks.create_task(watch(self._routes, self._templates, self.wakeup.set, database=database), name="watch")
             tasks.create_task(notifier.run(), name="notifier")
             while True:
                 await self._clock.wait(self.wakeup, self._clock.now() + CHECK_EVERY)

@@ -1,13 +1,16 @@
 """Calls a function when routes or templates may have changed; the function reads the files and compares them.
 
 Folders are watched, not files: editors save by renaming a new file over the old one, and Kubernetes swaps the link
-`..data` of a mounted volume. Watching only makes a reload faster: relay reads the files every few seconds anyway.
+`..data` of a mounted volume. In the database's folder only routes.yaml itself is watched: each commit is several
+changes of that folder, and each would wake a thread. Watching only makes a reload faster: relay reads the files every
+few seconds anyway.
 """
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -35,13 +38,15 @@ MAX_WATCHED = 100
 
 _KUBERNETES = ".."
 
+_Identity = tuple[Path, int, int]
 
-async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) -> None:
-    """Call `on_change` whenever these files may have changed, until cancelled."""
+
+async def watch(routes: Path, templates: Path, on_change: Callable[[], None], *, database: Path | None = None) -> None:
+    """Call `on_change` when these files may have changed, until cancelled; `database` is relay's, if it is a file."""
     logged = False
     while True:
         try:
-            await _watch_these(routes, templates, on_change)
+            await _watch_these(routes, templates, database, on_change)
         except Exception as error:  # noqa: BLE001  watching only makes reloads faster, and has many ways to fail
             if not logged:
                 detail = f"The system reports no changes of files ({error}); relay reads them every few seconds."
@@ -50,15 +55,16 @@ async def watch(routes: Path, templates: Path, on_change: Callable[[], None]) ->
             await asyncio.sleep(RETRY_PAUSE)
 
 
-async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], None]) -> None:
+async def _watch_these(routes: Path, templates: Path, database: Path | None, on_change: Callable[[], None]) -> None:
     """Watch the folders of these files; return once they are other folders, as after one was replaced as a whole."""
     routes, templates = routes.absolute(), templates.absolute()  # noqa: ASYNC240  it reads only the working directory
+    identities = partial(_identities, routes, templates, database)
     # In a thread: the disk may be slow, or a network file system may not answer.
-    watched = await asyncio.to_thread(_identities, routes, templates)
+    watched = await asyncio.to_thread(identities)
     names = {routes.name, (await asyncio.to_thread(routes.resolve)).name, templates.name}
 
     def concerns(_change: Change, changed: str) -> bool:
-        path = Path(changed)  # not every file: a database beside routes.yaml, for example, changes often
+        path = Path(changed)
         return path.name in names or path.name.startswith(_KUBERNETES) or templates in path.parents
 
     async for changes in awatch(
@@ -73,19 +79,25 @@ async def _watch_these(routes: Path, templates: Path, on_change: Callable[[], No
     ):
         if changes:
             on_change()
-        if await asyncio.to_thread(_identities, routes, templates) != watched:
+        if await asyncio.to_thread(identities) != watched:
             on_change()
             return
 
 
-def _identities(routes: Path, templates: Path) -> set[tuple[Path, int, int]]:
-    """The folders to watch, with device and inode: a folder that was replaced has the same name and another inode."""
-    identities = set()
-    for path in (routes.parent, routes.resolve().parent, templates.parent, templates, *_subfolders(templates)):
+def _identities(routes: Path, templates: Path, database: Path | None) -> set[_Identity]:
+    """What to watch, with device and inode: a folder that was replaced has the same name and another inode."""
+    folders = (routes.parent, routes.resolve().parent, templates.parent, templates, *_subfolders(templates))
+    identities = set(_existing(folders))
+    busy = {each[1:] for each in _existing([database.resolve().parent])} if database else set()
+    quiet = {each for each in identities if each[1:] not in busy}
+    return identities if len(quiet) == len(identities) else quiet | set(_existing([routes]))
+
+
+def _existing(paths: Iterable[Path]) -> Iterator[_Identity]:
+    for path in paths:
         with suppress(OSError):
             status = path.stat()
-            identities.add((path, status.st_dev, status.st_ino))
-    return identities
+            yield path, status.st_dev, status.st_ino
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

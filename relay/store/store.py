@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from functools import partial, wraps
 from math import inf
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
@@ -168,16 +169,20 @@ class Store:
         return self.database.address.name
 
     @property
+    def file(self) -> Path | None:
+        """The SQLite file; None on PostgreSQL."""
+        return self.database.address.path
+
+    @property
     def volatile_problem(self) -> str:
         """A sentence if the database is gone when the machine or the container ends; else empty."""
-        path = self.database.address.path
-        where = VOLATILE.get(file_system_at(path)) if path is not None else None
+        where = VOLATILE.get(file_system_at(self.file)) if self.file is not None else None
         return f"{self.name} is {where}: what relay accepts is lost when that ends." if where else ""
 
     @property
     def shared(self) -> bool:
         """Whether several relays may have the database open, so that a lease decides which one delivers."""
-        return self.database.address.path is None
+        return self.file is None
 
     def unresponsive(self, seconds: float) -> StoreUnusable:
         """The error for a database that neither works nor fails: a frozen server, or a lock that another holds."""

@@ -10,15 +10,24 @@ from relay.reload import watcher
 from relay.reload.watcher import watch
 from tests.support.reload_samples import BETTER, GOOD
 
+wherever_the_database_is = pytest.mark.parametrize("beside", ["", "relay.db"])
+
 
 @pytest.fixture
-async def on_change(folder, monkeypatch):
+def beside():
+    """The name of the database beside routes.yaml; empty if it is elsewhere."""
+    return ""
+
+
+@pytest.fixture
+async def on_change(folder, monkeypatch, beside):
     """An event that is set at each change, by a watcher that looks for replaced folders all the time."""
+    database = folder.path / beside if beside else None
     folder.template("one")
     monkeypatch.setattr(watcher, "STEP_MS", 50)
     monkeypatch.setattr(watcher, "REWATCH_MS", 100)
     event = asyncio.Event()
-    task = asyncio.create_task(watch(folder.routes, folder.templates, event.set))
+    task = asyncio.create_task(watch(folder.routes, folder.templates, event.set, database=database))
     async with asyncio.timeout(100):
         while not event.is_set():  # until the watch is set up
             folder.routes.touch()
@@ -38,6 +47,7 @@ async def changed(event):
     event.clear()
 
 
+@wherever_the_database_is
 async def test_every_way_in_which_an_editor_saves_is_reported(folder, on_change):
     folder.write(BETTER)
     await changed(on_change)
@@ -51,6 +61,7 @@ async def test_every_way_in_which_an_editor_saves_is_reported(folder, on_change)
     await changed(on_change)
 
 
+@wherever_the_database_is
 async def test_changes_in_new_and_replaced_folders_are_reported(folder, on_change):
     folder.template("payments", "payments/card.j2")
     await changed(on_change)
@@ -71,6 +82,7 @@ async def test_an_updated_kubernetes_volume_is_reported(folder, on_change):
     await changed(on_change)
 
 
+@wherever_the_database_is
 async def test_nothing_is_reported_while_only_the_database_beside_the_files_changes(folder, on_change):
     for _ in range(20):  # on a busy machine, changes of before are reported late
         on_change.clear()
