@@ -78,6 +78,7 @@ class DeliveryService:
         self._clock = clock
         self._on_change = on_change
         self._restored: tuple[float, float] | None = None
+        self._newest_ts: dict[str, float] = {}  # by channel: of the messages that this relay has posted
         self._shared = DeliveryContext(
             store=store,
             slack=slack,
@@ -151,6 +152,7 @@ class DeliveryService:
             StoreError: the store failed; what was interrupted is searched for when it begins again.
         """
         self._shared.lease = lease
+        self._newest_ts.clear()  # another relay may have posted meanwhile
         now = self._clock.now()
         self._shared.marker_secret = await self._store.marker_secret(
             secrets.token_hex(32), adopt_since=now - ADOPT_WINDOW
@@ -214,10 +216,16 @@ class DeliveryService:
         return begin_edit(context, self._clock.now(), has_room=has_room)
 
     async def _is_known_message(self, channel: str, ts: str) -> bool:
-        try:
-            return await self._store.card_at(channel, ts) is not None
-        except StoreError:
-            return False  # the answer is stored as it is, once the database answers again
+        """Whether a card stands there. Slack's ids grow: one that is newer than all others is a new message's."""
+        newest = self._newest_ts.get(channel)
+        if newest is None or float(ts) <= newest:
+            try:
+                if await self._store.card_at(channel, ts) is not None:
+                    return True
+            except StoreError:
+                return False  # the answer is stored as it is, once the database answers again
+        self._newest_ts[channel] = max(newest or 0.0, float(ts))
+        return False
 
     async def _check_identity(self, identity: Identity) -> Rejected | None:
         """Return why relay must not use this token; None if it may. The first token binds the database."""
