@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
 from math import inf
+from typing import Any
 
 import structlog
 
@@ -19,7 +20,7 @@ from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
 from relay.runtime.logging import REPORT_IT, LastingProblem, utc
 from relay.slack.methods import Method
-from relay.store.card_queue import Started
+from relay.store.card_queue import UNKNOWN, LentPick, Started, Unknown, start_next_card
 
 log = structlog.get_logger("relay.delivery")
 
@@ -62,12 +63,13 @@ class Scheduler:
         self._others_wait = True
         self._looks_after_call = False
         self._must_recover = False
+        self._lent: asyncio.Future[Started[Step] | None] | None = None
         self._unpicked = LastingProblem(log)
 
     @property
     def idle(self) -> bool:
         """Whether no call is in progress, and none begins before time passes or `wakeup` is set."""
-        return self.wakeup.is_idle and not self._cards
+        return self.wakeup.is_idle and not self._cards and self._lent is None
 
     def look(self) -> None:
         """Look for due work now, and again after each call in progress: the work may be that of its card."""
@@ -85,8 +87,9 @@ class Scheduler:
 
         Raises LeaseLost: another relay delivers now; the calls in progress are finished first.
         """
+        self._lent = None
         async with asyncio.TaskGroup() as tasks:
-            while not stopping.is_set():
+            while not stopping.is_set() or self._lent is not None:
                 until = await self._turn(tasks)
                 if until is None or until > self._shared.clock.now():
                     await self._shared.clock.wait_idle(self.wakeup, until)
@@ -95,8 +98,11 @@ class Scheduler:
         """Serve one card. Return when to look again; None: when `wakeup` is set."""
         now, self._others_wait = self._shared.clock.now(), True  # until it is known that no other card has work
         try:
-            await self._recover()
-            again = await self._serve_next(now, tasks)
+            if self._lent is not None:
+                again = await self._serve_lent(self._lent, now, tasks)
+            else:
+                await self._recover()
+                again = await self._serve_next(now, tasks)
         except StoreUnusable as error:
             self._unpicked.report("warning", "pick_failed", work=self._work, detail=str(error))
             self._must_recover = True
@@ -130,23 +136,29 @@ class Scheduler:
                 self._shared.wake_all()
 
     async def _serve_next(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
-        slack = self._shared.slack
-        one_at_a_time = slack.breaker.half_open and slack.breaker.calls_in_flight
-        if len(self._cards) >= self._max_concurrent or slack.breaker.is_open or one_at_a_time:
+        if not self._may_call():
             return None
-        if (until := slack.throttle.blocked_until(self._method)) is not None:
+        if (until := self._shared.slack.throttle.blocked_until(self._method)) is not None:
             return until
         limited = self._limited_channels()
-        blocked = self._shared.blocked_channels if self._work == "post" else frozenset()  # edits cannot be doubled
-        picked = await self._pick(now, self._busy_channels | limited.keys() | blocked)
+        picked: Picked = await self._shared.store.start_next_card(**self._search(now, limited.keys()))
         if isinstance(picked, Started):
-            await self._hand_over(picked.context, picked.decision, tasks=tasks)
-            if picked.more or isinstance(picked.decision, NothingToSend):
-                return now
-            picked = None
+            return await self._serve_started(picked, now, tasks)
         self._others_wait = picked is not None
         moments = (picked, *limited.values(), self._shared.backoff.retry_at())
         return min((moment for moment in moments if moment not in {None, inf}), default=None)
+
+    async def _serve_started(self, picked: Started[Step], now: float, tasks: asyncio.TaskGroup) -> float | None:
+        await self._hand_over(picked.context, picked.decision, tasks=tasks)
+        if picked.more or isinstance(picked.decision, NothingToSend):
+            return now
+        self._others_wait = False
+        return self._shared.backoff.retry_at()
+
+    def _may_call(self) -> bool:
+        breaker = self._shared.slack.breaker
+        one_at_a_time = breaker.half_open and breaker.calls_in_flight
+        return len(self._cards) < self._max_concurrent and not breaker.is_open and not one_at_a_time
 
     def _limited_channels(self) -> dict[str, float]:
         """Return the channels whose own rate limit is used up, and until when. An edit uses no limit of a channel."""
@@ -156,19 +168,45 @@ class Scheduler:
         until = {ref: throttle.blocked_until(self._method, slack_id) for ref, slack_id in self._slack_ids.items()}
         return {ref: moment for ref, moment in until.items() if moment is not None}
 
-    async def _pick(self, now: float, skip_channels: AbstractSet[str]) -> Picked:
-        """Pick a card. No channel gets two edits in a row while another channel's edit waits."""
-        return await self._shared.store.start_next_card(
-            self._work,
-            now,
-            skip_cards=frozenset(self._cards | self._shared.backoff.skipped_cards),
-            skip_channels=frozenset(skip_channels),
-            last_channel=self._last_channel if self._work == "edit" else "",
-            oldest_first=self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
-            decide=self._begin,
-            storm_in=self._shared.storm_in,
-            lease=self._shared.lease,
-        )
+    def _search(self, now: float, limited: AbstractSet[str]) -> dict[str, Any]:
+        """Return which card is next. No channel gets two edits in a row while another channel's edit waits."""
+        blocked = self._shared.blocked_channels if self._work == "post" else frozenset()  # edits cannot be doubled
+        return {
+            "work": self._work,
+            "now": now,
+            "skip_cards": frozenset(self._cards | self._shared.backoff.skipped_cards),
+            "skip_channels": frozenset(self._busy_channels | limited | blocked),
+            "last_channel": self._last_channel if self._work == "edit" else "",
+            "oldest_first": self._served % OLDEST_EVERY == OLDEST_EVERY - 1,
+            "decide": self._begin,
+            "storm_in": self._shared.storm_in,
+            "lease": self._shared.lease,
+        }
+
+    def lend_pick(self) -> LentPick[Step] | None:
+        """Let a transaction that makes cards due pick the next one, if this scheduler waits for work that it may do."""
+        is_free = self.wakeup.is_idle and self._lent is None and not self._must_recover and self._may_call()
+        if not is_free or self._shared.slack.throttle.blocked_until(self._method) is not None:
+            return None
+        search = self._search(self._shared.clock.now(), self._limited_channels().keys())
+        self._lent = asyncio.get_running_loop().create_future()
+        return LentPick(partial(start_next_card, **search), partial(self._give_back, self._lent))
+
+    def _give_back(self, lent: "asyncio.Future[Started[Step] | None]", started: Started[Step] | Unknown | None) -> None:
+        self._must_recover |= started is UNKNOWN
+        lent.set_result(started if isinstance(started, Started) else None)
+        if started is None and self._lent is lent:
+            self._lent = None
+        else:
+            self.wakeup.set()
+
+    async def _serve_lent(
+        self, lent: "asyncio.Future[Started[Step] | None]", now: float, tasks: asyncio.TaskGroup
+    ) -> float | None:
+        """Serve the card that another transaction has started, if it has started one."""
+        started = await asyncio.shield(lent)
+        self._lent = None
+        return now if started is None else await self._serve_started(started, now, tasks)
 
     async def _hand_over(self, context: CardContext, step: Step, tasks: asyncio.TaskGroup) -> None:
         self._served += 1

@@ -105,6 +105,8 @@ class DeliveryService:
         self._summaries = Summaries(self._shared, live)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
+        if not store.shared:  # on PostgreSQL, who accepts must not wait for what the relay that delivers has locked
+            store.lend_pick = self._posts.lend_pick
         parts = (self._channels, self._adoption, self._reconciler, self._repair)
         parts_by_time = (self._catch_ups, self._mutes, self._summaries)
         every = (*parts, *parts_by_time, self._posts, self._edits)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -12,6 +12,7 @@ from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.cards.model import Plan, ShareOutcome
 from relay.model.struct import replace
 from relay.store import schema
+from relay.store.card_queue import LentPick, Started, start_in_passing
 from relay.store.execution import execute
 from relay.store.inbox import CLAIM_SECONDS, fail, to_accepted
 from relay.store.mappers import loads, share_row
@@ -67,6 +68,14 @@ def accept(
     if any(each.due for each in accepted):
         notify(connection, anything=False)
     return accepted
+
+
+def accept_and_start(
+    connection: Connection, /, shares: Sequence[ReceivedShare], lent: LentPick[Any], decide: Decide, **options: Any
+) -> tuple[list[AcceptedShare], Started[Any] | None]:
+    """Save shares, and in the same commit start the next card, if they make one due; return it too."""
+    accepted = accept(connection, shares, decide, **options)
+    return accepted, start_in_passing(connection, lent) if any(each.due for each in accepted) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The cards with due work: the next one is started in one transaction."""
 
 from collections.abc import Callable
+from enum import Enum, auto
 from math import inf
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -14,6 +15,7 @@ from relay.model.struct import replace
 from relay.store import due_queries, schema
 from relay.store.card_context import card_context, save_update
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
+from relay.store.database import is_in_transaction, savepoint
 from relay.store.execution import execute
 from relay.store.left_work import leave, take
 from relay.store.locks import check_lease
@@ -34,6 +36,15 @@ class Decision(Protocol):
 D = TypeVar("D", bound=Decision)
 
 
+class Unknown(Enum):
+    """Whether a card was started: nobody knows."""
+
+    UNKNOWN = auto()
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
 class Started(NamedTuple, Generic[D]):
     """A card that was started: its context before the decision, the decision, and whether other cards have work."""
 
@@ -42,7 +53,33 @@ class Started(NamedTuple, Generic[D]):
     more: bool
 
 
+class LentPick(NamedTuple, Generic[D]):
+    """The next pick of a scheduler, for a transaction that makes cards due: one commit for what would be two.
+
+    Whoever takes it calls `give_back` once, with what was started (None: nothing), or `UNKNOWN` if nobody knows; until
+    then the scheduler picks nothing.
+    """
+
+    pick: Callable[[Connection], Started[D] | float | None]
+    give_back: Callable[[Started[D] | Unknown | None], None]
+
+
 _card = schema.card
+
+
+def start_in_passing(connection: Connection, lent: LentPick[D]) -> Started[D] | None:
+    """Start the next card in a transaction that does something else, which must not fail because of it."""
+    left = take(connection)
+    leave(connection, left)
+    try:
+        with savepoint(connection):
+            picked = lent.pick(connection)
+    except Exception:
+        if not is_in_transaction(connection):
+            raise
+        leave(connection, left)
+        return None  # the scheduler finds the work itself, and reports what is wrong
+    return picked if isinstance(picked, Started) else None
 
 
 def start_next_card(  # noqa: PLR0913  the search has that many conditions

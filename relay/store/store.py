@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from relay.bigpanda.webhook.share import ReceivedShare
+from relay.bigpanda.webhook.share import ReceivedShare, Share
 from relay.model.errors import StoreUnusable
 from relay.model.record import Record
 from relay.store import (
@@ -44,6 +44,7 @@ from relay.store import (
 from relay.store.backlog import backlog
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.card_context import card_context, update_card
+from relay.store.card_queue import UNKNOWN, LentPick, Started, Unknown
 from relay.store.channel_merge import update_channel
 from relay.store.channels import (
     add_channels,
@@ -121,6 +122,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self.database = database
         self._listener = NotificationListener(database)
+        self.lend_pick: Callable[[], LentPick[Any] | None] = lambda: None
         self._data_version: int | None = None
         self._check_size = health.USUAL_SIZE
 
@@ -190,17 +192,29 @@ class Store:
 
     # Shares and incidents
     _accept = _write(accepting.accept)
+    _accept_and_start = _write(accepting.accept_and_start)
 
     async def accept(
         self, shares: Sequence[ReceivedShare], decide: Decide, *, basis: str = "", within: float = inf
     ) -> list[AcceptedShare]:
-        """Do what `relay.store.accepting.accept` does, and remember how much could not be saved."""
+        """Do what `relay.store.accepting.accept` does, and remember how much could not be saved.
+
+        Where the scheduler of posts has nothing else to do, the first post that the shares make due is begun as well.
+        """
+        lent = self.lend_pick() if any(isinstance(each, Share) for each in shares) else None
+        started: Started[Any] | Unknown | None = UNKNOWN
         try:
-            accepted = await self._accept(shares, decide, basis=basis, within=within)
+            if lent is None:
+                accepted = await self._accept(shares, decide, basis=basis, within=within)
+            else:
+                accepted, started = await self._accept_and_start(shares, lent, decide, basis=basis, within=within)
         except StoreUnusable:
             body_bytes = sum(len(each.body) for each in shares)
             self._check_size = health.USUAL_SIZE + WRITTEN_FOR_A_SHARE + WRITTEN_PER_BYTE * body_bytes
             raise
+        finally:
+            if lent is not None:
+                lent.give_back(started)
         self._check_size = health.USUAL_SIZE
         return accepted
 
