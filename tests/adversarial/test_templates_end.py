@@ -157,6 +157,23 @@ def test_a_negative_number_earns_no_steps(width):
     assert any("300,000 steps" in each for each in cost.failures)
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "same | groupby(5, long)",
+        "same | groupby(5, default=long)",
+        "([[long]] * 10) | sort(attribute='0,' * 1000)",
+        "[[same]] | sort(attribute='0,' * 40000)",
+        "([{'a': long}] * 10) | sort(attribute='a,' * 1000)",
+        "([[[long]] * 10] * 2) | map('sort', attribute='0,' * 1000) | list",
+        "([incident] * 9000) | sort(attribute='title,' * 20)",
+    ],
+)
+def test_no_filter_keeps_a_copy_of_a_long_key_for_each_lookup(keys):
+    """The bug: `sort` and `groupby` put each key into lower case, also a default or a key that is asked for often."""
+    assert not over(with_names(keys, times) for times in (1, 1000))
+
+
 def test_a_value_that_is_too_large_is_charged_although_it_fails():
     assert not over(
         [PRELUDE + often(f"({each})", 1000) for each in ("cycler(ns.t, ns.u).next(ns.t, ns.u)", "[row] * 9000")]

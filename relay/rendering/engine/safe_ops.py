@@ -129,6 +129,19 @@ def _sum(environment: Environment, values: Iterable[Any], attribute: str | None 
     return sum(_attributes(environment, values, attribute), start)
 
 
+@pass_environment
+def _groupby(
+    environment: Environment, values: Iterable[Any], attribute: Any, default: Any = None, case_sensitive: Any = False
+) -> Any:
+    """Bound the keys: Jinja makes one in lower case for each entry, and each may be the default."""
+    entries = list(values)
+    length = len(entries) * (len(default) if isinstance(default, str) else 1)
+    if length > LARGEST_VALUE:
+        raise ValueTooLarge(f"groupby with keys of {length:,} characters; the limit is {LARGEST_VALUE:,}")
+    current_run().charge_length(length)
+    return FILTERS["groupby"](environment, entries, attribute, default, case_sensitive)
+
+
 def _attributes(environment: Environment, values: Iterable[Any], attribute: str | None) -> Iterable[Any]:
     return values if attribute is None else map(make_attrgetter(environment, attribute), values)
 
@@ -198,6 +211,7 @@ BOUNDED_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
 BOUNDED_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "batch": _counted(FILTERS["batch"]),
     "format": _format,
+    "groupby": _groupby,
     "indent": _indent,
     "join": _join,
     "replace": _replace,

@@ -41,7 +41,7 @@ _STR_METHODS: Final = frozenset(
     "rsplit rstrip split splitlines startswith strip swapcase title upper".split()
 )
 JINJA_FILTERS: Final = frozenset(
-    "abs capitalize count d default dictsort filesizeformat first float groupby int items last length "  # noqa: SIM905
+    "abs capitalize count d default dictsort filesizeformat first float int items last length "  # noqa: SIM905
     "list lower map max min reject rejectattr reverse select selectattr sort string title truncate unique "
     "upper urlencode wordcount".split()
 )
@@ -128,11 +128,17 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """Charge a lookup for hashing its key, and for each part of a path such as `map(attribute="a.b")`."""
-        current_run().charge_values(argument)
-        if isinstance(obj, AlertList) and isinstance(argument, str):
-            return self.getattr(obj, argument)
-        return super().getitem(obj, argument)
+        """Charge a lookup for hashing its key, and for each part of a path such as `map(attribute="a.b")`.
+
+        A text that is found is charged too: `sort` and `groupby` keep a copy of it in lower case for each lookup.
+        """
+        run = current_run()
+        run.charge_values(argument)
+        is_attribute = isinstance(obj, AlertList) and isinstance(argument, str)
+        found = self.getattr(obj, argument) if is_attribute else super().getitem(obj, argument)
+        if isinstance(found, str):
+            run.charge_length(len(found))
+        return found
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Allow only cheap methods of plain values."""
