@@ -131,7 +131,7 @@ def _sum(environment: Environment, values: Iterable[Any], attribute: str | None 
 
 @pass_environment
 def _groupby(
-    environment: Environment, values: Iterable[Any], attribute: Any, default: Any = None, case_sensitive: Any = False
+    environment: Environment, values: Iterable[Any], attribute: Any, default: Any = None, case_sensitive: Any = None
 ) -> Any:
     """Bound the keys: Jinja makes one in lower case for each entry, and each may be the default."""
     entries = list(values)
@@ -139,7 +139,7 @@ def _groupby(
     if length > LARGEST_VALUE:
         raise ValueTooLarge(f"groupby with keys of {length:,} characters; the limit is {LARGEST_VALUE:,}")
     current_run().charge_length(length)
-    return FILTERS["groupby"](environment, entries, attribute, default, case_sensitive)
+    return FILTERS["groupby"](environment, entries, attribute, default, bool(case_sensitive))
 
 
 def _attributes(environment: Environment, values: Iterable[Any], attribute: str | None) -> Iterable[Any]:
