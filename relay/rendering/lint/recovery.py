@@ -1,6 +1,7 @@
 """Reads on after a syntax error: takes the faulty tag out of the source, without moving a line, and parses again."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,7 @@ _GO_ACTION: Final = re.compile(r"\{\{-?\s*(?:range|with|if|template|define|block
 _NEVER_CLOSED: Final = "this tag is never closed; write }} or %} where it ends"
 _NESTED_WRONGLY: Final = "Jinja is expecting this tag"
 _BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)\{%-?\s*endblocks", re.DOTALL)
+_NEWLINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _MIDDLE: Final = frozenset({"else", "elif"})
 _NEUTRAL: Final[Mapping[str, str]] = {
@@ -91,19 +93,20 @@ def recovered(environment: Environment, name: str, source: str) -> Recovered:
 
 def go_actions(source: str) -> Iterator[tuple[int, int, str]]:
     """Tags of Go templates that are valid Jinja and print nothing: line, column and what to write."""
+    starts = _line_starts(source)
     for tag in _tags(source):
         if _GO_ACTION.match(tag[0]):
-            yield _line(source, tag.start()), _column(source, tag.start()), foreign_advice(tag[0])
+            line = bisect_right(starts, tag.start())
+            yield line, tag.start() - starts[line - 1] + 1, foreign_advice(tag[0])
 
 
 def without_tags_at(source: str, places: set[tuple[int, int]]) -> str:
     """Return the source without the tags in which these places (line, column) lie."""
-    for tag in [*_tags(source)]:
-        first, last = _line(source, tag.start()), _line(source, tag.end() - 1)
-        inside = (
-            (first, _column(source, tag.start())) <= place <= (last, _column(source, tag.end() - 1)) for place in places
-        )
-        if any(inside):
+    starts = _line_starts(source)
+    found = [starts[line - 1] + column - 1 for line, column in places if 0 < line <= len(starts)]
+    # The last one first: what is put in the place of a tag may be longer, and no other place moves.
+    for tag in reversed([*_tags(source)]):
+        if any(tag.start() <= each < tag.end() for each in found):
             source = _with(source, tag, _neutral(tag))
     return source
 
@@ -123,7 +126,8 @@ def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -
         return _Repair(source=f"{source}{{% end{innermost[1]} %}}")
     if unclosed := _unclosed(source, error.lineno):
         return unclosed
-    here = [tag for tag in _tags(source) if _line(source, tag.start()) <= error.lineno <= _line(source, tag.end() - 1)]
+    first, after = _span(source, error.lineno)
+    here = [tag for tag in _tags(source) if tag.start() < after and tag.end() > first]
     if unknown := UNKNOWN_TAG.match(message):
         named = [tag for tag in here if tag["name"] == unknown[1]]
         end = unmatched_end(source, error.lineno)
@@ -137,8 +141,9 @@ def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -
 
 
 def _without_raw_blocks(source: str, line: int) -> _Repair:
+    first, after = _span(source, line)
     for blocks in _BLOCKS.finditer(source):
-        if _line(source, blocks.start()) <= line <= _line(source, blocks.end()):
+        if blocks.start() < after and blocks.end() >= first:
             start, end = blocks.span("yaml")
             return _Repair(source=source[:start] + blank(source[start:end]) + source[end:])
     return _Repair(source=source)
@@ -213,6 +218,18 @@ def _neutral(tag: re.Match[str]) -> str:
 
 def _with(source: str, tag: re.Match[str], text: str) -> str:
     return source[: tag.start()] + text + source[tag.end() :]
+
+
+def _line_starts(source: str) -> list[int]:
+    """Where each line begins: a source may have very many tags, and to count lines up to each takes too long."""
+    return [0, *(each.end() for each in _NEWLINE.finditer(source))]
+
+
+def _span(source: str, line: int) -> tuple[int, int]:
+    """Where a line begins, and where the next one does."""
+    starts = [*_line_starts(source), len(source) + 1]
+    line = min(line, len(starts) - 1)
+    return starts[line - 1], starts[line]
 
 
 def _line(source: str, at: int) -> int:
