@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from relay.cards.bulletins import BulletinLine, summary_bulletin
 from relay.cards.draw import draw_unposted
-from relay.cards.model import Card
+from relay.cards.model import Card, CardState
 from relay.cards.mutes import Mute
 from relay.cards.summaries import FIRST_SPAN, ChannelContent, described_values, open_line, resolved_line
 from relay.commands.question import SlackQuestion
@@ -35,9 +35,9 @@ _TEAM = "team"
 async def answer_open(question: SlackQuestion, request: Open) -> Message | None:
     """Return the message; None where there is no such channel or team that the person may see."""
     viewer, rulebook = question.viewer, question.live.rulebook
-    ref = next(filter(viewer.sees, sorted(_references(request, viewer, rulebook))), None)
-    if ref is not None:
-        return await _of_channel(question, ref)
+    refs = _references(request, viewer, rulebook)
+    if any(map(viewer.sees, refs)):
+        return await _of_channel(question, refs)
     if request.channel:
         return None
     found = await open_incidents(question)
@@ -50,17 +50,29 @@ async def answer_open(question: SlackQuestion, request: Open) -> Message | None:
     return await asyncio.to_thread(_drawn, question, title, lines)
 
 
-async def open_incidents(question: SlackQuestion, words: tuple[str, ...] = ()) -> list[ListedIncident]:
-    """Return the open incidents that the person may see, the worst first; with `words`, those that have them all."""
+async def open_incidents(
+    question: SlackQuestion, words: tuple[str, ...] = (), refs: frozenset[str] | None = None
+) -> list[ListedIncident]:
+    """Return the open incidents that the person may see, the worst first.
+
+    With `words`, those that have them all; with `refs`, those with a card in one of these channels, perhaps one that
+    waits to be posted.
+    """
     found: list[ListedIncident] = []
     place: OpenPosition | None = None
     for _ in range(MAX_SCANNED // BATCH):
-        batch = await question.store.open_incidents(OpenFilter(words=words), place, BATCH, BATCH)
-        found += [each for each in batch.incidents if question.viewer.visible(each.cards)]
+        batch = await question.store.open_incidents(OpenFilter(words=words, channels=refs), place, BATCH, BATCH)
+        found += [each for each in batch.incidents if any(_is_shown(card, refs, question) for card in each.cards)]
         place = batch.after
         if place is None:
             break
     return found
+
+
+def _is_shown(card: Card, refs: frozenset[str] | None, question: SlackQuestion) -> bool:
+    """Whether the person may see the card, in one of these channels, or will once it is posted."""
+    gone = card.is_pointer or card.state is CardState.CANCELLED
+    return not gone and (refs is None or card.channel in refs) and question.viewer.sees(card.channel)
 
 
 def shown_card(cards: Iterable[Card], viewer: Viewer) -> Card | None:
@@ -80,15 +92,18 @@ def _references(request: Open, viewer: Viewer, rulebook: Rulebook) -> frozenset[
         return frozenset()
 
 
-async def _of_channel(question: SlackQuestion, ref: str) -> Message | None:
-    now = question.now
-    content = await question.store.channel_content(ref, now - FIRST_SPAN, 0.0, now)
-    name = question.viewer.channels[ref].slack_name or ref
-    return None if content is None else await asyncio.to_thread(_of_content, question, name, content)
+async def _of_channel(question: SlackQuestion, refs: frozenset[str]) -> Message:
+    viewer, now = question.viewer, question.now
+    ref = next(filter(viewer.sees, sorted(refs)))
+    found = await open_incidents(question, refs=refs)
+    content = await question.store.channel_content(ref, now - FIRST_SPAN, 0.0, now) or ChannelContent()
+    return await asyncio.to_thread(_of_content, question, viewer.channels[ref].slack_name or ref, found, content)
 
 
-def _of_content(question: SlackQuestion, name: str, content: ChannelContent) -> Message:
-    lines = [open_line(*each, content.mutes, question.now) for each in content.open]
+def _of_content(
+    question: SlackQuestion, name: str, found: Iterable[ListedIncident], content: ChannelContent
+) -> Message:
+    lines = _lines(question, found, content.mutes, "")
     resolved = [resolved_line(each, question.now) for each in content.resolved]
     return _drawn(question, name, lines, resolved, content.letters)
 

@@ -173,8 +173,7 @@ async def test_a_hostile_title_formats_links_and_pings_nothing(round_trip, ask):
 async def test_a_long_list_is_cut_and_counted(round_trip, ask):
     for number in range(30):
         await start(round_trip, f"i{number}", "database", f"check {number} " + "x" * 200)
-    await round_trip.advance(600)
-    text = await ask("open")
+    text = await ask("open")  # some cards wait for the channel's rate limit, and are open all the same
     assert "#db: 30 open" in text
     assert "And 10 more" in text
 
