@@ -12,6 +12,8 @@ from aiohttp import ClientSession
 
 from relay import __version__
 from relay.actions.interaction_handler import InteractionHandler
+from relay.actions.mute_dialog import MuteDialog
+from relay.actions.mutes import SlackMutes
 from relay.actions.people import People
 from relay.actions.permission import Permissions
 from relay.actions.preflight import Preflight
@@ -148,8 +150,10 @@ class Relay:
             )
         self._tasks = TaskWorker(store, runner, self._tag_definitions, clock)
         wake, enabled = self._tasks.wake, settings.clicks is Clicks.CARRIED_OUT
+        self._mutes = SlackMutes(store, people, permissions, self._rulebook, clock, self._look_for_due_work)
+        dialog = MuteDialog(store, people, self._mutes, self._rulebook, clock)
         self._interactions = InteractionHandler(
-            store, self._slack, permissions, clock, wake, metrics=metrics, enabled=enabled
+            store, self._slack, permissions, dialog, clock, wake, metrics=metrics, enabled=enabled
         )
         self._delivery = DeliveryService(
             store,

@@ -10,4 +10,9 @@ people ................ looks up people in Slack and BigPanda
 tag_definitions ....... BigPanda's definitions of tags
 messages, ephemeral ... what one person reads, and how it is sent
 modals ................ the modals behind the buttons
+modal_parts ........... of what modals are made
+mutes ................. makes and ends mutes for people in Slack
+mute_dialog ........... between the button of a card and a mute
+mute_modal ............ what is asked before a mute is made or ended
+mute_preview .......... what a new mute would match
 """

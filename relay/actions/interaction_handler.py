@@ -15,6 +15,7 @@ import structlog
 
 from relay.actions import messages
 from relay.actions.modals import build_modal, validation_errors
+from relay.actions.mute_dialog import MuteDialog
 from relay.actions.people import LookupFailed
 from relay.actions.permission import Denied, Permissions
 from relay.cards.attribution import is_awaited
@@ -42,11 +43,12 @@ TELL_AGAIN_AFTER = 120.0
 class InteractionHandler:
     """Stores what people do in Slack as tasks."""
 
-    def __init__(  # noqa: PLR0913  each has a name
+    def __init__(  # noqa: PLR0913, PLR0917  each is a part of its own
         self,
         store: Store,
         slack: SlackGateway,
         permissions: Permissions,
+        mutes: MuteDialog,
         clock: Clock,
         wake_tasks: Callable[[], None],
         *,
@@ -57,6 +59,7 @@ class InteractionHandler:
         self._store = store
         self._slack = slack
         self._permissions = permissions
+        self._mutes = mutes
         self._clock = clock
         self._wake_tasks = wake_tasks
         self._metrics = metrics
@@ -95,6 +98,8 @@ class InteractionHandler:
             case Submission() as submission:
                 if errors := validation_errors(submission.action, submission.values, self._clock.now()):
                     return errors
+                if not BUTTONS[submission.action].in_bigpanda:
+                    return await self._do_in_relay(submission)
                 asked = {"owner": submission.owner} if submission.owner else {}
                 await self._add_task(submission, submission.view_id, {**submission.values, **asked})
             case Click(action=action) as click if action and BUTTONS[action].opens_modal:
@@ -121,6 +126,12 @@ class InteractionHandler:
         if await self._add(key, TaskKind.REPLY, card, {**asdict(reply), "message_ts": reply.thread_ts}):
             log.info("reply_stored", **card_fields(card), key=key, detail="A reply becomes a comment in BigPanda.")
         return None
+
+    async def _do_in_relay(self, submission: Submission) -> Mapping[str, JSON] | None:
+        """Do what relay does by itself: it is stored when this returns. Return what Slack shows where it cannot be."""
+        errors = await self._mutes.submit(submission, await self._card(submission))
+        self._metrics.record_click(submission.action, "rejected" if errors else "stored")
+        return errors
 
     async def _add_task(self, source: Click | Submission, unique: str, values: Mapping[str, str]) -> None:
         """Store a task; tell the person that it has started, where it takes long.
@@ -211,7 +222,9 @@ class InteractionHandler:
             await self._tell(click, messages.denied(click.action, denied.reason, denied.groups))
             return
         opened_on = {"incident": click.incident, "channel": click.channel, "message_ts": click.message_ts}
-        view = build_modal(click.action, title=state.record.title, **opened_on)
+        in_bigpanda = BUTTONS[click.action].in_bigpanda
+        inputs = None if in_bigpanda else await self._mutes.inputs(click.action, card, state, click.user)
+        view = build_modal(click.action, title=state.record.title, **opened_on, inputs=inputs)
         answer = await self._slack.open_view(click.trigger_id, view)
         if not isinstance(answer, Read):
             detail = "Slack did not open the form of a button; the person was asked to press it again."

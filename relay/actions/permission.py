@@ -1,11 +1,11 @@
 """Decides who may act on a card, by the options that its route has now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from relay.actions.people import LookupFailed, People
 from relay.cards.model import Card
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import BUTTONS, MUTE_WORD
 from relay.routes.options import Options
 from relay.routes.rulebook import Rulebook
 
@@ -28,13 +28,56 @@ class Permissions:
 
     async def check(self, card: Card | None, action: str, user: str) -> Denied | LookupFailed | None:
         """Return why this person may not do this on the card (None: they may), or that it cannot be found out now."""
-        options = self._options(card) if card is not None else Options()
-        if BUTTONS[action].word not in options.actions:
+        return await self._check(() if card is None else (self._options(card),), BUTTONS[action].word, user)
+
+    async def routes_to_mute(self, user: str) -> tuple[str, ...] | Denied | LookupFailed:
+        """Return the live routes whose cards this person may mute by a tag, by name; the fallback's name is empty.
+
+        A route counts if one of its post items offers it, and each that does allows it to this person.
+        """
+        failed: Denied | LookupFailed = Denied(reason="not_offered")
+        found: list[str] = []
+        for name, offered in self._live():
+            match await self._check(offered, MUTE_WORD, user):
+                case None:
+                    found.append(name)
+                case Denied(reason="not_offered"):
+                    pass
+                case Denied() | LookupFailed() as result if not isinstance(failed, LookupFailed):
+                    failed = result
+        return tuple(found) or failed
+
+    @property
+    def live_routes(self) -> tuple[str, ...]:
+        """The names of all live routes that post cards; the fallback's is empty."""
+        return tuple(name for name, _ in self._live())
+
+    async def _check(self, offered: Sequence[Options], word: str, user: str) -> Denied | LookupFailed | None:
+        """Whether one of these options offers a word of `actions`, and each that does allows it to a person."""
+        offering = [options for options in offered if word in options.actions]
+        if not offering:
             return Denied(reason="not_offered")
-        allowed = await self._people.is_in_any(user, options.actors)
-        if isinstance(allowed, LookupFailed):
-            return allowed
-        return None if allowed else Denied(reason="not_allowed", groups=options.actors)
+        for groups in dict.fromkeys(self._groups(options, word) for options in offering):
+            allowed = await self._people.is_in_any(user, groups)
+            if isinstance(allowed, LookupFailed):
+                return allowed
+            if not allowed:
+                return Denied(reason="not_allowed", groups=groups)
+        return None
+
+    def _groups(self, options: Options, word: str) -> tuple[str, ...]:
+        """The user groups that may do it; without any, everyone may."""
+        mutes = self._rulebook().mutes
+        return mutes.actors if word == MUTE_WORD and mutes.actors else options.actors
+
+    def _live(self) -> Iterator[tuple[str, tuple[Options, ...]]]:
+        """The live routes and the fallback, each with the options of its cards."""
+        rulebook = self._rulebook()
+        for route in rulebook.routes.flatten_enabled():
+            if posts := route.live_posts:
+                yield route.name, tuple(post.options for post in posts)
+        if rulebook.fallback is not None:
+            yield "", (rulebook.fallback.options,)
 
     def syncs_replies(self, card: Card) -> bool:
         """Whether replies in the card's thread become comments in BigPanda."""

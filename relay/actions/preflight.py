@@ -20,6 +20,7 @@ from relay.cards.merge import comment_hash
 from relay.cards.model import AttemptState, Task, TaskKind
 from relay.cards.tasks import CONFIRMATION_WAIT, TaskContext, checked_task_key, may_have_taken_effect
 from relay.model.incident import Incident, Person
+from relay.model.json_types import JSON
 from relay.model.reading import read_incident
 from relay.model.record import PendingAction
 from relay.model.struct import replace
@@ -284,9 +285,14 @@ class Preflight:
 
 def snoozed_until(task: Task, person: SlackUser) -> int:
     """Return the end of a snooze in Unix seconds: a moment, hours from the press, or the person's next morning."""
-    if moment := task.payload.get("moment"):
+    return chosen_moment(task.payload, task.created, person)
+
+
+def chosen_moment(values: Mapping[str, JSON], pressed_at: float, person: SlackUser) -> int:
+    """Return the moment that somebody chose in a modal, by its inputs: `moment`, or else `until` (Unix seconds)."""
+    if moment := values.get("moment"):
         return int(moment)
-    choice, pressed_at = str(task.payload.get("until", "")), task.created
+    choice = str(values.get("until", ""))
     if choice in _HOURS:
         return int(pressed_at) + _HOURS[choice] * 3600
     return next_morning(pressed_at, _time_zone(person))

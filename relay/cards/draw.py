@@ -89,7 +89,7 @@ def render_step(
     before = card.previous
     variables = template_variables(
         incident,
-        muted=any(notice.kind is NoticeKind.MUTED for notice in card.notices),
+        muted=is_muted(card),
         route=card.route,
         show_tags=card.options.show_tags,
         runbook_tags=card.options.runbook_tags,
@@ -297,9 +297,15 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
         Offered.ALWAYS: True,
         Offered.ASSIGNED: incident.assignee is not None,
         Offered.SNOOZED: incident.snooze.snoozed,
+        Offered.MUTED: is_muted(card),
     }
     rows = (row for row in BUTTONS.values() if row.word in card.options.actions and offered[row.offered])
     return tuple(_button(row, incident) for row in rows)
+
+
+def is_muted(card: Card) -> bool:
+    """Whether the card says that it is muted."""
+    return any(notice.kind is NoticeKind.MUTED for notice in card.notices)
 
 
 def _button(row: CardButton, incident: Incident) -> Button:

@@ -37,8 +37,20 @@ class MuteState(StrEnum):
     OVER = "over"
 
 
+class MutePart(StrEnum):
+    """What of a mute a fault is about."""
+
+    WHAT = "what"
+    TIME = "time"
+    REASON = "reason"
+
+
 class InvalidMute(ValueError):
-    """A mute that cannot be made; the message says why, and what is expected."""
+    """A mute that cannot be made or ended; the message says why, and what is expected."""
+
+    def __init__(self, message: str, part: MutePart = MutePart.WHAT) -> None:
+        super().__init__(message)
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,33 +116,40 @@ def check_mute(mute: Mute, now: float, *, longest: float = LONGEST_MUTE) -> None
     if mute.unless is not None and mute.unless.rank <= State.UNKNOWN.rank:
         raise InvalidMute(f"Every open incident is {mute.unless} or worse, so it would mute none.")
     if not mute.reason.strip():
-        raise InvalidMute("Say why: everybody who misses a ping will ask.")
+        raise InvalidMute("Say why: everybody who misses a ping will ask.", MutePart.REASON)
     _check_text("reason", mute.reason, MAX_REASON)
     _check_text("author", mute.author, MAX_AUTHOR)
 
 
 def _check_times(mute: Mute, now: float, longest: float) -> None:
     if mute.end <= now:
-        raise InvalidMute("It would end in the past.")
+        raise InvalidMute("It would end in the past.", MutePart.TIME)
     if mute.end <= mute.start:
-        raise InvalidMute("It would end before it begins.")
+        raise InvalidMute("It would end before it begins.", MutePart.TIME)
     if mute.start - now > MAX_AHEAD:
-        raise InvalidMute("It would begin in more than a year.")
+        raise InvalidMute("It would begin in more than a year.", MutePart.TIME)
     if mute.end - mute.start > longest:
-        raise InvalidMute(f"It would last longer than {duration(longest)}; make it shorter, and extend it if need be.")
+        raise InvalidMute(
+            f"It would last longer than {duration(longest)}; make it shorter, and extend it if need be.", MutePart.TIME
+        )
 
 
 def _check_text(name: str, text: str, most: int) -> None:
     if len(text) > most:
-        raise InvalidMute(f"The {name} has more than {most} characters.")
+        raise InvalidMute(f"The {name} has more than {most} characters.", MutePart.REASON)
     if clean_text(text) != text or _UNSEEN.search(text):
-        raise InvalidMute(f"The {name} has control characters.")
+        raise InvalidMute(f"The {name} has control characters.", MutePart.REASON)
 
 
 def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> Mute | None:
     """The active mute that covers a card of that route; of several, the one that ends last."""
+    return next(iter(covering_mutes(mutes, incident, route, now)), None)
+
+
+def covering_mutes(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> tuple[Mute, ...]:
+    """The active mutes that cover a card of that route; the one that ends last is the first."""
     active = [each for each in mutes if each.state(now) is MuteState.ACTIVE]
     if not active:  # as at almost every question: then nothing of the incident is read
-        return None
+        return ()
     facts = IncidentFacts(incident)
-    return max((each for each in active if each.covers(facts, route)), key=lambda each: each.end, default=None)
+    return tuple(sorted((each for each in active if each.covers(facts, route)), key=lambda each: -each.end))

@@ -29,8 +29,8 @@ from relay.ratelimit.budgets import backoff
 COMMENT_KINDS = (TaskKind.COMMENT, TaskKind.REPLY)
 """What must not be sent twice: BigPanda would show it twice, to everybody and for good."""
 
-ACTION_KINDS = tuple(TaskKind(name) for name in BUTTONS)
-"""What people do by the buttons of a card."""
+ACTION_KINDS = tuple(TaskKind(name) for name, row in BUTTONS.items() if row.in_bigpanda)
+"""What people do in BigPanda by the buttons of a card."""
 
 CONFIRMED_KINDS = (*ACTION_KINDS, TaskKind.REPLY)
 """What a share is expected to confirm. Many integrations share neither comments nor assignments."""

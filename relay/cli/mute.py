@@ -13,9 +13,9 @@ from relay.model.errors import ConfigurationError
 from relay.model.incident import State
 
 if TYPE_CHECKING:
+    from relay.actions.mute_preview import MutePreview
     from relay.cards.mutes import Mute
     from relay.store.store import Store
-    from relay.tools.mutes import MutePreview
 
 mute = typer.Typer(no_args_is_help=True)
 
@@ -64,6 +64,7 @@ def add(  # noqa: PLR0913  each is an option of its own
     Says first how many open incidents it matches, and asks if there is none, or more than 50. Exits with 1 if you say
     no, and with 2 if the mute cannot be made.
     """
+    from relay.actions.mute_preview import preview
     from relay.cards.mutes import InvalidMute, Mute, check_mute
     from relay.tools import mutes as tool
     from relay.tools.live_store import stored_rulebook
@@ -86,7 +87,8 @@ def add(  # noqa: PLR0913  each is an option of its own
             unless=unless,
         )
         check_mute(wanted, now)
-        return wanted, await tool.preview(store, wanted, await stored_rulebook(store), now), now
+        [found] = await preview(store, [wanted], await stored_rulebook(store), now)
+        return wanted, found, now
 
     try:
         wanted, found, now = run_on_live_store(look)

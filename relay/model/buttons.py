@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+MUTE_WORD: Final = "mute"
+"""The word in `actions` that offers mutes; `mutes` in routes.yaml may say who may use it."""
+
 
 class Clicks(Enum):
     """What relay can do with a click on a card. Slack warns people who press a button that nobody acknowledges."""
@@ -39,16 +42,18 @@ class Offered(Enum):
     ALWAYS = "always"
     ASSIGNED = "while somebody has the incident"
     SNOOZED = "while the incident is snoozed"
+    MUTED = "while the card is muted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardButton:
     """One button. The groups in `actors` of a route decide who may press it.
 
-    `name` is the kind of the task that it makes, `option` the word in `actions` of routes.yaml that offers it.
+    `name` is the kind of the task that it makes, `option` the word in `actions` of routes.yaml that offers it. One that
+    is not `in_bigpanda` makes no task: relay does it by itself.
     `label` is the text on the button, `label_if_assigned` the text where somebody has the incident. `style` is Slack's
     (`primary`, `danger`). `asks` and `effect` describe it in the documentation: what its modal asks for, and what it
-    does in BigPanda.
+    does.
     `started` and `not_done` begin what the person reads: where it takes long, and where nothing comes of it.
     `modal_title` and `submit_label` are empty where the button opens no modal.
     """
@@ -57,8 +62,8 @@ class CardButton:
     label: str
     asks: str
     effect: str
-    started: str
     not_done: str
+    started: str = ""
     option: str = ""
     place: ButtonPlace = ButtonPlace.FIRST
     offered: Offered = Offered.ALWAYS
@@ -66,6 +71,7 @@ class CardButton:
     label_if_assigned: str = ""
     modal_title: str = ""
     submit_label: str = ""
+    in_bigpanda: bool = True
 
     @property
     def word(self) -> str:
@@ -130,6 +136,30 @@ _ROWS = (
         not_done="Snooze not ended",
         place=ButtonPlace.MENU,
         offered=Offered.SNOOZED,
+    ),
+    CardButton(
+        name="mute",
+        label="Mute…",
+        asks="this incident, or one of its tags; for how long, why, and whether critical incidents are muted too",
+        effect="mutes it in relay: no new cards and no pings until then. BigPanda learns nothing of it",
+        not_done="Not muted",
+        place=ButtonPlace.MENU,
+        modal_title="Mute",
+        submit_label="Mute",
+        in_bigpanda=False,
+    ),
+    CardButton(
+        name="end_mute",
+        option="mute",
+        label="End mute",
+        asks="which, where several mutes cover the card",
+        effect="ends the mute, also for other incidents that it covers",
+        not_done="Mute not ended",
+        place=ButtonPlace.MENU,
+        offered=Offered.MUTED,
+        modal_title="End mute",
+        submit_label="End mute",
+        in_bigpanda=False,
     ),
     CardButton(
         name="resolve",

@@ -28,8 +28,10 @@ MENU_ACTION: Final = f"{ACTION_PREFIX}menu"
 WHY_SHORTCUT: Final = f"{ACTION_PREFIX}why"
 """The callback id of the message shortcut that asks why a message is there."""
 
-TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT = "text", "until", "moment"
+TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT, WHAT_INPUT, CRITICAL_INPUT = "text", "until", "moment", "what", "critical"
 """The action ids of a modal's inputs, and the names in `Submission.values`."""
+
+_INPUTS: Final = frozenset({TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT, WHAT_INPUT, CRITICAL_INPUT})
 
 _SUBTYPES_BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
 """Subtypes of a message that a person wrote (https://docs.slack.dev/reference/events/message). Edits have others."""
@@ -87,7 +89,8 @@ class Submission:
 
     `view_id` is the modal's id: Slack may send one submission twice. `owner` is as in `ModalOrigin`. `trigger_id`
     opens another modal, within three seconds. `values` is what
-    was filled in: `text`, or `until` (`1h`, `4h`, `morning`) and `moment` (Unix seconds). An empty input is left out.
+    was filled in: `text`, `until` (`1h`, `4h`, `morning`) and `moment` (Unix seconds), `what` is muted, and `critical`
+    where critical incidents are muted, too. An empty input is left out.
     """
 
     action: str
@@ -272,11 +275,12 @@ def _input_values(state: JsonObject) -> Iterator[tuple[str, str]]:
     for block in object_field(state, "values").values():
         for name, entry in as_object(block).items():
             source = as_object(entry)
-            chosen, moment = object_field(source, "selected_option"), source.get("selected_date_time")
+            ticked = next(iter(objects_field(source, "selected_options")), {})
+            chosen, moment = object_field(source, "selected_option") or ticked, source.get("selected_date_time")
             value = text_field(source, "value") or text_field(chosen, "value")
             if name == MOMENT_INPUT and type(moment) is int:
                 value = str(moment)
-            if name in {TEXT_INPUT, UNTIL_INPUT, MOMENT_INPUT} and value:
+            if name in _INPUTS and value:
                 yield name, value
 
 

@@ -10,7 +10,8 @@ Verbs
     attempts ............... posts whose result is unknown
     bulletins .............. messages about several incidents, and their lines
     held ................... what is held: looked at again, and made up for in catch-ups; closes held lists
-    mutes .................. mutes, as people have made them; muted_cards: the cards that say so
+    mutes .................. mutes, as people have made them; muted_cards: the cards that say so;
+                             mute_preview: what a new mute is compared with
     storms ................. what was posted and what waits in a storm; storm_summary: what a storm card sums up
     summaries .............. which slots of a summary are done, and what a channel shows
     late_cards ............. cards of open incidents whose routes were in shadow until now

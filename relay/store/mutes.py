@@ -7,19 +7,26 @@ from sqlalchemy import Connection, bindparam, select
 from relay.cards.eligibility import Work
 from relay.cards.mutes import Mute
 from relay.model.incident import State
+from relay.model.struct import replace
 from relay.store import schema
 from relay.store.left_work import leave
 from relay.store.mappers import dumps, loads
 from relay.store.notify import notify
+from relay.store.upsert import insert_or_keep
 
 _mute = schema.mute
 _NOT_OVER = select(_mute).where(_mute.c.end_at > bindparam("after")).order_by(_mute.c.id)
 _ONE = select(_mute).where(_mute.c.id == bindparam("which"))
+_OF_KEY = select(_mute).where(_mute.c.key == bindparam("of_key"))
 
 
-def add_mute(connection: Connection, mute: Mute) -> int:
-    """Store a mute; return its number."""
+def add_mute(connection: Connection, mute: Mute, key: str | None = None) -> Mute:
+    """Store a mute; return it with its number.
+
+    `key` names what a person did to make it: if it has made a mute already, that one is returned as it is now.
+    """
     values = {
+        "key": key,
         "match_text": mute.match,
         "incident": mute.incident,
         "routes": dumps(mute.routes),
@@ -33,10 +40,13 @@ def add_mute(connection: Connection, mute: Mute) -> int:
         "ended_by": "",
         "applied": "",
     }
-    number: int = connection.execute(_mute.insert().returning(_mute.c.id), values).scalar_one()
+    statement = insert_or_keep(connection, _mute, ("key",), returning=("id",))
+    number: int | None = connection.execute(statement, values).scalar_one_or_none()
+    if number is None:
+        return to_mute(connection.execute(_OF_KEY, {"of_key": key}).mappings().one())
     leave(connection, {Work.MUTE})
     notify(connection)
-    return number
+    return replace(mute, id=number)
 
 
 def mutes_after(connection: Connection, after: float) -> tuple[Mute, ...]:

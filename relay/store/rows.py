@@ -75,6 +75,11 @@ def load_current_cards(connection: Connection, ids: Sequence[str]) -> list[Card]
     return [to_card(row) for row in execute(connection, _CURRENT_CARDS, {"ids": ids}).mappings()]
 
 
+def current_cards(connection: Connection, incident: str) -> tuple[Card, ...]:
+    """Return the cards of an incident that later shares still concern."""
+    return tuple(load_current_cards(connection, [incident]))
+
+
 def load_entries_after(
     connection: Connection, incident: str, seq: int, most: int | None = None
 ) -> tuple[tuple[Entry, ...], bool]:

@@ -494,8 +494,10 @@ mute = Table(
     Column("created", Double, nullable=False),
     Column("ended_by", Text, nullable=False),
     Column("applied", Text, nullable=False),
+    Column("key", Text),
     _one_of("unless", State),
 )
+Index("uq_mute_key", mute.c.key, unique=True)
 
 quarantine = Table(
     "quarantine",

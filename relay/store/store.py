@@ -69,6 +69,7 @@ from relay.store.installation import (
     release_workspace,
 )
 from relay.store.migration import migrate, require_newest
+from relay.store.mute_preview import incidents_to_compare
 from relay.store.notify import NotificationListener, OnNotify, notify
 from relay.store.planning import Decide
 from relay.store.quarantine import (
@@ -86,6 +87,7 @@ from relay.store.recorded_incidents import (
     recorded_incident,
 )
 from relay.store.restore import is_newly_marked, mark_restored, restore_window
+from relay.store.rows import current_cards
 from relay.store.tag_definitions import save_tag_definitions, tag_definitions
 from relay.store.types import AcceptedShare, RetentionResult
 
@@ -351,6 +353,8 @@ class Store:
     apply_mutes = _write(muted_cards.apply_mutes)
     mark_applied = _write(muted_cards.mark_applied)
     add_mute = _write(mutes.add_mute)
+    incidents_to_compare = _read(incidents_to_compare)
+    current_cards = _read(current_cards)
     mutes_after = _read(mutes.mutes_after)
     mute = _read(mutes.mute)
     extend_mute = _write(muted_cards.extend_mute)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.actions.modals import LONGEST_SNOOZE, SNOOZE_CHOICES, build_modal, build_owner_question, validation_errors
+from relay.actions.modal_parts import LENGTHS
+from relay.actions.modals import LONGEST_SNOOZE, build_modal, build_owner_question, validation_errors
 from relay.model.buttons import BUTTONS
 from relay.sandbox.slack.block_kit import blocks
 from relay.sandbox.slack.block_kit.schema import ErrorMessages
@@ -51,7 +52,7 @@ def test_a_modal_comes_back_with_what_it_is_about(action):
 
 
 def test_what_asks_for_nothing_opens_no_modal():
-    assert MODALS == ["comment", "snooze", "resolve"]
+    assert MODALS == ["comment", "snooze", "mute", "end_mute", "resolve"]
 
 
 @pytest.mark.parametrize("action", ["assign", "unassign"])
@@ -100,9 +101,9 @@ def test_an_empty_comment_is_a_problem_that_slack_shows_beside_its_input(values)
     }
 
 
-@pytest.mark.parametrize("until", [*SNOOZE_CHOICES, "", "5y"])
+@pytest.mark.parametrize("until", [*LENGTHS, "", "5y"])
 def test_only_the_times_on_offer_can_be_chosen(until):
-    assert (validation_errors("snooze", {"until": until}, NOW) is None) is (until in SNOOZE_CHOICES)
+    assert (validation_errors("snooze", {"until": until}, NOW) is None) is (until in LENGTHS)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ async def mute(relay, seconds=3600.0, *, begins=0.0, **changes):
     now = relay.clock.now()
     values = {"match": "{tags: {service: checkout}}", "reason": "deploy", "author": "Dana", "origin": "cli"}
     made = Mute(**{**values, "start": now + begins, "end": now + begins + seconds, "created": now, **changes})
-    number = await relay.store.add_mute(made)
+    number = (await relay.store.add_mute(made)).id
     await relay.settle()
     return number
 

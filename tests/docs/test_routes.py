@@ -7,12 +7,12 @@ from typer.testing import CliRunner
 
 from relay.actions import messages
 from relay.actions.interaction_handler import TELL_AFTER
-from relay.actions.modals import SNOOZE_CHOICES
+from relay.actions.modal_parts import LENGTHS
 from relay.actions.people import GROUP_MEMBERS_TTL
 from relay.cards.draw import notice_lines
 from relay.cards.model import Card, TaskKind
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.tasks import CONFIRMATION_CHECKS, MAX_SEARCHES, TASK_TIMEOUTS
+from relay.cards.tasks import ACTION_KINDS, CONFIRMATION_CHECKS, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
 from relay.model.buttons import ACTION_WORDS, BUTTONS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
@@ -59,9 +59,9 @@ def test_values_of_match_keep_their_text():
 
 
 def test_the_table_of_buttons_follows_from_the_code():
-    [buttons, _] = tables(PAGE, "## Act from Slack")
+    [buttons, *_] = tables(PAGE, "## Act from Slack")
     assert buttons == [[f"**{button.label}**", button.asks, button.effect] for button in BUTTONS.values()]
-    assert all(words.removeprefix("until ") in buttons[2][1] for words in SNOOZE_CHOICES.values())
+    assert all(words.removeprefix("until ") in buttons[2][1] for words in LENGTHS.values())
 
 
 def test_the_page_quotes_the_messages_to_a_user():
@@ -83,7 +83,7 @@ def ephemerals():
 
 def test_the_page_says_how_long_relay_retries():
     text = text_of(PAGE)
-    assert {TASK_TIMEOUTS[kind] for kind in BUTTONS} == {15 * 60}
+    assert {TASK_TIMEOUTS[kind] for kind in ACTION_KINDS} == {15 * 60}
     assert "retries an action for 15 minutes" in text
     assert TASK_TIMEOUTS[TaskKind.REPLY] == 24 * 3600
     assert "retries a reply for a day" in text

@@ -124,6 +124,9 @@ VIOLATIONS = {
     "ck_bigpanda_task_state": "UPDATE bigpanda_task SET state = 'unknown'",
     "ck_bigpanda_task_tries": "UPDATE bigpanda_task SET tries = -1",
     "ck_mute_unless": "UPDATE mute SET unless = 'purple'",
+    "uq_mute_key": "INSERT INTO mute (match_text, incident, routes, start_at, end_at, reason, author, origin, created, "
+    "ended_by, applied, key) SELECT match_text, incident, routes, start_at, end_at, reason, author, origin, created, "
+    "ended_by, applied, key FROM mute",
     "uq_configuration_hash": "INSERT INTO configuration (hash, saved_at, routes, templates) VALUES ('c', 1, '', '{}')",
     "pk_notice": "INSERT INTO notice VALUES ('database', 'd', '', '', 1)",
     "pk_tag_definition": "INSERT INTO tag_definition VALUES ('d', '{}', 1)",
@@ -164,7 +167,7 @@ async def filled(store):
     )
     for key in "ab":
         await run(store, task, key=key)
-    await store.add_mute(Mute(match="m", start=1.0, end=2.0, reason="r", author="a", origin="cli"))
+    await store.add_mute(Mute(match="m", start=1.0, end=2.0, reason="r", author="a", origin="cli"), "k")
     await run(store, "INSERT INTO summary VALUES ('noc', 'Morning', '09:00', 1, 'posted', 1)")
     await run(store, "INSERT INTO tag_definition VALUES ('d', '{}', 1)")
     await run(store, "UPDATE channel SET state = 'open'")

@@ -97,6 +97,7 @@ hours:
   holidays: {dates: [2026-12-24, "2026-12-25..2026-12-26"]}
   7: {any: [night, weekend], except: [holidays]}
   silent: [night, weekend, 7]
+mutes: {actors: [ops, S0AAA], max: 24h, x-why: they asked}
 summaries:
   - {title: Morning, channel: noc, at: 9:00, days: [mon-fri], except: [holidays], x-why: they asked}
   - {title: 7, channel: "#noc", at: "00:00", zone: America/New_York, always: true}

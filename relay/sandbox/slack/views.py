@@ -168,6 +168,8 @@ def _entry(block: Definition, value: str | None) -> Definition:
             return {"type": kind, "value": _text(block, element.get("initial_value") if value is None else value)}
         case "radio_buttons" | "static_select" as kind:
             return {"type": kind, "selected_option": _option(block, value)}
+        case "checkboxes" as kind:
+            return {"type": kind, "selected_options": _ticked(block, value)}
         case "datetimepicker" as kind:
             return {"type": kind, "selected_date_time": _moment(block, value)}
         case kind:
@@ -204,3 +206,18 @@ def _option(block: Definition, value: str | None) -> Definition | None:
     if option is None and not block.get("optional"):
         raise InvalidInput("Please complete this required field.")
     return option
+
+
+def _ticked(block: Definition, value: str | None) -> list[Definition]:
+    """The options that are ticked: `value` are their values, separated by blanks."""
+    element = block["element"]
+    if value is None:
+        ticked: list[Definition] = element.get("initial_options") or []
+    else:
+        wanted = value.split()
+        ticked = [each for each in element["options"] if each["value"] in wanted]
+        if len(ticked) != len(set(wanted)):
+            raise InvalidInput(f"{value} are not all options")
+    if not ticked and not block.get("optional"):
+        raise InvalidInput("Please complete this required field.")
+    return ticked

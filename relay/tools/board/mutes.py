@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from relay.actions.mute_preview import SCANNED_AT_ONCE, MutePreview, preview
 from relay.cards.mutes import InvalidMute, Mute, check_mute
 from relay.cards.summaries import OUTCOME_WORDS, SummaryProgress, key_of, next_slot
 from relay.model.errors import ConfigurationError
@@ -14,10 +15,6 @@ from relay.tools.share_source import parse_moment
 
 FIELDS = ("match", "for", "from", "reason", "unless")
 """Of the form that makes a mute."""
-
-
-MAX_LOOKED_AT = 1_000
-"""Incidents that are compared with a new mute, so that the page answers at once; `relay mute add` looks at more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +55,14 @@ class MutesPage:
     summaries: tuple[ShownSummary, ...]
     zone: str
     given: Mapping[str, str] = field(default_factory=dict)
-    preview: tool.MutePreview | None = None
+    preview: MutePreview | None = None
     problem: str = ""
 
 
 async def read_mutes(
     source: BoardSource,
     given: Mapping[str, str] | None = None,
-    preview: tool.MutePreview | None = None,
+    preview: MutePreview | None = None,
     problem: str = "",
 ) -> MutesPage:
     """Read the page. Raises StoreError: the database failed."""
@@ -110,7 +107,7 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
     now = source.clock.now()
     try:
         wanted = _mute(given, author, now)
-        found = await tool.preview(source.store, wanted, source.live().rulebook, now, most=MAX_LOOKED_AT)
+        [found] = await preview(source.store, [wanted], source.live().rulebook, now, most=SCANNED_AT_ONCE)
         if found.doubtful and not form.get("sure"):
             return await read_mutes(source, given, found), None
         made = await tool.add(source.store, wanted, now)

@@ -13,6 +13,9 @@ from typing import Any, Final, Literal
 import orjson
 
 from relay.actions.modals import build_modal, build_owner_question
+from relay.actions.mute_modal import MuteChoice, end_mute_inputs, mute_inputs
+from relay.actions.mute_preview import MutePreview
+from relay.cards.mutes import Mute
 from relay.config.files import read_files
 from relay.config.settings import Settings
 from relay.http.session import make_session
@@ -158,11 +161,21 @@ def _file(sources: Mapping[str, str], folder: str, stem: str) -> str:
     return next((name for name in names if name in sources), BUILT_IN)
 
 
+_CHOICES = tuple(MuteChoice(tag="t", name=LONG_TEXT, value=f"{number}{LONG_TEXT}") for number in range(20))
+_PREVIEW = MutePreview(open=10**6, recent=10**7, open_cut=True, recent_cut=True)
+_MUTE = Mute(match=LONG_TEXT, start=0.0, end=1.0, reason=LONG_TEXT, author=LONG_TEXT, origin="cli", id=10**9)
+_FULL: Mapping[str, list[dict[str, Any]]] = {
+    "mute": mute_inputs(_CHOICES, dict.fromkeys(_CHOICES, _PREVIEW), routes=(LONG_TEXT,) * 9),
+    "end_mute": end_mute_inputs((_MUTE,) * 20),
+}
+"""What a modal asks for, at its longest, where that depends on the incident."""
+
+
 def _modals() -> Iterator[Surface]:
     place = {"incident": "5" * 24, "channel": "C0123456789", "message_ts": "1700000000.000001"}
     for action, row in BUTTONS.items():
         if row.modal_title:
-            modal = build_modal(action, title=LONG_TEXT, **place)
+            modal = build_modal(action, title=LONG_TEXT, inputs=_FULL.get(action), **place)
             yield Surface(name=f"the modal of {action}", file=BUILT_IN, kind="view", payload=modal)
         origin = ModalOrigin(action=action, **place)
         question = build_owner_question(origin, title=LONG_TEXT, question="*Cid* has it. Take over?")

@@ -155,7 +155,7 @@ def posting(item: str) -> str:
         (in_route("post: []\n    thread: [reopened]"), "unknown value 'reopened'"),
         (in_route("post: []\n    broadcast: [rises]"), "did you mean 'rise'?"),
         (in_route("post: []\n    in_doubt: retry"), "unknown value 'retry'; expected one of: repost, hold"),
-        (in_route("post: []\n    actions: [close]"), "expected one of: assign, comment, snooze, resolve"),
+        (in_route("post: []\n    actions: [close]"), "expected one of: assign, comment, snooze, mute, resolve"),
         (
             in_route("post: []\n    actors: [U0AAA]"),
             "expected an alias from people, or the id of a user group (S...), found 'U0AAA'",

@@ -1,0 +1,165 @@
+"""Mutes made and ended in Slack, by the button of a card or by a command: one place judges who may, and does it.
+
+    mute = await mutes.make(MuteRequest(key=..., user="U1", tag="service", value="checkout", end=..., reason="deploy"))
+    await mutes.end(mute.id, "U1")
+
+When either returns, it is stored, and Slack can be answered. What Slack sends twice is made once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from relay.actions.people import LookupFailed, People
+from relay.actions.permission import Denied, Permissions
+from relay.cards.model import Card
+from relay.cards.mutes import MAX_AUTHOR, InvalidMute, Mute, MuteState, check_mute
+from relay.model.errors import ConfigurationError
+from relay.model.incident import State
+from relay.routes.mute_match import literal_match
+from relay.routes.rulebook import Rulebook
+from relay.runtime.clock import Clock
+from relay.store.store import Store
+
+log = structlog.get_logger("relay.interactions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MuteRequest:
+    """What a person asks for: to mute the incident of a `card`, or all incidents with a `value` of a `tag`.
+
+    `key` is what Slack repeats unchanged, and with nothing else that a person does. The value is taken literally.
+    `end` is Unix seconds. `user` is the person's Slack id. A state at or above `unless` is not muted.
+    """
+
+    key: str
+    user: str
+    end: float
+    reason: str
+    card: Card | None = None
+    tag: str = ""
+    value: str = ""
+    unless: State | None = None
+
+
+class SlackMutes:
+    """Makes and ends mutes for people in Slack."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  each is a part of its own
+        self,
+        store: Store,
+        people: People,
+        permissions: Permissions,
+        rulebook: Callable[[], Rulebook],
+        clock: Clock,
+        wake: Callable[[], None],
+    ) -> None:
+        """`rulebook` returns the live routes; `wake` lets relay look for due work."""
+        self._store = store
+        self._people = people
+        self._permissions = permissions
+        self._rulebook = rulebook
+        self._clock = clock
+        self._wake = wake
+
+    async def make(self, request: MuteRequest) -> Mute:
+        """Make a mute, or return the one that the same request has made already.
+
+        A mute by a tag covers the cards of those routes where the person may mute.
+
+        Raises:
+            InvalidMute: the person may not, or it cannot be made; the message says why, in plain text.
+            StoreError: the database failed; nothing was made.
+        """
+        routes = await self._routes(request)
+        now = self._clock.now()
+        wanted = Mute(
+            match="" if request.card is not None else literal_match(request.tag, request.value),
+            incident=request.card.incident if request.card is not None else "",
+            routes=routes,
+            start=now,
+            end=request.end,
+            reason=" ".join(request.reason.split()),
+            author=await self._author(request.user),
+            origin=f"slack:{request.user}",
+            unless=request.unless,
+            created=now,
+        )
+        try:
+            check_mute(wanted, now, longest=self._rulebook().mutes.max)
+        except ConfigurationError:
+            raise InvalidMute("This value is too long for a mute. Mute another tag.") from None
+        made = await self._store.add_mute(wanted, request.key)
+        about = {"incident": made.incident} if made.incident else {"match": made.match, "routes": list(made.routes)}
+        log.info("mute_made", mute=made.id, user=request.user, **about, detail="Somebody made a mute in Slack.")
+        self._wake()
+        return made
+
+    async def end(self, number: int, user: str) -> Mute:
+        """End a mute now; return it as it was before. Only who may mute all that it covers may end it.
+
+        Raises:
+            InvalidMute: the person may not, or it is over; the message says why, in plain text.
+            StoreError: the database failed.
+        """
+        mute, now = await self._store.mute(number), self._clock.now()
+        if mute is None or mute.state(now) is MuteState.OVER:
+            raise InvalidMute("This mute is over already.")
+        await self._check_may_end(mute, user)
+        if not await self._store.end_mute(number, now, await self._author(user)):
+            raise InvalidMute("This mute is over already.")
+        log.info("mute_ended", mute=number, user=user, detail="Somebody ended a mute in Slack.")
+        self._wake()
+        return mute
+
+    async def routes(self, user: str) -> tuple[str, ...]:
+        """The routes whose cards this person may mute by a tag; see `Permissions.routes_to_mute`.
+
+        Raises InvalidMute: there is none.
+        """
+        found = await self._permissions.routes_to_mute(user)
+        if not isinstance(found, tuple):
+            raise InvalidMute(_refused(found))
+        return found
+
+    async def _routes(self, request: MuteRequest) -> tuple[str, ...]:
+        """The routes to which a mute is limited; none of one incident, if the person may mute it."""
+        if request.card is None:
+            return await self.routes(request.user)
+        refused = await self._permissions.check(request.card, "mute", request.user)
+        if refused is not None:
+            raise InvalidMute(_refused(refused))
+        return ()
+
+    async def _check_may_end(self, mute: Mute, user: str) -> None:
+        if mute.incident:
+            cards = await self._store.current_cards(mute.incident)
+            results = [await self._permissions.check(card, "end_mute", user) for card in cards]
+            refused = [result for result in results if result is not None]
+            if refused and len(refused) == len(cards):
+                raise InvalidMute(_refused(refused[0]))
+            return
+        live = set(self._permissions.live_routes)
+        covered = live.intersection(mute.routes) if mute.routes else live
+        if beyond := sorted(covered - set(await self.routes(user))):
+            names = ", ".join(name or "the fallback" for name in beyond)
+            raise InvalidMute(
+                f"It also covers {names}, where you may not mute. Ask somebody who may, "
+                f"or relay's operator: relay mute end {mute.id}"
+            )
+
+    async def _author(self, user: str) -> str:
+        """How cards call the person; their id, if Slack does not say."""
+        found = await self._people.person(user)
+        name = "" if isinstance(found, LookupFailed) else found.name
+        return " ".join((name or user).split())[:MAX_AUTHOR]
+
+
+def _refused(result: Denied | LookupFailed) -> str:
+    """Why a person may not, in plain text: Slack shows it beside the input of a modal."""
+    if isinstance(result, LookupFailed):
+        return f"Slack did not say who may do this ({result.reason.replace('_', ' ')}). Try again."
+    if result.reason == "not_offered":
+        return "No card of yours offers this any more."
+    return "Only members of the user groups that routes.yaml names for this may do it."
