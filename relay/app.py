@@ -150,7 +150,7 @@ class Relay:
             )
         self._tasks = TaskWorker(store, runner, self._tag_definitions, clock)
         wake, enabled = self._tasks.wake, settings.clicks is Clicks.CARRIED_OUT
-        self._mutes = SlackMutes(store, people, permissions, self._rulebook, clock, self._look_for_due_work)
+        self._mutes = SlackMutes(store, people, permissions, self._rulebook, clock)
         dialog = MuteDialog(store, people, self._mutes, self._rulebook, clock)
         self._interactions = InteractionHandler(
             store, self._slack, permissions, dialog, clock, wake, metrics=metrics, enabled=enabled

@@ -46,22 +46,15 @@ class MuteRequest:
 class SlackMutes:
     """Makes and ends mutes for people in Slack."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  each is a part of its own
-        self,
-        store: Store,
-        people: People,
-        permissions: Permissions,
-        rulebook: Callable[[], Rulebook],
-        clock: Clock,
-        wake: Callable[[], None],
+    def __init__(
+        self, store: Store, people: People, permissions: Permissions, rulebook: Callable[[], Rulebook], clock: Clock
     ) -> None:
-        """`rulebook` returns the live routes; `wake` lets relay look for due work."""
+        """`rulebook` returns the live routes."""
         self._store = store
         self._people = people
         self._permissions = permissions
         self._rulebook = rulebook
         self._clock = clock
-        self._wake = wake
 
     async def make(self, request: MuteRequest) -> Mute:
         """Make a mute, or return the one that the same request has made already.
@@ -93,7 +86,6 @@ class SlackMutes:
         made = await self._store.add_mute(wanted, request.key)
         about = {"incident": made.incident} if made.incident else {"match": made.match, "routes": list(made.routes)}
         log.info("mute_made", mute=made.id, user=request.user, **about, detail="Somebody made a mute in Slack.")
-        self._wake()
         return made
 
     async def end(self, number: int, user: str) -> Mute:
@@ -110,7 +102,6 @@ class SlackMutes:
         if not await self._store.end_mute(number, now, await self._author(user)):
             raise InvalidMute("This mute is over already.")
         log.info("mute_ended", mute=number, user=user, detail="Somebody ended a mute in Slack.")
-        self._wake()
         return mute
 
     async def routes(self, user: str) -> tuple[str, ...]:
