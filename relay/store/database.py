@@ -26,6 +26,7 @@ from relay.cards.eligibility import Work
 from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
+from relay.store.execution import execute_text
 from relay.store.file_lock import FileLock
 from relay.store.file_system import file_system_at, reject_network
 from relay.store.left_work import take
@@ -103,7 +104,8 @@ class Database:
             set_foreign_log_aside(address.path)
             files = OpenFiles(address.path)
         pragmas = (*_OWNER, *_ALWAYS) if exclusive else _ALWAYS
-        writer, reader = _sqlite(address, pragmas, "BEGIN IMMEDIATE"), _sqlite(address, pragmas, "BEGIN")
+        writer = _sqlite(address, (*pragmas, _NO_TEMPORARY_FILE), "BEGIN IMMEDIATE")
+        reader = _sqlite(address, pragmas, "BEGIN")
         return cls(address, writer, reader, lock=lock, files=files, created=created)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -259,14 +261,14 @@ def is_in_transaction(connection: Connection) -> bool:
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
     """Undo what was done inside if it raises, and nothing else; SQLAlchemy compiles its own savepoints every time."""
-    connection.exec_driver_sql("SAVEPOINT relay")
+    execute_text(connection, "SAVEPOINT relay")
     try:
         yield
     except BaseException:
         if not connection.invalidated and is_in_transaction(connection):
-            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT relay")
+            execute_text(connection, "ROLLBACK TO SAVEPOINT relay")
         raise
-    connection.exec_driver_sql("RELEASE SAVEPOINT relay")
+    execute_text(connection, "RELEASE SAVEPOINT relay")
 
 
 def missing_database(path: Path) -> str:
@@ -302,6 +304,10 @@ def _check_file(path: Path, name: str, *, exclusive: bool) -> None:
 _OWNER = ("journal_mode = WAL", f"journal_size_limit = {WAL_LIMIT}")
 """Only the relay that owns the file sets these; the file remembers them."""
 _ALWAYS = ("synchronous = FULL", "foreign_keys = ON")
+_NO_TEMPORARY_FILE = "temp_store = MEMORY"
+"""For the writer. Behind a savepoint SQLite copies each page before it changes, and from 64 KB on into a temporary file
+(https://sqlite.org/tempfiles.html#statement_journal_files): for one share that costs as much as its commit. The reader
+may use a file: what it sorts may be much."""
 
 
 _COMPILED: Final = LRUCache[Any, Any](1000)
@@ -385,6 +391,6 @@ def _beginning_with(statements: str, engine: Engine) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statements)
+        execute_text(connection, statements)
 
     return engine

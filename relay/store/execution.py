@@ -19,7 +19,7 @@ from sqlalchemy.sql.dml import Insert
 Parameters: TypeAlias = Mapping[str, Any]
 _Convert: TypeAlias = Callable[[Any], Any]
 
-_NO_PARAMETERS: Final[Parameters] = {}
+_NO_PARAMETERS: Final[dict[str, Any]] = {}
 
 
 class Rows:
@@ -59,25 +59,41 @@ class Rows:
 
 
 def execute(
-    connection: Connection, statement: Executable, parameters: Parameters | Sequence[Parameters] = _NO_PARAMETERS
+    connection: Connection, statement: Executable, parameters: dict[str, Any] | Sequence[Parameters] = _NO_PARAMETERS
 ) -> Rows:
     """Run a statement that lives as long as relay, such as a constant of a module; of many parameters, with each.
 
     Raises DBAPIError: the database failed, or rejects a value.
     """
-    if connection.dialect.name != "sqlite":
+    dialect = connection.dialect
+    if dialect.name != "sqlite":
         return _by_sqlalchemy(connection, statement, parameters)
-    many = [parameters] if isinstance(parameters, Mapping) else parameters
-    prepared = _prepared(statement, connection.dialect, many[0])
-    cursor = connection.connection.cursor()
+    many = (parameters,) if isinstance(parameters, dict) else parameters
+    prepared = _prepared(statement, dialect, many[0])
     try:
-        return prepared.run(cursor, many)
+        return prepared.run(_driver(connection).cursor(), many)
     except sqlite3.Error as error:
-        raise DBAPIError.instance(
-            str(statement), None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
-        ) from error
-    finally:
-        cursor.close()
+        raise _translated(error, str(statement), dialect) from error
+
+
+def execute_text(connection: Connection, statement: str) -> None:
+    """Run a statement without parameters and rows, such as SAVEPOINT. Raises DBAPIError: the database failed."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql(statement)
+        return
+    try:
+        _driver(connection).execute(statement)
+    except sqlite3.Error as error:
+        raise _translated(error, statement, connection.dialect) from error
+
+
+def _driver(connection: Connection) -> Any:
+    """Return the connection of Python's module for SQLite."""
+    return connection.connection.dbapi_connection
+
+
+def _translated(error: sqlite3.Error, statement: str, dialect: Dialect) -> Exception:
+    return DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True, dialect=dialect)
 
 
 def _by_sqlalchemy(

@@ -9,6 +9,7 @@ from relay.cards.mutes import Mute
 from relay.model.incident import State
 from relay.model.struct import replace
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.left_work import leave
 from relay.store.mappers import dumps, loads
 from relay.store.notify import notify
@@ -51,7 +52,7 @@ def add_mute(connection: Connection, mute: Mute, key: str | None = None) -> Mute
 
 def mutes_after(connection: Connection, after: float) -> tuple[Mute, ...]:
     """Return the mutes that end after that time (Unix seconds), also those that have not begun."""
-    return tuple(to_mute(row) for row in connection.execute(_NOT_OVER, {"after": after}).mappings())
+    return tuple(to_mute(row) for row in execute(connection, _NOT_OVER, {"after": after}).mappings())
 
 
 def mute(connection: Connection, number: int) -> Mute | None:

@@ -399,3 +399,10 @@ async def test_a_locked_database_is_reported_in_time(sqlite_url, tmp_path, monke
     other.close()
     await store.check_writable()
     await store.close()
+
+
+async def test_a_transaction_with_savepoints_writes_no_temporary_file(tmp_path):
+    """SQLite would copy the pages that change into one, behind each savepoint; 2 is MEMORY."""
+    store = await Store.open(f"sqlite:///{tmp_path}/relay.db")
+    assert await store.database.probe("PRAGMA temp_store") == 2
+    await store.close()
