@@ -11,6 +11,7 @@ import structlog
 from aiohttp import ClientSession
 
 from relay import __version__
+from relay.actions.batches import Batches
 from relay.actions.interaction_handler import InteractionHandler
 from relay.actions.mute_dialog import MuteDialog
 from relay.actions.mutes import SlackMutes
@@ -152,8 +153,9 @@ class Relay:
         wake, enabled = self._tasks.wake, settings.clicks is Clicks.CARRIED_OUT
         self._mutes = SlackMutes(store, people, permissions, self._rulebook, clock)
         dialog = MuteDialog(store, people, self._mutes, self._rulebook, clock)
+        batches = Batches(store, self._slack, permissions, people, clock, metrics=metrics)
         self._interactions = InteractionHandler(
-            store, self._slack, permissions, dialog, clock, wake, metrics=metrics, enabled=enabled
+            store, self._slack, permissions, dialog, clock, wake, batches=batches, metrics=metrics, enabled=enabled
         )
         self._delivery = DeliveryService(
             store,

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from relay.actions import messages
+from relay.actions.batches import Batches
 from relay.actions.modals import build_modal, validation_errors
 from relay.actions.mute_dialog import MuteDialog
 from relay.actions.people import LookupFailed
@@ -22,12 +23,12 @@ from relay.cards.attribution import is_awaited
 from relay.cards.model import Card, Task, TaskKind
 from relay.delivery.context import card_fields
 from relay.metrics import Metrics
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import BUTTONS, STORM_BUTTONS
 from relay.model.json_types import JSON
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT
 from relay.slack.gateway import SlackGateway
-from relay.slack.interactions import Click, Submission, ThreadReply, parse_event, parse_interaction
+from relay.slack.interactions import BatchSubmission, Click, Submission, ThreadReply, parse_event, parse_interaction
 from relay.slack.outcomes import Read
 from relay.store.store import Store
 
@@ -52,6 +53,7 @@ class InteractionHandler:
         clock: Clock,
         wake_tasks: Callable[[], None],
         *,
+        batches: Batches,
         metrics: Metrics,
         enabled: bool,
     ) -> None:
@@ -60,6 +62,7 @@ class InteractionHandler:
         self._slack = slack
         self._permissions = permissions
         self._mutes = mutes
+        self._batches = batches
         self._clock = clock
         self._wake_tasks = wake_tasks
         self._metrics = metrics
@@ -72,7 +75,7 @@ class InteractionHandler:
     @property
     def idle(self) -> bool:
         """Whether nothing is in progress that a person's screen waits for."""
-        return self._background.empty() and self._running <= self._slack.throttle.waiting | self._sleeping
+        return self._background.empty() and self._running <= self._batches.waiting | self._sleeping
 
     async def run(self) -> None:
         """Do the background work, until cancelled."""
@@ -95,6 +98,9 @@ class InteractionHandler:
         match parse_interaction(payload):
             case _ if not self._enabled:
                 self._metrics.record_click("any", "acknowledged")
+            case BatchSubmission() as submission:
+                if await self._batches.start(submission):
+                    self._wake_tasks()
             case Submission() as submission:
                 if errors := validation_errors(submission.action, submission.values, self._clock.now()):
                     return errors
@@ -102,14 +108,21 @@ class InteractionHandler:
                     return await self._do_in_relay(submission)
                 asked = {"owner": submission.owner} if submission.owner else {}
                 await self._add_task(submission, submission.view_id, {**submission.values, **asked})
-            case Click(action=action) as click if action and BUTTONS[action].opens_modal:
-                self._metrics.record_click(action, "modal_requested")
-                self._background.put_nowait(self._open_modal(click))
             case Click(action=action) as click if action:
-                await self._add_task(click, f"{click.user}:{click.action_ts}", {})
+                await self._press(click)
             case _:
                 self._metrics.record_click("link", "acknowledged")
         return None
+
+    async def _press(self, click: Click) -> None:
+        """Start the task of a button, or open its modal."""
+        action = click.action
+        if action not in STORM_BUTTONS and not BUTTONS[action].opens_modal:
+            await self._add_task(click, f"{click.user}:{click.action_ts}", {})
+            return
+        self._metrics.record_click(action, "modal_requested")
+        asks = self._batches.ask(click) if action in STORM_BUTTONS else self._open_modal(click)
+        self._background.put_nowait(asks)
 
     async def handle_event(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Handle a reply in a thread: where the card's route says so, it becomes a comment in BigPanda.

@@ -1,17 +1,20 @@
 """The messages about what one person pressed or wrote in Slack, ephemeral or direct; only that person sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import structlog
 
 from relay.actions.modals import owner_label
 from relay.actions.ownership import Owner
+from relay.cards.batches import BatchProgress, Choice
 from relay.cards.model import TaskKind
+from relay.cards.task_reasons import WHY, readable, why
 from relay.model.buttons import BUTTONS
+from relay.model.counting import counted
 from relay.rendering.blocks.inline import date_atom
 from relay.rendering.blocks.rich_text import Atom, link_atom, mrkdwn
-from relay.rendering.engine.filters import DATE_FORMATS
+from relay.rendering.engine.filters import DATE_FORMATS, emoji
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Delivered, Read
 from relay.slack.responses import channel_of
@@ -22,35 +25,6 @@ UNKNOWN_CARD: Final = "Nothing was done: relay no longer knows this message. Use
 MODAL_NOT_OPENED: Final = "Slack did not open the modal in time. Press the button again."
 
 _LONGEST_TITLE: Final = 200
-
-_TELL_OPERATOR: Final = "Tell relay's operator"
-_NOT_IN_BIGPANDA: Final = "BigPanda no longer has this incident: it was merged into another, or deleted"
-
-_WHY: Final[Mapping[str, str]] = {
-    "not_offered": "this card no longer offers that",
-    "no_environment": "BigPanda did not send the incident's environment, which actions need. Ask relay's operator to "
-    "have BigPanda's support switch on addMetadata for the webhook",
-    "unknown_user": "BigPanda has no user with your e-mail address. Ask relay's operator to add you under `users:` in "
-    "routes.yaml",
-    "no_email": "relay cannot read your e-mail address in Slack. Ask relay's operator to give its Slack app the scope "
-    "users:read.email",
-    "unknown_person": "relay cannot look you up in Slack",
-    "already_resolved": "the incident is already resolved",
-    "already_assigned": "the incident is already assigned to you",
-    "in_progress": "the same action is already in progress",
-    "not_assigned": "nobody has the incident",
-    "not_snoozed": "the incident is not snoozed",
-    "moment_passed": "the chosen time has passed",
-    "not_found": _NOT_IN_BIGPANDA,
-    "gone": _NOT_IN_BIGPANDA,
-    "key_invalid": f"BigPanda rejects relay's API key. {_TELL_OPERATOR}",
-    "forbidden": f"BigPanda does not allow relay's user to do this. {_TELL_OPERATOR}",
-    "missing_scope": f"relay's Slack app lacks a scope that this needs. {_TELL_OPERATOR}",
-    "group_not_found": "Slack does not have a user group that routes.yaml lists under `actors:`. " + _TELL_OPERATOR,
-    "empty": "it has no text that BigPanda could show",
-}
-"""Reason of a task -> the sentence that explains it."""
-
 
 SHOWN_AT_ONCE: Final = frozenset(
     {
@@ -102,14 +76,14 @@ def denied(kind: str, reason: str, groups: Sequence[str]) -> str:
 
 def rejected(kind: str, reason: str) -> str:
     """The task was not done, and relay does not try again."""
-    return f"{_not_done(kind)}: {_WHY.get(reason, f'BigPanda rejected it ({_readable(reason)})')}."
+    return f"{_not_done(kind)}: {why(reason)}."
 
 
 def given_up(kind: str, reason: str) -> str:
     """Relay tried the task until its timeout, or cannot try it again."""
-    if reason in _WHY:
+    if reason in WHY:
         return rejected(kind, reason)
-    return f"{_not_done(kind)}: BigPanda did not answer in time ({_readable(reason)}). Try again, or do it in BigPanda."
+    return f"{_not_done(kind)}: BigPanda did not answer in time ({readable(reason)}). Try again, or do it in BigPanda."
 
 
 def question(kind: str, owner: Owner) -> str:
@@ -133,6 +107,50 @@ def in_doubt(kind: str) -> str:
     return f"BigPanda did not confirm your {what}, and relay does not send it twice. Please check in BigPanda."
 
 
+def nothing_to_take(choice: Choice) -> str:
+    """No incident is left that this person could take."""
+    left_out = list(left_out_lines(choice))
+    return "\n".join(("Nothing was done: no listed incident is left that you could take.", *left_out))
+
+
+def take_question(choice: Choice) -> str:
+    """Ask whether to take these incidents, and say what is left out."""
+    number = len(choice.lines)
+    states = ", ".join(f"{emoji(state)} {count} {state}" for state, count in choice.states.items())
+    return "\n".join(
+        (
+            f"*{counted(number, 'incident')}* that nobody has: {states}.",
+            f"relay assigns {'it' if number == 1 else 'each'} to you in BigPanda; this storm's thread shows how far.",
+            *left_out_lines(choice),
+        )
+    )
+
+
+def left_out_lines(choice: Choice) -> Iterator[str]:
+    """What a press leaves out, one line for each cause."""
+    if choice.beyond:
+        yield f"• {choice.beyond} more come after these: press again then."
+    if choice.owned:
+        yield f"• {choice.owned} left out: somebody has them."
+    if choice.in_progress:
+        yield f"• {choice.in_progress} left out: somebody is taking them."
+    for groups, number in choice.denied.items():
+        members = " or ".join(f"<!subteam^{group}>" for group in groups)
+        why_not = f"only {members} may take them" if groups else "their route does not offer that"
+        yield f"• {number} left out: {why_not}."
+
+
+def batch_over(progress: BatchProgress) -> str:
+    """All incidents of a batch are settled."""
+    parts = [
+        f"{progress.done} of {counted(progress.total, 'incident')} assigned to you",
+        f"{progress.resolved} already resolved" if progress.resolved else "",
+        f"{progress.taken} taken by somebody else" if progress.taken else "",
+        f"{progress.failed} failed, see the thread of the storm card" if progress.failed else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
 def _has_it(owner: Owner) -> str:
     name = mrkdwn([Atom(owner.person.display_name, "*", "*")], _LONGEST_TITLE)
     return f"{name} has it" if owner.since is None else f"{name} has had it since {_date(owner.since)}"
@@ -144,7 +162,3 @@ def _date(at: int) -> str:
 
 def _not_done(kind: str) -> str:
     return "Reply not sent to BigPanda" if kind == TaskKind.REPLY else BUTTONS[kind].not_done
-
-
-def _readable(reason: str) -> str:
-    return reason.replace("_", " ")

@@ -12,8 +12,9 @@ from typing import Any, Final
 from relay.actions.modal_parts import LENGTHS, Block, input_block, option, radio_buttons, shortened
 from relay.actions.mute_modal import end_mute_inputs, mute_inputs
 from relay.model.buttons import BUTTONS
+from relay.model.counting import counted
 from relay.slack import limits
-from relay.slack.interactions import ACTION_PREFIX, MOMENT_INPUT, TEXT_INPUT, UNTIL_INPUT, ModalOrigin
+from relay.slack.interactions import ACTION_PREFIX, MOMENT_INPUT, TEXT_INPUT, UNTIL_INPUT, BatchOrigin, ModalOrigin
 
 View = dict[str, Any]
 
@@ -43,6 +44,13 @@ def build_owner_question(origin: ModalOrigin, *, title: str, question: str) -> V
     return _view(origin, label, label, title, [_text_block(question)])
 
 
+def build_take_question(origin: BatchOrigin, *, question: str) -> View:
+    """Build the modal that asks whether to take many incidents (`question`, in mrkdwn)."""
+    number = len(origin.lines)
+    heading = f"Take {counted(number, 'incident')}"
+    return _modal(origin, heading, f"Take {number}" if number > 1 else "Take it", [_text_block(question)])
+
+
 def owner_label(action: str) -> str:
     """Return what a button is called where somebody has the incident."""
     return BUTTONS[action].label_if_assigned or BUTTONS[action].label
@@ -50,6 +58,10 @@ def owner_label(action: str) -> str:
 
 def _view(origin: ModalOrigin, heading: str, submit: str, title: str, blocks: list[Block]) -> View:
     about = shortened(title, _TITLE_LENGTH)
+    return _modal(origin, heading, submit, [*([{"type": "section", "text": about}] if about["text"] else []), *blocks])
+
+
+def _modal(origin: ModalOrigin | BatchOrigin, heading: str, submit: str, blocks: list[Block]) -> View:
     return {
         "type": "modal",
         "callback_id": ACTION_PREFIX + origin.action,
@@ -57,7 +69,7 @@ def _view(origin: ModalOrigin, heading: str, submit: str, title: str, blocks: li
         "title": shortened(heading, limits.VIEW_TITLE),
         "submit": shortened(submit, limits.VIEW_BUTTON),
         "close": shortened("Cancel", limits.VIEW_BUTTON),
-        "blocks": [*([{"type": "section", "text": about}] if about["text"] else []), *blocks],
+        "blocks": blocks,
     }
 
 

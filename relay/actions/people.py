@@ -1,5 +1,6 @@
 """Looks people up in Slack (name, e-mail, time zone, groups) and in BigPanda (the id to assign incidents to)."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -74,6 +75,12 @@ class People:
         self._memberships: _Cache[frozenset[str]] = _Cache(MEMBERSHIPS_TTL, clock)
         self._slack_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
         self._bigpanda_ids: _Cache[str] = _Cache(PERSON_TTL, clock)
+
+    @property
+    def waiting(self) -> set[asyncio.Task[object] | None]:
+        """The tasks that wait for a rate limit of Slack or BigPanda: only time moves them on."""
+        known = (gateway.throttle.waiting for gateway in (self._slack, self._bigpanda) if gateway is not None)
+        return set().union(*known)
 
     async def person(self, user: str) -> SlackUser | LookupFailed:
         """Look up a person in Slack."""

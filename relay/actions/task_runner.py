@@ -187,7 +187,7 @@ class TaskRunner:
             return tasks.close_task(current, end.state, end.reason, refresh)
 
         settled = await self._update(context, decide)
-        if settled is not None and end.owner is not None:
+        if settled is not None and end.owner is not None and not task.batch:
             self._record(settled, quiet=True)
             await self._ask(settled, end.owner)
         elif settled is not None:
@@ -206,13 +206,17 @@ class TaskRunner:
     async def _update(
         self, context: TaskContext, decide: Callable[[TaskContext], TaskUpdate | None]
     ) -> TaskContext | None:
-        save = partial(self._store.update_task, context.task.key, decide, lease=self._lease)
+        now = self._clock.now()
+        save = partial(self._store.update_task, context.task.key, decide, now=now, lease=self._lease)
         return await save_result(save, self._clock, {"key": context.task.key})
 
     async def _report(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:
         """Report how a task stands: to the log, to the metrics, and to the person who started it, if it failed."""
         self._record(context, outcome, quiet=quiet)
         task = context.task
+        if task.batch:
+            await self._report_batch(context)
+            return
         text = "" if quiet or "user" not in task.payload else self._message(context)
         if not text:
             return
@@ -222,6 +226,20 @@ class TaskRunner:
         if task.reason not in messages.SHOWN_AT_ONCE:
             title = context.incident_state.record.title
             await messages.send_direct(self.slack, user, messages.about(title, self._link(channel, ts), text))
+
+    async def _report_batch(self, context: TaskContext) -> None:
+        """Tell the person who started a batch that it is over; the storm card's thread has said so all the time."""
+        progress, task = context.batch, context.task
+        if progress is None or not progress.is_over:
+            return
+        channel, user, ts = (str(task.payload[name]) for name in ("channel", "user", "message_ts"))
+        counts = {"done": progress.done, "failed": progress.failed, "left_alone": progress.resolved + progress.taken}
+        detail = "Somebody took many incidents of a storm at once; all of them are settled."
+        log.info("batch_over", batch=task.batch, user=user, incidents=progress.total, **counts, detail=detail)
+        text = messages.batch_over(progress)
+        await messages.send_ephemeral(self.slack, channel, user, text, thread_ts=ts)
+        if progress.failed:
+            await messages.send_direct(self.slack, user, messages.about("Storm", self._link(channel, ts), text))
 
     async def _ask(self, context: TaskContext, owner: Owner) -> None:
         """Ask the person who pressed whether to take the incident from its owner; say who that is if it is too late."""

@@ -30,6 +30,9 @@ log = structlog.get_logger("relay.tasks")
 MAX_CONCURRENT_TASKS = 8
 """The most tasks in progress, each of another incident."""
 
+MAX_CONCURRENT_IN_BATCHES = 4
+"""The most of them that belong to batches, so that a single click need not wait for one to end."""
+
 SILENCE_CHECK_EVERY = 60.0
 """Seconds between two checks for incidents without news, where none was about to become one."""
 
@@ -51,6 +54,7 @@ class TaskWorker:
         self._tag_definitions = tag_definitions
         self._clock = clock
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._in_batches: set[str] = set()
         self._next_silence_check = 0.0
         self._unpicked = LastingProblem(log)
 
@@ -99,7 +103,10 @@ class TaskWorker:
             detail = "there is no access to BigPanda any more"
             log.warning("task_given_up", kind=str(task.kind), incident=task.incident, key=task.key, detail=detail)
             await self._store.update_task(
-                task.key, lambda current: close_task(current, AttemptState.DROPPED, "no_key"), lease=lease
+                task.key,
+                lambda current: close_task(current, AttemptState.DROPPED, "no_key"),
+                now=self._clock.now(),
+                lease=lease,
             )
 
     async def _turn(self, lease: Lease | None, tasks: asyncio.TaskGroup) -> float | None:
@@ -110,7 +117,7 @@ class TaskWorker:
         refresh_at = self._refresh_definitions(now, tasks)
         try:
             silence_at = await self._check_silence(now, lease)
-            due = await self._store.next_due_task(now, skip=frozenset(self._running)) if self._runner else None
+            due = await self._next_due(now) if self._runner else None
         except LeaseLost:
             raise
         except StoreError as error:  # raised from here, it would interrupt the tasks in progress
@@ -121,10 +128,16 @@ class TaskWorker:
             return now + SILENCE_CHECK_EVERY
         self._unpicked.over()
         if isinstance(due, TaskContext) and self._runner:
+            if due.task.batch:
+                self._in_batches.add(due.task.incident)
             self._spawn(due.task.incident, self._run(self._runner, due), tasks)
             return now
         moments = (due if isinstance(due, float) else None, silence_at, refresh_at)
         return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _next_due(self, now: float) -> TaskContext | float | None:
+        batches = len(self._in_batches) < MAX_CONCURRENT_IN_BATCHES
+        return await self._store.next_due_task(now, skip=frozenset(self._running), batches=batches)
 
     def _refresh_definitions(self, now: float, tasks: asyncio.TaskGroup) -> float | None:
         """Refresh the tag definitions in parallel, when it is time; return when it will be (None: not known)."""
@@ -187,4 +200,5 @@ class TaskWorker:
 
     def _finish(self, key: str) -> None:
         del self._running[key]
+        self._in_batches.discard(key)
         self.wakeup.set()

@@ -36,6 +36,9 @@ def after_bulletin_change(card: Card, after: Changed, now: float) -> Card:
     if any(line.is_ping and line.ts is None for line in after.lines):
         due = Due.on(Urgency.WORSENED, now, urgent=True).sooner(card.post)
         return replace(edited, post=due, pending_since=card.pending_since or now)
+    if any(line.is_batch and line.ts is None for line in after.lines):
+        due = Due.on(Urgency.REPLY, now).sooner(card.post)
+        return replace(edited, post=due, pending_since=card.pending_since or now)
     if not after.bulletin.row.in_thread or card.post is not None or not any(line.ts is None for line in after.lines):
         return edited
     return replace(edited, post=Due.on(Urgency.REPLY, now + LINES_WAIT), pending_since=card.pending_since or now)

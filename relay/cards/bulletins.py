@@ -12,6 +12,7 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
 
 A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
 line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends.
+The same goes for the line that says how far a batch is (`relay.cards.batches`), which pings nobody.
 A summary describes one moment, and is not edited.
 """
 
@@ -104,8 +105,8 @@ class BulletinLine(Entry, frozen=True, kw_only=True):
     `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel
     and ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
     `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed it last, `shown_in` the
-    one that its reply shows. `storm_group` is the group of the incident in a storm. A ping has no incident: its `data`
-    has the `targets`.
+    one that its reply shows. `storm_group` is the group of the incident in a storm. What stands alone has no incident:
+    the `data` of a ping has its `targets`, that of a batch how far it is.
     """
 
     seq: int = 0
@@ -121,9 +122,19 @@ class BulletinLine(Entry, frozen=True, kw_only=True):
     storm_group: str | None = None
 
     @property
-    def is_ping(self) -> bool:
-        """Whether it names no incident, and pings people."""
+    def stands_alone(self) -> bool:
+        """Whether it names no incident, and has a reply of its own."""
         return not self.incident
+
+    @property
+    def is_ping(self) -> bool:
+        """Whether it stands alone, and pings people."""
+        return self.stands_alone and not self.is_batch
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it stands alone, and says how far a batch is."""
+        return "batch" in self.data
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -8,16 +8,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
-from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinLine, BulletinState, LineEnd
+from relay.cards.batches import batch_variables
+from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinKind, BulletinLine, BulletinState, LineEnd
 from relay.cards.failures import EXTERNAL
 from relay.cards.holds import Reason
 from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
-from relay.model.buttons import BUTTONS, CardButton, Clicks, Offered
+from relay.model.buttons import BUTTONS, STORM_BUTTONS, CardButton, Clicks, Offered
 from relay.model.entry_kinds import EntryKind
-from relay.model.incident import Incident
+from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
 from relay.model.reading import read_episode
 from relay.model.struct import replace
@@ -143,6 +144,7 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
         mentions=card.pinged if topic.is_open else (),
         diversions=tuple(notice_lines(card, DIVERSIONS)),
         notices=tuple(notice_lines(card, SMALL_PRINT)),
+        buttons=storm_buttons(configuration, topic) if configuration.clicks is Clicks.CARRIED_OUT else (),
     )
     return render_bulletin(configuration.library, topic.bulletin.kind, request)
 
@@ -199,8 +201,10 @@ def _is_late(card: Card | None, bulletin: Bulletin, now: float) -> bool:
 def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON]:
     """A line of a bulletin as its template gets it; `card` is the address of its incident's card."""
     card = line.data.get("card")
+    batch = {"batch": batch_variables(line.data)} if line.is_batch else {}
     return {
         **line.data,
+        **batch,
         "card": link(*card) if card else "",
         "state": str(line.state),
         "ended": line.ended and str(line.ended),
@@ -306,6 +310,18 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
 def is_muted(card: Card) -> bool:
     """Whether the card says that it is muted."""
     return any(notice.kind is NoticeKind.MUTED for notice in card.notices)
+
+
+def storm_buttons(configuration: Configuration, topic: BulletinState) -> tuple[Button, ...]:
+    """The buttons of a storm card, while it lists incidents and a route of its channel offers the same for one."""
+    waiting = topic.counts.get(None, 0)
+    if topic.bulletin.kind is not BulletinKind.STORM or not waiting:
+        return ()
+    critical = sum(each["count"] for each in topic.summary.get("states", ()) if each["state"] == State.CRITICAL)
+    offered = configuration.rulebook.actions_in(topic.bulletin.channel)
+    rows = (row for row in STORM_BUTTONS.values() if BUTTONS[row.does].word in offered)
+    shown = [row for row in rows if not row.only_critical or 0 < critical < waiting]
+    return tuple(Button(action_id=ACTION_PREFIX + row.name, text=row.label, value="") for row in shown)
 
 
 def _button(row: CardButton, incident: Incident) -> Button:

@@ -364,7 +364,8 @@ class Task(Struct, frozen=True, kw_only=True):
 
     `payload` holds what the kind needs: `integration` (callback); `user`, `name`, `channel`, `message_ts` of the person
     in Slack, their `trigger_id`, and their `text`, `until`, `moment` or `owner` (from whom they take it); `searches`
-    counts how often a comment was searched for, `asked` how often a confirmation was checked.
+    counts how often a comment was searched for, `asked` how often a confirmation was checked. Tasks that one press
+    started have the same `batch`.
     """
 
     key: str
@@ -376,6 +377,7 @@ class Task(Struct, frozen=True, kw_only=True):
     reason: str = ""
     due_at: float | None = None
     tries: int = 0
+    batch: str | None = None
     id: int = 0
 
 

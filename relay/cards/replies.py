@@ -153,16 +153,16 @@ def next_reply_of(
 
 
 def _unposted_lines(card: Card, entries: Sequence[Entry]) -> list[BulletinLine]:
-    """The lines that the thread does not show. A ping is not repeated with the others in the thread of a new root."""
+    """The lines that the thread does not show. What stands alone is not repeated in the thread of a new root."""
     lines = [entry for entry in entries if isinstance(entry, BulletinLine)]
-    return [line for line in lines if not _is_posted(card, line) and not (line.is_ping and line.ts)]
+    return [line for line in lines if not _is_posted(card, line) and not (line.stands_alone and line.ts)]
 
 
 def _first_lines(lines: Sequence[BulletinLine]) -> Sequence[BulletinLine]:
-    """Those of the next reply: a ping stands alone."""
-    if lines and lines[0].is_ping:
+    """Those of the next reply: some stand alone."""
+    if lines and lines[0].stands_alone:
         return lines[:1]
-    return list(takewhile(lambda line: not line.is_ping, lines[:MAX_LINES]))
+    return list(takewhile(lambda line: not line.stands_alone, lines[:MAX_LINES]))
 
 
 def held_by(context: CardContext, entries: Sequence[Entry], now: float, surroundings: Surroundings) -> HeldPings:
@@ -190,6 +190,8 @@ def due_of(context: CardContext, card: Card, entries: Sequence[Entry], now: floa
         return None
     if any(line.is_ping for line in lines):
         return Due.on(Urgency.WORSENED, now, urgent=True)
+    if any(line.is_batch for line in lines):
+        return Due.on(Urgency.REPLY, now)
     return Due.on(Urgency.REPLY, now if len(lines) >= MAX_LINES else max(now, lines[0].at + LINES_WAIT))
 
 

@@ -20,6 +20,7 @@ from typing import assert_never
 
 from relay.bigpanda.outcomes import IncidentNotFound, TaskAmbiguous, TaskDone, TaskOutcome, TaskRejected, TaskRetryable
 from relay.cards.attribution import is_awaited
+from relay.cards.batches import BatchProgress
 from relay.cards.model import AttemptState, Card, CardState, IncidentState, Task, TaskKind
 from relay.model.buttons import BUTTONS
 from relay.model.record import PendingAction
@@ -67,11 +68,12 @@ SEARCH_INTERVAL = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContext:
-    """A task with its incident and that incident's current cards, as they are now."""
+    """A task with its incident and that incident's current cards, as they are now; of a batch, how far that is."""
 
     task: Task
     incident_state: IncidentState
     cards: tuple[Card, ...] = ()
+    batch: BatchProgress | None = None
 
     @property
     def card(self) -> Card | None:
@@ -184,7 +186,7 @@ def complete_task(context: TaskContext, now: float, reason: str = "") -> TaskUpd
     if task.kind not in CONFIRMED_KINDS:
         return TaskUpdate(task=task)
     check = check_task(task.incident, CHECK_AFTER + task.key, now + CONFIRMATION_CHECKS[0], now)
-    check = replace(check, payload={**check.payload, "sent": task.payload.get("sent", "")})
+    check = replace(check, payload={**check.payload, "sent": task.payload.get("sent", "")}, batch=task.batch)
     return TaskUpdate(task=task, follow_ups=(check,))
 
 

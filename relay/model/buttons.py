@@ -1,6 +1,6 @@
-"""The buttons that a route can put on its cards: one row for each.
+"""The buttons that a route can put on its cards, and those of storm cards: one row for each.
 
-Everything about buttons follows this table: the words of `actions` in routes.yaml, the drawn buttons, the modals, the
+Everything about buttons follows these tables: the words of `actions` in routes.yaml, the drawn buttons, the modals, the
 tasks for BigPanda, and the messages to the person who presses one.
 """
 
@@ -177,6 +177,41 @@ _ROWS = (
 
 BUTTONS: Final[Mapping[str, CardButton]] = {button.name: button for button in _ROWS}
 """Name -> button, in the order in which they stand on a card."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StormButton:
+    """One button of a storm card, which does for many incidents what the card's button `does` for one.
+
+    `label` is the text on the button. `only_critical`: it is about the critical incidents only. `effect` describes it
+    in the documentation.
+    """
+
+    name: str
+    label: str
+    does: str
+    only_critical: bool = False
+    effect: str
+
+
+_STORM_ROWS = (
+    StormButton(
+        name="take",
+        label="Take these",
+        does="assign",
+        effect="assigns the listed incidents that nobody has to the person who pressed",
+    ),
+    StormButton(
+        name="take_criticals",
+        label="Take the criticals",
+        does="assign",
+        only_critical=True,
+        effect="the same with those that are critical",
+    ),
+)
+
+STORM_BUTTONS: Final[Mapping[str, StormButton]] = {button.name: button for button in _STORM_ROWS}
+"""Name -> button, in the order in which they stand on a storm card. Each opens a modal."""
 
 ACTION_WORDS: Final = tuple(dict.fromkeys(button.word for button in _ROWS))
 """The words that `actions` in routes.yaml takes."""

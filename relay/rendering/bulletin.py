@@ -15,7 +15,7 @@ from relay.rendering.blocks.rich_text import Atom
 from relay.rendering.blocks.tree import parse
 from relay.rendering.card import built_in_notice, draft_of
 from relay.rendering.context import Item, template_values
-from relay.rendering.library import BULLETIN_FOLDER, LINE, PING, TemplateFailed, TemplateLibrary
+from relay.rendering.library import BATCH, BULLETIN_FOLDER, LINE, PING, TemplateFailed, TemplateLibrary
 from relay.rendering.reply import Paragraph, joined_paragraphs, paragraph_of
 from relay.rendering.request import RenderedMessage, RenderRequest
 
@@ -64,12 +64,16 @@ def render_lines(
     if any(item.get("ping") for item in items):
         title = fallback.bulletin_title("storm", request.variables["bulletin"])
         return joined_paragraphs(paragraphs, request, subject="", title=title)
+    if any(item.get("batch") for item in items):
+        return joined_paragraphs(paragraphs, request, subject="", title=fallback.batch(items[0]))
     return joined_paragraphs(paragraphs, request, subject=number, title=number, longest=_LONGEST_SUMMARY)
 
 
 def _paragraph(library: TemplateLibrary, request: RenderRequest, item: Item) -> Paragraph:
     if item.get("ping"):
         name, built_in = f"{BULLETIN_FOLDER}/{PING}.j2", fallback.ping(item)
+    elif item.get("batch"):
+        name, built_in = f"{BULLETIN_FOLDER}/{BATCH}.j2", fallback.batch(item)
     else:
         name, built_in = f"{BULLETIN_FOLDER}/{LINE}.j2", fallback.line(item)
     return paragraph_of(library, name, request, {"line": item}, built_in)

@@ -432,7 +432,7 @@ BULLETIN_NAMES: Final = frozenset(
 """The names that `bulletin` has; some only in one kind."""
 
 LINE_NAMES: Final = frozenset(
-    "title url since owner route card state ended ended_at ping open critical "  # noqa: SIM905
+    "title url since owner route card state ended ended_at ping batch open critical "  # noqa: SIM905
     "snoozed snoozed_until muted_until".split()
 )
 """The names that a line of a bulletin has."""

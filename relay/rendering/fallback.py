@@ -87,13 +87,23 @@ def bulletin(kind: str, values: Values) -> str:
     where = "Each is named in the thread." if is_list else f"Pings were held until {until}." if until else ""
     if kind == "summary":
         lines, where = _summary_lines(values), "Posted late." if values.get("late") else ""
-    return part(NodeKind.MENTIONS, "") + part(NodeKind.SECTION, f"{head}\n{lines}") + part(NodeKind.CONTEXT, where)
+    buttons = part(NodeKind.ACTIONS, part(NodeKind.RELAY_ACTIONS, "")) if kind == "storm" else ""
+    body = part(NodeKind.SECTION, f"{head}\n{lines}") + buttons + part(NodeKind.CONTEXT, where)
+    return part(NodeKind.MENTIONS, "") + body
 
 
 def ping(values: Values) -> str:
     """Print what calls people in the thread of a storm card."""
     number = values.get("open", 0)
     return f"{number} incident{plural(number)} without a card. This thread names each."
+
+
+def batch(values: Values) -> str:
+    """Print how far somebody is who takes many incidents at once."""
+    how_far = values.get("batch") or {}
+    done, total, failed = (how_far.get(name, 0) for name in ("done", "total", "failed"))
+    counts = f"{done} of {total} incidents" + (f", {failed} failed" if failed else "")
+    return f"{_line(how_far.get('name'))} {'takes' if how_far.get('left') else 'took'} {counts}"
 
 
 def _summary_lines(values: Values) -> str:

@@ -42,6 +42,7 @@ BULLETINS: Final = ("held", "storm", "catch_up", "summary")
 
 LINE: Final = "line"
 PING: Final = "ping"
+BATCH: Final = "batch"
 _ROLES: Final[Mapping[str, TemplateRole]] = {
     f"{CARD}.j2": "card",
     **{f"{kind}.j2": "entry" for kind in ENTRY_TEMPLATES},
@@ -52,6 +53,7 @@ _BULLETIN_ROLES: Final[Mapping[str, TemplateRole]] = {
     **{f"{kind}.j2": "bulletin" for kind in BULLETINS},
     f"{LINE}.j2": "line",
     f"{PING}.j2": "line",
+    f"{BATCH}.j2": "line",
 }
 
 

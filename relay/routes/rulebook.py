@@ -106,6 +106,14 @@ class Rulebook:
         """The options of a card by the current rules; a card of the fallback keeps its stored options."""
         return self.options_for(route, ref) if route else stored
 
+    def actions_in(self, ref: str) -> frozenset[str]:
+        """The actions that some route offers on its cards in the channel with that reference."""
+        posts = (post for route in self.routes.flatten() for post in route.live_posts)
+        offered = [post.options.actions for post in posts if post.channel.can_resolve_to(ref)]
+        if self.fallback and self.fallback.channel.can_resolve_to(ref):
+            offered.append(self.fallback.options.actions)
+        return frozenset(action for actions in offered for action in actions)
+
     def storm_in(self, *refs: str) -> Storm:
         """What a storm is in the channel that has these references."""
         return next((self.channel_storms[ref] for ref in refs if ref in self.channel_storms), self.storm)

@@ -9,7 +9,7 @@ everything else. A person's text is in Slack's markup; `to_plain_text` turns it 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 
 from relay.http.json_fields import JsonObject, as_object, object_field, objects_field, parse_object, text_field
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import BUTTONS, STORM_BUTTONS
 
 ACTION_PREFIX: Final = "relay_"
 """The action ids of relay's own buttons, and the callback ids of its modals, begin with it."""
@@ -41,9 +41,10 @@ _SUBTYPES_BY_PEOPLE: Final = frozenset({None, "thread_broadcast", "file_share"})
 class Click:
     """A click on a button.
 
-    `action` is one of `BUTTONS`. It is empty for a link button and for buttons that are not relay's: Slack wants the
-    click acknowledged, and nothing follows. `action_ts`, with the message and the user, tells a click that is sent
-    again from a second click. `trigger_id` opens one modal, within three seconds.
+    `action` is one of `BUTTONS` or of `STORM_BUTTONS`. It is empty for a link button and for buttons that are not
+    relay's: Slack wants the click acknowledged, and nothing follows. `incident` is empty on a storm card. `action_ts`,
+    with the message and the user, tells a click that is sent again from a second click. `trigger_id` opens one modal,
+    within three seconds.
     """
 
     action: str
@@ -81,6 +82,44 @@ class ModalOrigin:
         if fields["action"] not in BUTTONS or not all(fields.values()):
             return None
         return cls(**fields, owner=text_field(source, "owner"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOrigin:
+    """The storm card and the button that opened a modal, and what the modal asks about.
+
+    `lines` are the numbers of the storm card's lines, `name` is what the person who pressed is called.
+    """
+
+    action: str
+    channel: str
+    message_ts: str
+    lines: tuple[int, ...]
+    name: str = ""
+
+    def to_json(self) -> str:
+        """Return it as JSON: with 200 lines it is shorter than Slack allows, 3,000 characters."""
+        return orjson.dumps({**asdict(self), "lines": _ranges_text(self.lines)}).decode()
+
+    @classmethod
+    def from_json(cls, text: object) -> "BatchOrigin | None":
+        """Parse the result of `to_json`; None for anything else."""
+        source = parse_object(text)
+        fields = {name: text_field(source, name) for name in ("action", "channel", "message_ts")}
+        lines = _ranges(text_field(source, "lines"))
+        if fields["action"] not in STORM_BUTTONS or not all(fields.values()) or not lines:
+            return None
+        return cls(**fields, lines=lines, name=text_field(source, "name"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSubmission:
+    """A submitted modal of a storm card; `view_id` is the modal's id, as in `Submission`."""
+
+    origin: BatchOrigin
+    user: str
+    user_name: str
+    view_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +197,7 @@ class Challenge:
     text: str
 
 
-def parse_interaction(payload: object) -> Click | Submission | Shortcut | None:
+def parse_interaction(payload: object) -> Click | Submission | BatchSubmission | Shortcut | None:
     """Parse an interaction; None for one that relay does not know."""
     source = as_object(payload)
     match source.get("type"):
@@ -223,7 +262,8 @@ def _click(payload: JsonObject) -> Click | None:
         action_ts=text_field(button, "action_ts"),
         trigger_id=text_field(payload, "trigger_id"),
     )
-    return click if all((click.incident, click.user, click.channel, click.message_ts, click.action_ts)) else None
+    about = click.incident or click.action in STORM_BUTTONS
+    return click if all((about, click.user, click.channel, click.message_ts, click.action_ts)) else None
 
 
 def _pressed(action: JsonObject) -> JsonObject:
@@ -239,15 +279,18 @@ def _pressed(action: JsonObject) -> JsonObject:
 
 def _action_of(action_id: str) -> str:
     action = action_id.removeprefix(ACTION_PREFIX)
-    return action if action != action_id and action in BUTTONS else ""
+    return action if action != action_id and action in {*BUTTONS, *STORM_BUTTONS} else ""
 
 
-def _submission(payload: JsonObject) -> Submission | None:
+def _submission(payload: JsonObject) -> Submission | BatchSubmission | None:
     view, user = object_field(payload, "view"), object_field(payload, "user")
-    origin = ModalOrigin.from_json(view.get("private_metadata"))
+    metadata = view.get("private_metadata")
+    origin = ModalOrigin.from_json(metadata) or BatchOrigin.from_json(metadata)
     user_id, view_id = text_field(user, "id"), text_field(view, "id")
     if origin is None or _action_of(text_field(view, "callback_id")) != origin.action or not (user_id and view_id):
         return None
+    if isinstance(origin, BatchOrigin):
+        return BatchSubmission(origin=origin, user=user_id, user_name=_user_name(user), view_id=view_id)
     return Submission(
         **asdict(origin),
         user=user_id,
@@ -282,6 +325,33 @@ def _input_values(state: JsonObject) -> Iterator[tuple[str, str]]:
                 value = str(moment)
             if name in _INPUTS and value:
                 yield name, value
+
+
+_MOST_LINES: Final = 1000
+"""The most numbers that are read; a storm card's button is about fewer."""
+
+
+def _ranges_text(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as text: `1-3,7`."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+
+
+def _ranges(text: str) -> tuple[int, ...]:
+    """Parse the result of `_ranges_text`; empty for anything else."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < first + _MOST_LINES or len(numbers) > _MOST_LINES:
+            return ()
+        numbers.extend(range(first, last + 1))
+    return tuple(numbers)
 
 
 def _user_name(user: JsonObject) -> str:

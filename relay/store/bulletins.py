@@ -115,6 +115,12 @@ def save_bulletin_changes(
     _end_lines(connection, ended)
 
 
+def change_lines(connection: Connection, bulletin: int, lines: Collection[BulletinLine], at: float) -> None:
+    """Add or change lines of the bulletin with this id, which may be over. The caller holds its lock."""
+    found = to_bulletin(connection.execute(_BY_ID, {"which": bulletin}).mappings().one())
+    _change(connection, found, BulletinChange(bulletin=found, at=at, lines=tuple(lines)))
+
+
 def _open_lines(connection: Connection, ended: Collection[EndedLines]) -> Sequence[Row]:
     if not ended:
         return ()

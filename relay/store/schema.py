@@ -438,6 +438,7 @@ bigpanda_task = Table(
     Column("due_at", Double),
     Column("tries", Integer, nullable=False),
     Column("created", Double, nullable=False),
+    Column("batch", Text),
     _one_of("kind", TaskKind),
     _one_of("state", AttemptState),
     *_at_least(0, "tries"),
@@ -445,6 +446,7 @@ bigpanda_task = Table(
 )
 _partial_index("ix_bigpanda_task_in_flight", f"state = '{AttemptState.IN_FLIGHT}'", bigpanda_task.c.id)
 _partial_index("ix_bigpanda_task_due_at", "due_at IS NOT NULL", bigpanda_task.c.due_at)
+_partial_index("ix_bigpanda_task_batch", "batch IS NOT NULL", bigpanda_task.c.batch)
 
 configuration = Table(
     "configuration",

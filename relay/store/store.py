@@ -24,6 +24,7 @@ from relay.store import (
     accepting,
     adoption,
     attempts,
+    batches,
     board,
     card_queue,
     clock_step,
@@ -279,6 +280,10 @@ class Store:
 
     # Messages about several incidents
     change_bulletins = _write(save_bulletin_changes)
+
+    # Many incidents at once
+    listed_incidents = _read(batches.listed_incidents)
+    add_batch = _write(batches.add_batch)
 
     # What is held
     look_at_held = _write(held.look_at_held)

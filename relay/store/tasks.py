@@ -12,6 +12,7 @@ from relay.cards.staleness import StalenessUpdate
 from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_settled, recover_interrupted
 from relay.model.struct import replace
 from relay.store import schema
+from relay.store.batch_progress import record_progress
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.execution import execute
 from relay.store.left_work import leave
@@ -39,14 +40,15 @@ def add_tasks(connection: Connection, tasks: Collection[Task]) -> set[str]:
 
 
 def next_due_task(
-    connection: Connection, now: float, *, skip: frozenset[str] = frozenset()
+    connection: Connection, now: float, *, skip: frozenset[str] = frozenset(), batches: bool = True
 ) -> TaskContext | float | None:
     """Return the most urgent due task, of an incident not in `skip`; else when one will be due (None: never).
 
-    People's tasks and their checks come first, then callbacks, then other checks; of each the one that has been due
-    longest.
+    People's tasks and their checks come first, then callbacks, then what belongs to batches, then other checks; of each
+    the one that has been due longest. Without `batches`, what belongs to these is left out.
     """
-    row = execute(connection, _DUE, {"now": now, "skip": list(skip)}).mapping()
+    statement = _DUE if batches else _DUE_SINGLE
+    row = execute(connection, statement, {"now": now, "skip": list(skip)}).mapping()
     if row is None:
         due_at: float | None = execute(connection, _NEXT_DUE, {"now": now}).scalar()
         return due_at
@@ -59,9 +61,12 @@ def update_task(
     key: str,
     decide: Callable[[TaskContext], TaskUpdate | None],
     *,
+    now: float,
     lease: Lease | None = None,
 ) -> TaskContext | None:
     """Update an open task as `decide` says; return it as it is then. None if it was closed, or nothing is decided.
+
+    A batch whose task is closed says so on its storm card.
 
     Raises LeaseLost: another relay delivers now.
     """
@@ -82,8 +87,10 @@ def update_task(
     _save_incident_state(connection, state, task_update.incident_state)
     cards = save_cards(connection, task_update.cards)
     add_tasks(connection, task_update.follow_ups)
+    closed = task.state.open and not task_update.task.state.open
     return replace(
         context,
+        batch=record_progress(connection, task, now) if closed else None,
         task=task_update.task,
         incident_state=task_update.incident_state or state,
         cards=tuple(cards) or context.cards,
@@ -178,11 +185,14 @@ def _save_incident_state(connection: Connection, before: IncidentState, after: I
 
 
 _RANK = case(
-    (and_(_task.c.kind == TaskKind.CHECK, _task.c.key.not_like(f"%:{CHECK_AFTER}%")), 2),
+    (_task.c.batch.is_not(None), 2),
+    (and_(_task.c.kind == TaskKind.CHECK, _task.c.key.not_like(f"%:{CHECK_AFTER}%")), 3),
     (_task.c.kind == TaskKind.CALLBACK, 1),
     else_=0,
 )
-"""What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks."""
+"""What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks.
+
+A person who takes two hundred incidents at once waits for none in particular."""
 _DUE = (
     select(_task)
     .where(_task.c.due_at.is_not(None), _task.c.due_at <= _NOW)
@@ -190,6 +200,7 @@ _DUE = (
     .order_by(_RANK, _task.c.due_at, _task.c.id)
     .limit(1)
 )
+_DUE_SINGLE = _DUE.where(_task.c.batch.is_(None))
 _NEXT_DUE = select(func.min(_task.c.due_at)).where(_task.c.due_at.is_not(None), _task.c.due_at > _NOW)
 _WAITING = select(func.sum(case((_task.c.due_at <= _NOW, 1), else_=0)), func.min(_task.c.created)).where(
     _task.c.due_at.is_not(None)

@@ -1,0 +1,168 @@
+"""Somebody takes the incidents of a storm: what the modal counts, what BigPanda gets, what the thread and they read."""
+
+import asyncio
+
+import pytest
+
+from relay.cards.batches import MOST_IN_BATCH
+from relay.sandbox.bigpanda.users import FakeBigPandaUser
+from relay.sandbox.faults import InjectedFault
+from tests.support.bigpanda_round_trip import ANN, BOB, NOC, press, run_round_trip
+
+CID = FakeBigPandaUser(id="5506e4fbe7e0e400000000c3", name="Cid", email="cid@example.com")
+BOB_THERE = FakeBigPandaUser(id="5506e4fbe7e0e400000000b2", name="Bob", email="bob@example.com")
+ROUTES = """
+version: 1
+fallback: C0NOC00001
+storm: {over: 2, within: 5m}
+routes:
+  - name: guarded
+    match: {tags: {team: payments}}
+    post: [C0NOC00001]
+    actions: [assign]
+    actors: [S0ONCALL01]
+  - name: databases
+    post: [C0NOC00001]
+    actions: [assign, comment, snooze, resolve]
+"""
+
+
+@pytest.fixture
+async def storm(tmp_path):
+    async with run_round_trip(tmp_path, routes=ROUTES) as round_trip:
+        round_trip.panda.add_user(CID)
+        round_trip.panda.add_user(BOB_THERE)
+        yield round_trip
+
+
+async def flood(storm, number=6, *, guarded=(), warning=()):
+    """So many incidents come; the first two get cards, the storm card lists the others."""
+    for each in range(number):
+        state = {"status": "Warning", "severity": "Warning"} if each in warning else {}
+        await storm.start_incident(f"i{each}", team="payments" if each in guarded else "database", **state)
+    await storm.advance(40)
+
+
+def card(storm):
+    [found] = [each for each in storm.slack.channel(NOC).messages if "Storm" in storm.slack.text_of(each)[:12]]
+    return found
+
+
+async def press_take(storm, user=ANN, action="take"):
+    await press(storm.slack, user, NOC, card(storm), action)
+    await storm.settle()
+    await storm.advance(1)  # BigPanda looks up two people a second
+
+
+async def take(storm, user=ANN, action="take"):
+    await press_take(storm, user, action)
+    await storm.submit(user)
+    await storm.advance(90)
+
+
+def reports(storm):
+    """What the thread says of who took incidents."""
+    replies = storm.slack.channel(NOC).thread(card(storm).ts)
+    return [text for text in map(storm.slack.text_of, replies) if text.startswith("👤")]
+
+
+def question(storm, user=ANN):
+    view = storm.slack.open_views(user)[-1].definition
+    return view["title"]["text"], view["blocks"][0]["text"]["text"]
+
+
+def owners(storm, number=6):
+    every = [storm.panda.incident(f"i{each}").assignee for each in range(number)]
+    return [each.name if each else "" for each in every]
+
+
+async def test_who_takes_the_incidents_of_a_storm_has_all_that_the_modal_counted(storm):
+    await flood(storm)
+    await press_take(storm)
+    title, text = question(storm)
+    assert title == "Take 4 incidents"
+    assert "4 critical" in text
+    await storm.submit(ANN)
+    await storm.advance(90)
+    assert owners(storm) == ["", "", *["Ann Lee"] * 4]
+    assert reports(storm) == ["👤 *Ann Lee* took 4 incidents"]
+    assert storm.ephemeral_messages(ANN) == ["4 of 4 incidents assigned to you"]
+
+
+async def test_the_criticals_are_taken_alone(storm):
+    await flood(storm, warning={3, 5})
+    await press_take(storm, action="take_criticals")
+    assert question(storm)[0] == "Take 2 incidents"
+    await storm.submit(ANN)
+    await storm.advance(90)
+    assert owners(storm) == ["", "", "Ann Lee", "", "Ann Lee", ""]
+
+
+async def test_what_the_actors_of_a_route_exclude_is_counted_and_left_alone(storm):
+    await flood(storm, guarded={2, 3})
+    await press_take(storm)
+    title, text = question(storm)
+    assert title == "Take 2 incidents"
+    assert "2 left out: only <!subteam^S0ONCALL01> may take them" in text
+    await take(storm, BOB)
+    assert owners(storm) == ["", "", *["Bob"] * 4]
+
+
+async def test_an_incident_that_somebody_took_meanwhile_stays_theirs_and_a_resolved_one_is_skipped(storm):
+    await flood(storm)
+    await press_take(storm)
+    storm.panda.incident("i3").assign(CID, CID)
+    await storm.panda.resolve_incident("i4")
+    await storm.submit(ANN)
+    await storm.advance(90)
+    assert owners(storm) == ["", "", "Ann Lee", "Cid", "", "Ann Lee"]
+    assert reports(storm) == ["👤 *Ann Lee* took 2 of 4 incidents: 1 resolved meanwhile, 1 taken by somebody else"]
+    assert not storm.slack.open_views(ANN)
+
+
+async def test_what_fails_is_named_in_the_end_and_told_to_the_person(storm):
+    await flood(storm)
+    await press_take(storm)
+    storm.panda.incident("i3").environments = ()
+    await storm.submit(ANN)
+    await storm.advance(90)
+    [report] = reports(storm)
+    assert "took 3 of 4 incidents: 1 failed" in report
+    assert "merged into another, or deleted" in report
+    assert "1 failed" in storm.slack.text_of(storm.slack.direct_messages(ANN)[-1])
+
+
+async def test_slack_may_send_the_answer_twice_and_people_may_press_twice(storm):
+    await flood(storm)
+    await press_take(storm)
+    [view] = storm.slack.open_views(ANN)
+    await asyncio.gather(storm.slack.submit(ANN, view, {}), storm.slack.submit(ANN, view, {}))
+    await storm.settle()
+    await storm.advance(90)
+    assert reports(storm) == ["👤 *Ann Lee* took 4 incidents"]
+    await press_take(storm)
+    assert not storm.slack.open_views(ANN)
+    assert "no listed incident is left" in storm.ephemeral_messages(ANN)[-1]
+
+
+async def test_of_two_people_who_take_the_same_incidents_each_is_told_what_they_have(storm):
+    await flood(storm)
+    await press_take(storm, ANN)
+    await press_take(storm, BOB)
+    await storm.submit(ANN)
+    await storm.submit(BOB)
+    await storm.advance(120)
+    assert owners(storm) == ["", "", *["Ann Lee"] * 4]
+    assert reports(storm) == [
+        "👤 *Ann Lee* took 4 incidents",
+        "👤 *Bob* took 0 of 4 incidents: 4 taken by somebody else",
+    ]
+
+
+async def test_who_is_unknown_to_bigpanda_reads_it_once_and_starts_nothing(storm):
+    await flood(storm)
+    storm.panda.users.pop(BOB_THERE.id)
+    await press_take(storm, BOB)
+    assert not storm.slack.open_views(BOB)
+    [told] = storm.ephemeral_messages(BOB)
+    assert "BigPanda has no user with your e-mail address" in told
