@@ -1,6 +1,7 @@
 """What people do in Slack becomes tasks for BigPanda, and what BigPanda knows comes back.
 
 interaction_handler ... stores clicks, modals and thread replies as tasks, before Slack gets its answer
+batches ............... takes the incidents of a storm for one person, once they have confirmed it
 permission ............ decides who may act on a card
 task_worker ........... runs due tasks in the relay that is the leader, and finds incidents without news
 task_runner ........... carries out one task

@@ -9,7 +9,7 @@ from relay.actions.modals import owner_label
 from relay.actions.ownership import Owner
 from relay.cards.batches import BatchProgress, Choice
 from relay.cards.model import TaskKind
-from relay.cards.task_reasons import WHY, readable, why
+from relay.cards.task_reasons import WHY, why
 from relay.model.buttons import BUTTONS
 from relay.model.counting import counted
 from relay.rendering.blocks.inline import date_atom
@@ -83,7 +83,7 @@ def given_up(kind: str, reason: str) -> str:
     """Relay tried the task until its timeout, or cannot try it again."""
     if reason in WHY:
         return rejected(kind, reason)
-    return f"{_not_done(kind)}: BigPanda did not answer in time ({readable(reason)}). Try again, or do it in BigPanda."
+    return f"{_not_done(kind)}: {why(reason, given_up=True)}. Try again, or do it in BigPanda."
 
 
 def question(kind: str, owner: Owner) -> str:

@@ -31,7 +31,7 @@ _DONE: Final = frozenset({"already_assigned", "in_progress"})
 """Reasons of tasks that were not needed: the person has the incident, or is about to get it."""
 
 
-class ListedIncident(Struct, frozen=True, kw_only=True):
+class OfferedIncident(Struct, frozen=True, kw_only=True):
     """An incident that a storm card lists: the number of its line, its state and owner, the route of its card.
 
     `in_progress`: somebody is about to get it.
@@ -60,7 +60,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def choose(
-    listed: Iterable[ListedIncident], denied: Mapping[str, tuple[str, ...]], *, only_critical: bool = False
+    listed: Iterable[OfferedIncident], denied: Mapping[str, tuple[str, ...]], *, only_critical: bool = False
 ) -> Choice:
     """Choose from the listed incidents; `denied` has the routes whose incidents this person may not take.
 
@@ -204,7 +204,7 @@ def batch_variables(data: Mapping[str, JSON]) -> dict[str, JSON]:
     `same_reason` is the reason of all failures, if they have only one.
     """
     batch = data["batch"]
-    failures = [{**each, "reason": why(each["reason"])} for each in batch["failures"]]
+    failures = [{**each, "reason": why(each["reason"], given_up=each["given_up"])} for each in batch["failures"]]
     reasons = {each["reason"] for each in failures}
     more = batch["failed"] - len(failures)
     same = reasons.pop() if len(reasons) == 1 and batch["failed"] > 1 else ""
@@ -213,5 +213,8 @@ def batch_variables(data: Mapping[str, JSON]) -> dict[str, JSON]:
 
 def _as_json(progress: BatchProgress) -> dict[str, JSON]:
     names = ("total", "done", "resolved", "taken", "failed", "left")
-    failures = [{"title": end.title, "url": end.url, "reason": end.reason} for end in progress.failures]
+    failures = [
+        {"title": end.title, "url": end.url, "reason": end.reason, "given_up": end.state is AttemptState.DROPPED}
+        for end in progress.failures
+    ]
     return {**{name: getattr(progress, name) for name in names}, "failures": failures}

@@ -32,11 +32,7 @@ WHY: Final[Mapping[str, str]] = {
 """Reason of a task -> the sentence that explains it."""
 
 
-def why(reason: str) -> str:
-    """Return the part of a sentence that explains the reason of a task."""
-    return WHY.get(reason, f"BigPanda rejected it ({readable(reason)})")
-
-
-def readable(reason: str) -> str:
-    """Return a reason without its underscores."""
-    return reason.replace("_", " ")
+def why(reason: str, *, given_up: bool = False) -> str:
+    """Return the part of a sentence that explains the reason of a task; of one that was `given_up` after some tries."""
+    what = "did not answer in time" if given_up else "rejected it"
+    return WHY.get(reason, f"BigPanda {what} ({reason.replace('_', ' ')})")

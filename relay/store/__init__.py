@@ -17,6 +17,7 @@ Verbs
     late_cards ............. cards of open incidents whose routes were in shadow until now
     adoption ............... takes over cards that a lost database has left in Slack
     tasks .................. what relay has to tell or ask BigPanda; silent incidents
+    batches ................ the tasks that one press on a storm card starts; batch_progress: how far they are
     channels ............... channels and their references; channel_merge: two references become one channel
     dead_letters ........... what Slack rejected for good
     incident_history ....... everything about one incident; recorded_incidents: all incidents with their shares;

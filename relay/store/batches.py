@@ -5,7 +5,7 @@ from sqlalchemy import Connection, and_, bindparam, select, text, union
 from relay.cards.batches import (
     Batch,
     BatchProgress,
-    ListedIncident,
+    OfferedIncident,
     batch_line,
     batch_task,
 )
@@ -53,7 +53,7 @@ _CHOSEN = (
 class Listed(Struct, frozen=True, kw_only=True):
     """What a storm card lists: its incidents, and one of the waiting cards of each route."""
 
-    incidents: tuple[ListedIncident, ...] = ()
+    incidents: tuple[OfferedIncident, ...] = ()
     cards: tuple[Card, ...] = ()
 
 
@@ -66,7 +66,7 @@ def listed_incidents(connection: Connection, bulletin: int) -> Listed:
     rows = {row.seq: row for row in connection.execute(_LISTED, query)}
     awaited = set(connection.execute(_IN_PROGRESS).scalars()) if rows else set()
     incidents = tuple(
-        ListedIncident(
+        OfferedIncident(
             seq=row.seq,
             state=State(row.state),
             owner=str(loads(row.data).get("owner") or ""),

@@ -4,9 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.cards.batches import MOST_IN_BATCH
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
-from relay.sandbox.faults import InjectedFault
 from tests.support.bigpanda_round_trip import ANN, BOB, NOC, press, run_round_trip
 
 CID = FakeBigPandaUser(id="5506e4fbe7e0e400000000c3", name="Cid", email="cid@example.com")

@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 import structlog.testing
 
-from relay.actions import messages
 from relay.bigpanda.classify import REASONS
+from relay.cards.task_reasons import WHY
 from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox.bigpanda.server import RELAY_USER
 from relay.sandbox.faults import UNAVAILABLE, DropConnection, InjectedFault, NoAnswer, RawResponse
@@ -159,7 +159,7 @@ async def test_waiting_tasks_are_dropped_when_the_key_of_bigpanda_is_removed(tmp
 def test_every_reason_with_its_own_text_can_occur():
     own = {"not_offered", "no_environment", "unknown_user", "no_email", "unknown_person", "already_resolved"}
     own |= {"already_assigned", "not_assigned", "not_snoozed", "moment_passed", "in_progress", "empty"}
-    assert set(messages._WHY) <= own | REASONS | set(REMEDIES)
+    assert set(WHY) <= own | REASONS | set(REMEDIES)
 
 
 async def test_a_task_whose_result_cannot_be_stored_is_retried_after_a_pause(round_trip, monkeypatch):

@@ -14,7 +14,7 @@ from relay.cards.model import Card, TaskKind
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.tasks import ACTION_KINDS, CONFIRMATION_CHECKS, MAX_SEARCHES, TASK_TIMEOUTS
 from relay.cli import app
-from relay.model.buttons import ACTION_WORDS, BUTTONS
+from relay.model.buttons import ACTION_WORDS, BUTTONS, STORM_BUTTONS
 from relay.model.entry_kinds import BROADCAST_NAMES, THREAD_NAMES
 from relay.routes.options import InDoubtPolicy, Options
 from relay.routes.parser.parse import parse_rulebook
@@ -59,13 +59,14 @@ def test_values_of_match_keep_their_text():
 
 
 def test_the_table_of_buttons_follows_from_the_code():
-    [buttons, *_] = tables(PAGE, "## Act from Slack")
+    [buttons, of_storms, *_] = tables(PAGE, "## Act from Slack")
     assert buttons == [[f"**{button.label}**", button.asks, button.effect] for button in BUTTONS.values()]
+    assert of_storms == [[f"**{button.label}**", button.effect] for button in STORM_BUTTONS.values()]
     assert all(words.removeprefix("until ") in buttons[2][1] for words in LENGTHS.values())
 
 
 def test_the_page_quotes_the_messages_to_a_user():
-    [_, quoted] = tables(PAGE, "## Act from Slack")
+    [*_, quoted] = tables(PAGE, "## Act from Slack")
     for _, message in quoted:
         assert message.replace("@pay-oncall", "<!subteam^S0PAYONCALL>") in ephemerals()
 

@@ -34,7 +34,7 @@ from relay.rendering.context import (
 from relay.rendering.engine.filters import FILTERS
 from relay.rendering.engine.safe_ops import BOUNDED_FILTERS
 from relay.rendering.engine.sandbox import JINJA_FILTERS
-from relay.rendering.library import BULLETINS, CARD, LINE, PING, TemplateLibrary
+from relay.rendering.library import BATCH, BULLETINS, CARD, LINE, PING, TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderRequest
 from relay.routes.evaluate import ChannelFailure
@@ -113,7 +113,7 @@ def test_the_listed_blocks_are_those_of_the_packaged_card(packaged):
 def test_the_table_of_files_lists_every_file_that_relay_renders():
     cards, bulletins = tables(PAGE, "## Folders and files")
     assert words(cards) == [CARD, *ENTRY_TEMPLATES]
-    assert words(bulletins) == [*BULLETINS, LINE, PING]
+    assert words(bulletins) == [*BULLETINS, LINE, PING, BATCH]
 
 
 def test_the_table_of_bulletins_has_the_names_that_the_lint_knows():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from relay.cards.batches import Batch, TaskEnd, batch_line, progress_of, with_titles
 from relay.cards.bulletin_cards import bulletin_card
 from relay.cards.bulletins import (
     Bulletin,
@@ -17,7 +18,7 @@ from relay.cards.bulletins import (
     held_list,
 )
 from relay.cards.draw import draw_bulletin
-from relay.cards.model import CardState
+from relay.cards.model import AttemptState, CardState
 from relay.cards.storms import ChannelStorm, held_in_storm
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
@@ -30,7 +31,7 @@ from relay.slack.message import Message
 from tests.support.summary_samples import summary_samples
 
 FOLDER, BROKEN = "bulletin", "broken-bulletin"
-_ROUTES = "version: 1\nroutes: [{name: all, post: [C0DB]}]\n"
+_ROUTES = "version: 1\nroutes: [{name: all, post: [C0DB], actions: [assign]}]\n"
 _TITLES = (
     ("db-117 replication lag above 300 s", "database", State.CRITICAL),
     ("checkout: error rate above 5 %", "payments", State.CRITICAL),
@@ -77,7 +78,7 @@ class BulletinCase:
 
 @cache
 def _configuration(folder: str) -> Configuration:
-    names = [f"bulletin/{name}.j2" for name in ("held", "storm", "catch_up", "summary", "line", "ping")]
+    names = [f"bulletin/{name}.j2" for name in ("held", "storm", "catch_up", "summary", "line", "ping", "batch")]
     own = dict.fromkeys(names, "{{ 1 // 0 }}") if folder == BROKEN else load_packaged()
     return build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=_ROUTES, templates=own))
 
@@ -157,6 +158,7 @@ def _storms(every: Sequence[BulletinLine], now: int) -> Iterator[BulletinCase]:
         replace(every[1], ended=LineEnd.POSTED),
     ]
     flood = replace(change, lines=tuple(held))
+    yield from _batches(flood, every, now)
     yield BulletinCase(name="storm", change=flood, worst=worst, summary=summary)
     ended = {**summary, "states": states[1:], "groups": [{**each, "open": each["count"] // 2} for each in groups[:3]]}
     yield BulletinCase(name="storm-over", change=flood, worst=worst[2:4], summary=ended, closed_at=now + 900.0)
@@ -170,6 +172,25 @@ def _storms(every: Sequence[BulletinLine], now: int) -> Iterator[BulletinCase]:
     yield BulletinCase(
         name="storm-ping", change=flood, worst=worst, summary=summary, entries=(ping,), pinged=("S0DBONCALL",)
     )
+
+
+def _batches(flood: BulletinChange, every: Sequence[BulletinLine], now: int) -> Iterator[BulletinCase]:
+    """Somebody takes the incidents of the storm: on the way, done, and with failures."""
+    batch = Batch(key="take:V1", bulletin=1, lines=(), user="U1", name="Dana", channel="C0DB", message_ts="1", at=now)
+    done, waits = TaskEnd(state=AttemptState.DONE), TaskEnd(state=AttemptState.WAITING)
+    lost = [TaskEnd(state=AttemptState.REJECTED, reason="not_found", line=n) for n in range(2)]
+    late = TaskEnd(state=AttemptState.DROPPED, reason="timed_out", line=2)
+    over = [TaskEnd(state=AttemptState.DROPPED, reason=reason) for reason in ("taken", "already_resolved", "taken")]
+    locked = [TaskEnd(state=AttemptState.REJECTED, reason="key_invalid", line=n) for n in range(14)]
+    samples = {
+        "on-the-way": [*[done] * 12, *lost, *[waits] * 23],
+        "done": [done] * 37,
+        "with-failures": [*[done] * 31, *lost, late, *over],
+        "all-failed": locked,
+    }
+    for name, ends in samples.items():
+        line = batch_line(batch, with_titles(progress_of(ends), dict(enumerate(every))))
+        yield BulletinCase(name=f"storm-take-{name}", change=flood, entries=(line,))
 
 
 _GROUPS = ("checkout", "payments-api", "search", "cart", "", "inventory", "notifications", "login", "billing", "edge")

@@ -3,12 +3,15 @@
 import copy
 import string
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import BUTTONS, STORM_BUTTONS
+from relay.slack import limits
 from relay.slack.interactions import (
+    BatchOrigin,
     Challenge,
     Click,
     ModalOrigin,
@@ -329,3 +332,24 @@ def test_escaped_text_becomes_what_was_typed(text):
 def test_no_markup_raises(text):
     to_plain_text(text, {})
     mentioned_users(text)
+
+
+@given(st.sets(st.integers(1, 10**7), min_size=1, max_size=200), st.sampled_from(list(STORM_BUTTONS)))
+def test_the_modal_of_a_storm_card_carries_up_to_200_lines_within_slacks_limit(numbers, action):
+    origin = BatchOrigin(
+        action=action,
+        channel="C0123456789",
+        message_ts="1700000000.000100",
+        lines=tuple(sorted(numbers)),
+        name="D" * 80,
+    )
+    text = origin.to_json()
+    assert len(text) <= limits.PRIVATE_METADATA
+    assert BatchOrigin.from_json(text) == origin
+
+
+@given(st.text("0123456789-,", max_size=40))
+def test_no_text_makes_a_modal_of_a_storm_card_be_about_a_great_many_lines(text):
+    values = {"action": "take", "channel": "C1", "message_ts": "1.2", "lines": text}
+    origin = BatchOrigin.from_json(orjson.dumps(values).decode())
+    assert origin is None or 0 < len(origin.lines) <= 2_000

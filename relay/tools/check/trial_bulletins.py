@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from relay.cards.batches import Batch, TaskEnd, batch_line, progress_of, with_titles
 from relay.cards.bulletin_cards import bulletin_card
 from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up_message, held_list
 from relay.cards.draw import draw_bulletin
+from relay.cards.model import AttemptState
 from relay.cards.replies import MAX_LINES
 from relay.cards.storms import LONGEST_GROUP, ChannelStorm, held_in_storm
 from relay.cards.summaries import described
@@ -16,7 +18,7 @@ from relay.config.configuration import Configuration
 from relay.model.incident import State
 from relay.model.json_types import JSON
 from relay.model.struct import replace
-from relay.rendering.library import BULLETIN_FOLDER, LINE, PING
+from relay.rendering.library import BATCH, BULLETIN_FOLDER, LINE, PING
 from relay.rendering.request import RenderedMessage
 from relay.routes.channel_template import FixedChannel
 from relay.routes.options import Options
@@ -84,10 +86,27 @@ def draw_bulletins(configuration: Configuration, lines: Sequence[BulletinLine]) 
         yield DrawnBulletin(
             template=f"{BULLETIN_FOLDER}/{storm.bulletin.kind}.j2", rendered=_draw(configuration, state)
         )
+    batch = _draw(configuration, _storm_state(storm, None), [_batch(lines)])
+    yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{BATCH}.j2", rendered=batch)
     ping = _draw(configuration, _storm_state(storm, None), [_PING])
     yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{PING}.j2", rendered=ping)
     reply = _draw(configuration, _state(held, None), lines[:MAX_LINES])
     yield DrawnBulletin(template=f"{BULLETIN_FOLDER}/{LINE}.j2", rendered=reply)
+
+
+def _batch(lines: Sequence[BulletinLine]) -> BulletinLine:
+    """Somebody takes the incidents of these lines; every second one failed, each for another reason."""
+    reasons = ("not_found", "timed_out")
+    ends = [
+        TaskEnd(state=AttemptState.REJECTED, reason=reasons[number % 4 // 2], line=number)
+        if number % 2
+        else TaskEnd(state=AttemptState.WAITING)
+        for number, _ in enumerate(lines)
+    ]
+    progress = with_titles(progress_of(ends), dict(enumerate(lines)))
+    name = str(lines[0].data.get("owner") or "Dana")
+    batch = Batch(key="take:V1", bulletin=1, lines=(), user="U1", name=name, channel="C1", message_ts="1.2", at=_AT)
+    return batch_line(batch, progress)
 
 
 def _storm_state(change: BulletinChange, closed_at: float | None) -> BulletinState:
