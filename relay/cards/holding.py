@@ -103,8 +103,13 @@ def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: 
 
 
 def name_in_held_list(card: Card, incident: Incident, now: float) -> tuple[BulletinChange, ...]:
-    """The line that names the incident of a held card in the held list of its channel; none for any other card."""
-    if card.held is None or card.state is not CardState.PENDING or not (incident.active and card.matched):
+    """The line that names the incident of a held card in the held list of its channel; none for any other card.
+
+    What a storm holds is named by the storm card.
+    """
+    if card.held is None or card.held.reason is Reason.STORM or card.state is not CardState.PENDING:
+        return ()
+    if not (incident.active and card.matched):
         return ()
     line = incident_line(incident, card.episode, now, route=card.route)
     return (held_list(card.channel, card.held.reason, card.held.until, [line], now, options=card.options),)

@@ -49,6 +49,7 @@ def check(seen, point):
 
 
 @pytest.mark.soak
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # who dies closes no connection
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_a_relay_that_dies_at_any_effect_of_a_batch_loses_and_repeats_nothing(tmp_path, after):
     died, point = True, 1

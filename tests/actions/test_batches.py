@@ -85,6 +85,7 @@ async def test_who_takes_the_incidents_of_a_storm_has_all_that_the_modal_counted
     assert owners(storm) == ["", "", *["Ann Lee"] * 4]
     assert reports(storm) == ["👤 *Ann Lee* took 4 incidents"]
     assert storm.ephemeral_messages(ANN) == ["4 of 4 incidents assigned to you"]
+    assert len([each for each in storm.slack.channel(NOC).messages if each.thread_ts is None]) == 3
 
 
 async def test_the_criticals_are_taken_alone(storm):

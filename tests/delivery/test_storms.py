@@ -269,3 +269,12 @@ async def test_an_answer_that_is_lost_at_any_call_changes_nothing_in_the_end(tmp
     expected = found.pop(nth)
     assert {number: read for number, read in found.items() if read != expected} == {}
     assert nth > 10
+
+
+async def test_what_changes_while_a_storm_holds_it_is_named_by_the_storm_card_alone(tmp_path):
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        await flood(relay)
+        await relay.share("w5", status="critical", incidentTags=[{"id": "service", "value": "checkout"}])
+        await relay.advance(60)
+        assert len(roots(relay)) == 3 + 1
+        assert any("Critical" in line for line in storm_card(relay)[1])
