@@ -22,6 +22,15 @@ MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30
 """Bytes that must be free in memory before the tests put their databases there."""
 
+PLAIN_LOG = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.dev.set_exc_info,
+    structlog.processors.format_exc_info,
+    structlog.processors.KeyValueRenderer(key_order=["level", "event"]),
+]
+"""What a test that fails shows of the log. structlog's own default aligns and colours each line, which costs more."""
+
 
 def pytest_configure():
     """Put the folders of tests into memory, if it has room: tests kill relay, but never the machine.
@@ -32,6 +41,7 @@ def pytest_configure():
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    structlog.configure(processors=PLAIN_LOG)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -46,7 +56,6 @@ def pytest_collection():
 
 def pytest_collection_finish():
     """Keep what was imported out of every later garbage collection: the heap is large, and nothing of it goes."""
-    gc.collect()
     gc.freeze()
 
 
