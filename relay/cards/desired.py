@@ -117,6 +117,7 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
     followed = [with_mute(card, share.new, share.mutes, share.now) for card in followed]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
+    new = [with_mute(card, share.new, share.mutes, share.now) for card in new]
     superseded = [replace(without_holds(card), state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
     return [*superseded, *changed, *new], share.episode
 
