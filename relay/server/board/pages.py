@@ -28,7 +28,7 @@ from relay.server.problem import Problem
 from relay.tools.board.channels import read_channels
 from relay.tools.board.incident import read_incident_view
 from relay.tools.board.letters import discard_letter, letter_body, read_letters, retry_letter
-from relay.tools.board.mutes import end_mute, extend_mute, make_mute, read_mutes
+from relay.tools.board.mutes import FIELDS, end_mute, extend_mute, make_mute, read_mutes
 from relay.tools.board.now import read_now
 from relay.tools.board.routes import read_routes, try_share
 from relay.tools.board.source import BoardSource
@@ -314,7 +314,8 @@ class BoardPages:
         made = request.query.get("made", "")
         if not said and made.isdecimal():
             said = f"Mute {int(made[:18])} is made."
-        return self._render("mutes.html", session, request, page=await read_mutes(self._source), said=said)
+        given = {name: request.query[name] for name in FIELDS if name in request.query} if not said else {}
+        return self._render("mutes.html", session, request, page=await read_mutes(self._source, given), said=said)
 
     async def _make_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         page, made = await make_mute(self._source, form, session.name)

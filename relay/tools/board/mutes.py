@@ -13,8 +13,8 @@ from relay.tools import mutes as tool
 from relay.tools.board.source import BoardSource
 from relay.tools.share_source import parse_moment
 
-FIELDS = ("match", "for", "from", "reason", "unless")
-"""Of the form that makes a mute."""
+FIELDS = ("match", "incident", "route", "for", "from", "reason", "unless")
+"""Of the form that makes a mute, and of an address that fills it in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ async def read_mutes(
         ),
         summaries=tuple(_shown_summaries(rulebook, await source.store.summary_progress(), now)),
         zone=rulebook.zone,
-        given=given or dict.fromkeys(FIELDS, ""),
+        given=dict.fromkeys(FIELDS, "") | dict(given or {}),
         preview=preview,
         problem=problem,
     )
@@ -107,9 +107,13 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
     now = source.clock.now()
     try:
         wanted = _mute(given, author, now)
-        [found] = await preview(source.store, [wanted], source.live().rulebook, now, most=SCANNED_AT_ONCE)
-        if found.doubtful and not form.get("sure"):
-            return await read_mutes(source, given, found), None
+        _check_route(source.live().rulebook, given["route"])
+        if wanted.incident:
+            await _check_known(source, wanted.incident)
+        else:
+            [found] = await preview(source.store, [wanted], source.live().rulebook, now, most=SCANNED_AT_ONCE)
+            if found.doubtful and not form.get("sure"):
+                return await read_mutes(source, given, found), None
         made = await tool.add(source.store, wanted, now)
     except InvalidMute as error:
         return await read_mutes(source, given, problem=str(error)), None
@@ -147,8 +151,12 @@ def _mute(given: Mapping[str, str], author: str, now: float) -> Mute:
         raise InvalidMute(f"{error}.") from None
     if given["unless"] and given["unless"] not in set(State):
         raise InvalidMute(f"{given['unless']!r} is not a state.")
+    if bool(given["match"]) == bool(given["incident"]):
+        raise InvalidMute("Give either a match or an incident.")
     mute = Mute(
         match=given["match"],
+        incident=given["incident"],
+        routes=(given["route"],) if given["route"] else (),
         start=start,
         end=start + seconds,
         reason=given["reason"],
@@ -158,3 +166,13 @@ def _mute(given: Mapping[str, str], author: str, now: float) -> Mute:
     )
     check_mute(mute, now)
     return mute
+
+
+def _check_route(rulebook: Rulebook, name: str) -> None:
+    if name and rulebook.route(name) is None:
+        raise InvalidMute(f"There is no route {name!r}.")
+
+
+async def _check_known(source: BoardSource, incident: str) -> None:
+    if await source.store.incident_state(incident) is None:
+        raise InvalidMute(f"Relay knows no incident {incident!r}.")

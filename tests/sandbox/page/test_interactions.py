@@ -55,7 +55,11 @@ BUTTONS = {
         button("Snooze", "relay_snooze", value="5c1e"),
         button("Resolve", "relay_resolve", value="5c1e", style="danger"),
         button("Open", "link_0", url="https://a.example.invalid/"),
-        {"type": "overflow", "action_id": "relay_menu", "options": [entry("Unassign"), entry("End snooze")]},
+        {
+            "type": "overflow",
+            "action_id": "relay_menu",
+            "options": [entry("Unassign"), entry("End snooze"), entry("Mute")],
+        },
     ],
 }
 
@@ -260,6 +264,21 @@ async def test_the_selected_radio_button_is_submitted(reader: PageReader):
     await dialog.get_by_role("button", name="Snooze").click()
     await expect(dialog).to_be_hidden()
     assert (await wait_for_interactions(reader, 2))[1].values == {"until": "morning"}
+
+
+async def test_a_ticked_box_is_submitted_and_a_choice_shows_what_it_says_below(reader: PageReader):
+    for ticked in (True, False):
+        await reader.tab.get_by_label("More actions").click()
+        await reader.press("Mute")
+        dialog = reader.tab.get_by_role("dialog", name="Mute")
+        await expect(dialog).to_contain_text("what is or becomes critical posts and pings as ever")
+        await dialog.get_by_label("Why?").fill("deploy")
+        await dialog.get_by_label("Critical incidents, too").set_checked(ticked)
+        await dialog.get_by_role("button", name="Mute").click()
+        await expect(dialog).to_be_hidden()
+    _, first, _, second = await wait_for_interactions(reader, 4)
+    values = {"what": "incident", "until": "1h", "text": "deploy"}
+    assert (first.values, second.values) == (values | {"critical": "yes"}, values)
 
 
 async def test_resolving_warns_and_its_note_is_optional(reader: PageReader):

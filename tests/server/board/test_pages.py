@@ -1,6 +1,7 @@
 """What the pages show, and what their buttons do."""
 
 import asyncio
+import re
 from html import unescape
 
 import pytest
@@ -271,7 +272,7 @@ async def test_with_a_port_for_operators_the_other_one_serves_only_senders():
         return {str(route.resource.canonical) for route in app.router.routes()}
 
     senders, operators = paths(Audience.SENDERS), paths(Audience.OPERATORS)
-    assert senders == {"/healthz", "/{before}shares{after}", "/slack/actions", "/slack/events"}
+    assert senders == {"/healthz", "/{before}shares{after}", "/slack/actions", "/slack/commands", "/slack/events"}
     assert operators == {
         "/healthz",
         "/readyz",
@@ -332,6 +333,9 @@ async def test_a_mute_that_matches_nothing_is_made_only_if_that_is_meant(board):
         ({"match": "{tagz: 1}"}, "did you mean 'tags'"),
         ({"reason": " "}, "Say why"),
         ({"unless": "purple"}, "is not a state"),
+        ({"incident": "i0"}, "either a match or an incident"),
+        ({"match": "", "incident": "i9"}, "Relay knows no incident 'i9'"),
+        ({"route": "nowhere"}, "There is no route 'nowhere'"),
     ],
 )
 async def test_what_cannot_be_a_mute_says_why(board, changes, said):
@@ -340,6 +344,25 @@ async def test_what_cannot_be_a_mute_says_why(board, changes, said):
     _, text = await board.post("/mutes", **form)
     assert said in unescape(text)
     assert await board.relay.store.mutes_after(0) == ()
+
+
+async def test_the_page_of_an_incident_leads_to_a_mute_of_it_and_of_its_tags_on_a_route(board):
+    await board.sign_in()
+    await board.relay.share("one", status="critical", incidentTags=[{"id": "service", "value": "a*"}])
+    await board.relay.advance(60)
+    _, page = await board.get("/incidents/one")
+    links = re.findall(r'href="/board(/mutes\?[^"]*)#mute">([^<]*)<', page)
+    assert [unescape(words) for _, words in links] == ["this incident", "service: a* on all"]
+    for address, _ in links:
+        _, form = await board.get(unescape(address))
+        given = {name: unescape(value) for name, value in re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', form)}
+        await board.post("/mutes", **given | {"for": "1h", "reason": "deploy"})
+    one, tag = await board.relay.store.mutes_after(0)
+    assert (one.incident, one.match, one.routes) == ("one", "", ())
+    assert (tag.incident, tag.match, tag.routes) == ("", r'{tags: {"service": "/(?i)a\\*/"}}', ("all",))
+    await board.relay.share("one", status="ok")
+    await board.relay.advance(60)
+    assert "#mute" not in (await board.get("/incidents/one"))[1]
 
 
 async def test_muted_incidents_are_listed_apart_until_the_mute_is_over(board):

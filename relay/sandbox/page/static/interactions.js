@@ -181,15 +181,16 @@ const interactions = (() => {
 
   function input(block) {
     const { element } = block;
-    const isGroup = element.type === "radio_buttons";
+    const isGroup = element.type in CHOICES;
     const label = make("span", "label", block.label?.text ?? "", block.optional ? make("span", "optional", " (optional)") : null);
-    const controls = isGroup ? radios(block) : (INPUTS[element.type] ?? textInput)(element);
+    const controls = isGroup ? choices(block) : (INPUTS[element.type] ?? textInput)(element);
     const field = make(isGroup ? "fieldset" : "label", "input", isGroup ? make("legend", "", label) : label, ...controls);
     field.dataset.block = block.block_id;
     field.append(make("span", "error"), block.hint ? make("span", "hint", block.hint.text) : "");
     return field;
   }
 
+  const CHOICES = { radio_buttons: "radio", checkboxes: "checkbox" };
   const INPUTS = { static_select: menu, datetimepicker: momentInput };
 
   function textInput(element) {
@@ -203,11 +204,13 @@ const interactions = (() => {
     return [box];
   }
 
-  function radios({ block_id: block, element }) {
+  function choices({ block_id: block, element }) {
+    const initial = [element.initial_option, ...(element.initial_options ?? [])].map((option) => option?.value);
     return element.options.map((option) => {
-      const radio = Object.assign(make("input"), { type: "radio", name: block, value: option.value, checked: option.value === element.initial_option?.value });
-      radio.dataset.name = element.action_id;
-      return make("label", "choice", radio, " ", ...drawing.text(option.text));
+      const box = Object.assign(make("input"), { type: CHOICES[element.type], name: block, value: option.value, checked: initial.includes(option.value) });
+      box.dataset.name = element.action_id;
+      const more = option.description ? make("span", "hint", ...drawing.text(option.description)) : "";
+      return make("label", "choice", box, " ", ...drawing.text(option.text), more);
     });
   }
 
@@ -238,9 +241,15 @@ const interactions = (() => {
     find("form-error").textContent = "";
   }
 
+  /** Each input's value by its name; the values of ticked boxes are separated by blanks. */
   function inputValues() {
-    const all = [...find("inputs").querySelectorAll("[data-name]")].filter((each) => each.type !== "radio" || each.checked);
-    return Object.fromEntries(all.map((each) => [each.dataset.name, valueOf(each)]));
+    const values = {};
+    for (const each of find("inputs").querySelectorAll("[data-name]")) {
+      const { name } = each.dataset;
+      if (each.type === "checkbox") values[name] = [values[name], each.checked && each.value].filter(Boolean).join(" ");
+      else if (each.type !== "radio" || each.checked) values[name] = valueOf(each);
+    }
+    return values;
   }
 
   find("view").addEventListener("submit", async (event) => {
