@@ -57,7 +57,8 @@ NO_SURROUNDINGS = Surroundings()
 class Question:
     """May this card be posted, or ping a target, at that moment (Unix seconds)?
 
-    `worsens` says that the incident is worse now than its card has shown since it last reopened.
+    `worsens` says that the incident is worse now than its card has shown since it last reopened. `posts` says that its
+    card is being posted, so that nothing holds the post itself any more.
     """
 
     card: Card
@@ -67,6 +68,7 @@ class Question:
     target: str = ""
     reopened: bool = False
     worsens: bool = False
+    posts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ def _is_new(card: Card) -> bool:
 
 
 def _hold(question: Question) -> float:
-    if not _is_new(question.card):
+    if question.posts or not _is_new(question.card):
         return -inf
     return _silent_until(question, question.card.route, lambda options: options.hold)
 
@@ -305,6 +307,11 @@ class Attention:
         """What holds such a ping of a target; None if it may be sent."""
         question = replace(self.question, target=target, reopened=ping is Ping.REOPENED, worsens=worsens)
         return _last_hold((row for row in REASONS.values() if ping in row.pings), question)
+
+    @property
+    def posting(self) -> "Attention":
+        """The same for a card that is being posted."""
+        return Attention(question=replace(self.question, posts=True))
 
     def split(
         self, ping: Ping, targets: Iterable[str], *, worsens: bool = False

@@ -24,7 +24,7 @@ from relay.cards.bulletins import (
     held_list,
     incident_line,
 )
-from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, catch_up_due, merge_held
+from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, catch_up_due, merge_held, since_before
 from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
 from relay.cards.mutes import Mute, covering
 from relay.cards.notices import NO_EDITS, NO_PING, Notice, NoticeKind, remove_notices
@@ -97,7 +97,7 @@ def hold_first_post(card: Card, incident: Incident, attention: Attention, hold: 
     _, held = attention.split(Ping.FIRST_POST, wanted)
     due = Due.root(incident.state, until)
     worst_first = replace(due, deadline=due.deadline + State.CRITICAL.rank - incident.state.rank)
-    kept = merge_held(caught_up, held)
+    kept = merge_held(caught_up, since_before(held, card.held_pings))
     waiting = replace(card, held_pings=kept, catch_up_due=catch_up_due(kept))
     return replace(waiting, held=hold, pending_since=until, post=worst_first)
 
@@ -132,8 +132,8 @@ def first_pings(card: Card, incident: Incident, attention: Attention) -> tuple[t
     waited = (each.target for each in card.held_pings) if card.held is not None else ()
     left = {each.target for each in kept if each.ping is Ping.FIRST_POST} | set(_pinged_by_storm(card, attention))
     wanted = dict.fromkeys((*card.mention.targets(incident.state), *waited))
-    free, held = attention.split(Ping.FIRST_POST, [target for target in wanted if target not in left])
-    return free, merge_held(kept, held)
+    free, held = attention.posting.split(Ping.FIRST_POST, [target for target in wanted if target not in left])
+    return free, merge_held(kept, since_before(held, card.held_pings))
 
 
 def _pinged_by_storm(card: Card, attention: Attention) -> Iterable[str]:

@@ -128,6 +128,12 @@ def merge_held(before: HeldPings, more: Iterable[HeldPing]) -> HeldPings:
     return tuple(held.values())
 
 
+def since_before(held: Iterable[HeldPing], before: HeldPings) -> HeldPings:
+    """These pings; what was held before is still held since then."""
+    since = {each.target: each.since for each in before}
+    return tuple(replace(each, since=since.get(each.target, each.since)) for each in held)
+
+
 def without_targets(held: HeldPings, targets: Iterable[str]) -> HeldPings:
     """The held pings without those of these targets, which have been pinged."""
     pinged = frozenset(targets)

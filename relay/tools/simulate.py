@@ -19,7 +19,7 @@ from relay.cards import send
 from relay.cards.attention import Surroundings, attend
 from relay.cards.draw import DrawnStep, draw_step, permalink
 from relay.cards.eligibility import WorkKind, due_work, is_due
-from relay.cards.holding import catch_up, may_be_caught_up, say_muted
+from relay.cards.holding import catch_up, catch_up_bulletin, may_be_caught_up, say_muted
 from relay.cards.holds import UNKNOWN_END, Hold, Reason
 from relay.cards.model import (
     Card,
@@ -298,8 +298,8 @@ class Simulation:
         card, state = self._cards[number].card, self._context(self._cards[number].card).incident_state
         made = catch_up(card.channel, [(card, state)], self._surroundings, self._now)
         self._store(made.cards)
-        if made.lines:
-            sent = SimulatedCatchUp(at=self._now, moment=made.moment, pings=made.targets)
+        if (message := catch_up_bulletin(made, self._now, lambda _: False)) is not None:
+            sent = SimulatedCatchUp(at=self._now, moment=made.moment, pings=message.bulletin.mention.all_targets)
             self._cards[number] = replace(self._cards[number], catch_ups=(*self._cards[number].catch_ups, sent))
 
     def _do(self, number: int, kind: WorkKind) -> None:

@@ -65,10 +65,12 @@ class _Channel:
 
 
 def first_posts(simulation: Simulation, rulebook: Rulebook) -> Iterator[FirstPost]:
-    """The new cards of an incident that count for storms."""
+    """The new cards of an incident that count for storms: none that was held before, by hours or by a mute."""
     for card in simulation.cards:
         incident, options = card.first_incident, card.card.options
-        if card.first is None or incident is None or not options.storm or {NO_PING, STAND_IN} & {*card.card.notices}:
+        if card.first is None or incident is None or not options.storm or card.holds:
+            continue
+        if {NO_PING, STAND_IN} & {*card.card.notices}:
             continue
         rules = rulebook.storm_in(card.card.channel)
         yield FirstPost(

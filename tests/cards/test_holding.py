@@ -188,6 +188,36 @@ def test_the_pings_of_a_held_card_wait_for_quiet_hours_too(options):
     assert pings(card) == [(last, "catch-up", ("S0ALL",))]
 
 
+def test_hours_that_hold_new_cards_do_not_hold_the_pings_of_one_that_is_posted_already():
+    """A ping is still held when `hold` begins: it waits for what holds it, and no longer."""
+    wake = int(START + at_night(10))
+    asleep = {**WARNING, "snooze": {"snoozed": True, "wake": wake}}
+    assert pings(simulated((at_night(-5), asleep), options="hold: [night]")) == [(wake - START, "catch-up", ("S0ALL",))]
+    quiet = simulated((at_night(), WARNING), options="quiet: [night], hold: [late]")
+    assert pings(quiet) == [(NIGHT[1], "catch-up", ("S0ALL",))]
+
+
+@pytest.mark.parametrize("options", ["hold: [night]", "quiet: [night, late], hold: [night]"])
+def test_a_ping_is_held_since_its_first_hold_whatever_happens_meanwhile(options):
+    simulation = Simulation(configuration(options), render=False)
+    for at, fields in (
+        (at_night(), WARNING),
+        (at_night(5), {**WARNING, **OWNED}),
+        (at_night(9), {"status": "unknown"}),
+    ):
+        simulation.receive(share(at, **fields))
+    [card] = simulation.cards
+    assert [each.since for each in card.card.held_pings] == [START + at_night()]
+    simulation.run(until=START + NIGHT[1])
+    [card] = simulation.cards
+    assert {round(since - START) for _, since, _ in card.pings_held} == {at_night()}
+
+
+def test_a_simulated_catch_up_pings_no_whole_channel_as_the_live_one_does():
+    card = simulated((at_night(), WARNING), mention="{any: [S0ALL, here, channel]}")
+    assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
+
+
 def posted_card(number: int, *pings: HeldPing, mention: str = "S0ALL", **incident: Any) -> tuple[Card, IncidentState]:
     """A posted card with held pings, and its incident."""
     record = merge_shares(parse_share(orjson.dumps({"incident": {"id": f"i{number}", **incident}}), {}, START))

@@ -1,11 +1,17 @@
 """What a storm setting would have held, for new cards at given moments."""
 
+from datetime import UTC, datetime
+
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.storms import allowance
+from relay.config.files import ConfigurationFiles, build_configuration
 from relay.routes.parser.parse import parse_rulebook
-from relay.tools.storms import FirstPost, held_by_storms
+from relay.tools.simulate import Simulation
+from relay.tools.storms import FirstPost, first_posts, held_by_storms
 
 RULEBOOK = parse_rulebook(
     """
@@ -54,3 +60,22 @@ def test_what_is_not_held_fits_and_nothing_is_counted_twice(moments):
     spread = max((at for at, _ in moments), default=0)
     most = allowance(RULEBOOK.storm, reserve=True) * (spread // 300 + 1)
     assert len(posts) - held <= most
+
+
+def test_a_card_that_hours_have_held_does_not_count_when_it_is_released():
+    routes = """
+version: 1
+zone: Etc/UTC
+hours: {night: {from: "22:00", to: "07:00"}}
+routes: [{name: all, post: [{channel: C0ALL00001, hold: [night]}]}]
+"""
+    configuration = build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=routes))
+
+    def counted_at(hour: int) -> int:
+        at = datetime(2026, 11, 30, hour, tzinfo=UTC).timestamp()
+        share = parse_share(orjson.dumps({"incident": {"id": "i1", "status": "warning", "changedOn": at}}), {}, at)
+        simulation = Simulation(configuration, render=False).receive_all([share])
+        assert all(card.first for card in simulation.cards)
+        return len(list(first_posts(simulation, configuration.rulebook)))
+
+    assert (counted_at(3), counted_at(12)) == (0, 1)
