@@ -166,6 +166,7 @@ class Relay:
             instance=settings.name,
             on_change=wake,
             on_channel_changed=self._check_channels,
+            can_ask=lambda: self._tasks.can_ask,
         )
         jobs: list[LeaderJob] = [self._delivery, self._tasks]
         if settings.heartbeat_url is not None:

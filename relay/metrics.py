@@ -117,6 +117,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
     "relay_cards_with_held_pings": Metric("gauge", (), "Cards with pings that were not sent yet"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
+    "relay_reminders_total": Metric("counter", ("route", "kind"), "Reminders, and messages of `then` (`kind`)"),
     "relay_summaries_total": Metric("counter", ("outcome",), "Slots of summaries, by what became of them"),
     "relay_shadow_cards_total": Metric("counter", ("route",), "Cards that routes in shadow would have made"),
     "relay_time_to_assign_seconds": Metric(
@@ -278,6 +279,10 @@ class Metrics:
     def record_summary(self, outcome: SummaryOutcome) -> None:
         """Count a slot of a summary that is done."""
         self._count("relay_summaries_total", outcome)
+
+    def record_reminder(self, route: str, kind: str) -> None:
+        """Count a reminder (`kind` is `reminder`), or a turn of `then`, by the route of its card."""
+        self._count("relay_reminders_total", self._routes.limit(route or FALLBACK), kind)
 
     def record_skipped(self, message: MessageKind, reason: str) -> None:
         """Count a message that was not needed: Slack shows it already (`unchanged`), or it was cancelled."""

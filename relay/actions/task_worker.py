@@ -64,6 +64,11 @@ class TaskWorker:
         return self._runner.bigpanda.problem if self._runner else ""
 
     @property
+    def can_ask(self) -> bool:
+        """Whether relay has access to BigPanda's API, and it works."""
+        return self._runner is not None and not self.problem
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is in progress, and nothing begins before time passes or `wakeup` is set."""
         if self._runner is None:

@@ -12,7 +12,7 @@ from math import inf
 from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import ADOPTING, Attempt, AttemptState, Card, Channel, ChannelState
 from relay.cards.mutes import Mute, covering
-from relay.cards.notices import NO_PING, STAND_IN
+from relay.cards.notices import NO_PING, STAND_IN, is_escalated
 from relay.cards.storms import ChannelStorm
 from relay.model.incident import Incident, State
 from relay.model.struct import replace
@@ -57,8 +57,9 @@ NO_SURROUNDINGS = Surroundings()
 class Question:
     """May this card be posted, or ping a target, at that moment (Unix seconds)?
 
-    `worsens` says that the incident is worse now than its card has shown since it last reopened. `posts` says that its
-    card is being posted, so that nothing holds the post itself any more.
+    `occasion` is that of the ping (`Ping.occasion`). `worsens` says that the incident is worse now than its card has
+    shown since it last reopened. `posts` says that its card is being posted, so that nothing holds the post itself any
+    more.
     """
 
     card: Card
@@ -66,7 +67,7 @@ class Question:
     surroundings: Surroundings
     at: float
     target: str = ""
-    reopened: bool = False
+    occasion: str = ""
     worsens: bool = False
     posts: bool = False
 
@@ -148,6 +149,8 @@ def _storm(question: Question) -> float:
 
 def _takes_part(question: Question) -> bool:
     """Whether the card counts for storms, by the live rules of its route."""
+    if is_escalated(question.card.notices):
+        return False
     rulebook = question.surroundings.rulebook
     if rulebook is None:
         return question.card.options.storm
@@ -182,7 +185,8 @@ def _mute(question: Question) -> float:
 def _quiet(question: Question) -> float:
     """A target that several routes ping is held while all of them are quiet."""
     mention, target = question.card.mention, question.target
-    routes = mention.routes_to(target, question.incident.state, reopened=question.reopened) or mention.routes_to(target)
+    routes = mention.routes_to(target, question.incident.state, occasion=question.occasion)
+    routes = routes or mention.routes_to(target)
     ends = (_silent_until(question, route, lambda options: options.quiet) for route in routes or [question.card.route])
     return min(ends)
 
@@ -201,7 +205,7 @@ def _reopened_lately(question: Question) -> float:
 def _silent_until(question: Question, route: str, hours: Callable[[Options], SilentHours]) -> float:
     """When the silent hours of a route end, by the live rules; those of the fallback without a route."""
     rulebook = question.surroundings.rulebook
-    if rulebook is None:
+    if rulebook is None or is_escalated(question.card.notices):
         return -inf
     silent, state = hours(rulebook.options_of(route, _refs(question))), question.incident.state
     if not silent or not silent.holds(state, question.at, rulebook.hours):
@@ -243,7 +247,7 @@ REASONS: Mapping[Reason, ReasonRow] = {
         ReasonRow(
             reason=Reason.SNOOZED,
             ends=_snoozed,
-            pings=frozenset({Ping.FIRST_POST, Ping.REOPENED}),
+            pings=frozenset({Ping.FIRST_POST, Ping.REOPENED, Ping.REMINDER}),
             overlaps=True,
             only_if_it_pings=True,
         ),
@@ -305,7 +309,7 @@ class Attention:
 
     def ping(self, ping: Ping, target: str = "", *, worsens: bool = False) -> Hold | None:
         """What holds such a ping of a target; None if it may be sent."""
-        question = replace(self.question, target=target, reopened=ping is Ping.REOPENED, worsens=worsens)
+        question = replace(self.question, target=target, occasion=ping.occasion, worsens=worsens)
         return _last_hold((row for row in REASONS.values() if ping in row.pings), question)
 
     @property
@@ -331,8 +335,7 @@ class Attention:
         """What holds a held ping now; None if it may be made up for."""
         rows = (row for row in REASONS.values() if row.catch_up and (row.overlaps or held.ping in row.pings))
         incident = replace(self.question.incident, state=held.state)
-        reopened = held.ping is Ping.REOPENED
-        question = replace(self.question, incident=incident, target=held.target, reopened=reopened)
+        question = replace(self.question, incident=incident, target=held.target, occasion=held.ping.occasion)
         return _last_hold(rows, question)
 
 

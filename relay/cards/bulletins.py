@@ -8,6 +8,7 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
     storm      the first card that a     in its thread          with the storm; a new one soon after it opens the same
                storm holds                                      again
     catch_up   the end of a silence      in the message itself  when all its incidents have ended
+    reminders  several reminders at once    in the message itself  when all its incidents have ended
     summary    its time of the day       in its data            once it is posted, or too late
 
 A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
@@ -45,6 +46,7 @@ class BulletinKind(StrEnum):
     HELD = "held"
     STORM = "storm"
     CATCH_UP = "catch_up"
+    REMINDERS = "reminders"
     SUMMARY = "summary"
 
 
@@ -83,6 +85,11 @@ KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
     BulletinKind.CATCH_UP: BulletinKindRow(
         name="catch-up",
         why="Pings were held, and what held them is over. It names what was still open then.",
+        ends_with_lines=True,
+    ),
+    BulletinKind.REMINDERS: BulletinKindRow(
+        name="reminders",
+        why="Nobody had these incidents when it was posted. It is a list, since several reminders came at once.",
         ends_with_lines=True,
     ),
     BulletinKind.SUMMARY: BulletinKindRow(
@@ -345,6 +352,24 @@ def catch_up_message(  # noqa: PLR0913  each has a name
     data: dict[str, JSON] = {"moment": moment, "more": len(in_order) - len(kept)}
     pinged = tuple(dict.fromkeys(target for target in targets if target not in _CHANNEL_WIDE))
     bulletin = new_bulletin(BulletinKind.CATCH_UP, channel, f"{moment:.0f}", now, data, targets=pinged, options=options)
+    return BulletinChange(bulletin=bulletin, at=now, lines=tuple(kept))
+
+
+def reminders_message(
+    channel: str, lines: Iterable[BulletinLine], targets: Iterable[str], now: float, *, options: Options | None = None
+) -> BulletinChange | None:
+    """List the incidents of which people are reminded now; None where there are none.
+
+    The worst and oldest come first. It pings each target once, but never `here` or `channel`.
+    """
+    in_order = sorted(lines, key=_urgency)
+    if not in_order:
+        return None
+    kept = in_order[:MOST_IN_ROOT]
+    data: dict[str, JSON] = {"more": len(in_order) - len(kept)}
+    pinged = tuple(dict.fromkeys(target for target in targets if target not in _CHANNEL_WIDE))
+    key = f"{now:.3f}"
+    bulletin = new_bulletin(BulletinKind.REMINDERS, channel, key, now, data, targets=pinged, options=options)
     return BulletinChange(bulletin=bulletin, at=now, lines=tuple(kept))
 
 

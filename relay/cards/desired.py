@@ -9,7 +9,18 @@ from relay.cards.holding import hold_first_post, refresh_held, with_held_pings, 
 from relay.cards.holds import Hold, Reason, merge_held
 from relay.cards.model import Card, CardState, Due, Entry, PreviousCard, replace_changed
 from relay.cards.mutes import Mute
-from relay.cards.notices import NO_EDITS, NO_PING, STAND_IN, Notice, NoticeKind, Notices, add_notices, remove_notices
+from relay.cards.notices import (
+    NO_EDITS,
+    NO_PING,
+    STAND_IN,
+    Notice,
+    NoticeKind,
+    Notices,
+    add_notices,
+    is_escalated,
+    remove_notices,
+)
+from relay.cards.reminders import follow
 from relay.cards.replies import held_for, reply_due, worst_shown
 from relay.cards.staleness import clear_staleness
 from relay.cards.stand_ins import stands_for
@@ -115,10 +126,13 @@ def desired_cards(share: ShareContext, cards: Sequence[Card]) -> tuple[list[Card
         ]
     followed = [_late_if_revived(share, card, postings.get(card.channel)) for card in followed]
     followed = [with_mute(card, share.new, share.mutes, share.now) for card in followed]
+    pairs = zip(followed, current, strict=True)
+    followed = [follow(card, before, share.old, share.new, share.now) for card, before in pairs]
     after = [_schedule(share, clear_staleness(card), before) for card, before in zip(followed, current, strict=True)]
     changed = [card for card, before in zip(after, current, strict=True) if card is not before and card != before]
     new = [with_mute(card, share.new, share.mutes, share.now) for card in new]
-    superseded = [replace(without_holds(card), state=CardState.SUPERSEDED, post=None, edit=None) for card in over]
+    ended = {"state": CardState.SUPERSEDED, "post": None, "edit": None, "reminder_due": None}
+    superseded = [replace(without_holds(card), **ended) for card in over]
     return [*superseded, *changed, *new], share.episode
 
 
@@ -180,8 +194,15 @@ def _govern(share: ShareContext, card: Card, postings: Mapping[str, Posting], *,
         return replace_changed(
             card, route=posting.route, options=posting.options, mention=posting.mention, matched=True
         )
+    if is_escalated(card.notices):
+        return card  # only what `then` says counts for it
     if STAND_IN in card.notices:
         return _govern_stand_in(share, card, postings)
+    return _govern_unmatched(share, card, routed=routed)
+
+
+def _govern_unmatched(share: ShareContext, card: Card, *, routed: bool) -> Card:
+    """No route posts to its channel now."""
     if not card.route:
         fallback, matched = share.fallback_of(card), not share.decision.matched and not routed
         options = fallback.options if fallback else share.rulebook.defaults

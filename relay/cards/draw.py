@@ -32,8 +32,8 @@ from relay.rendering.wording import OUTDATED_COLOR, OUTDATED_EMOJI
 from relay.slack.error_codes import CHANNEL_REASONS
 from relay.slack.interactions import ACTION_PREFIX
 
-DIVERSIONS = frozenset({NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD, NoticeKind.UNNAMED})
-"""The notices that a card begins with: why it is not in the channel for which it is meant."""
+DIVERSIONS = frozenset({NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD, NoticeKind.UNNAMED, NoticeKind.ESCALATED})
+"""The notices that a card begins with: why it is in this channel."""
 
 SMALL_PRINT = frozenset(NoticeKind) - DIVERSIONS
 """The notices that it ends with."""
@@ -101,7 +101,14 @@ def render_step(
         request = RenderRequest(variables=variables, clickable=clickable)
         return render_reply(configuration.library, card.options.template, request, [over_variables(step.broadcast)])
     if isinstance(step, PostReply):
-        request = RenderRequest(variables=variables, mentions=step.reply.targets, clickable=clickable)
+        asks = any(entry.kind is EntryKind.REMINDER for entry in step.reply.entries)
+        asks_for = buttons(incident, card, _REMINDER_BUTTONS) if asks else ()
+        request = RenderRequest(
+            variables=variables,
+            mentions=step.reply.targets,
+            buttons=asks_for if configuration.clicks is Clicks.CARRIED_OUT else (),
+            clickable=clickable,
+        )
         entries = [entry_variables(entry, now, incident.started) for entry in step.reply.entries]
         return render_reply(configuration.library, card.options.template, request, entries)
     return _draw_card(configuration, context, incident, variables, link)
@@ -293,8 +300,12 @@ def stale_style(card: Card) -> dict[str, str]:
     return {"color": OUTDATED_COLOR, "emoji": OUTDATED_EMOJI} if grey else {}
 
 
-def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
-    """The buttons that the route gives the card, as long as there is something to do."""
+_REMINDER_BUTTONS = frozenset({"assign", "snooze"})
+"""The buttons of a reminder, where the route gives them to its cards."""
+
+
+def buttons(incident: Incident, card: Card, names: Collection[str] = frozenset(BUTTONS)) -> tuple[Button, ...]:
+    """Those of these buttons that the route gives the card, as long as there is something to do."""
     if not incident.active or any(notice.kind is NoticeKind.GONE for notice in card.notices):
         return ()
     offered = {
@@ -304,6 +315,7 @@ def buttons(incident: Incident, card: Card) -> tuple[Button, ...]:
         Offered.MUTED: is_muted(card),
     }
     rows = (row for row in BUTTONS.values() if row.word in card.options.actions and offered[row.offered])
+    rows = (row for row in rows if row.name in names)
     return tuple(_button(row, incident) for row in rows)
 
 
@@ -380,7 +392,7 @@ def _notice_line(notice: Notice, moment: Callable[[int], str]) -> str | None:
             return _NOT_OURS_LINE if notice.reason == "message_not_ours" else _DELETED_LINE
         case NoticeKind.UNNAMED:
             return without_marks(notice.reason)
-        case NoticeKind.STALE | NoticeKind.GONE | NoticeKind.MUTED:
+        case NoticeKind.STALE | NoticeKind.GONE | NoticeKind.MUTED | NoticeKind.ESCALATED:
             return _line_with_moment(notice, moment(notice.at))
         case _:
             return _FIXED_LINES.get(notice.kind)
@@ -391,6 +403,8 @@ def _line_with_moment(notice: Notice, moment: str) -> str:
         return f"no update from BigPanda since {moment}"
     if notice.kind is NoticeKind.GONE:
         return f"no longer in BigPanda ({moment}): merged into another incident or deleted"
+    if notice.kind is NoticeKind.ESCALATED:
+        return f"nobody in {without_marks(notice.name)} has had it since {moment}"
     author = f" by {notice.name}" if notice.name else ""
     return f"🔇 muted{without_marks(author)} until {moment}: {without_marks(notice.reason)}"
 

@@ -14,7 +14,8 @@ WorkKind = Literal["post", "edit"]
 class Work(StrEnum):
     """What may have to be done after a transaction.
 
-    To post, to edit, a task for BigPanda, to look up a channel, to look at what is held, or a mute that cards must say.
+    To post, to edit, a task for BigPanda, to look up a channel, to look at what is held, a mute that cards must say, or
+    to remind people.
     """
 
     POST = "post"
@@ -23,6 +24,7 @@ class Work(StrEnum):
     CHANNEL = "channel"
     HELD = "held"
     MUTE = "mute"
+    REMIND = "remind"
 
 
 EVERY_WORK: Final = frozenset(Work)
@@ -57,4 +59,5 @@ def work_of(cards: Iterable[Card]) -> frozenset[Work]:
     current = [card for card in cards if card.is_current]
     posts = {Work.POST for card in current if card.post is not None}
     held = {Work.HELD for card in current if card.catch_up_due is not None or card.held is not None}
-    return frozenset(posts | held | {Work.EDIT for card in current if card.edit is not None})
+    remind = {Work.REMIND for card in current if card.reminder_due is not None}
+    return frozenset(posts | held | remind | {Work.EDIT for card in current if card.edit is not None})

@@ -28,6 +28,7 @@ from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, catch_up_
 from relay.cards.model import Card, CardState, Due, IncidentState, replace_changed
 from relay.cards.mutes import Mute, covering
 from relay.cards.notices import NO_EDITS, NO_PING, Notice, NoticeKind, remove_notices
+from relay.cards.reminders import after_ping
 from relay.cards.storms import StormPing, StormPings
 from relay.model.incident import Incident, State
 from relay.model.reading import read_incident
@@ -233,13 +234,9 @@ def _look_at(card: Card, incident: Incident, surroundings: Surroundings, now: fl
     fresh = refresh_held(card, incident, surroundings, now)
     free = tuple(each for each in fresh.held_pings if not each.caught_up and _is_over(each, now))
     line = _line(fresh, incident, free) if free else None
-    after = _caught_up(fresh, free, now, pinged=line is not None and bool(line.targets)) if free else fresh
+    pinged = line is not None and bool(line.targets)
+    after = _caught_up(fresh, incident, free, now, pinged=pinged) if free else fresh
     return _Look(before=card, after=after, free=free, line=line)
-
-
-def is_owned(incident: Incident) -> bool:
-    """Whether somebody has the incident, so that nobody need be called for it."""
-    return incident.assignee is not None or incident.state is State.ACKNOWLEDGED
 
 
 def _is_over(held: HeldPing, now: float) -> bool:
@@ -250,8 +247,8 @@ def _line(card: Card, incident: Incident, free: Sequence[HeldPing]) -> CatchUpLi
     """How a catch-up names the incident; None if it need not."""
     if not incident.active or card.is_pointer:
         return None
-    owned, would_ping = is_owned(incident), {*card.mention.targets(incident.state)}
-    would_ping.update(card.mention.targets(incident.state, reopened=True))
+    owned, would_ping = incident.is_owned, {*card.mention.targets(incident.state)}
+    would_ping.update(card.mention.targets(incident.state, occasion=Ping.REOPENED.occasion))
     listed = [
         each
         for each in free
@@ -263,13 +260,15 @@ def _line(card: Card, incident: Incident, free: Sequence[HeldPing]) -> CatchUpLi
     return CatchUpLine(card=card, incident=incident, targets=targets)
 
 
-def _caught_up(card: Card, free: Sequence[HeldPing], now: float, *, pinged: bool) -> Card:
+def _caught_up(card: Card, incident: Incident, free: Sequence[HeldPing], now: float, *, pinged: bool) -> Card:
     """The card once these pings are made up for. One that is not posted yet must not ping for them again."""
     if card.state is not CardState.POSTED:
         caught_up = tuple(replace(each, caught_up=True) if each in free else each for each in card.held_pings)
         return replace(card, held_pings=caught_up, catch_up_due=catch_up_due(caught_up))
     reopened = pinged and any(each.ping is Ping.REOPENED for each in free)
     rest = tuple(each for each in card.held_pings if each not in free)
+    if pinged:
+        card = after_ping(card, incident, now)
     return replace(
         card,
         held_pings=rest,

@@ -56,12 +56,19 @@ class Ping(StrEnum):
     rise         the incident is worse than its card has shown
     reopened     the incident is open again
     replaced     somebody else has the incident now; this pings the person who had it
+    reminder     nobody has had the incident for a while
     """
 
     FIRST_POST = "first_post"
     RISE = "rise"
     REOPENED = "reopened"
     REPLACED = "replaced"
+    REMINDER = "reminder"
+
+    @property
+    def occasion(self) -> str:
+        """The key of `mention` that says whom it pings, where a route has that key."""
+        return self.value if self in {Ping.REOPENED, Ping.REMINDER} else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ _EVENT_TYPES: Final[Mapping[BulletinKind, EventType]] = {
     BulletinKind.HELD: "relay_held",
     BulletinKind.STORM: "relay_storm",
     BulletinKind.CATCH_UP: "relay_catch_up",
+    BulletinKind.REMINDERS: "relay_reminders",
     BulletinKind.SUMMARY: "relay_summary",
 }
 

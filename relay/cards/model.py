@@ -138,6 +138,9 @@ class Card(Struct, frozen=True, kw_only=True):
     pings that were not sent yet; at `catch_up_due` one of them may be (`UNKNOWN_END`: nobody knows; None: none waits).
     Storms: `first_posted_at` is when its first post began, if it counts as a new card of its channel, and `storm_group`
     the group of its incident then.
+    Reminders: nobody has had the incident since `unowned_since` (None: since it began). The series counts from
+    `reminder_base`, and has sent `reminders_sent` so far; the next one is due at `reminder_due`. BigPanda was asked for
+    it at `reminder_asked_at`. `escalated_at` is when another channel was told in this episode.
     `thread_unread`: the thread may hold replies that this database does not know, since it is an older copy.
     Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
@@ -181,6 +184,12 @@ class Card(Struct, frozen=True, kw_only=True):
     catch_up_due: float | None = None
     first_posted_at: float | None = None
     storm_group: str | None = None
+    unowned_since: float | None = None
+    reminder_base: float | None = None
+    reminders_sent: int = 0
+    reminder_due: float | None = None
+    reminder_asked_at: float | None = None
+    escalated_at: float | None = None
     post: Due | None = None
     edit: Due | None = None
 

@@ -24,6 +24,7 @@ class NoticeKind(StrEnum):
     stale        at                       relay has had no share of the incident since then, and cannot ask BigPanda
     muted        name, reason, at         a person's mute holds its pings until that moment, and why
     gone         at                       BigPanda did not know the incident at that moment
+    escalated    channel, at              the card is here since nobody took the incident, which has a card there
     """
 
     POINTER = "pointer"
@@ -38,6 +39,7 @@ class NoticeKind(StrEnum):
     STALE = "stale"
     MUTED = "muted"
     GONE = "gone"
+    ESCALATED = "escalated"
 
 
 class Notice(Struct, frozen=True, kw_only=True):
@@ -77,6 +79,11 @@ NO_PING = Notice(kind=NoticeKind.NO_PING)
 def add_notices(notices: Notices, *more: Notice) -> Notices:
     """The notices with these, each once."""
     return tuple(dict.fromkeys((*notices, *more)))
+
+
+def is_escalated(notices: Notices) -> bool:
+    """Whether the card is there since nobody took the incident: it has none of the options of routes."""
+    return any(notice.kind is NoticeKind.ESCALATED for notice in notices)
 
 
 def remove_notices(notices: Notices, *kinds: NoticeKind) -> Notices:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from itertools import groupby, takewhile
 from typing import Any
 
-from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Surroundings, attend
+from relay.cards.attention import NO_SURROUNDINGS, REOPEN_PING, Attention, Surroundings, attend
 from relay.cards.bulletins import BulletinLine, BulletinState
 from relay.cards.holds import HeldPing, HeldPings, Hold, Ping, Reason, merge_held
 from relay.cards.model import Card, CardContext, Due, Entry
+from relay.cards.reminders import is_unattended
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
 from relay.model.json_types import JSON
@@ -92,6 +93,11 @@ class _CardEntry:
     visible: bool
     broadcast: bool
 
+    @property
+    def alone(self) -> bool:
+        """Whether it has a reply of its own."""
+        return self.broadcast or self.entry.kind.row.alone
+
 
 def next_reply(  # noqa: PLR0913  all that it depends on
     card: Card,
@@ -106,9 +112,9 @@ def next_reply(  # noqa: PLR0913  all that it depends on
     shown: list[_CardEntry] = []
     passed: list[_CardEntry] = []
     last: _CardEntry | None = None
-    lines, broadcast = 0, False
+    lines, broadcast, stands_alone = 0, False, False
     for each in _card_entries(card, incident, entries, now, surroundings):
-        alone = each.visible and (each.broadcast or broadcast)
+        alone = each.visible and (each.alone or stands_alone)
         cost = _count_lines(each.entry) if each.visible else 0
         if shown and not whole and (alone or lines + cost > MAX_LINES):
             break
@@ -116,7 +122,7 @@ def next_reply(  # noqa: PLR0913  all that it depends on
         passed.append(each)
         if each.visible:
             shown.append(each)
-            broadcast = broadcast or each.broadcast
+            broadcast, stands_alone = broadcast or each.broadcast, stands_alone or each.alone
         lines += cost
     if last is None or not shown:
         return None
@@ -285,6 +291,8 @@ def _card_entries(
         targets, held_pings = attention.split(*news, worsens=worsens) if news else ((), ())
         wanted = entry.kind.row.thread in card.options.thread and not is_there
         visible = calls or (wanted and (entry.kind is EntryKind.COMMENT or not on_root))
+        if entry.kind is EntryKind.REMINDER:
+            visible = _reminds(card, incident, entry) and not is_there and not _is_held(attention, targets, held_pings)
         if rise or (incident.active and _is_back(entry, reopening_reported_at)):
             # It is reported by itself and at once, flapping or not.
             data = {name: value for name, value in entry.data.items() if name != "while_flapping"}
@@ -295,6 +303,7 @@ def _card_entries(
             reopening_reported_at = entry.at
         names = {str(entry.kind), entry.kind.row.thread, *(("rise",) if rise else ())}
         broadcast = not _while_flapping(reported) and not names.isdisjoint(card.options.broadcast)
+        broadcast = broadcast or (entry.kind is EntryKind.REMINDER and bool(entry.data.get("last")))
         yield _CardEntry(
             reported,
             worst,
@@ -355,11 +364,30 @@ def _called(card: Card, incident: Incident, entry: Entry, *, rise: bool) -> tupl
     if entry.kind is EntryKind.ASSIGNMENT:
         replaced = str(entry.data.get("ping", ""))
         return (Ping.REPLACED, (replaced,)) if replaced and entry.data.get("ping_in") == card.channel else None
+    if entry.kind is EntryKind.REMINDER:
+        return (Ping.REMINDER, reminder_targets(card, incident, entry)) if _reminds(card, incident, entry) else None
     if rise and incident.state.rank >= State(entry.data["new"]).rank:
         return Ping.RISE, card.mention.targets(incident.state)
     if entry.kind is EntryKind.REOPENED and incident.active:
-        return Ping.REOPENED, card.mention.targets(incident.state, reopened=True)
+        return Ping.REOPENED, card.mention.targets(incident.state, occasion=Ping.REOPENED.occasion)
     return None
+
+
+def reminder_targets(card: Card, incident: Incident, entry: Entry | None = None) -> tuple[str, ...]:
+    """Whom a reminder pings: those whom it names, or else those of the mention."""
+    named = tuple(entry.data.get("targets", ())) if entry else ()
+    return named or card.mention.targets(incident.state, occasion=Ping.REMINDER.occasion)
+
+
+def _reminds(card: Card, incident: Incident, entry: Entry) -> bool:
+    """Whether the entry is a reminder of this card, and still nobody has the incident."""
+    is_own = entry.data.get("channel") == card.channel
+    return is_own and is_unattended(card, incident, least=State(entry.data.get("least", State.UNKNOWN)))
+
+
+def _is_held(attention: Attention, targets: Sequence[str], held: Sequence[HeldPing]) -> bool:
+    """Whether a reminder is held: all its pings are, or what holds them holds one that pings nobody."""
+    return not targets and (bool(held) or attention.ping(Ping.REMINDER) is not None)
 
 
 def _count_lines(entry: Entry) -> int:

@@ -48,6 +48,8 @@ def facts(entry: Entry) -> Iterator[Fact]:
     elif kind in {EntryKind.COMMENT, EntryKind.OTHER}:
         text = str(data.get("text", ""))
         yield f"{kind}:{comment_hash(text)[:_HASH_LENGTH]}", f"{entry.at:.0f}"
+    elif kind is EntryKind.REMINDER:
+        yield str(kind), f"{entry.at:.0f}"
     else:
         yield str(kind), _hash(*(data.get(name) for name in _VALUES))
 

@@ -30,10 +30,12 @@ from relay.cards.model import (
     ShownLines,
 )
 from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
+from relay.cards.reminders import after_ping, after_reminder_posted, with_due
 from relay.cards.replies import Reply, held_by, next_due, next_reply_of, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
 from relay.cards.storms import held_in_storm, posted_in_storm
+from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
 from relay.model.struct import replace
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
@@ -336,6 +338,7 @@ def _begin_reply(context: CardContext, now: float, surroundings: Surroundings) -
             "reports_reopening": reply.reports_reopening,
             "pings_for_reopening": reply.pings_for_reopening,
             "pings_for": [str(kind) for kind in reply.pings_for],
+            "reminds": any(entry.kind is EntryKind.REMINDER for entry in reply.entries),
             "worst": reply.worst.recent,
             "episode_worst": reply.worst.episode,
         },
@@ -396,8 +399,17 @@ def apply_root_delivery(context: CardContext, posted: Delivered, shown: ShownRoo
         notices=remove_notices(context.card.notices, NoticeKind.NO_PING),
         held=None,
     )
+    card = _after_root(context, card, now)
     done = _complete_post(context, card, now, NoticeKind.FOR_CARD, NoticeKind.FOR_THREAD)
     return replace(done, closes_letter_at=now)
+
+
+def _after_root(context: CardContext, card: Card, now: float) -> Card:
+    """Reminders count from the first post, and from each that pings."""
+    if isinstance(context.topic, BulletinState):
+        return card
+    pings = card.reminder_base is None or bool(context.attempt and context.attempt.targets)
+    return after_ping(card, context.incident, now) if pings else with_due(card, context.incident)
 
 
 def apply_reply_delivery(context: CardContext, ts: str, now: float) -> CardUpdate:
@@ -422,6 +434,10 @@ def apply_reply_delivery(context: CardContext, ts: str, now: float) -> CardUpdat
         held = [HeldPing.from_json(each) for each in data.get("held_pings", ())]
         card = _report_held(card, without_targets(card.held_pings, attempt.targets), held, now)
         card = with_broadcast_edit(track(card, attempt, context.entries, ts), now)
+        if data.get("reminds"):
+            card = after_reminder_posted(card, context.incident, now)
+        elif attempt.targets:
+            card = after_ping(card, context.incident, now)
         return _complete_post(context, card, now, NoticeKind.FOR_THREAD)
     version, upto = int(data.get("version", 0)), attempt.upto_seq
     shown = ShownLines(ts=ts, version=version, after_seq=before.reported_seq, upto_seq=upto)

@@ -17,7 +17,6 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from relay.cards.bulletins import BulletinChange, BulletinLine, incident_line, summary_bulletin
-from relay.cards.holding import is_owned
 from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute, covering
 from relay.model.incident import Incident, State
@@ -222,7 +221,7 @@ def open_line(state: IncidentState, card: Card | None, mutes: Sequence[Mute], no
     line, mute = _line(incident, state.episode, card, now), covering(mutes, incident, card.route if card else "", now)
     return _with(
         line,
-        owner=line.owner or ("acknowledged" if is_owned(incident) else ""),
+        owner=line.owner or ("acknowledged" if incident.is_owned else ""),
         snoozed=incident.snooze.snoozed,
         snoozed_until=incident.snooze.wake if incident.snooze.snoozed else None,
         muted=mute is not None,

@@ -8,6 +8,7 @@
     storms         decides about the storms that are open: pings, cards that may be posted, and their end
     mute_watch     lets the cards say which of them are muted
     summaries      posts the summaries of channels when their time comes
+    reminders      reminds people of incidents that nobody has
     channels       finds the ids of channels, and joins them
     adoption       takes over cards that a lost database has left in Slack
     reconciler     searches Slack for messages whose answer was lost

@@ -24,6 +24,7 @@ from relay.delivery.context import DeliveryContext
 from relay.delivery.executor import Executor
 from relay.delivery.mute_watch import MuteWatch
 from relay.delivery.reconciler import Reconciler
+from relay.delivery.reminders import Reminders
 from relay.delivery.render_process import RenderProcess
 from relay.delivery.repair import Repair
 from relay.delivery.scheduler import Scheduler
@@ -64,12 +65,14 @@ class DeliveryService:
         instance: str = DEFAULT_INSTANCE,
         on_change: Callable[[], None] = lambda: None,
         on_channel_changed: Callable[[], None] = lambda: None,
+        can_ask: Callable[[], bool] = lambda: False,
     ) -> None:
         """`live` returns the live configuration; `instance` is this relay's name.
 
         `on_change` is called when cards changed, which may make tasks due.
 
         `on_channel_changed` is called when a channel of the routes is found, or begins or stops to take messages.
+        `can_ask` says whether BigPanda can be asked how an incident stands.
         """
         self.delivering = False
         self._store = store
@@ -103,12 +106,13 @@ class DeliveryService:
         self._catch_ups = CatchUps(self._shared, live, self._surroundings)
         self._mutes = MuteWatch(self._shared)
         self._summaries = Summaries(self._shared, live)
+        self._reminders = Reminders(self._shared, live, self._surroundings, can_ask)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
         if not store.shared:  # on PostgreSQL, who accepts must not wait for what the relay that delivers has locked
             store.lend_pick = self._posts.lend_pick
         parts = (self._channels, self._adoption, self._reconciler, self._repair)
-        parts_by_time = (self._catch_ups, self._mutes, self._summaries)
+        parts_by_time = (self._catch_ups, self._mutes, self._summaries, self._reminders)
         every = (*parts, *parts_by_time, self._posts, self._edits)
         self._lookers: dict[Work, Callable[[], None]] = {
             Work.POST: self._posts.look,
@@ -116,6 +120,7 @@ class DeliveryService:
             Work.CHANNEL: self._channels.wakeup.set,
             Work.HELD: self._catch_ups.wakeup.set,
             Work.MUTE: self._mutes.wakeup.set,
+            Work.REMIND: self._reminders.wakeup.set,
         }
         self._wakeups = [*(part.wakeup for part in every), slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
@@ -193,6 +198,7 @@ class DeliveryService:
             ("catch_ups", self._catch_ups.run, self._catch_ups.wakeup),
             ("mute_watch", self._mutes.run, self._mutes.wakeup),
             ("summaries", self._summaries.run, self._summaries.wakeup),
+            ("reminders", self._reminders.run, self._reminders.wakeup),
         )
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:

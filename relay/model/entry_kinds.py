@@ -21,6 +21,7 @@ class EntryKind(StrEnum):
     CHANGES = "changes"
     RESOLVED = "resolved"
     REOPENED = "reopened"
+    REMINDER = "reminder"
     OTHER = "other"
 
     @property
@@ -33,14 +34,16 @@ class EntryKind(StrEnum):
 class EntryKindRow:
     """One name that `thread` or `broadcast` may take.
 
-    `thread` is the name by which `thread` selects the entry: a state change has three kinds, which go together.
-    `batched` entries wait for `gather`, so that several become one reply.
+    `thread` is the name by which `thread` selects the entry: a state change has three kinds, which go together. It is
+    empty where another option decides about the entry. `batched` entries wait for `gather`, so that several become one
+    reply; an entry that stands `alone` has a reply of its own.
     """
 
     name: str
     description: str
     thread: str
     batched: bool = False
+    alone: bool = False
 
 
 ENTRY_KINDS: Final = (
@@ -51,6 +54,7 @@ ENTRY_KINDS: Final = (
     EntryKindRow("tags", "incident tags changed", "tags", batched=True),
     EntryKindRow("alerts", "alerts joined, resolved, came back or left", "alerts", batched=True),
     EntryKindRow("changes", "BigPanda found or confirmed a related change", "changes"),
+    EntryKindRow("reminder", "nobody has had the incident for a while; the last reminder always is", "", alone=True),
     EntryKindRow("other", "an event that BigPanda names and relay does not know", "other"),
     EntryKindRow("rise", "the state became worse than any that the card has shown", "status"),
     EntryKindRow("resolved", "the incident was resolved", "status"),

@@ -279,6 +279,11 @@ class Incident(Struct, frozen=True, kw_only=True, dict=True):
         left_out = sum(number for state, number in self.omitted_alerts.items() if state is not State.RESOLVED)
         return len(self.active_alerts) + left_out
 
+    @property
+    def is_owned(self) -> bool:
+        """Whether somebody has it, so that nobody need be called for it."""
+        return self.assignee is not None or self.state is State.ACKNOWLEDGED
+
     def tag(self, key: str) -> Tag | None:
         """The incident tag of that id or readable name, in any case."""
         return self._tags.get(key.casefold())

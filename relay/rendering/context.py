@@ -417,7 +417,7 @@ ALERT_NAMES: Final = frozenset({*_ALERT, "name", "runbook", "uncounted"})
 
 ENTRY_NAMES: Final = frozenset(
     "kind at late actor old new text items while_flapping flapping flapped now times lasted worst ended over became "  # noqa: SIM905
-    "taken_over snoozed joined resolved returned left total more posted_in".split()
+    "taken_over snoozed joined resolved returned left total more posted_in number of escalated".split()
 )
 """The names that an entry of any kind has; some only in one kind."""
 
@@ -433,7 +433,7 @@ BULLETIN_NAMES: Final = frozenset(
 
 LINE_NAMES: Final = frozenset(
     "title url since owner route card state ended ended_at ping batch open critical "  # noqa: SIM905
-    "snoozed snoozed_until muted_until".split()
+    "snoozed snoozed_until muted_until number of".split()
 )
 """The names that a line of a bulletin has."""
 

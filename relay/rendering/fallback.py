@@ -73,6 +73,8 @@ def bulletin_title(kind: str, values: Values) -> str:
         return f"{'Storm over' if values.get('closed') else 'Storm'}: {every} incident{plural(every)}"
     if kind == "held":
         return f"No longer held: {incidents}" if values.get("closed") else f"{incidents} held"
+    if kind == "reminders":
+        return f"{incidents} that nobody has"
     return f"{incidents} still open"
 
 
@@ -259,6 +261,14 @@ def _resolved(values: Values) -> str:
     return f"{head}:{part(NodeKind.QUOTE, note)}" if note else head
 
 
+def _reminder(values: Values) -> str:
+    waited = duration(values.get("lasted"))
+    head = "Still nobody has this" if values.get("escalated") else "Nobody has had this"
+    number = f" · reminder {values['number']} of {values['of']}" if values.get("of", 0) > 1 else ""
+    buttons = part(NodeKind.ACTIONS, part(NodeKind.RELAY_ACTIONS, ""))
+    return f"🔔 {head}" + (f" for {_bold(waited)}" if waited else "") + number + buttons
+
+
 def _other(values: Values) -> str:
     return _sentence(values.get("text")) or _sentence(values.get("kind")) or "Updated"
 
@@ -273,6 +283,7 @@ _PARAGRAPHS: Final[Mapping[str, Callable[[Values], str]]] = {
     EntryKind.CHANGES: _changes,
     EntryKind.RESOLVED: _resolved,
     EntryKind.REOPENED: _reopened,
+    EntryKind.REMINDER: _reminder,
     EntryKind.OTHER: _other,
 }
 

@@ -37,7 +37,7 @@ CARD: Final = "card"
 BULLETIN_FOLDER: Final = "bulletin"
 """The folder of the messages that are about no single incident."""
 
-BULLETINS: Final = ("held", "storm", "catch_up", "summary")
+BULLETINS: Final = ("held", "storm", "catch_up", "reminders", "summary")
 """The files of that folder that make a message, without their suffix; those below make one paragraph in its thread."""
 
 LINE: Final = "line"

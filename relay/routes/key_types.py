@@ -21,8 +21,6 @@ E = TypeVar("E", bound=StrEnum)
 BUILT_IN_TEMPLATE: Final = "incident"
 MIN_DURATION: Final = 60.0
 """Seconds: a shorter silence says nothing, and would make relay ask BigPanda or remind people all the time."""
-NOT_YET: Final = frozenset({"remind"})
-"""Keys of routes.yaml that can be read, but are refused as unknown: nothing acts on them yet."""
 SLACK_ID: Final = re.compile(r"(?=.*[0-9]|.{9})[A-Z][A-Z0-9]+")
 """A Slack id. It has a digit or is long, so a word in capitals is not an id."""
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

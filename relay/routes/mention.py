@@ -12,6 +12,7 @@ MENTION_KEYS: Final[Mapping[str, str]] = {
     "warning": "the incident is in warning",
     "unknown": "the state of the incident is unknown",
     "reopened": "the incident reopens; without this key, the key of its state applies",
+    "reminder": "a reminder says that nobody has the incident; without this key, the key of its state applies",
     "any": "any other key applies, or none: these targets are always added",
 }
 """The keys of `mention`, and when their targets are pinged."""
@@ -27,14 +28,18 @@ class MentionPart:
     targets: Mapping[str, tuple[str, ...]]
     route: str = ""
 
+    def __hash__(self) -> int:
+        """Options that are equal have one text in the database: they are looked up by their hash."""
+        return hash((self.route, tuple(self.targets.items())))
+
     @property
     def all_targets(self) -> tuple[str, ...]:
         """Everybody whom it may ping."""
         return tuple(dict.fromkeys(target for each in self.targets.values() for target in each))
 
-    def pinged(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
-        """The targets of a ping in a state: those of the state (or of the reopening), and of `any`."""
-        key = "reopened" if reopened and "reopened" in self.targets else state.value
+    def pinged(self, state: State, *, occasion: str = "") -> tuple[str, ...]:
+        """The targets of a ping in a state: those of the state (or of the occasion), and of `any`."""
+        key = occasion if occasion in self.targets else state.value
         return (*self.targets.get(key, ()), *self.targets.get("any", ()))
 
 
@@ -43,7 +48,8 @@ class Mention:
     """Who is pinged, by state; one part for each route that mentions somebody on this card.
 
     Parts stay apart: a part without `reopened` pings the targets of the state at a reopening, whatever another part
-    says, and each route has its own quiet hours.
+    says, and each route has its own quiet hours. An `occasion` is `reopened` or `reminder`; without one, only the state
+    counts.
     """
 
     parts: tuple[MentionPart, ...] = ()
@@ -66,17 +72,17 @@ class Mention:
         """Everybody whom it may ping."""
         return tuple(dict.fromkeys(target for part in self.parts for target in part.all_targets))
 
-    def targets(self, state: State, *, reopened: bool = False) -> tuple[str, ...]:
-        """The targets of a ping in a state, each once: those of the state (or of the reopening), and of `any`."""
-        return tuple(dict.fromkeys(target for part in self.parts for target in part.pinged(state, reopened=reopened)))
+    def targets(self, state: State, *, occasion: str = "") -> tuple[str, ...]:
+        """The targets of a ping in a state, each once: those of the state (or of the occasion), and of `any`."""
+        return tuple(dict.fromkeys(target for part in self.parts for target in part.pinged(state, occasion=occasion)))
 
-    def routes_to(self, target: str, state: State | None = None, *, reopened: bool = False) -> tuple[str, ...]:
-        """The routes that ping this target on the card, in that state (or for the reopening), or in any (None)."""
+    def routes_to(self, target: str, state: State | None = None, *, occasion: str = "") -> tuple[str, ...]:
+        """The routes that ping this target on the card, in that state (or for the occasion), or in any (None)."""
         return tuple(
             dict.fromkeys(
                 part.route
                 for part in self.parts
-                if (target in part.all_targets if state is None else target in part.pinged(state, reopened=reopened))
+                if (target in part.all_targets if state is None else target in part.pinged(state, occasion=occasion))
             )
         )
 

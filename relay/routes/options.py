@@ -18,7 +18,6 @@ from relay.routes.key_types import (
     CARD_PLACES,
     DURATION,
     FLAG,
-    NOT_YET,
     SILENCE,
     SWITCH,
     TEMPLATE,
@@ -75,7 +74,8 @@ class Options:
     broadcast: tuple[str, ...] = option(
         ("reopened",),
         list_of(choice_of(*BROADCAST_NAMES, name="entry kinds")),
-        "the entries that are also shown in the channel: kinds as in `thread`, and `rise`, `resolved`, `reopened`",
+        "the entries that are also shown in the channel: kinds as in `thread`, and `rise`, "
+        "`resolved`, `reopened`, `reminder`",
     )
     gather: float = option(
         2 * _MINUTE, DURATION, "how long `tags` and `alerts` entries are batched; any other entry sends them at once"
@@ -178,8 +178,7 @@ def _types(options: type[Options]) -> Mapping[str, KeyType[Any]]:
 
 def option_keys(options: type[Options]) -> dict[str, Key[Any]]:
     """The rows of a class of options, by name."""
-    rows = {each.name: Key(name=each.name, default=each.default, **each.metadata["row"]) for each in fields(options)}
-    return {name: row for name, row in rows.items() if name not in NOT_YET}
+    return {each.name: Key(name=each.name, default=each.default, **each.metadata["row"]) for each in fields(options)}
 
 
 OPTION_KEYS: Final = option_keys(Options)

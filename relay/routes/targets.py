@@ -15,7 +15,7 @@ from relay.routes.channel_template import (
     parse_expression,
 )
 from relay.routes.json_schema import Schema
-from relay.routes.key_types import NOT_YET, SLACK_ID, KeyType
+from relay.routes.key_types import SLACK_ID, KeyType
 from relay.routes.mention import MENTION_KEYS, Mention
 from relay.routes.parts import Parts, known_parts, parts, parts_schema
 from relay.routes.people import read_target
@@ -39,10 +39,7 @@ CHANNEL_PARTS: Final[Parts] = parts(
     ("storm", STORM, Storm(), "what a storm is in this channel, as `storm` at the top"),
 )
 """The keys of the long form of an alias of a channel."""
-_HAS_LONG_FORM: Final = "storm" not in NOT_YET
-CHANNELS_SCHEMA: Final[Schema] = json_schema.mapping(
-    {"anyOf": [_CHANNEL_ID, parts_schema(CHANNEL_PARTS, "id")]} if _HAS_LONG_FORM else _CHANNEL_ID
-)
+CHANNELS_SCHEMA: Final[Schema] = json_schema.mapping({"anyOf": [_CHANNEL_ID, parts_schema(CHANNEL_PARTS, "id")]})
 
 
 def read_aliases(node: Node, context: ParseContext) -> dict[str, FixedChannel]:
@@ -60,7 +57,7 @@ def read_aliases(node: Node, context: ParseContext) -> dict[str, FixedChannel]:
 def read_channel_storms(node: Node | None, context: ParseContext) -> dict[str, Storm]:
     """Read what `channels` says about storms: the channel's ref to its storm."""
     storms: dict[str, Storm] = {}
-    for alias, value in node.entries if isinstance(node, MappingNode) and _HAS_LONG_FORM else ():
+    for alias, value in node.entries if isinstance(node, MappingNode) else ():
         written = isinstance(value, MappingNode) and value.get("storm")
         storm = STORM.read(written, context) if written else None
         if storm is not None and alias.text in context.channels:
@@ -72,7 +69,7 @@ def read_channel_storms(node: Node | None, context: ParseContext) -> dict[str, S
 
 def _channel_id(node: Node, context: ParseContext) -> Node:
     """The node of the id, in the long form too."""
-    if not isinstance(node, MappingNode) or not _HAS_LONG_FORM:
+    if not isinstance(node, MappingNode):
         return node
     node = known_parts(node, CHANNEL_PARTS, "channel", context)
     if (written := node.get("id")) is None:

@@ -42,9 +42,9 @@ class Click:
     """A click on a button.
 
     `action` is one of `BUTTONS` or of `STORM_BUTTONS`. It is empty for a link button and for buttons that are not
-    relay's: Slack wants the click acknowledged, and nothing follows. `incident` is empty on a storm card. `action_ts`,
-    with the message and the user, tells a click that is sent again from a second click. `trigger_id` opens one modal,
-    within three seconds.
+    relay's: Slack wants the click acknowledged, and nothing follows. `incident` is empty on a storm card. `message_ts`
+    names the card, also where the button is in its thread. `action_ts`, with the message and the user, tells a click
+    that is sent again from a second click. `trigger_id` opens one modal, within three seconds.
     """
 
     action: str
@@ -258,12 +258,18 @@ def _click(payload: JsonObject) -> Click | None:
         user=text_field(user, "id"),
         user_name=_user_name(user),
         channel=text_field(container, "channel_id") or text_field(object_field(payload, "channel"), "id"),
-        message_ts=text_field(container, "message_ts") or text_field(object_field(payload, "message"), "ts"),
+        message_ts=_root_ts(container, object_field(payload, "message")),
         action_ts=text_field(button, "action_ts"),
         trigger_id=text_field(payload, "trigger_id"),
     )
     about = click.incident or click.action in STORM_BUTTONS
     return click if all((about, click.user, click.channel, click.message_ts, click.action_ts)) else None
+
+
+def _root_ts(container: JsonObject, message: JsonObject) -> str:
+    """Return the ts of the message with the button; of one in a thread, that of the card above it."""
+    thread = text_field(container, "thread_ts") or text_field(message, "thread_ts")
+    return thread or text_field(container, "message_ts") or text_field(message, "ts")
 
 
 def _pressed(action: JsonObject) -> JsonObject:

@@ -51,7 +51,14 @@ DEFAULT_INSTANCE = "relay"
 """The name of a relay that has no name of its own (the setting RELAY_NAME)."""
 
 EventType = Literal[
-    "relay_card", "relay_entry", "relay_notice", "relay_held", "relay_storm", "relay_catch_up", "relay_summary"
+    "relay_card",
+    "relay_entry",
+    "relay_notice",
+    "relay_held",
+    "relay_storm",
+    "relay_catch_up",
+    "relay_reminders",
+    "relay_summary",
 ]
 _EVENT_TYPES = get_args(EventType)
 OVER = "over"

@@ -13,6 +13,7 @@ Verbs
     mutes .................. mutes, as people have made them; muted_cards: the cards that say so;
                              mute_preview: what a new mute is compared with
     storms ................. what was posted and what waits in a storm; storm_summary: what a storm card sums up
+    reminders .............. whose reminder is due; integrations: which of them share who has an incident
     summaries .............. which slots of a summary are done, and what a channel shows
     late_cards ............. cards of open incidents whose routes were in shadow until now
     adoption ............... takes over cards that a lost database has left in Slack

@@ -54,6 +54,11 @@ MOMENTS: Final[Mapping[Column[float], Moment]] = {
     _CARD.catch_up_due: Moment.DUE,
     _CARD.held_until: Moment.SHOWN,  # what is due then is asked again what holds it
     _CARD.edited_at: Moment.PAST,
+    _CARD.unowned_since: Moment.PAST,
+    _CARD.reminder_base: Moment.PAST,
+    _CARD.reminder_due: Moment.DUE,
+    _CARD.reminder_asked_at: Moment.PAST,
+    _CARD.escalated_at: Moment.SHOWN,
     _CARD.pending_since: Moment.PAST,
     _CARD.first_matched_at: Moment.PAST,
     _CARD.first_posted_at: Moment.PAST,
@@ -74,6 +79,7 @@ MOMENTS: Final[Mapping[Column[float], Moment]] = {
     schema.mute.c.start_at: Moment.DUE,
     schema.mute.c.end_at: Moment.DUE,  # a mute that ends too early is better than one that ends too late
     schema.mute.c.created: Moment.SHOWN,
+    schema.integration.c.assigned_at: Moment.SHOWN,
     schema.notice.c.opened_at: Moment.PAST,
     schema.quarantine.c.received: Moment.SHOWN,
     schema.tag_definition.c.fetched_at: Moment.PAST,

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Double, Text, and_, bindparam, exists, func, or_, select, update
 
 from relay.cards.bulletins import held_list_over
+from relay.cards.eligibility import Work
 from relay.cards.holding import UNPOSTED, CatchUp, catch_up_bulletin
 from relay.cards.holds import UNKNOWN_END
 from relay.cards.model import Card, CardState, IncidentState
@@ -13,6 +14,7 @@ from relay.cards.mutes import Mute
 from relay.store import schema
 from relay.store.bulletins import HeldList, newest_bulletin_id, open_held_lists, save_bulletin_changes
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
+from relay.store.left_work import leave
 from relay.store.locks import check_lease, share_channel_references
 from relay.store.mappers import to_card
 from relay.store.mutes import mutes_after
@@ -72,6 +74,7 @@ _STILL_HELD = select(_card.c.id).where(
     _card.c.post_due > _NOW,
 )
 _LOOK_AT_PINGS = update(_card).where(_card.c.catch_up_due > _NOW).values(catch_up_due=_NOW)
+_LOOK_AT_REMINDERS = update(_card).where(_card.c.reminder_due > _NOW).values(reminder_due=_NOW)
 _LOOK_AT_CARDS = (
     update(_card)
     .where(_card.c.held_by.is_not(None), _card.c.state == CardState.PENDING, _card.c.post_due > _NOW)
@@ -86,6 +89,8 @@ def look_at_held(connection: Connection, now: float, *, lease: Lease | None = No
     """
     check_lease(connection, lease)
     pings = connection.execute(_LOOK_AT_PINGS, {"now": now}).rowcount
+    if connection.execute(_LOOK_AT_REMINDERS, {"now": now}).rowcount:
+        leave(connection, [Work.REMIND])
     return pings + connection.execute(_LOOK_AT_CARDS, {"now": now}).rowcount
 
 

@@ -16,7 +16,7 @@ from relay.store.schema import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0007"
+NEWEST = "0008"
 """The version that `schema` describes."""
 VERSION_TABLE = "relay_version"
 """Not Alembic's default: other programs may use Alembic in the same PostgreSQL database."""

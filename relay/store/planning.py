@@ -24,6 +24,7 @@ from relay.store.channels import canonical_refs
 from relay.store.database import is_in_transaction, savepoint
 from relay.store.db_errors import is_failure_of_database, violated_constraint
 from relay.store.execution import execute
+from relay.store.integrations import note_assignments
 from relay.store.locks import lock_incidents, share_channel_references
 from relay.store.mappers import incident_row, planned_columns
 from relay.store.mutes import mutes_after
@@ -197,6 +198,8 @@ class _Group:
         save_cards(self.connection, self.changed.values())
         bulletins = [change for _, plan in self.plans.values() for change in plan.bulletins]
         save_bulletin_changes(self.connection, bulletins, self._ended_lines(now))
+        sharing = {share.integration for share, _ in self.plans.values() if share.carries_assignment}
+        note_assignments(self.connection, sharing, now)
         add_tasks(self.connection, [task for _, plan in self.plans.values() for task in plan.tasks])
 
 

@@ -297,6 +297,12 @@ card = Table(
     Column("catch_up_due", Double),
     Column("first_posted_at", Double),
     Column("storm_group", Text),
+    Column("unowned_since", Double),
+    Column("reminder_base", Double),
+    Column("reminders_sent", Integer, nullable=False, server_default=text("0")),
+    Column("reminder_due", Double),
+    Column("reminder_asked_at", Double),
+    Column("escalated_at", Double),
     UniqueConstraint("incident", "channel", "episode"),
     UniqueConstraint("bulletin", "channel", "episode"),
     UniqueConstraint("channel", "ts"),
@@ -315,6 +321,7 @@ card = Table(
 )
 _partial_index("ix_card_ts", "ts IS NOT NULL", card.c.ts)
 _partial_index("ix_card_catch_up_due", "catch_up_due IS NOT NULL", card.c.catch_up_due)
+_partial_index("ix_card_reminder_due", "reminder_due IS NOT NULL", card.c.reminder_due)
 _partial_index("ix_card_first_posted_at", "first_posted_at IS NOT NULL", card.c.channel, card.c.first_posted_at)
 _IN_STORM = "held_by = 'storm'"
 IS_IN_STORM = text(f"card.{_IN_STORM}")
@@ -466,6 +473,13 @@ notice = Table(
     Column("channel", Text, nullable=False),
     Column("ts", Text, nullable=False),
     Column("opened_at", Double, nullable=False),
+)
+
+integration = Table(
+    "integration",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("assigned_at", Double, nullable=False),
 )
 
 summary = Table(

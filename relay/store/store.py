@@ -37,6 +37,7 @@ from relay.store import (
     muted_cards,
     mutes,
     notices,
+    reminders,
     retention,
     storms,
     summaries,
@@ -69,6 +70,7 @@ from relay.store.installation import (
     marker_secret,
     release_workspace,
 )
+from relay.store.integrations import integrations_with_owners
 from relay.store.migration import migrate, require_newest
 from relay.store.mute_preview import incidents_to_compare
 from relay.store.notify import NotificationListener, OnNotify, notify
@@ -291,6 +293,13 @@ class Store:
     catch_up_next = _write(held.catch_up_next)
     close_held_lists = _write(held.close_held_lists)
     tend_storms = _write(storms.tend_storms)
+
+    # Reminders
+    next_reminder_due = _read(reminders.next_reminder_due)
+    remind_next = _write(reminders.remind_next)
+    has_reminders = _read(reminders.has_reminders)
+    follow_rules = _write(reminders.follow_rules)
+    integrations_with_owners = _read(integrations_with_owners)
 
     # Summaries
     summary_progress = _read(summaries.summary_progress)

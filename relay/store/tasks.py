@@ -88,6 +88,8 @@ def update_task(
     cards = save_cards(connection, task_update.cards)
     add_tasks(connection, task_update.follow_ups)
     closed = task.state.open and not task_update.task.state.open
+    if task.kind is TaskKind.CHECK and not task_update.task.state.open:
+        _remind_after_answer(connection, incident)
     return replace(
         context,
         batch=record_progress(connection, task, now) if closed else None,
@@ -95,6 +97,12 @@ def update_task(
         incident_state=task_update.incident_state or state,
         cards=tuple(cards) or context.cards,
     )
+
+
+def _remind_after_answer(connection: Connection, incident: str) -> None:
+    """Look at once at the reminders for which BigPanda was asked: what it says is known now."""
+    if connection.execute(_ANSWERED, {"of_incident": incident}).rowcount:
+        leave(connection, [Work.REMIND])
 
 
 def recover_tasks(connection: Connection, now: float, lease: Lease | None = None) -> int:
@@ -227,6 +235,15 @@ _CALL_BACK_NOW = (
         _task.c.tries == 0,
     )
     .values(due_at=_task.c.created)
+)
+_ANSWERED = (
+    update(schema.card)
+    .where(
+        schema.card.c.incident == bindparam("of_incident"),
+        schema.card.c.reminder_asked_at.is_not(None),
+        schema.card.c.reminder_due > schema.card.c.reminder_asked_at,
+    )
+    .values(reminder_due=schema.card.c.reminder_asked_at)
 )
 _SILENT = (
     select(_incident.c.id)

@@ -35,6 +35,7 @@ from relay.cards.model import (
 )
 from relay.cards.mutes import Mute
 from relay.cards.plan import plan
+from relay.cards.reminding import DueReminder, remind
 from relay.cards.send import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
 from relay.config.configuration import Configuration
 from relay.model.incident import Incident
@@ -48,9 +49,9 @@ WORKSPACE = "https://workspace.slack.com/"
 """A placeholder for the workspace's address, which only Slack knows."""
 
 _MICRO = 1_000_000
-_SimulatedWork = WorkKind | Literal["mutes", "catch_up"]
+_SimulatedWork = WorkKind | Literal["mutes", "catch_up", "remind"]
 _WORK_KINDS: tuple[WorkKind, ...] = ("post", "edit")
-_ORDER: tuple[_SimulatedWork, ...] = ("mutes", *_WORK_KINDS, "catch_up")
+_ORDER: tuple[_SimulatedWork, ...] = ("mutes", *_WORK_KINDS, "catch_up", "remind")
 """What is due at the same moment is done in this order."""
 
 
@@ -259,6 +260,8 @@ class Simulation:
                     self._say_muted(moment)
                 case "catch_up":
                     self._catch_up(number)
+                case "remind":
+                    self._remind(number)
                 case _:
                     self._do(number, kind)
 
@@ -271,6 +274,7 @@ class Simulation:
             if (due := due_work(each.card, kind)) is not None and is_due(self._context(each.card), kind, due.at)
         ]
         work += [(at, _ORDER.index("catch_up"), number) for number, at in self._catch_ups_due()]
+        work += [(at, _ORDER.index("remind"), number) for number, at in self._reminders_due()]
         if self._cards and (moments := [each for each in self._mute_changes if each > self._muted_at]):
             work.append((moments[0], _ORDER.index("mutes"), 0))
         if not work:
@@ -301,6 +305,22 @@ class Simulation:
         if (message := catch_up_bulletin(made, self._now, lambda _: False)) is not None:
             sent = SimulatedCatchUp(at=self._now, moment=made.moment, pings=message.bulletin.mention.all_targets)
             self._cards[number] = replace(self._cards[number], catch_ups=(*self._cards[number].catch_ups, sent))
+
+    def _reminders_due(self) -> Iterator[tuple[int, float]]:
+        for number, each in self._cards.items():
+            due = each.card.reminder_due
+            if due is not None and due < UNKNOWN_END and each.card.state is CardState.POSTED:
+                yield number, due
+
+    def _remind(self, number: int) -> None:
+        """Remind people. The simulation knows one incident, and that the shares say who has it."""
+        context = self._context(self._cards[number].card)
+        state = context.incident_state
+        due = DueReminder(card=context.card, state=state, cards=context.cards, shares_assignments=True)
+        made = remind(context.channel, [due], self._surroundings, self._now, can_ask=False)
+        self._entries += [entry for _, entry in made.entries]
+        self.incident_state = replace(state, next_seq=state.next_seq + len(made.entries))
+        self._store(made.cards)
 
     def _do(self, number: int, kind: WorkKind) -> None:
         """Do what live work does in three transactions, with Slack's answer between them."""

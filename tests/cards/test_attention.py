@@ -77,10 +77,10 @@ def test_what_is_to_be_repaired_holds_a_card_until_it_is_and_nobody_knows_when(r
     assert hold(reason, **surroundings) == Hold(reason=reason, until=None)
 
 
-def test_a_snooze_holds_first_posts_and_reopenings_but_never_a_rise():
+def test_a_snooze_holds_first_posts_reopenings_and_reminders_but_never_a_rise():
     snoozed = replace(INCIDENT, snooze=Snooze(snoozed=True))
     held = {ping for ping in Ping if hold(Reason.SNOOZED, ping, incident=snoozed)}
-    assert held == {Ping.FIRST_POST, Ping.REOPENED}
+    assert held == {Ping.FIRST_POST, Ping.REOPENED, Ping.REMINDER}
 
 
 def test_flapping_holds_reopenings_alone():

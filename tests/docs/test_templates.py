@@ -207,6 +207,7 @@ def test_the_table_of_notices_lists_every_notice():
         Notice(kind=NoticeKind.FOR_CARD, name="#payments", reason="in_doubt: missing_scope"),
         Notice(kind=NoticeKind.UNNAMED, reason=unnamed.description),
         Notice(kind=NoticeKind.STALE),
+        Notice(kind=NoticeKind.ESCALATED, name="#db"),
         Notice(kind=NoticeKind.GONE),
     )
     card = Card(incident="i", episode=1, channel="C1", notices=notices, options=Options())

@@ -153,6 +153,7 @@ def test_every_entry_kind_has_its_own_built_in_text():
         "changes": "🔧 <https://x.example|C-1>",
         "resolved": "✅ Resolved by *Dana* after 1 min",
         "reopened": "🔴 Reopened: *Critical*",
+        "reminder": "🔔 Nobody has had this for *1 min*",
         "other": "Other",
     }
 

@@ -12,10 +12,9 @@ from relay.model.incident import State
 from relay.routes.channel_template import FixedChannel
 from relay.routes.hour_types import SILENT_HOURS
 from relay.routes.hours import Hours, SilentHours
-from relay.routes.key_types import NOT_YET, KeyType, Place
+from relay.routes.key_types import KeyType
 from relay.routes.mention import Mention
 from relay.routes.mutes import MUTES, MutePolicy
-from relay.routes.parser.keys import keys_in
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.remind import NO_REMIND, REMIND, Remind, Then
 from relay.routes.storm import NO_STORM, STORM, Storm
@@ -227,12 +226,3 @@ def test_a_summary_leaves_out_the_hours_that_it_excepts():
         date(2026, 12, 24).isoformat(),
         date(2026, 12, 26).isoformat(),
     ]
-
-
-# --- keys that nothing acts on ---
-
-
-@pytest.mark.parametrize("key", sorted(NOT_YET))
-def test_a_key_that_nothing_acts_on_is_unknown_in_the_file_the_schema_and_the_documents(key):
-    assert all(key not in keys_in(place) for place in Place)
-    assert f'"{key}"' not in str(schema()).replace("'", '"')

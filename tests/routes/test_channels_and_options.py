@@ -256,13 +256,13 @@ def test_a_mention_pings_the_targets_of_the_state_and_of_any():
     mention = Mention.of({"critical": ("S1", "here"), "any": ("U1", "here")})
     assert mention.targets(State.CRITICAL) == ("S1", "here", "U1")
     assert mention.targets(State.ACKNOWLEDGED) == ("U1", "here")
-    assert mention.targets(State.CRITICAL, reopened=True) == ("S1", "here", "U1")
+    assert mention.targets(State.CRITICAL, occasion="reopened") == ("S1", "here", "U1")
 
 
 def test_a_reopening_has_its_own_targets_if_the_route_names_them():
-    assert Mention.of({"critical": ("S1",), "reopened": ()}).targets(State.CRITICAL, reopened=True) == ()
+    assert Mention.of({"critical": ("S1",), "reopened": ()}).targets(State.CRITICAL, occasion="reopened") == ()
     both = Mention.of({"critical": ("S1",)}).merged_with(Mention.of({"reopened": ("S2",)}))
-    assert both.targets(State.CRITICAL, reopened=True) == ("S1", "S2")
+    assert both.targets(State.CRITICAL, occasion="reopened") == ("S1", "S2")
     assert both.targets(State.CRITICAL) == ("S1",)
 
 

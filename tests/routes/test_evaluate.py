@@ -155,7 +155,7 @@ def test_two_routes_to_one_channel_make_one_posting_with_all_mentions():
     assert first.routes == ("a", "b", "c")
     assert first.options.gather == 60
     assert first.mention.targets(State.CRITICAL) == ("S0AAAA", "here", "S0BBBB")
-    assert first.mention.targets(State.CRITICAL, reopened=True) == ("S0AAAA", "here", "U0DDDD")
+    assert first.mention.targets(State.CRITICAL, occasion="reopened") == ("S0AAAA", "here", "U0DDDD")
 
 
 def test_the_case_of_a_channel_name_makes_no_difference():

@@ -12,6 +12,7 @@ from relay.routes.parser.hours import WINDOW_PARTS
 from relay.routes.parser.keys import KEYS
 from relay.routes.parser.match_values import OPERATORS
 from relay.routes.parser.matches import COMBINATORS
+from relay.routes.remind import REMIND_PARTS, THEN_PARTS
 from relay.routes.summary import SUMMARY_PARTS
 from relay.tools.testing.keys import KEYS as TEST_KEYS
 from tests.support.documents import DOCS
@@ -47,6 +48,8 @@ def generated() -> dict[str, str]:
         "summaries": _table(
             ["key", "meaning"], [[f"`{name}`", key.description] for name, key in SUMMARY_PARTS.items()]
         ),
+        "remind": _table(["key", "meaning"], [[f"`{name}`", key.description] for name, key in REMIND_PARTS.items()]),
+        "then": _table(["key", "meaning"], [[f"`{name}`", key.description] for name, key in THEN_PARTS.items()]),
         "tests": _table(
             ["key", "in", "meaning"],
             [

@@ -58,6 +58,15 @@ class Share(ReceivedShare, frozen=True, kw_only=True):
         """The integration that sent it."""
         return self.headers.get(INTEGRATION_HEADER) or "default"
 
+    @property
+    def carries_assignment(self) -> bool:
+        """Whether an integration says in it who has the incident.
+
+        An answer of BigPanda's API says that, too. It has neither a sender nor an environment.
+        """
+        is_webhook = self.sender is not None or bool(self.environments)
+        return is_webhook and bool((self.blocks.get("assignment") or {}).get("assignee"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedShare:

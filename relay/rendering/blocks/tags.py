@@ -48,7 +48,7 @@ class NodeKind(Enum):
         optional_argument=True,
         has_end=False,
     )
-    ACTIONS = BlockTag("actions", "a row of buttons")
+    ACTIONS = BlockTag("actions", "a row of buttons", in_entry=True)
     BUTTON = BlockTag("button", "a button that opens an address", ("actions", "accessory"), "a url", in_entry=True)
     RELAY_ACTIONS = BlockTag(
         "relay_actions",

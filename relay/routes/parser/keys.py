@@ -11,7 +11,7 @@ from typing import Any, Final
 from relay.routes import json_schema
 from relay.routes.hour_types import ZONE as TIME_ZONE
 from relay.routes.json_schema import Schema, ref
-from relay.routes.key_types import FLAG, NOT_YET, WORD, Key, KeyType, Place, list_of
+from relay.routes.key_types import FLAG, WORD, Key, KeyType, Place, list_of
 from relay.routes.match import MATCH_ALL
 from relay.routes.match_keys import MATCH_KEYS
 from relay.routes.mention import MENTION_KEYS, NO_MENTION
@@ -196,7 +196,6 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
         ),
         MENTION,
     )
-    if key.name not in NOT_YET
 }
 """Every key that is not an option."""
 

@@ -8,7 +8,15 @@ from typing import Final
 
 from relay.cards.batches import Batch, TaskEnd, batch_line, progress_of, with_titles
 from relay.cards.bulletin_cards import bulletin_card
-from relay.cards.bulletins import BulletinChange, BulletinLine, BulletinState, LineEnd, catch_up_message, held_list
+from relay.cards.bulletins import (
+    BulletinChange,
+    BulletinLine,
+    BulletinState,
+    LineEnd,
+    catch_up_message,
+    held_list,
+    reminders_message,
+)
 from relay.cards.draw import draw_bulletin
 from relay.cards.model import AttemptState
 from relay.cards.replies import MAX_LINES
@@ -72,11 +80,12 @@ def extreme_lines(long_text: str) -> list[BulletinLine]:
 
 def draw_bulletins(configuration: Configuration, lines: Sequence[BulletinLine]) -> Iterator[DrawnBulletin]:
     """Every message with these lines, open and over, and the reply that has them."""
-    held, caught = (
+    held, caught, reminders = (
         held_list("C0123456789", "hold", _AT, lines, _AT),
         catch_up_message("C0123456789", _AT, lines, _PINGED, _AT),
+        reminders_message("C0123456789", lines, _PINGED, _AT),
     )
-    for change in filter(None, (held, caught, _summary(lines))):
+    for change in filter(None, (held, caught, reminders, _summary(lines))):
         for closed_at in (None, _AT):
             state, template = _state(change, closed_at), f"{BULLETIN_FOLDER}/{change.bulletin.kind}.j2"
             yield DrawnBulletin(template=template, rendered=_draw(configuration, state))

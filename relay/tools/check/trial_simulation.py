@@ -38,7 +38,10 @@ _INTERVAL: Final = 600
 _ROUTES: Final = f"""\
 version: 1
 fallback: "#nowhere"
-defaults: {{actions: [{", ".join(ACTION_WORDS)}], template: FOLDER}}
+defaults:
+  actions: [{", ".join(ACTION_WORDS)}]
+  template: FOLDER
+  remind: {{after: 1m, every: 1m, times: 2, state: unknown}}
 routes:
   - name: trial
     match: {{environment: {{not: "-"}}}}
