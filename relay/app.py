@@ -207,7 +207,14 @@ class Relay:
             from relay.commands.service import CommandService  # noqa: PLC0415  see above
 
             self._commands = CommandService(
-                store, self._slack, people, self._live, link=self._message_link, clock=clock, metrics=metrics
+                store,
+                self._slack,
+                people,
+                self._mutes,
+                self._live,
+                link=self._message_link,
+                clock=clock,
+                metrics=metrics,
             )
         self.backend.commands = self._commands
         self._socket = _socket_mode(settings, session, clock, metrics, self.backend)

@@ -24,7 +24,7 @@ from relay.runtime.logging import LastingProblem, utc
 from relay.runtime.shared_call import SharedCall
 from relay.server.backend import Readiness, ShareReceipt
 from relay.slack.circuit_breaker import CircuitBreaker
-from relay.slack.interactions import Click, Shortcut, parse_interaction
+from relay.slack.interactions import Click, Command, Shortcut, parse_interaction
 from relay.slack.socket_mode import SocketMode
 from relay.slack.workspace import MISMATCHES
 from relay.store.health_probe import TIMEOUT, HealthProbe
@@ -81,6 +81,9 @@ class RelayBackend:
         """Store what a person pressed or sent in Slack; return the answer for Slack."""
         if self.commands is not None:
             match parse_interaction(payload):
+                case Command() as command:
+                    await self.commands.handle_confirmed(command)
+                    return None
                 case Shortcut() as shortcut:
                     self.commands.handle_shortcut(shortcut)
                     return None

@@ -13,8 +13,10 @@ from relay.actions.people import LookupFailed, People
 from relay.actions.preflight import chosen_moment
 from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import InvalidMute, MutePart, covering_mutes
+from relay.model.errors import ConfigurationError
 from relay.model.incident import Incident, State
 from relay.model.reading import read_incident
+from relay.routes.mute_match import literal_match
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.slack import limits
@@ -69,12 +71,15 @@ class MuteDialog:
             return input_error(WHAT_INPUT, messages.UNKNOWN_CARD)
         try:
             if submission.action == "mute":
-                await self._mutes.make(await self._request(submission, card))
+                planned = await self._mutes.planned(await self._request(submission, card))
+                await self._mutes.make(planned, f"modal:{submission.view_id}")
             elif which := submission.values.get(WHAT_INPUT, ""):
                 await self._mutes.end(int(which), submission.user)
         except InvalidMute as error:
             block = MOMENT_INPUT if error.part is MutePart.TIME and MOMENT_INPUT in submission.values else ""
             return input_error(block or _BLOCKS[error.part], str(error))
+        except ConfigurationError:
+            return input_error(WHAT_INPUT, "This value is too long for a mute. Mute another tag.")
         return None
 
     async def _request(self, submission: Submission, card: Card) -> MuteRequest:
@@ -84,13 +89,11 @@ class MuteDialog:
         if incident is None or choice is None:
             raise InvalidMute("The incident does not have this value any more. Press the button again.")
         return MuteRequest(
-            key=f"modal:{submission.view_id}",
             user=submission.user,
             end=await self._end(submission),
             reason=values.get(TEXT_INPUT, ""),
             card=None if choice.tag else card,
-            tag=choice.tag,
-            value=choice.value,
+            match=literal_match(choice.tag, choice.value) if choice.tag else "",
             unless=lets_through(choice, incident.state, values),
         )
 

@@ -1,9 +1,10 @@
 """Mutes made and ended in Slack, by the button of a card or by a command: one place judges who may, and does it.
 
-    mute = await mutes.make(MuteRequest(key=..., user="U1", tag="service", value="checkout", end=..., reason="deploy"))
+    planned = await mutes.planned(MuteRequest(user="U1", match="{tags: {service: checkout}}", end=..., reason="deploy"))
+    mute = await mutes.make(planned, key)
     await mutes.end(mute.id, "U1")
 
-When either returns, it is stored, and Slack can be answered. What Slack sends twice is made once.
+When a mute is made or ended, it is stored, and Slack can be answered. What Slack sends twice is made once.
 """
 
 from collections.abc import Callable
@@ -15,9 +16,7 @@ from relay.actions.people import LookupFailed, People
 from relay.actions.permission import Denied, Permissions
 from relay.cards.model import Card
 from relay.cards.mutes import MAX_AUTHOR, InvalidMute, Mute, MuteState, check_mute
-from relay.model.errors import ConfigurationError
 from relay.model.incident import State
-from relay.routes.mute_match import literal_match
 from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import Clock
 from relay.store.store import Store
@@ -27,20 +26,20 @@ log = structlog.get_logger("relay.interactions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MuteRequest:
-    """What a person asks for: to mute the incident of a `card`, or all incidents with a `value` of a `tag`.
+    """What a person asks for: to mute the incident of a `card`, or all that a `match` (as in routes.yaml) matches.
 
-    `key` is what Slack repeats unchanged, and with nothing else that a person does. The value is taken literally.
-    `end` is Unix seconds. `user` is the person's Slack id. A state at or above `unless` is not muted.
+    `start` (by default now) and `end` are Unix seconds. `user` is the person's Slack id. A state at or above `unless`
+    is not muted. A match is limited to the routes in `among`, if it is set; the fallback's name is empty.
     """
 
-    key: str
     user: str
     end: float
     reason: str
     card: Card | None = None
-    tag: str = ""
-    value: str = ""
+    match: str = ""
+    start: float | None = None
     unless: State | None = None
+    among: frozenset[str] | None = None
 
 
 class SlackMutes:
@@ -56,22 +55,27 @@ class SlackMutes:
         self._rulebook = rulebook
         self._clock = clock
 
-    async def make(self, request: MuteRequest) -> Mute:
-        """Make a mute, or return the one that the same request has made already.
+    async def made(self, key: str) -> Mute | None:
+        """Return the mute that has been made with this key, if there is one, as it is now."""
+        return await self._store.mute_with_key(key)
 
-        A mute by a tag covers the cards of those routes where the person may mute.
+    async def planned(self, request: MuteRequest) -> Mute:
+        """Return the mute that the person asks for and may make; nothing is stored.
+
+        A mute by a match covers the cards of those routes where the person may mute.
 
         Raises:
             InvalidMute: the person may not, or it cannot be made; the message says why, in plain text.
-            StoreError: the database failed; nothing was made.
+            ConfigurationError: its match has faults.
+            StoreError: the database failed.
         """
         routes = await self._routes(request)
         now = self._clock.now()
         wanted = Mute(
-            match="" if request.card is not None else literal_match(request.tag, request.value),
+            match="" if request.card is not None else request.match,
             incident=request.card.incident if request.card is not None else "",
             routes=routes,
-            start=now,
+            start=now if request.start is None else request.start,
             end=request.end,
             reason=" ".join(request.reason.split()),
             author=await self._author(request.user),
@@ -79,13 +83,20 @@ class SlackMutes:
             unless=request.unless,
             created=now,
         )
-        try:
-            check_mute(wanted, now, longest=self._rulebook().mutes.max)
-        except ConfigurationError:
-            raise InvalidMute("This value is too long for a mute. Mute another tag.") from None
-        made = await self._store.add_mute(wanted, request.key)
+        check_mute(wanted, now, longest=self._rulebook().mutes.max)
+        return wanted
+
+    async def make(self, planned: Mute, key: str) -> Mute:
+        """Make a planned mute; return it with its number, or the one that was made with this key already.
+
+        `key` is what Slack repeats unchanged, and with nothing else that a person does.
+
+        Raises StoreError: the database failed; nothing was made.
+        """
+        made = await self._store.add_mute(planned, key)
         about = {"incident": made.incident} if made.incident else {"match": made.match, "routes": list(made.routes)}
-        log.info("mute_made", mute=made.id, user=request.user, **about, detail="Somebody made a mute in Slack.")
+        user = made.origin.removeprefix("slack:")
+        log.info("mute_made", mute=made.id, user=user, **about, detail="Somebody made a mute in Slack.")
         return made
 
     async def end(self, number: int, user: str) -> Mute:
@@ -98,11 +109,21 @@ class SlackMutes:
         mute, now = await self._store.mute(number), self._clock.now()
         if mute is None or mute.state(now) is MuteState.OVER:
             raise InvalidMute("This mute is over already.")
-        await self._check_may_end(mute, user)
+        await self._check_covered(mute, user)
         if not await self._store.end_mute(number, now, await self._author(user)):
             raise InvalidMute("This mute is over already.")
         log.info("mute_ended", mute=number, user=user, detail="Somebody ended a mute in Slack.")
         return mute
+
+    async def check_may_end(self, number: int, user: str) -> None:
+        """Check whether this person may end the mute.
+
+        Raises InvalidMute: they may not, or there is none of that number; the message says why, in plain text.
+        """
+        mute = await self._store.mute(number)
+        if mute is None:
+            raise InvalidMute(f"There is no mute {number}.")
+        await self._check_covered(mute, user)
 
     async def routes(self, user: str) -> tuple[str, ...]:
         """The routes whose cards this person may mute by a tag; see `Permissions.routes_to_mute`.
@@ -117,13 +138,17 @@ class SlackMutes:
     async def _routes(self, request: MuteRequest) -> tuple[str, ...]:
         """The routes to which a mute is limited; none of one incident, if the person may mute it."""
         if request.card is None:
-            return await self.routes(request.user)
+            among, routes = request.among, await self.routes(request.user)
+            limited = tuple(route for route in routes if among is None or route in among)
+            if not limited:
+                raise InvalidMute("You see no channel of a route where you may mute.")
+            return limited
         refused = await self._permissions.check(request.card, "mute", request.user)
         if refused is not None:
             raise InvalidMute(_refused(refused))
         return ()
 
-    async def _check_may_end(self, mute: Mute, user: str) -> None:
+    async def _check_covered(self, mute: Mute, user: str) -> None:
         if mute.incident:
             cards = await self._store.current_cards(mute.incident)
             results = [await self._permissions.check(card, "end_mute", user) for card in cards]

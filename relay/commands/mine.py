@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from relay.actions.ownership import owner_in
 from relay.actions.people import People
 from relay.cards.model import TaskKind
-from relay.commands.open_list import open_incidents, shown_card
+from relay.commands.open_list import CUT, open_incidents, shown_card
 from relay.commands.question import SlackQuestion
 from relay.commands.texts import bold, incident_name, mrkdwn_list
 from relay.model.counting import counted
@@ -31,10 +31,14 @@ async def answer_mine(question: SlackQuestion, people: People) -> str:
         return _NO_EMAIL
     user_id = people.known_bigpanda_id(person.email)
     found: dict[str, ListedIncident] = {}
+    is_all = True
     for word in filter(None, (person.email.casefold(), user_id.casefold(), person.id.casefold())):
-        found |= {each.state.record.incident: each for each in await open_incidents(question, (word,))}
+        listed, is_cut = await open_incidents(question, (word,))
+        found |= {each.state.record.incident: each for each in listed}
+        is_all = is_all and not is_cut
     own = [each for each in found.values() if has(each.state.record, person, user_id)]
-    return await asyncio.to_thread(_answer, question, own)
+    answer = await asyncio.to_thread(_answer, question, own)
+    return answer if is_all else f"{answer}\n{CUT}"
 
 
 def has(record: Record, person: SlackUser, user_id: str) -> bool:

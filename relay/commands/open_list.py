@@ -5,6 +5,7 @@ In one channel, it also says what was resolved in the last day, and what Slack h
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from relay.cards.bulletins import BulletinLine, summary_bulletin
 from relay.cards.draw import draw_unposted
@@ -13,6 +14,7 @@ from relay.cards.mutes import Mute
 from relay.cards.summaries import FIRST_SPAN, ChannelContent, described_values, open_line, resolved_line
 from relay.commands.question import SlackQuestion
 from relay.commands.requests import Open
+from relay.commands.texts import with_note
 from relay.commands.viewer import Viewer
 from relay.model.errors import QueryError
 from relay.routes.match_keys import IncidentFacts
@@ -28,6 +30,8 @@ MAX_SCANNED = 5_000
 
 BATCH = 500
 
+CUT: Final = f"_There are more than {MAX_SCANNED:,} open incidents; relay looked at the worst._"
+
 _TEAM = "team"
 """The tag that names an incident's team."""
 
@@ -40,33 +44,42 @@ async def answer_open(question: SlackQuestion, request: Open) -> Message | None:
         return await _of_channel(question, refs)
     if request.channel:
         return None
-    found = await open_incidents(question)
+    found, is_cut = await open_incidents(question)
     mutes = await question.store.mutes_after(question.now)
     team = request.team or request.name
     lines = await asyncio.to_thread(_lines, question, found, mutes, team)
     if not lines and request.name:
         return None
     title = f"Team {team}" if team else "All channels that you can see"
-    return await asyncio.to_thread(_drawn, question, title, lines)
+    return with_note(await asyncio.to_thread(_drawn, question, title, lines), CUT if is_cut else "")
+
+
+class Found(NamedTuple):
+    """Open incidents; `is_cut`: there are more than could be looked at."""
+
+    incidents: list[ListedIncident]
+    is_cut: bool
 
 
 async def open_incidents(
     question: SlackQuestion, words: tuple[str, ...] = (), refs: frozenset[str] | None = None
-) -> list[ListedIncident]:
-    """Return the open incidents that the person may see, the worst first.
+) -> Found:
+    """Find the open incidents that the person may see, the worst first.
 
     With `words`, those that have them all; with `refs`, those with a card in one of these channels, perhaps one that
     waits to be posted.
     """
     found: list[ListedIncident] = []
     place: OpenPosition | None = None
+    wanted = OpenFilter(words=words, channels=refs)
     for _ in range(MAX_SCANNED // BATCH):
-        batch = await question.store.open_incidents(OpenFilter(words=words, channels=refs), place, BATCH, BATCH)
+        batch = await question.store.open_incidents(wanted, place, BATCH, BATCH)
         found += [each for each in batch.incidents if any(_is_shown(card, refs, question) for card in each.cards)]
         place = batch.after
         if place is None:
-            break
-    return found
+            return Found(found, is_cut=False)
+    rest = await question.store.open_incidents(wanted, place, 1, 1)
+    return Found(found, is_cut=bool(rest.incidents))
 
 
 def _is_shown(card: Card, refs: frozenset[str] | None, question: SlackQuestion) -> bool:
@@ -95,9 +108,11 @@ def _references(request: Open, viewer: Viewer, rulebook: Rulebook) -> frozenset[
 async def _of_channel(question: SlackQuestion, refs: frozenset[str]) -> Message:
     viewer, now = question.viewer, question.now
     ref = next(filter(viewer.sees, sorted(refs)))
-    found = await open_incidents(question, refs=refs)
+    found, is_cut = await open_incidents(question, refs=refs)
     content = await question.store.channel_content(ref, now - FIRST_SPAN, 0.0, now) or ChannelContent()
-    return await asyncio.to_thread(_of_content, question, viewer.channels[ref].slack_name or ref, found, content)
+    name = viewer.channels[ref].slack_name or ref
+    drawn = await asyncio.to_thread(_of_content, question, name, found, content)
+    return with_note(drawn, CUT if is_cut else "")
 
 
 def _of_content(

@@ -278,6 +278,12 @@ VERBS: Final[Mapping[str, Verb]] = {
     "open": Verb("open [#channel | team]", "what is open: here, in that channel, of that team, or `open all`", _open),
     "mine": Verb("mine", "the incidents that you have", lambda _rest: Mine()),
     "why": Verb("why LINK", "why that message is there, and what is held; also in the message's menu", _why),
+    "mute": Verb(
+        "mute TAG=VALUE 2h REASON",
+        "for a time, no new cards and no pings; or `mute LINK 2h REASON` for one incident",
+        _mute,
+    ),
+    "unmute": Verb("unmute ID", "ends a mute", _unmute),
     "help": Verb("help", "this list", lambda _rest: Help()),
 }
 """Verb -> its row, in the order of the help."""

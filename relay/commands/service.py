@@ -7,18 +7,29 @@ not write. Nothing here makes a call to BigPanda.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from relay.actions.messages import send_direct
+from relay.actions.mutes import SlackMutes
 from relay.actions.people import People
 from relay.cards.draw import PermalinkBuilder
 from relay.commands.help import help_text
 from relay.commands.mine import answer_mine
+from relay.commands.mute import (
+    Doubtful,
+    PlannedMute,
+    confirmation,
+    end_mute,
+    made_text,
+    plan_mute,
+    why_not_end,
+)
 from relay.commands.open_list import answer_open
 from relay.commands.question import SlackQuestion
 from relay.commands.requests import EndMute, Help, MakeMute, Mine, Open, Request, Unclear, Why, read_request
+from relay.commands.texts import with_note
 from relay.commands.viewer import find_viewer
 from relay.commands.why import answer_why, why_message
 from relay.config.configuration import Configuration
@@ -33,6 +44,8 @@ from relay.slack.message import Message
 from relay.slack.outcomes import Delivered, Read
 from relay.store.store import Store
 from relay.tools.permalink import RootMessage
+
+T = TypeVar("T")
 
 log = structlog.get_logger("relay.commands")
 
@@ -65,6 +78,7 @@ class CommandService:
         store: Store,
         slack: SlackGateway,
         people: People,
+        mutes: SlackMutes,
         live: Callable[[], Configuration],
         *,
         link: PermalinkBuilder,
@@ -76,6 +90,7 @@ class CommandService:
         self._store = store
         self._slack = slack
         self._people = people
+        self._mutes = mutes
         self._live = live
         self._link = link
         self._clock = clock
@@ -107,11 +122,17 @@ class CommandService:
         """
         command = parse_command(payload)
         if command is None:
-            self._metrics.record_command("unknown", "not_understood")
+            self._metrics.record_command("unclear", "failed")
             return _ephemeral(_NOT_A_COMMAND)
-        request = read_request(command.text)
-        answer = await self._in_time(_VERBS[type(request)], self._answered(command, request))
-        return _ephemeral(answer)
+        return _ephemeral(await self._answer(command))
+
+    async def handle_confirmed(self, command: Command) -> None:
+        """Do what the person has confirmed, and tell them in the background.
+
+        Raises StoreError: it is not stored; Slack shows an error.
+        """
+        answer = await self._answer(command)
+        self._background.put_nowait(self._tell(command.channel, command.user, _text(answer)))
 
     def handle_shortcut(self, shortcut: Shortcut) -> None:
         """Answer the message shortcut in the background."""
@@ -127,23 +148,60 @@ class CommandService:
 
     async def _tell_why(self, verb: str, user: str, message: RootMessage, thread_ts: str) -> None:
         answer = await self._in_time(verb, self._why(user, message))
-        text = answer if isinstance(answer, str) else answer.text
-        told = await self._slack.post_ephemeral(message.channel, user, text, thread_ts=thread_ts or None)
+        await self._tell(message.channel, user, _text(answer), thread_ts)
+
+    async def _tell(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
+        """Tell the person there; by direct message in a channel in which relay is not."""
+        told = await self._slack.post_ephemeral(channel, user, text, thread_ts=thread_ts or None)
         if not isinstance(told, Read | Delivered):
-            await send_direct(self._slack, user, text)  # relay is not in the channel of a message that is not its own
+            await send_direct(self._slack, user, text)
 
     async def _why(self, user: str, message: RootMessage) -> str:
         return await why_message(await self._question(user, message.channel), message)
 
-    async def _answered(self, command: Command, request: Request) -> Message | str:
+    async def _answer(self, command: Command) -> Message | str:
+        """Answer a command. What acts is judged in time, and then stored, however long that takes.
+
+        Raises StoreError: it is not stored.
+        """
+        request = read_request(command.text)
+        verb = _VERBS[type(request)]
         match request:
             case Help() | Unclear():
+                self._metrics.record_command(verb, "answered")
                 return help_text(request, command.name)
-            case MakeMute() | EndMute():
-                return "soon"
+            case MakeMute():
+                return await self._mute(command, request)
+            case EndMute():
+                return await self._in_time(verb, self._why_not_end(command, request)) or await end_mute(
+                    self._mutes, request, command.user
+                )
+            case Open() | Mine() | Why():
+                return await self._in_time(verb, self._answered(command, request))
+
+    async def _mute(self, command: Command, request: MakeMute) -> Message | str:
+        key = f"command:{command.user}:{command.trigger_id}"
+        made, found = await self._mutes.made(key), None
+        if made is None:  # else Slack sends the command again
+            planned = await self._in_time("mute", self._planned(command, request))
+            if not isinstance(planned, PlannedMute):
+                return planned
+            made, found = await self._mutes.make(planned.mute, key), planned.preview
+        return made_text(made, request, command.name, found, self._clock.now())
+
+    async def _planned(self, command: Command, request: MakeMute) -> PlannedMute | Message | str:
+        question = await self._question(command.user, command.channel)
+        planned = await plan_mute(question, self._mutes, request)
+        return confirmation(planned, command) if isinstance(planned, Doubtful) else planned
+
+    async def _why_not_end(self, command: Command, request: EndMute) -> str:
+        return await why_not_end(await self._question(command.user, command.channel), self._mutes, request)
+
+    async def _answered(self, command: Command, request: Open | Mine | Why) -> Message | str:
         question = await self._question(command.user, command.channel)
         answer = await self._read(question, request) or _NO_SUCH_PLACE
-        return answer if question.viewer.is_known else _with_note(answer, _NOT_ALL_KNOWN)
+        note = "" if question.viewer.is_known else _NOT_ALL_KNOWN
+        return with_note(answer, note) if isinstance(answer, Message) else f"{answer}\n{note}".rstrip()
 
     async def _read(self, question: SlackQuestion, request: Open | Mine | Why) -> Message | str | None:
         match request:
@@ -160,7 +218,7 @@ class CommandService:
             viewer=viewer, store=self._store, live=self._live(), link=self._link, now=self._clock.now()
         )
 
-    async def _in_time(self, verb: str, work: Coroutine[Any, Any, Message | str]) -> Message | str:
+    async def _in_time(self, verb: str, work: Coroutine[Any, Any, T]) -> T | str:
         """Return the answer, or why there is none."""
         try:
             async with asyncio.timeout(self.answer_within):
@@ -178,11 +236,8 @@ class CommandService:
         return answer
 
 
-def _with_note(answer: Message | str, note: str) -> Message | str:
-    if isinstance(answer, str):
-        return f"{answer}\n{note}"
-    block = {"type": "context", "elements": [{"type": "mrkdwn", "text": note}]}
-    return Message(text=answer.text, blocks=(*answer.blocks, block), attachments=answer.attachments)
+def _text(answer: Message | str) -> str:
+    return answer if isinstance(answer, str) else answer.text
 
 
 def _ephemeral(answer: Message | str) -> dict[str, JSON]:

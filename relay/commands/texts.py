@@ -13,6 +13,7 @@ from relay.rendering.blocks.marks import BOLD
 from relay.rendering.blocks.rich_text import Atom, Flow, mrkdwn
 from relay.rendering.blocks.tree import parse
 from relay.rendering.engine.filters import code, emoji, link, oneline
+from relay.slack.message import Message
 
 MAX_ANSWER: Final = 3_500
 """Characters of an answer: Slack shows 4,000."""
@@ -52,6 +53,14 @@ def incident_name(incident: Incident, address: str = "") -> str:
     """The sign of the state, and the title as a link to the card, or to BigPanda."""
     title = oneline(incident.title or placeholder_title(incident.id), _LONGEST_TITLE)
     return f"{emoji(incident.state)} {link_to(address or incident.links.get('landing_page', ''), title)}"
+
+
+def with_note(message: Message, note: str) -> Message:
+    """The message with a note in small print below it; the same without one."""
+    if not note:
+        return message
+    block = {"type": "context", "elements": [{"type": "mrkdwn", "text": note}]}
+    return Message(text=message.text, blocks=(*message.blocks, block), attachments=message.attachments)
 
 
 def mrkdwn_list(head: Sequence[Line], lines: Sequence[Line], end: Sequence[Line] = ()) -> str:

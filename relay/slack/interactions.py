@@ -18,12 +18,16 @@ import orjson
 
 from relay.http.json_fields import JsonObject, as_object, object_field, objects_field, parse_object, text_field
 from relay.model.buttons import BUTTONS, STORM_BUTTONS
+from relay.model.outside_text import clean_text
 
 ACTION_PREFIX: Final = "relay_"
 """The action ids of relay's own buttons, and the callback ids of its modals, begin with it."""
 
 MENU_ACTION: Final = f"{ACTION_PREFIX}menu"
 """The action id of the menu of buttons that have no place of their own. Each entry's value is a `menu_value`."""
+
+CONFIRM_ACTION: Final = f"{ACTION_PREFIX}confirm"
+"""The action id of the button that repeats a command of which relay has asked whether it is meant."""
 
 WHY_SHORTCUT: Final = f"{ACTION_PREFIX}why"
 """The callback id of the message shortcut that asks why a message is there."""
@@ -197,12 +201,12 @@ class Challenge:
     text: str
 
 
-def parse_interaction(payload: object) -> Click | Submission | BatchSubmission | Shortcut | None:
-    """Parse an interaction; None for one that relay does not know."""
+def parse_interaction(payload: object) -> Click | Submission | BatchSubmission | Shortcut | Command | None:
+    """Parse an interaction; None for one that relay does not know. A command is one that the person has confirmed."""
     source = as_object(payload)
     match source.get("type"):
         case "block_actions":
-            return _click(source)
+            return _confirmed(source) or _click(source)
         case "view_submission":
             return _submission(source)
         case "message_action":
@@ -214,8 +218,8 @@ def parse_command(payload: object) -> Command | None:
     """Parse a slash command; None for what is none. Over HTTP, its fields are a form."""
     source = as_object(payload)
     command = Command(
-        name=text_field(source, "command"),
-        text=text_field(source, "text"),
+        name=clean_text(text_field(source, "command")),
+        text=clean_text(text_field(source, "text")),
         user=text_field(source, "user_id"),
         user_name=text_field(source, "user_name"),
         channel=text_field(source, "channel_id"),
@@ -305,6 +309,26 @@ def _submission(payload: JsonObject) -> Submission | BatchSubmission | None:
         trigger_id=text_field(payload, "trigger_id"),
         values=dict(_input_values(object_field(view, "state"))),
     )
+
+
+def confirm_value(command: Command, text: str) -> str:
+    """Return the value of the button that gives the command again, with another text."""
+    return orjson.dumps({"name": command.name, "text": text, "trigger_id": command.trigger_id}).decode()
+
+
+def _confirmed(payload: JsonObject) -> Command | None:
+    user = object_field(payload, "user")
+    for action in objects_field(payload, "actions"):
+        if text_field(action, "action_id") == CONFIRM_ACTION:
+            value = parse_object(text_field(action, "value"))
+            command = Command(
+                **{name: text_field(value, name) for name in ("name", "text", "trigger_id")},
+                user=text_field(user, "id"),
+                user_name=_user_name(user),
+                channel=text_field(object_field(payload, "container"), "channel_id"),
+            )
+            return command if all((command.name, command.trigger_id, command.user, command.channel)) else None
+    return None
 
 
 def _shortcut(payload: JsonObject) -> Shortcut | None:

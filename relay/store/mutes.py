@@ -50,6 +50,12 @@ def add_mute(connection: Connection, mute: Mute, key: str | None = None) -> Mute
     return replace(mute, id=number)
 
 
+def mute_with_key(connection: Connection, key: str) -> Mute | None:
+    """Return the mute that was made with this key; None if there is none."""
+    row = connection.execute(_OF_KEY, {"of_key": key}).mappings().one_or_none()
+    return None if row is None else to_mute(row)
+
+
 def mutes_after(connection: Connection, after: float) -> tuple[Mute, ...]:
     """Return the mutes that end after that time (Unix seconds), also those that have not begun."""
     return tuple(to_mute(row) for row in execute(connection, _NOT_OVER, {"after": after}).mappings())

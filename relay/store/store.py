@@ -369,6 +369,7 @@ class Store:
     add_mute = _write(mutes.add_mute)
     incidents_to_compare = _read(incidents_to_compare)
     current_cards = _read(current_cards)
+    mute_with_key = _read(mutes.mute_with_key)
     mutes_after = _read(mutes.mutes_after)
     mute = _read(mutes.mute)
     extend_mute = _write(muted_cards.extend_mute)

@@ -3,6 +3,7 @@
 import pytest
 
 from relay.actions.people import MEMBERSHIPS_TTL
+from relay.commands import open_list
 from tests.commands.conftest import SECRET, asked, newest, with_secret_channel
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, body, run_round_trip
 
@@ -176,6 +177,19 @@ async def test_a_long_list_is_cut_and_counted(round_trip, ask):
     text = await ask("open")  # some cards wait for the channel's rate limit, and are open all the same
     assert "#db: 30 open" in text
     assert "And 10 more" in text
+
+
+async def test_more_incidents_than_relay_looks_at_are_admitted(round_trip, ask, monkeypatch):
+    monkeypatch.setattr(open_list, "BATCH", 1)
+    monkeypatch.setattr(open_list, "MAX_SCANNED", 2)
+    await start(round_trip, "i1", "database")
+    await start(round_trip, "i2", "database")
+    assert "relay looked at the worst" not in await ask("open")
+    await start(round_trip, "i3", "database")
+    for question in ("open", "open all", "open database"):
+        answer = await ask(question)
+        assert "2 open" in answer
+        assert "relay looked at the worst" in answer
 
 
 async def test_over_socket_mode_the_acknowledgement_has_the_same_answer(tmp_path):

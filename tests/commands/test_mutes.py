@@ -1,0 +1,173 @@
+"""Mutes that people make and end by the command: within what they may, once, and kept before Slack is answered."""
+
+import pytest
+
+from relay.model.errors import StoreUnusable
+from tests.commands.conftest import SECRET, asked, newest, with_secret_channel
+from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, run_round_trip
+
+ROUTES = f"""
+version: 1
+fallback: {NOC}
+mutes: {{max: 4h}}
+routes:
+  - {{name: secret, match: {{tags: {{team: security}}}}, post: [{SECRET}], actions: [mute]}}
+  - {{name: databases, match: {{tags: {{team: database}}}}, post: [{DB}], actions: [assign, mute]}}
+  - {{name: guarded, match: {{tags: {{team: payments}}}}, post: [{NOC}], actions: [mute], actors: [S0ONCALL01]}}
+  - {{name: silent, match: {{tags: {{team: web}}}}, post: [{NOC}]}}
+"""
+FORM = "mute team=database 2h deploy"
+
+
+@pytest.fixture
+async def round_trip(tmp_path):
+    async with run_round_trip(tmp_path, routes=ROUTES, prepare=with_secret_channel) as opened:
+        opened.relay.backend.commands.answer_within = 60
+        yield opened
+
+
+def permalink(message):
+    return f"https://sandbox.slack.com/archives/{message.channel}/p{message.ts.replace('.', '')}"
+
+
+async def mutes(round_trip):
+    return await round_trip.store.mutes_after(round_trip.clock.now())
+
+
+async def test_a_tag_is_muted_on_the_cards_of_the_routes_where_the_person_may_and_the_card_says_by_whom(
+    round_trip, ask
+):
+    await round_trip.start_incident()
+    calls = len(round_trip.panda.calls)
+    answer = await ask(FORM)
+    [mute] = await mutes(round_trip)
+    assert (mute.origin, mute.author, mute.reason, mute.routes) == (f"slack:{ANN}", "Ann Lee", "deploy", ("databases",))
+    assert mute.end - mute.start == 7200
+    for words in (
+        "`team=database` is muted until",
+        "deploy",
+        "It matches 1 open incident now",
+        f"`/relay unmute {mute.id}`",
+        "Critical",
+    ):
+        assert words in answer
+    assert len(round_trip.panda.calls) == calls
+    await round_trip.start_incident("i2", status="Warning", severity="Warning")
+    [_, held] = round_trip.slack.channel(DB).messages
+    assert "1 incident held" in round_trip.slack.text_of(held)
+    assert f"Mute {mute.id} is over" in await ask(f"unmute {mute.id}")
+    assert await mutes(round_trip) == ()
+
+
+async def test_one_incident_is_muted_by_its_link_or_its_id_critical_or_not(round_trip, ask):
+    await round_trip.start_incident()
+    await ask(f"mute {permalink(round_trip.card())} 30m known issue")
+    await ask("mute i1 30m known issue")
+    first, second = await mutes(round_trip)
+    assert (first.incident, first.unless, second.incident) == ("i1", None, "i1")
+    await round_trip.advance(60)
+    assert "muted by Ann Lee" in round_trip.card_text()
+
+
+async def test_options_are_those_of_the_command_line(round_trip, ask):
+    await round_trip.start_incident()
+    await ask("mute --match '{tags: {team: data*}, status: critical}' --for 1h --reason \"load test\" --unless never")
+    [mute] = await mutes(round_trip)
+    assert (mute.match, mute.unless) == ("{tags: {team: data*}, status: critical}", None)
+    later = await ask("mute team=database 1h --from 2023-11-15T22:00Z planned work")
+    assert "is muted from" in later
+    [_, planned] = await mutes(round_trip)
+    assert (planned.start, planned.end - planned.start) == (1_700_085_600, 3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("mute team=database 5h deploy", "would last longer than 4 h"),
+        ("mute team=database 0m deploy", "is not a duration"),
+        ("mute team=database 1h --from tomorrow x", "is not a time"),
+        ("mute team=database 1h --unless resolved x", "is no state"),
+        ("mute --match '{tags: {team' --for 1h --reason x", "Not muted"),
+        ("mute --match '{tags: {team: {not: database}}}' --for 1h --reason x", "says only what is not meant"),
+        ("mute i9 1h x", "knows no such incident"),
+        ("mute team=database 1h " + "x" * 201, "more than 200 characters"),
+        ("unmute 99", "Not ended"),
+    ],
+)
+async def test_what_cannot_be_is_refused_with_the_reason(round_trip, ask, text, why):
+    assert why in await ask(text)
+    assert await mutes(round_trip) == ()
+
+
+async def test_a_mute_that_matches_nothing_is_made_only_after_it_was_confirmed_and_once(round_trip, ask):
+    answer = await ask(FORM)
+    assert "Nothing is muted yet" in answer
+    assert "no open incident" in answer or "0 open incidents" in answer
+    assert await mutes(round_trip) == ()
+    question = newest(round_trip)
+    for _ in range(2):
+        pressed = await round_trip.slack.click(ANN, DB, question.ts, "relay_confirm")
+        await round_trip.settle()
+        assert pressed.acknowledged
+    [mute] = await mutes(round_trip)
+    assert f"unmute {mute.id}" in newest(round_trip).text
+    assert "is muted until" in await ask(f"{FORM} --yes")
+
+
+async def test_a_command_that_slack_sends_again_makes_one_mute_also_after_relay_was_killed(tmp_path):
+    async with run_round_trip(tmp_path, routes=ROUTES, dies=True) as round_trip:
+        round_trip.relay.backend.commands.answer_within = 60
+        await round_trip.start_incident()
+        delivery = await round_trip.slack.use_command(ANN, DB, FORM)
+        known = {"slack": round_trip.slack, "panda": round_trip.panda, "clock": round_trip.clock}
+    async with run_round_trip(tmp_path, routes=ROUTES, **known) as round_trip:
+        round_trip.relay.backend.commands.answer_within = 60
+        again = await round_trip.slack.redeliver(delivery)
+        [mute] = await mutes(round_trip)
+        assert f"unmute {mute.id}" in again.answer["text"]
+        ended = await round_trip.slack.use_command(ANN, DB, f"unmute {mute.id}")
+        assert "is over" in ended.answer["text"]
+        assert "is over" in (await round_trip.slack.redeliver(ended)).answer["text"]
+        assert "is muted" in (await round_trip.slack.redeliver(delivery)).answer["text"]
+        assert await mutes(round_trip) == ()  # it is not made again
+
+
+async def test_a_mute_that_cannot_be_stored_is_not_acknowledged_and_made_when_slack_sends_it_again(
+    round_trip, monkeypatch
+):
+    await round_trip.start_incident()
+
+    async def fails(*_):
+        raise StoreUnusable("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(round_trip.store, "add_mute", fails)
+        delivery = await round_trip.slack.use_command(ANN, DB, FORM)
+    assert (delivery.acknowledged, delivery.status) == (False, 503)
+    assert (await round_trip.slack.redeliver(delivery)).acknowledged
+    assert len(await mutes(round_trip)) == 1
+
+
+async def test_actors_decide_who_may_mute_and_routes_that_offer_no_mute_are_not_muted(round_trip, ask):
+    await round_trip.start_incident(team="payments")
+    assert "Not muted" in await ask("mute i1 1h x", channel=NOC)
+    await ask("mute team=payments 1h x --yes", channel=NOC)
+    assert all("guarded" not in mute.routes for mute in await mutes(round_trip))
+    await ask("mute i1 1h x", BOB, NOC)
+    mute = (await mutes(round_trip))[-1]
+    assert mute.author == "Bob"
+    assert "Not ended" in await ask(f"unmute {mute.id}", channel=NOC)
+    assert all("silent" not in each.routes for each in await mutes(round_trip))
+
+
+async def test_who_is_outside_of_a_private_channel_mutes_nothing_in_it(round_trip, ask):
+    await round_trip.start_incident(team="security")
+    [card] = round_trip.slack.channel(SECRET).messages
+    for text in ("mute i1 1h x", f"mute {permalink(card)} 1h x"):
+        assert "knows no such incident" in await ask(text)
+    assert "1 open" not in await ask("mute team=security 1h x")
+    await ask("mute team=security 1h x --yes")
+    assert all("secret" not in each.routes for each in await mutes(round_trip))
+    round_trip.slack.channel(SECRET).invite(BOB)
+    assert "1 open incident" in await asked(round_trip, "mute team=security 1h x", BOB, SECRET)
+    assert "secret" in (await mutes(round_trip))[-1].routes
