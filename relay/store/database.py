@@ -26,7 +26,7 @@ from relay.cards.eligibility import Work
 from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
-from relay.store.execution import execute_text
+from relay.store.execution import driver, execute_text
 from relay.store.file_lock import FileLock
 from relay.store.file_system import file_system_at, reject_network
 from relay.store.left_work import take
@@ -70,6 +70,7 @@ class Database:
         self._created = created
         self._discard = False
         self._engines = {"writer": writer, "reader": reader}
+        self._kept: dict[str, Connection] = {}
         self._lock = lock
         self._files = files
         self._closing: asyncio.Future[None] | None = None
@@ -144,7 +145,7 @@ class Database:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one consistent state of the database. Raises StoreError: the database failed."""
-        result, _ = await self._in_thread("reader", lambda: self._transact(self._engines["reader"], work))
+        result, _ = await self._in_thread("reader", lambda: self._transact("reader", work))
         return result
 
     async def probe(self, statement: str) -> Any:
@@ -155,11 +156,8 @@ class Database:
 
         def execute() -> Any:
             try:
-                connection = self._engines["writer"].raw_connection()
-                try:
-                    return connection.cursor().execute(statement).fetchone()[0]
-                finally:
-                    connection.close()
+                with self._connection("writer") as connection:
+                    return driver(connection).execute(statement).fetchone()[0]
             except (sqlite3.Error, DBAPIError) as error:
                 raise StoreUnusable(f"{self.address.name} does not answer: {error}.") from error
 
@@ -185,6 +183,8 @@ class Database:
     def _close(self) -> None:
         for thread in self._threads.values():
             thread.shutdown(wait=True)
+        for connection in self._kept.values():
+            connection.close()
         for engine in reversed(self._engines.values()):
             engine.dispose()
         if self._discard and self.address.path is not None:  # while it is locked: no other relay has opened it
@@ -201,7 +201,7 @@ class Database:
 
     def _write(self, work: Callable[[Connection], T]) -> tuple[T, frozenset[Work]]:
         self._check_files()
-        result = self._transact(self._engines["writer"], work)
+        result = self._transact("writer", work)
         self._check_files()  # what was written into a file that was replaced meanwhile is lost
         return result
 
@@ -221,20 +221,31 @@ class Database:
         Without a name the log would be gone when relay ends.
         """
         if files.log_can_be_saved:
-            connection = self._engines["writer"].raw_connection()
-            try:
-                connection.cursor().execute("PRAGMA wal_checkpoint(FULL)")
-            finally:
-                connection.close()
+            with self._connection("writer") as connection:
+                driver(connection).execute("PRAGMA wal_checkpoint(FULL)")
         else:
             files.set_log_aside()
 
-    def _transact(self, engine: Engine, work: Callable[[Connection], T]) -> tuple[T, frozenset[Work]]:
+    @contextmanager
+    def _connection(self, name: str) -> Iterator[Connection]:
+        """A connection without a transaction. SQLite's are kept: the pool takes as long as a short transaction."""
+        connection = self._kept.pop(name, None) or self._engines[name].connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self.address.path is None:
+            connection.close()
+        else:
+            self._kept[name] = connection
+
+    def _transact(self, name: str, work: Callable[[Connection], T]) -> tuple[T, frozenset[Work]]:
         """Return the result, and the work that the transaction leaves."""
         for tries_left in reversed(range(MAX_TRIES)):
             committing = False
             try:
-                with engine.connect() as connection:
+                with self._connection(name) as connection:
                     connection.begin()
                     take(connection)
                     result = work(connection)

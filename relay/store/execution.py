@@ -71,7 +71,7 @@ def execute(
     many = (parameters,) if isinstance(parameters, dict) else parameters
     prepared = _prepared(statement, dialect, many[0])
     try:
-        return prepared.run(_driver(connection).cursor(), many)
+        return prepared.run(driver(connection).cursor(), many)
     except sqlite3.Error as error:
         raise _translated(error, str(statement), dialect) from error
 
@@ -82,13 +82,13 @@ def execute_text(connection: Connection, statement: str) -> None:
         connection.exec_driver_sql(statement)
         return
     try:
-        _driver(connection).execute(statement)
+        driver(connection).execute(statement)
     except sqlite3.Error as error:
         raise _translated(error, statement, connection.dialect) from error
 
 
-def _driver(connection: Connection) -> Any:
-    """Return the connection of Python's module for SQLite."""
+def driver(connection: Connection) -> Any:
+    """Return the connection of Python's module for SQLite, which is behind SQLAlchemy's."""
     return connection.connection.dbapi_connection
 
 
