@@ -116,6 +116,14 @@ METRICS: Mapping[str, Metric] = {
     "relay_open_incidents": Metric("gauge", ("state",), "Open incidents, as `relay incidents --open` lists them"),
     "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
     "relay_cards_with_held_pings": Metric("gauge", (), "Cards with pings that were not sent yet"),
+    "relay_oldest_due_catch_up_age_seconds": Metric(
+        "gauge", (), "How long the oldest held ping may have been sent already"
+    ),
+    "relay_open_storms": Metric("gauge", (), "Storms that are not over"),
+    "relay_oldest_storm_change_age_seconds": Metric(
+        "gauge", (), "Age of the oldest change that the card of an open storm does not show"
+    ),
+    "relay_active_mutes": Metric("gauge", (), "Mutes that hold cards and pings now"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
     "relay_reminders_total": Metric("counter", ("route", "kind"), "Reminders, and messages of `then` (`kind`)"),
     "relay_summaries_total": Metric("counter", ("outcome",), "Slots of summaries, by what became of them"),
@@ -165,6 +173,10 @@ _TIMES: Mapping[Milestone, str] = {
 _BACKLOG_GAUGES: Mapping[str, Callable[[Backlog], float]] = {
     "relay_attempts_in_doubt": lambda backlog: backlog.in_doubt,
     "relay_cards_with_held_pings": lambda backlog: backlog.cards_with_held_pings,
+    "relay_oldest_due_catch_up_age_seconds": lambda backlog: backlog.catch_up_age,
+    "relay_open_storms": lambda backlog: backlog.open_storms,
+    "relay_oldest_storm_change_age_seconds": lambda backlog: backlog.storm_change_age,
+    "relay_active_mutes": lambda backlog: backlog.active_mutes,
     "relay_unplanned_shares": lambda backlog: backlog.unplanned_shares,
     "relay_failed_shares": lambda backlog: backlog.failed_shares,
     "relay_oldest_unplanned_share_age_seconds": lambda backlog: backlog.oldest_unplanned_age,

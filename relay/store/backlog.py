@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, case, func, select, text
 
+from relay.cards.bulletins import BulletinKind
 from relay.cards.holds import Reason
 from relay.cards.model import AttemptState, CardState, ChannelState
 from relay.cards.notices import NoticeKind
@@ -16,7 +17,7 @@ from relay.store.inbox import count_inbox
 from relay.store.tasks import count_waiting
 from relay.store.types import Backlog, ChannelBacklog
 
-_card = schema.card
+_card, _bulletin = schema.card, schema.bulletin
 _NOW: Any = bindparam("now")
 
 
@@ -63,6 +64,16 @@ DUE_BY_STATE = (
 """The cards that are due, by the state of their channel, and whether relay has to read the channel first."""
 CARDS_IN_DOUBT = IN_DOUBT.where(schema.attempt.c.kind == ROOT)
 _WITH_HELD_PINGS = select(func.count()).where(_card.c.catch_up_due.is_not(None))
+NEXT_CATCH_UP = select(func.min(_card.c.catch_up_due)).where(_card.c.catch_up_due.is_not(None))
+_OF_OPEN_STORM = (_bulletin.c.kind == BulletinKind.STORM, _bulletin.c.closed_at.is_(None))
+OPEN_STORMS = select(func.count()).select_from(_bulletin).where(*_OF_OPEN_STORM)
+NOT_SHOWN = (
+    select(func.min(_card.c.post_since), func.min(_card.c.edit_since))
+    .select_from(_bulletin.join(_card, _card.c.bulletin == _bulletin.c.id))
+    .where(*_OF_OPEN_STORM)
+)
+"""Since when the cards of open storms have something to post or to edit."""
+ACTIVE_MUTES = select(func.count()).where(schema.mute.c.end_at > _NOW, schema.mute.c.start_at <= _NOW)
 _QUARANTINED = select(func.count(schema.quarantine.c.id))
 _SIZE_BYTES = {
     "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
@@ -92,7 +103,16 @@ def backlog(connection: Connection, now: float) -> Backlog:
         unplanned_shares=unplanned,
         failed_shares=failed,
         oldest_unplanned_age=oldest_unplanned_age,
+        catch_up_age=_age(now, connection.execute(NEXT_CATCH_UP).scalar()),
+        open_storms=connection.execute(OPEN_STORMS).scalar_one(),
+        storm_change_age=_age(now, *connection.execute(NOT_SHOWN).one()),
+        active_mutes=connection.execute(ACTIVE_MUTES, {"now": now}).scalar_one(),
     )
+
+
+def _age(now: float, *moments: float | None) -> float:
+    """How long the first of these moments ago is; 0 if all are to come."""
+    return max(0.0, now - min((moment for moment in moments if moment is not None), default=now))
 
 
 def _held(connection: Connection, now: float) -> tuple[dict[Reason, int], int]:

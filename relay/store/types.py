@@ -160,6 +160,8 @@ class Backlog:
     incidents by state, `held_cards` the cards that are not posted yet by what holds them; `due_cards` counts those that
     nothing holds but Slack itself, `cards_with_held_pings` those with a ping that was not sent yet. `unplanned_shares`
     are in the inbox; `failed_shares` are those of them whose planning failed, and `oldest_unplanned_age` is in seconds.
+    `catch_up_age` is how long the oldest held ping may have been sent already, `open_storms` counts the storms, and
+    `storm_change_age` is the age of the oldest change that one of their cards does not show. `active_mutes` hold now.
     """
 
     channels: tuple[ChannelBacklog, ...] = ()
@@ -177,6 +179,10 @@ class Backlog:
     unplanned_shares: int = 0
     failed_shares: int = 0
     oldest_unplanned_age: float = 0.0
+    catch_up_age: float = 0.0
+    open_storms: int = 0
+    storm_change_age: float = 0.0
+    active_mutes: int = 0
 
     def held(self, *, slack_paused: bool) -> Mapping[Reason, int]:
         """Return the cards that are held, by the reason.

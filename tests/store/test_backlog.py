@@ -2,17 +2,24 @@
 
 import pytest
 
-from relay.cards.holds import Reason
+from relay.cards.bulletins import BulletinChange, BulletinKind, new_bulletin
+from relay.cards.holds import UNKNOWN_END, Reason
 from relay.cards.model import AttemptState, CardState, Channel, ChannelState
+from relay.cards.mutes import Mute
+from relay.cards.storms import KEY
 from relay.model.incident import State
 from relay.store.backlog import (
+    ACTIVE_MUTES,
     CARDS_IN_DOUBT,
     DUE,
     DUE_BY_STATE,
     HELD_LATER,
     IN_DOUBT,
     LAST_SHARE,
+    NEXT_CATCH_UP,
+    NOT_SHOWN,
     OPEN_INCIDENTS,
+    OPEN_STORMS,
 )
 from relay.store.store import Store
 from relay.store.types import Backlog, ChannelBacklog
@@ -111,7 +118,51 @@ async def test_cards_that_are_not_posted_yet_count_once_by_what_holds_them(store
     assert backlog.due_cards == 1
 
 
-SCRAPED = [*DUE.values(), IN_DOUBT, CARDS_IN_DOUBT, LAST_SHARE, OPEN_INCIDENTS, HELD_LATER, DUE_BY_STATE]
+async def test_a_held_ping_is_overdue_from_the_moment_at_which_it_may_be_sent(store):
+    await save(store, posted(a_card("i1"), ts="1"), incident="i1", digest="h1")
+    await save(store, posted(a_card("i2"), ts="2"), incident="i2", digest="h2")
+    assert (await store.backlog(NOW)).catch_up_age == 0
+    for incident, due_at in (("i1", NOW + 5), ("i2", UNKNOWN_END)):
+        await run(store, "UPDATE card SET catch_up_due = :at WHERE incident = :incident", at=due_at, incident=incident)
+    assert [(await store.backlog(NOW + after)).catch_up_age for after in (0, 5, 65)] == [0, 0, 60]
+
+
+async def test_open_storms_are_counted_with_the_age_of_what_their_cards_do_not_show(store):
+    storm = new_bulletin(BulletinKind.STORM, "#noc", KEY, NOW, {"reason": KEY, "since": NOW})
+    await store.change_bulletins([BulletinChange(bulletin=storm, at=NOW)])
+    backlog = await store.backlog(NOW + 90)
+    assert (backlog.open_storms, backlog.storm_change_age) == (1, 90)
+    await run(
+        store,
+        "UPDATE card SET post_due = NULL, post_deadline = NULL, post_since = NULL, post_urgent = FALSE, "
+        "pending_since = NULL",
+    )
+    backlog = await store.backlog(NOW + 90)
+    assert (backlog.open_storms, backlog.storm_change_age) == (1, 0), "a storm that changes nothing is not stale"
+    await store.change_bulletins([BulletinChange(bulletin=storm, at=NOW + 95, closes=True)])
+    assert (await store.backlog(NOW + 300)).open_storms == 0
+
+
+async def test_mutes_are_counted_while_they_hold_something(store):
+    mute = {"match": "{tags: {team: web}}", "reason": "deploy", "author": "Ann", "origin": "cli", "created": NOW}
+    for start, end in ((NOW, NOW + 10), (NOW + 5, NOW + 20)):
+        await store.add_mute(Mute(start=start, end=end, **mute))
+    assert [(await store.backlog(NOW + after)).active_mutes for after in (0, 7, 10, 20)] == [1, 2, 1, 0]
+
+
+SCRAPED = [
+    *DUE.values(),
+    IN_DOUBT,
+    CARDS_IN_DOUBT,
+    LAST_SHARE,
+    OPEN_INCIDENTS,
+    HELD_LATER,
+    DUE_BY_STATE,
+    NEXT_CATCH_UP,
+    OPEN_STORMS,
+    NOT_SHOWN,
+    ACTIVE_MUTES,
+]
 
 
 @pytest.mark.parametrize("statement", SCRAPED)
