@@ -13,6 +13,7 @@ from relay.store import schema
 from relay.store.bulletins import find_newest_bulletin, load_bulletin_cards, save_adopted_bulletin
 from relay.store.channels import canonical_channel
 from relay.store.dead_letters import close_dead_letter
+from relay.store.execution import execute
 from relay.store.locks import check_lease, share_channel_references
 from relay.store.mappers import incident_row, to_attempt, to_channel
 from relay.store.rows import (
@@ -58,7 +59,7 @@ class _Known:
 
 def unread_channels(connection: Connection) -> tuple[Channel, ...]:
     """Return the open channels whose history is to be read first, those with waiting cards before others."""
-    return tuple(to_channel(row) for row in connection.execute(_UNREAD).mappings())
+    return tuple(to_channel(row) for row in execute(connection, _UNREAD).mappings())
 
 
 def mark_read(connection: Connection, ref: str, lease: Lease | None = None) -> None:

@@ -5,6 +5,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 from relay.cards.model import Attempt, AttemptState, CardState
 from relay.store import schema
 from relay.store.channels import CANONICAL_REF, reference
+from relay.store.execution import execute
 from relay.store.locks import check_lease, lock_bulletins, lock_incidents
 from relay.store.mappers import to_attempt
 from relay.store.types import Lease, SearchTarget
@@ -80,5 +81,5 @@ def recover_attempts(
 
 
 def _search_targets(connection: Connection, statement: Select[tuple[object, ...]]) -> tuple[SearchTarget, ...]:
-    rows = connection.execute(statement).mappings()
+    rows = execute(connection, statement).mappings()
     return tuple(SearchTarget(card=row["card"], channel=row["search_in"], attempt=to_attempt(row)) for row in rows)

@@ -165,7 +165,7 @@ def _log_fields(connection: Connection, card: int) -> dict[str, str]:
 def stalled_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
     """Return the channels that have due work and are not open, by name: their cards are never started."""
     closed = [due_queries.stalled_channels(work) for work in STATES_WITH_WORK]
-    refs = {ref for statement in closed for ref in connection.execute(statement, {"now": now}).scalars()}
+    refs = {ref for statement in closed for ref in execute(connection, statement, {"now": now}).scalars()}
     by_ref = {channel.ref: channel for channel in (canonical_channel(connection, ref) for ref in refs)}
     return tuple(by_ref[ref] for ref in sorted(by_ref))
 
@@ -177,7 +177,7 @@ def due_cards(connection: Connection, ref: str, now: float, limit: int = 100) ->
 
 def open_cards(connection: Connection, ref: str, limit: int = 2000) -> tuple[tuple[int, str], ...]:
     """Return the id and `ts` of the posted cards of open incidents in a channel, the newest first."""
-    return tuple((row.id, row.ts) for row in connection.execute(_OPEN_CARDS, {"ref": ref, "most": limit}))
+    return tuple((row.id, row.ts) for row in execute(connection, _OPEN_CARDS, {"ref": ref, "most": limit}))
 
 
 def card_at(connection: Connection, slack_channel: str, ts: str, incident: str = "") -> Card | None:

@@ -79,7 +79,7 @@ def add_channels(connection: Connection, refs: Collection[str]) -> None:
 
 def channels(connection: Connection) -> tuple[Channel, ...]:
     """Return all channels under all their references, by name."""
-    return tuple(to_channel(row) for row in connection.execute(_ALL).mappings())
+    return tuple(to_channel(row) for row in execute(connection, _ALL).mappings())
 
 
 def channels_due_by_id(connection: Connection, now: float, limit: int) -> tuple[Channel, ...]:
@@ -106,7 +106,7 @@ def update_names(connection: Connection, names: Collection[Channel]) -> None:
 
 def next_channel_lookup_at(connection: Connection) -> float | None:
     """Return when to ask Slack about the next channel: 0 if one is new, None if there is no channel."""
-    at: float | None = connection.execute(_NEXT_LOOKUP).scalar_one()
+    at: float | None = execute(connection, _NEXT_LOOKUP).scalar()
     return at
 
 

@@ -77,7 +77,9 @@ def dead_letters(
     connection: Connection, *, number: int | None = None, most: int | None = None
 ) -> tuple[OpenDeadLetter, ...]:
     """Return the open dead letters, each with its card, the oldest first: that of a number, or at most so many."""
-    query = _LIST.limit(most) if number is None else _LIST.where(_letter.c.id == number)
+    some = _LIST.limit(most) if number is None else _LIST.where(_letter.c.id == number)
+    is_all = number is None and most is None
+    rows = execute(connection, _LIST).mappings() if is_all else connection.execute(some).mappings()
     return tuple(
         OpenDeadLetter(
             id=row["letter_id"],
@@ -88,5 +90,5 @@ def dead_letters(
             card=to_card(row),
             ended_at=row["ended_at"],
         )
-        for row in connection.execute(query).mappings()
+        for row in rows
     )

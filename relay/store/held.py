@@ -14,6 +14,7 @@ from relay.cards.mutes import Mute
 from relay.store import schema
 from relay.store.bulletins import HeldList, newest_bulletin_id, open_held_lists, save_bulletin_changes
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
+from relay.store.execution import execute
 from relay.store.left_work import leave
 from relay.store.locks import check_lease, share_channel_references
 from relay.store.mappers import to_card
@@ -96,7 +97,8 @@ def look_at_held(connection: Connection, now: float, *, lease: Lease | None = No
 
 def next_catch_up_due(connection: Connection) -> float | None:
     """Return the first moment at which a held ping may be sent; None if nobody knows one. This is cheap."""
-    return connection.execute(_NEXT_DUE).scalar()
+    due: float | None = execute(connection, _NEXT_DUE).scalar()
+    return due
 
 
 def catch_up_next(

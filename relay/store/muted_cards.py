@@ -14,6 +14,7 @@ from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute, MuteState
 from relay.store import schema
 from relay.store.bulletins import open_held_lists, save_bulletin_changes
+from relay.store.execution import execute
 from relay.store.held import look_at_held
 from relay.store.left_work import leave
 from relay.store.locks import check_lease, lock_incidents, share_channel_references
@@ -76,7 +77,7 @@ def mutes_to_apply(connection: Connection, now: float) -> tuple[tuple[Mute, ...]
 
     Among them are those that are over, as long as cards may still say that they are not.
     """
-    rows = connection.execute(_MAY_CHANGE, {"after": now}).mappings().all()
+    rows = execute(connection, _MAY_CHANGE, {"after": now}).mappings()
     mutes = tuple(map(to_mute, rows))
     return mutes, any(row["applied"] != each.appearance(now) for row, each in zip(rows, mutes, strict=True))
 

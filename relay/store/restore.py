@@ -7,6 +7,7 @@ A copy has a mark: the lease `restored`, whose epoch is the Unix second of the c
 from sqlalchemy import Connection, select, update
 
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.upsert import insert_or_update
 
 LEASE_NAME = "restored"
@@ -18,6 +19,7 @@ INSERT_MARK = f"INSERT OR REPLACE INTO lease (name, holder, epoch, until) VALUES
 
 _card, _lease = schema.card, schema.lease
 _MARK = _lease.c.name == LEASE_NAME
+_NEWLY_MARKED = select(_lease.c.name).where(_MARK, _lease.c.until == 0.0)
 
 
 def mark_restored(connection: Connection, copied: float) -> None:
@@ -28,7 +30,7 @@ def mark_restored(connection: Connection, copied: float) -> None:
 
 def is_newly_marked(connection: Connection) -> bool:
     """Return whether the database was marked as a copy, and `restore_window` has not returned that yet."""
-    return connection.execute(select(_lease.c.name).where(_MARK, _lease.c.until == 0.0)).first() is not None
+    return execute(connection, _NEWLY_MARKED).first() is not None
 
 
 def restore_window(connection: Connection, now: float) -> tuple[float, float] | None:

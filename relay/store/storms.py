@@ -111,7 +111,7 @@ def tend_storms(
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    ids = list(connection.execute(_OPEN).scalars())
+    ids = execute(connection, _OPEN).scalars()
     if not ids:
         return ()
     lock_bulletins(connection, ids)
