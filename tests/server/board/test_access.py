@@ -52,23 +52,21 @@ async def test_nobody_is_led_elsewhere_after_signing_in(board, after):
     assert response.headers["Location"] == "/board"
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", None, "http://[", "http://a b"]
-)
 @pytest.mark.parametrize("path", [*ACTIONS, "/login"])
-async def test_another_sites_form_does_nothing(board, origin, path):
+async def test_another_sites_form_does_nothing(board, path):
     await board.sign_in()
-    response, text = await board.post(path, origin, key=KEYS[Role.OPERATOR], name="Dana", reason="x")
-    assert (response.status, "does not come from this board" in text) == (403, True)
-    assert "Set-Cookie" not in response.headers
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:1", None, "http://[", "http://a b"):
+        response, text = await board.post(path, origin, key=KEYS[Role.OPERATOR], name="Dana", reason="x")
+        assert (response.status, "does not come from this board" in text) == (403, True), origin
+        assert "Set-Cookie" not in response.headers, origin
 
 
-@pytest.mark.parametrize("token", ["", "x" * 64, "é"])
 @pytest.mark.parametrize("path", ACTIONS)
-async def test_a_form_without_the_sessions_token_does_nothing(board, path, token):
+async def test_a_form_without_the_sessions_token_does_nothing(board, path):
     await board.sign_in()
-    response, text = await board.post(path, csrf=token, reason="x", share="{}")
-    assert (response.status, "from another session" in text) == (403, True)
+    for token in ("", "x" * 64, "é"):
+        response, text = await board.post(path, csrf=token, reason="x", share="{}")
+        assert (response.status, "from another session" in text) == (403, True), token
 
 
 @pytest.mark.parametrize("path", [path for path in ACTIONS if "letters" in path or "mutes" in path])
