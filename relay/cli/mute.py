@@ -131,9 +131,9 @@ def list_mutes(
 
 @mute.command()
 def extend(number: Number, *, how_long: HowLong) -> None:
-    """Let a mute end so much later than now. There is no gap.
+    """Let a mute last so much longer than its end. There is no gap.
 
-    Example: `relay mute extend 7 --for 2h`.
+    Example: `relay mute extend 7 --for 2h` lets a mute that ends at 14:00 end at 16:00.
 
     Exits with 1 if it is over, or if there is none of that number.
     """

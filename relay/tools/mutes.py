@@ -38,7 +38,9 @@ async def add(store: Store, mute: Mute, now: float) -> Mute:
 
 
 async def extend(store: Store, number: int, seconds: float, now: float) -> Mute | None:
-    """Let a mute end so many seconds from now; return it as it is then, None if it is over or unknown.
+    """Let a mute last so many seconds longer; return it as it is then, None if it is over or unknown.
+
+    It counts from the end of the mute: to extend never makes a mute shorter.
 
     Raises:
         InvalidMute: it would last longer than a mute may.
@@ -47,7 +49,7 @@ async def extend(store: Store, number: int, seconds: float, now: float) -> Mute 
     mute = await store.mute(number)
     if mute is None or mute.state(now) is MuteState.OVER:
         return None
-    changed = replace(mute, end=now + seconds)
+    changed = replace(mute, end=mute.end + seconds)
     check_mute(replace(changed, start=max(mute.start, now)), now)
     return changed if await store.extend_mute(number, changed.end, now) else None
 

@@ -11,6 +11,7 @@ from relay.model.incident import State
 from relay.routes.rulebook import Rulebook
 from relay.tools import mutes as tool
 from relay.tools.board.source import BoardSource
+from relay.tools.message_text import format_time
 from relay.tools.share_source import parse_moment
 
 FIELDS = ("match", "incident", "route", "for", "from", "reason", "unless")
@@ -125,15 +126,15 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
 
 
 async def extend_mute(source: BoardSource, number: int, duration: str) -> str:
-    """Let a mute end so much later than now; return what happened, in a sentence. Raises StoreError."""
+    """Let a mute last so much longer; return what happened, in a sentence. Raises StoreError."""
     try:
         changed = await tool.extend(source.store, number, tool.read_duration(duration), source.clock.now())
     except InvalidMute as error:
         return str(error)
     source.wake()
-    return (
-        f"Mute {number} is over, or does not exist." if changed is None else f"Mute {number} lasts {duration} from now."
-    )
+    if changed is None:
+        return f"Mute {number} is over, or does not exist."
+    return f"Mute {number} lasts {duration} longer, until {format_time(changed.end)}."
 
 
 async def end_mute(source: BoardSource, number: int, author: str) -> str:

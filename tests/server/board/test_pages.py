@@ -305,7 +305,8 @@ async def test_a_mute_is_made_extended_and_ended(board):
     _, text = await board.post("/mutes/1/extend", **{"for": "soon"})
     assert "such as 90m" in text
     _, text = await board.post("/mutes/1/extend", **{"for": "5h"})
-    assert "active, 5 h left" in text
+    assert "Mute 1 lasts 5h longer, until " in text
+    assert "active, 7 h left" in text
     _, text = await board.post("/mutes/1/end")
     assert "Nothing is muted." in text
     _, text = await board.post("/mutes/1/end")
