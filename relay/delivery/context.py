@@ -31,7 +31,8 @@ class DeliveryContext:
 
     `rules` returns the part of the live configuration that decisions need. `wake_all` wakes every part, since cards
     have changed; `call_ended` wakes those that wait for a call to end. `backoff` holds the cards that are skipped
-    for a while. `doubts` counts the posts in doubt of each channel, by its reference. `lease` is this relay's while it
+    for a while. `doubts` counts the posts in doubt of each channel, by its reference; `held_in_storms` the cards that a
+    storm holds and the log has not counted yet. `lease` is this relay's while it
     delivers; each transaction of delivery checks it. `marker_secret` is the database's, `instance` this relay's name.
     `names_channel` says whether the live routes name a channel by one of these references; `fixed_channels` returns
     those that they name whatever the incident. `on_channel_changed` is called when such a channel is found, or begins
@@ -47,6 +48,7 @@ class DeliveryContext:
     metrics: Metrics
     backoff: CardBackoff
     doubts: Counter[str] = field(default_factory=Counter)
+    held_in_storms: Counter[str] = field(default_factory=Counter)
     lease: Lease | None = None
     marker_secret: str = ""
     instance: str = DEFAULT_INSTANCE

@@ -233,7 +233,7 @@ class Scheduler:
     def _record_skipped(self, context: CardContext, step: NothingToSend) -> None:
         after = next((card for card in step.update.cards if card.id == context.card.id), context.card)
         if after.held is not None and after.held != context.card.held:
-            _log_held(after, after.held)
+            self._log_held(after, after.held)
         else:
             detail = f"The card needs no message ({step.reason.replace('_', ' ')})."
             log.debug("nothing_to_send", reason=step.reason, **card_fields(context.card), detail=detail)
@@ -242,6 +242,17 @@ class Scheduler:
         if step.update.attempt is not None and step.update.attempt.state is AttemptState.IN_DOUBT:
             self._shared.doubts[context.channel.ref] += 1
             self._shared.wake_all()  # it is to be searched for at once
+
+    def _log_held(self, card: Card, hold: Hold) -> None:
+        """Say that a card is held; those that a storm holds are counted, since they may be thousands."""
+        in_storm = hold.reason is Reason.STORM
+        if in_storm:
+            self._shared.held_in_storms[card.channel] += 1
+        until = "" if hold.until is None else utc(hold.until)
+        where = "storm card" if in_storm else "held list"
+        detail = f"The card waits{f' until {until}' if until else ''}; the {where} of the channel names its incident."
+        write = log.debug if in_storm else log.info
+        write("card_held", reason=str(hold.reason), until=until, **card_fields(card), detail=detail)
 
     async def _prepare(self, context: CardContext, step: SlackStep) -> Callable[[], Awaitable[None]]:
         """Render before the next card is picked: only then it is known whether the step needs a call."""
@@ -264,10 +275,3 @@ class Scheduler:
         self._cards.discard(card)
         self._busy_channels.discard(channel)
         self._shared.call_ended()
-
-
-def _log_held(card: Card, hold: Hold) -> None:
-    until = "" if hold.until is None else utc(hold.until)
-    where = "storm card" if hold.reason is Reason.STORM else "held list"
-    detail = f"The card waits{f' until {until}' if until else ''}; the {where} of the channel names its incident."
-    log.info("card_held", reason=str(hold.reason), until=until, **card_fields(card), detail=detail)

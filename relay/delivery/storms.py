@@ -21,6 +21,7 @@ class Storms:
     def __init__(self, shared: DeliveryContext) -> None:
         self._shared = shared
         self._looked_at = -inf
+        self._counted_at = -inf
 
     async def turn(self) -> float | None:
         """Do what is due; return when to look again (Unix seconds; None: when woken, since there is no storm)."""
@@ -31,8 +32,20 @@ class Storms:
         turns = await self._shared.store.tend_storms(now, self._shared.storm_in, lease=self._shared.lease)
         for turn in turns:
             _log_turn(turn)
+        self._log_held(now)
         moments = [max(turn.look_at, now + LOOK_AFTER) for turn in turns]
         return min([*moments, now + LOOK_EVERY]) if turns else None
+
+    def _log_held(self, now: float) -> None:
+        """Count what storms have held since the log counted last, every ten seconds."""
+        held = self._shared.held_in_storms
+        if not held or self._counted_at <= now < self._counted_at + LOOK_EVERY:
+            return
+        self._counted_at = now
+        for channel, cards in held.items():
+            detail = f"{counted(cards, 'card')} more must wait; the storm card of the channel names each incident."
+            log.info("storm_held", channel=channel, cards=cards, detail=detail)
+        held.clear()
 
 
 def _log_turn(turn: StormTurn) -> None:

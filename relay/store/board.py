@@ -1,4 +1,4 @@
-"""What the board reads: open incidents from the worst, the last cards of a channel, how often routes match.
+"""What the board reads: open incidents from the worst, a channel's last cards, what storms and lists hold, route hits.
 
 Each reads along an index, however many incidents are stored.
 """
@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
+from relay.cards.bulletins import BulletinKind
 from relay.cards.model import Card, CardState
 from relay.model.incident import State
 from relay.store import schema
 from relay.store.incident_list import NEWEST_FIRST, comes_after, has_words, load_listed
-from relay.store.mappers import Row, to_card
+from relay.store.mappers import Row, loads, to_card
 from relay.store.types import ListedIncident
 
 WORST_FIRST = tuple(sorted(State, key=lambda state: -state.rank))
@@ -34,6 +35,39 @@ _CHARACTERS = 16_000
 ROUTE_SETS = (
     select(_share.c.routes, func.count()).where(_share.c.received >= bindparam("since")).group_by(_share.c.routes)
 )
+
+
+_bulletin, _line = schema.bulletin, schema.bulletin_line
+_LISTING = (BulletinKind.HELD, BulletinKind.STORM)
+OPEN_LISTS = (
+    select(_bulletin.c.id, _bulletin.c.kind, _bulletin.c.channel, _bulletin.c.opened_at, _bulletin.c.data)
+    .where(_bulletin.c.kind.in_(_LISTING), _bulletin.c.closed_at.is_(None))
+    .limit(bindparam("most", type_=Integer))
+)
+LISTED_OPEN = select(func.count()).where(
+    _line.c.bulletin == bindparam("of", type_=Integer), _line.c.ended.is_(None), _line.c.incident != ""
+)
+LIST_CARDS = select(_card.c.id, _card.c.slack_channel, _card.c.ts).where(
+    _card.c.bulletin == bindparam("of", type_=Integer), _card.c.ts.is_not(None)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenList:
+    """An open storm card or held list, in a channel (reference): what holds the cards, since when, and until when.
+
+    `waiting` counts the incidents without a card. `slack_channel` and `ts` say where its message is; empty without one.
+    Times are Unix seconds; `until` is None where nobody knows.
+    """
+
+    kind: BulletinKind
+    channel: str
+    reason: str
+    since: float
+    until: float | None
+    waiting: int
+    slack_channel: str = ""
+    ts: str = ""
 
 
 class OpenPosition(NamedTuple):
@@ -108,6 +142,27 @@ def _of_state(state: State, wanted: OpenFilter, after: OpenPosition | None) -> S
 def last_cards(connection: Connection, ref: str, most: int) -> tuple[Card, ...]:
     """Return the cards of a channel that were posted last, the newest first."""
     return tuple(to_card(row) for row in connection.execute(_LAST_CARDS, {"ref": ref, "most": most}).mappings())
+
+
+def open_lists(connection: Connection, most: int) -> tuple[OpenList, ...]:
+    """Return the storm cards and the held lists that are open, the oldest first."""
+    rows = connection.execute(OPEN_LISTS, {"most": most}).mappings().all()
+    return tuple(sorted((_open_list(connection, row) for row in rows), key=lambda each: each.since))
+
+
+def _open_list(connection: Connection, row: Row) -> OpenList:
+    data, of = loads(row["data"]), {"of": row["id"]}
+    card = max(connection.execute(LIST_CARDS, of), key=lambda card: card.id, default=None)
+    return OpenList(
+        kind=BulletinKind(row["kind"]),
+        channel=row["channel"],
+        reason=str(data.get("reason", "")),
+        since=float(data.get("since", row["opened_at"])),
+        until=data.get("until"),
+        waiting=connection.execute(LISTED_OPEN, of).scalar_one(),
+        slack_channel=(card.slack_channel or "") if card else "",
+        ts=card.ts if card else "",
+    )
 
 
 def route_hits(connection: Connection, since: float) -> Mapping[str, int]:

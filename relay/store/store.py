@@ -256,6 +256,7 @@ class Store:
     newest_shares = _read(newest_shares)
     open_incidents = _read(board.open_incidents)
     last_cards = _read(board.last_cards)
+    open_lists = _read(board.open_lists)
     route_hits = _read(board.route_hits)
     count_recorded_incidents = _read(count_recorded_incidents)
 

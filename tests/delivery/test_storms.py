@@ -1,6 +1,7 @@
 """A storm, from shares to what people read: few cards, one storm card that names the rest, few pings, nothing lost."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from relay.sandbox.faults import DropConnection, InjectedFault
 from relay.sandbox.slack.mentions import pings
@@ -278,3 +279,14 @@ async def test_what_changes_while_a_storm_holds_it_is_named_by_the_storm_card_al
         await relay.advance(60)
         assert len(roots(relay)) == 3 + 1
         assert any("Critical" in line for line in storm_card(relay)[1])
+
+
+async def test_the_log_counts_what_a_storm_holds_and_names_no_incident(tmp_path):
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        with capture_logs() as logged:
+            await flood(relay, 40)
+            await relay.advance(60)
+    held = [each for each in logged if each["event"] == "storm_held"]
+    assert sum(each["cards"] for each in held) == 37
+    assert len(held) <= 3
+    assert all(each["log_level"] == "debug" for each in logged if each["event"] == "card_held")

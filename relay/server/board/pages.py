@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
+from hashlib import sha256
 from http import HTTPStatus
 from importlib import resources
 from typing import Any, Final
@@ -17,6 +18,7 @@ from markupsafe import Markup
 from yarl import URL
 
 from relay import __version__
+from relay.model.board_links import incident_path
 from relay.model.errors import QueryError, ShareError, StoreError, StoreUnusable
 from relay.rendering.wording import EMOJI, duration
 from relay.sandbox.page.document import static_file
@@ -57,14 +59,20 @@ NAVIGATION: Final = (
 )
 """The pages by their addresses under the board's, in the order in which they are listed."""
 
-_DRAWN: Final = {"draw.js": "text/javascript", "draw.css": "text/css"}
-_OWN: Final = {
+_DRAWN: Final = frozenset({"draw.js", "draw.css"})
+"""The files that draw messages; the demo's page has them, too."""
+
+_STATIC: Final = {
+    "draw.js": "text/javascript",
+    "draw.css": "text/css",
     "board.js": "text/javascript",
     "board.css": "text/css",
     "icon.svg": "image/svg+xml",
     "htmx-2.0.11.min.js": "text/javascript",
 }
-_CACHED: Final = {"Cache-Control": "private, max-age=3600"}
+_FOR_EVER: Final = "private, max-age=31536000, immutable"
+"""For a file that is asked for by its version: another version has another address."""
+
 _FOLDER: Final = resources.files("relay.server.board")
 
 log = structlog.get_logger("relay.board")
@@ -115,6 +123,7 @@ class BoardPages:
         return {
             "": self._now,
             "/": self._now,
+            "/incidents": self._incident,
             "/incidents/{id:(?s:.+)}": self._incident,
             "/channels": self._channels,
             "/letters": self._letters,
@@ -277,7 +286,8 @@ class BoardPages:
         return self._render("now.html", session, request, page=page, query=page.query)
 
     async def _incident(self, request: web.Request, session: Session) -> web.Response:
-        view = await read_incident_view(self._source, request.match_info["id"])
+        incident = request.match_info.get("id", request.query.get("id", ""))
+        view = await read_incident_view(self._source, incident)
         if view is None:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "Relay knows no incident of this id.")
         return self._render("incident.html", session, request, view=view, names=await self._names())
@@ -358,11 +368,11 @@ class BoardPages:
 
     async def _static(self, request: web.Request) -> web.Response:
         name = request.match_info["file"]
-        if name in _DRAWN:
-            return web.Response(text=static_file(name), content_type=_DRAWN[name], headers=_CACHED)
-        if name in _OWN:
-            return web.Response(text=_own_file(name), content_type=_OWN[name], headers=_CACHED)
-        raise Problem(HTTPStatus.NOT_FOUND, "unknown_file", "There is no such file.")
+        if name not in _STATIC:
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown_file", "There is no such file.")
+        is_this = _versioned(name).endswith(f"?v={request.query.get('v')}")
+        headers = {"Cache-Control": _FOR_EVER if is_this else "no-cache"}
+        return web.Response(text=_static_text(name), content_type=_STATIC[name], headers=headers)
 
     # --- as HTML ---
 
@@ -418,8 +428,14 @@ def _letter(request: web.Request) -> LetterId:
 
 
 @cache
-def _own_file(name: str) -> str:
-    return (_FOLDER / "static" / name).read_text(encoding="utf-8")
+def _static_text(name: str) -> str:
+    return static_file(name) if name in _DRAWN else (_FOLDER / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _versioned(name: str) -> str:
+    """The address of a file under that of all files, with the version by which it may be kept."""
+    return f"{name}?v={sha256(_static_text(name).encode()).hexdigest()[:12]}"
 
 
 @cache
@@ -433,6 +449,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"moment": _moment, "segment": partial(quote, safe=""), "query": urlencode, "words": _words}
+    environment.filters |= {"incident_path": incident_path, "versioned": _versioned}
     environment.filters["is_web"] = lambda address: address.startswith(("https://", "http://"))
     environment.globals["signs"] = EMOJI
     return environment

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from relay.store.types import ChannelBacklog
+from relay.tools.board.lists import ShownList, read_lists
 from relay.tools.board.source import BoardSource, SlackStatus
 
 LAST_CARDS = 5
@@ -29,7 +30,10 @@ class LastCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownChannel:
-    """A channel. `waits_for` is why nothing is sent there now (empty: it takes messages)."""
+    """A channel. `waits_for` is why nothing is sent there now (empty: it takes messages).
+
+    `lists` are its storm and its held lists that are open.
+    """
 
     name: str
     ref: str
@@ -37,11 +41,15 @@ class ShownChannel:
     retry_at: float | None
     backlog: tuple[ChannelBacklog, ...]
     cards: tuple[LastCard, ...]
+    lists: tuple[ShownList, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelsPage:
-    """The page: those that take no messages first, then those with the most waiting. `omitted` counts the rest."""
+    """The page: those that take no messages first, then those with a storm or a held list, then by what waits.
+
+    `omitted` counts the rest.
+    """
 
     channels: tuple[ShownChannel, ...]
     slack: SlackStatus
@@ -55,8 +63,18 @@ async def read_channels(source: BoardSource) -> ChannelsPage:
     waiting: defaultdict[str, list[ChannelBacklog]] = defaultdict(list)
     for each in (await source.store.backlog(now)).channels:
         waiting[each.channel].append(each)
+    lists: defaultdict[str, list[ShownList]] = defaultdict(list)
+    for one in await read_lists(source, names):
+        lists[one.ref].append(one)
     known = [each for each in await source.store.channels() if each.canonical_ref is None]
-    known.sort(key=lambda each: (each.is_open, -sum(one.cards for one in waiting[each.ref]), names.get(each.ref, "")))
+    known.sort(
+        key=lambda each: (
+            each.is_open,
+            each.ref not in lists,
+            -sum(one.cards for one in waiting[each.ref]),
+            names.get(each.ref, ""),
+        )
+    )
     shown = []
     for channel in known[:MAX_CHANNELS]:
         cards = await source.store.last_cards(channel.ref, LAST_CARDS)
@@ -67,6 +85,7 @@ async def read_channels(source: BoardSource) -> ChannelsPage:
                 waits_for=channel.waits_for,
                 retry_at=channel.retry_at,
                 backlog=tuple(waiting[channel.ref]),
+                lists=tuple(lists[channel.ref]) if channel.ref in lists else (),
                 cards=tuple(
                     LastCard(
                         at=float(card.ts or 0),

@@ -13,6 +13,7 @@ from relay.model.outside_text import clean_text
 from relay.model.reading import read_episode
 from relay.store.board import WORST_FIRST, OpenFilter, OpenPosition
 from relay.store.types import Backlog, ListedIncident
+from relay.tools.board.lists import ShownList, read_lists
 from relay.tools.board.source import BoardSource
 from relay.tools.incidents import channel_references
 from relay.tools.message_text import ChannelNames
@@ -60,7 +61,10 @@ class ShownIncident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NowPage:
-    """The page. `counts` are all open incidents by state, the worst first; `after` is where the next page begins."""
+    """The page. `counts` are all open incidents by state, the worst first; `after` is where the next page begins.
+
+    `storms` are those that last; `mutes` counts the mutes that hold now.
+    """
 
     query: Mapping[str, str]
     incidents: tuple[ShownIncident, ...]
@@ -70,6 +74,8 @@ class NowPage:
     channels: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     held: Mapping[str, int] = field(default_factory=dict)
+    storms: tuple[ShownList, ...] = ()
+    mutes: int = 0
 
     @property
     def active(self) -> tuple[ShownIncident, ...]:
@@ -118,6 +124,8 @@ async def read_now(source: BoardSource, parameters: Mapping[str, str]) -> NowPag
         channels=tuple(sorted({names.get(each.ref, each.ref) for each in known if each.canonical_ref is None})),
         routes=tuple(route.name for route in rulebook.routes.flatten()),
         held={str(reason): cards for reason, cards in held.items()},
+        storms=tuple(each for each in await read_lists(source, names) if each.is_storm),
+        mutes=sum(mute.start <= now for mute in await source.store.mutes_after(now)),
     )
 
 
@@ -161,9 +169,15 @@ def _shown(listed: ListedIncident, source: BoardSource, names: ChannelNames) -> 
 
 def _muted_until(cards: Sequence[Card], now: float) -> float | None:
     """When the first of its cards is not muted any more; None if one is not muted."""
-    ends = [max((each.at for each in card.notices if each.kind is NoticeKind.MUTED), default=0) for card in cards]
-    first = min(ends, default=0)
+    first = min(map(_mute_end, cards), default=0.0)
     return first if first > now else None
+
+
+def _mute_end(card: Card) -> float:
+    """When the mute of a card is over, be it posted or held; 0 for one that is not muted."""
+    if card.held is not None and card.held.reason is Reason.MUTE:
+        return card.held.until or 0.0
+    return max((float(each.at) for each in card.notices if each.kind is NoticeKind.MUTED), default=0.0)
 
 
 def _began(listed: ListedIncident, incident: Incident) -> float:

@@ -1,6 +1,7 @@
 """Nobody sees or changes anything on the board without a key, a page of the board, and the session's own token."""
 
 import asyncio
+import re
 from html import unescape
 from http.cookies import SimpleCookie
 
@@ -120,8 +121,20 @@ async def test_the_path_of_the_public_address_is_honoured_whether_the_proxy_remo
             assert response.headers["Location"] == "/relay/board/login?next=/relay/board"
         page = await (await board.client.get("/relay/board/login")).text()
         assert 'action="/relay/board/login"' in page
-        assert 'href="/relay/board/static/board.css"' in page
+        assert 'href="/relay/board/static/board.css?v=' in page
         assert (await board.client.get("/relay/board/static/board.css")).status == 200
+
+
+async def test_a_file_is_kept_by_the_browser_for_its_version_only(board):
+    await board.sign_in()
+    _, page = await board.get()
+    addresses = re.findall(r'"/board(/static/[^"]+)"', page)
+    assert len(addresses) == 6
+    for address in addresses:
+        kept = [(await board.get(each))[0].headers["Cache-Control"] for each in (address, address.partition("?")[0])]
+        assert kept == ["private, max-age=31536000, immutable", "no-cache"]
+        other = address.replace("?v=", "?v=0")
+        assert (await board.get(other))[0].headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(

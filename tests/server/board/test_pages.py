@@ -2,10 +2,11 @@
 
 import asyncio
 import re
-from html import unescape
+from html import escape, unescape
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import Card, CardState, DeadLetter, Due
@@ -379,6 +380,62 @@ async def test_muted_incidents_are_listed_apart_until_the_mute_is_over(board):
         apart = text.partition("<h2>Muted</h2>")[2]
         assert sorted(name for name in ("i0", "other", "held") if f"/incidents/{name}" in apart) == muted
         assert text.count("/incidents/") == 3
+
+
+STORMY = """
+version: 1
+fallback: C0NOC00001
+storm: {over: 2, within: 5m}
+routes: [{name: all, post: [C0ALL00001]}]
+"""
+
+
+async def test_a_storm_and_what_it_holds_are_on_the_pages_of_channels_and_of_what_is_open(tmp_path):
+    async with serve_board(tmp_path, routes=STORMY, incidents=5) as board:
+        await board.sign_in()
+        for page in ("", "/channels"):
+            _, text = await board.get(page)
+            assert "3 without a card" in text, page
+        [link] = re.findall(r'href="(https://example.slack.com[^"]*)" rel="noreferrer">storm card in Slack', text)
+        [storm] = [each for each in board.relay.slack.channel("all").messages if "⛈️" in board.relay.slack.text_of(each)]
+        assert link.endswith(storm.ts)
+
+
+async def test_a_held_list_is_on_the_page_of_channels_with_its_end(board):
+    await board.sign_in()
+    await board.post("/mutes", match="{tags: {service: web}}", reason="deploy", sure="yes", **{"for": "1h"})
+    await board.relay.share("held", status="critical", incidentTags=[{"id": "service", "value": "web"}])
+    await board.relay.advance(60)
+    _, text = await board.get("/channels")
+    assert "Held: mute" in text
+    assert "1 without a card" in text
+    assert "held list in Slack" in text
+    assert "1 mute holds" in (await board.get())[1]
+
+
+@pytest.mark.parametrize("incident", [".", "..", "...", "a/../b", "a b?c#d", "%2e%2e", "ü"])
+async def test_the_list_leads_to_the_page_of_an_incident_of_any_id(board, incident):
+    await board.sign_in()
+    await board.relay.share(incident, status="critical")
+    _, text = await board.get("?search=")
+    addresses = [unescape(each) for each in re.findall(r'class="title" href="([^"]*)"', text)]
+    pages = [(await board.get(str(_as_a_browser_asks(each)).removeprefix("/board")))[1] for each in addresses]
+    assert any(f"<code>{escape(incident)}</code>" in page for page in pages)
+
+
+def _as_a_browser_asks(address):
+    """Resolve `.` and `..` in the path, also where they are percent-encoded (https://url.spec.whatwg.org)."""
+    path, mark, query = address.partition("?")
+    kept: list[str] = []
+    for part in path.split("/"):
+        match part.replace("%2e", ".").replace("%2E", "."):
+            case ".":
+                pass
+            case "..":
+                del kept[-1:]
+            case _:
+                kept.append(part)
+    return URL("/".join(kept) + mark + query, encoded=True)
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "\njavascript:x"])
