@@ -29,3 +29,10 @@ class ManualClock(SimulatedClock):
             await super().sleep(seconds)
         finally:
             self.sleepers -= 1
+
+
+class SkippingClock(ManualClock):
+    """A wait for a time moves time there at once."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)

@@ -10,7 +10,6 @@ from relay.model.buttons import BUTTONS
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.reload.messages import NoticeTopic
 from relay.rendering.library import BULLETINS, LINE
-from relay.runtime.clock import Clock
 from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
@@ -19,6 +18,7 @@ from relay.tools.check.block_origins import Origins, innermost
 from relay.tools.check.slack_validation import BUILT_IN, ValidationUnavailable, slack_complaints, surfaces
 from relay.tools.check.template_trial import failures_of
 from relay.tools.check.trial_simulation import Trial
+from tests.support.clocks import SkippingClock
 
 OWN = {
     "incident/card.j2": "{# two lines\n #}\n{% header %}{{ incident.title }}{% endheader %}\n{% divider %}\n",
@@ -27,14 +27,19 @@ OWN = {
 
 
 @pytest.fixture
-def slack():
-    return FakeSlack()
+def clock():
+    return SkippingClock()
 
 
 @pytest.fixture
-async def gateway(slack):
+def slack(clock):
+    return FakeSlack(clock=clock.now)
+
+
+@pytest.fixture
+async def gateway(slack, clock):
     async with serve_slack(slack) as url, make_session() as session:
-        yield SlackGateway(session, slack.token, Clock(), base_url=url)
+        yield SlackGateway(session, slack.token, clock, base_url=url)
 
 
 def test_every_kind_of_message_is_there_each_payload_once():

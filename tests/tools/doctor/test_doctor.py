@@ -19,7 +19,7 @@ from relay.store import file_system
 from relay.store.store import Store
 from relay.tools.check import slack_validation
 from relay.tools.doctor.doctor import examine
-from tests.support.clocks import ManualClock
+from tests.support.clocks import SkippingClock
 from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
 from tests.support.postgres import a_server
 from tests.support.surfaces import drawn_once
@@ -34,13 +34,6 @@ routes:
   - name: databases
     post: [C0DB000001]
 """
-
-
-class SkippingClock(ManualClock):
-    """A clock on which waiting takes no time."""
-
-    async def sleep(self, seconds):
-        self.advance(seconds)
 
 
 class Environment:
