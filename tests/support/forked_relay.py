@@ -1,4 +1,4 @@
-"""`relay` in a process of its own, forked from one that has imported it: imports are most of what a start costs.
+"""`relay` in a process of its own, forked from one that has imported it: that is most of what a start costs.
 
 The process has its own environment, folder, standard streams and signals, like one that a shell starts.
 """
@@ -15,7 +15,10 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
-IMPORTED = ["relay.cli", "relay.app", "relay.store.migration", "psycopg", "tests.support.forked_relay"]
+IMPORTED = [
+    *("relay.cli", "relay.app", "relay.store.migration", "psycopg"),
+    *("tests.support.compiled_templates", "tests.support.forked_relay"),
+]
 
 
 class ForkedRelay:
