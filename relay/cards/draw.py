@@ -16,7 +16,7 @@ from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState,
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
-from relay.model.buttons import BUTTONS, STORM_BUTTONS, CardButton, Clicks, Offered
+from relay.model.buttons import BUTTONS, STORM_BUTTONS, ButtonPlace, CardButton, Clicks, Offered
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
 from relay.model.json_types import JSON
@@ -314,8 +314,10 @@ def buttons(incident: Incident, card: Card, names: Collection[str] = frozenset(B
         Offered.SNOOZED: incident.snooze.snoozed,
         Offered.MUTED: is_muted(card),
     }
-    rows = (row for row in BUTTONS.values() if row.word in card.options.actions and offered[row.offered])
-    rows = (row for row in rows if row.name in names)
+    given = [row for row in BUTTONS.values() if row.word in card.options.actions and offered[row.offered]]
+    given = [row for row in given if row.name in names]
+    has_menu = any(row.place is ButtonPlace.MENU for row in given)
+    rows = (row for row in BUTTONS.values() if row in given or (has_menu and row.offered is Offered.IN_MENU))
     return tuple(_button(row, incident) for row in rows)
 
 

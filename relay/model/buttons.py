@@ -43,14 +43,15 @@ class Offered(Enum):
     ASSIGNED = "while somebody has the incident"
     SNOOZED = "while the incident is snoozed"
     MUTED = "while the card is muted"
+    IN_MENU = "in each menu that has another entry, whatever the route says"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardButton:
     """One button. The groups in `actors` of a route decide who may press it.
 
-    `name` is the kind of the task that it makes, `option` the word in `actions` of routes.yaml that offers it. One that
-    is not `in_bigpanda` makes no task: relay does it by itself.
+    `name` is the kind of the task that it makes, `option` the word in `actions` of routes.yaml that offers it (none for
+    those that stand in each menu). One that is not `in_bigpanda` makes no task: relay does it by itself.
     `label` is the text on the button, `label_if_assigned` the text where somebody has the incident. `style` is Slack's
     (`primary`, `danger`). `asks` and `effect` describe it in the documentation: what its modal asks for, and what it
     does.
@@ -75,8 +76,8 @@ class CardButton:
 
     @property
     def word(self) -> str:
-        """The word in `actions` that offers it."""
-        return self.option or self.name
+        """The word in `actions` that offers it; empty if none does."""
+        return "" if self.offered is Offered.IN_MENU else self.option or self.name
 
     @property
     def opens_modal(self) -> bool:
@@ -162,6 +163,16 @@ _ROWS = (
         in_bigpanda=False,
     ),
     CardButton(
+        name="why",
+        label="Why?",
+        asks="nothing",
+        effect="tells the person who pressed why the card is there: routes, pings, and what is held until when",
+        not_done="",
+        place=ButtonPlace.MENU,
+        offered=Offered.IN_MENU,
+        in_bigpanda=False,
+    ),
+    CardButton(
         name="resolve",
         label="Resolve",
         asks="an optional note, with a warning",
@@ -213,5 +224,5 @@ _STORM_ROWS = (
 STORM_BUTTONS: Final[Mapping[str, StormButton]] = {button.name: button for button in _STORM_ROWS}
 """Name -> button, in the order in which they stand on a storm card. Each opens a modal."""
 
-ACTION_WORDS: Final = tuple(dict.fromkeys(button.word for button in _ROWS))
+ACTION_WORDS: Final = tuple(dict.fromkeys(button.word for button in _ROWS if button.word))
 """The words that `actions` in routes.yaml takes."""

@@ -92,7 +92,7 @@ async def test_ending_a_snooze_shows_at_once_with_who_did_it(round_trip):
     await round_trip.click("snooze")
     await round_trip.submit(until="4h")
     await round_trip.advance(60)
-    assert "[⋯ Snooze, End snooze]" in round_trip.card_text()
+    assert "[⋯ End snooze, Why?]" in round_trip.card_text()
     await round_trip.click("end_snooze")
     await round_trip.advance(5)
     assert "snoozed" not in round_trip.card_text()

@@ -148,6 +148,20 @@ async def test_a_mute_that_cannot_be_stored_is_not_acknowledged_and_made_when_sl
     assert len(await mutes(round_trip)) == 1
 
 
+async def test_why_in_the_menu_of_a_card_gives_the_same_answer_to_everybody(round_trip, ask):
+    await round_trip.start_incident()
+    await ask("mute i1 30m known issue")
+    await round_trip.advance(60)
+    by_command = await ask("why i1")
+    assert "muted by Ann Lee" in by_command
+    calls = len(round_trip.panda.calls)
+    pressed = await round_trip.click("why", BOB)
+    assert (pressed.acknowledged, pressed.answer) == (True, None)
+    assert round_trip.slack.text_of(newest(round_trip, BOB)) == by_command
+    assert len(round_trip.panda.calls) == calls
+    assert [kind for kind, _, _ in await round_trip.tasks()] == ["callback"]  # no task for BigPanda
+
+
 async def test_actors_decide_who_may_mute_and_routes_that_offer_no_mute_are_not_muted(round_trip, ask):
     await round_trip.start_incident(team="payments")
     assert "Not muted" in await ask("mute i1 1h x", channel=NOC)

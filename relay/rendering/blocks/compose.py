@@ -286,8 +286,6 @@ def _relay_elements(buttons: Sequence[Button]) -> Iterator[Element]:
     """
     first = [button for button in buttons if button.place is ButtonPlace.FIRST]
     menu = [button for button in buttons if button.place is ButtonPlace.MENU]
-    if len(menu) == 1 and first and not first[-1].style:
-        menu.insert(0, first.pop())  # so that all buttons fit into two rows on a phone
     values = {button.action_id: menu_value(button.action_id, button.value) for button in menu}
     fits = len(menu) >= limits.FEWEST_OVERFLOW_OPTIONS and all(
         len(value) <= limits.OPTION_VALUE for value in values.values()
