@@ -7,7 +7,7 @@ from relay.actions import messages
 from relay.actions.modal_parts import Block
 from relay.actions.modals import input_error
 from relay.actions.mute_modal import MuteChoice, chosen, end_mute_inputs, lets_through, mute_choices, mute_inputs
-from relay.actions.mute_preview import SCANNED_AT_ONCE, MutePreview, preview
+from relay.actions.mute_preview import MutePreview, preview
 from relay.actions.mutes import MuteRequest, SlackMutes
 from relay.actions.people import LookupFailed, People
 from relay.actions.preflight import chosen_moment
@@ -114,7 +114,7 @@ class MuteDialog:
         mutes = [choice.as_mute(routes, now) for choice in tags]
         if not mutes:
             return {}
-        found = await preview(self._store, mutes, self._rulebook(), now, most=SCANNED_AT_ONCE)
+        found = await preview(self._store, mutes, self._rulebook(), now, at_once=True)
         return dict(zip(tags, found, strict=True))
 
     def _incident(self, state: IncidentState) -> Incident:

@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 
 from relay.cards.mutes import Mute
 from relay.model.counting import counted
@@ -25,10 +27,11 @@ MAX_EXAMPLES = 5
 MAX_SCANNED = 50_000
 """Incidents that the preview looks at."""
 
-SCANNED_AT_ONCE = 1_000
-"""Incidents that a page or a modal looks at, which has to be there at once."""
+SCANNED_AT_ONCE, SECONDS_AT_ONCE = 1_000, 0.12
+"""Incidents that a page or a modal looks at, which has to be there at once; and how long, on a busy machine."""
 
-_BATCH = 500
+_BATCH = 250
+"""Incidents that are looked at in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +102,12 @@ class _Tally:
 
 
 async def preview(
-    store: Store, mutes: Sequence[Mute], rulebook: Rulebook, now: float, *, most: int = MAX_SCANNED
+    store: Store, mutes: Sequence[Mute], rulebook: Rulebook, now: float, *, at_once: bool = False
 ) -> tuple[MutePreview, ...]:
     """Count what each of the mutes matches, in one pass: open incidents first, then those that ended lately.
 
-    All are limited to the same routes. At most so many incidents are looked at, in threads: a match may cost much.
+    All are limited to the same routes. Not all incidents are looked at if there are very many; `at_once`, because
+    somebody waits, far fewer. They are looked at in threads: a match may cost much.
 
     Raises:
         ConfigurationError: a match has faults.
@@ -112,10 +116,11 @@ async def preview(
     since = now - LOOK_BACK
     routes = frozenset(route for mute in mutes for route in mute.routes)
     tally, after = _Tally(mutes, rulebook, since), None
+    most, until = (SCANNED_AT_ONCE, monotonic() + SECONDS_AT_ONCE) if at_once else (MAX_SCANNED, inf)
     while most > 0:
         part = await store.incidents_to_compare(since, after, min(_BATCH, most), routes)
         await asyncio.to_thread(tally.add, part.incidents)
         most, after = most - len(part.incidents), part.after
-        if after is None:
+        if after is None or monotonic() > until:
             break
     return tally.previews(after)

@@ -8,7 +8,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from relay.actions.mute_preview import preview
+from relay.actions import mute_preview
 from relay.cards.mutes import Mute
 from relay.cli import app
 from relay.config.settings import Settings
@@ -124,17 +124,29 @@ async def test_mutes_are_stored_on_postgresql_too():
         await store.close()
 
 
-async def test_open_incidents_are_counted_before_all_others(store):
+async def test_open_incidents_are_counted_before_all_others(store, monkeypatch):
     now = await store.now()
     mute = Mute(match=CHECKOUT, start=now, end=now + 60, reason="d", author="Dana", origin="cli")
     rulebook = parse_rulebook("version: 1\nroutes: []\n")
-    seen = [(await preview(store, [mute], rulebook, now, most=most))[0] for most in (1, 2, 9)]
+    seen = []
+    for most in (1, 2, 9):
+        monkeypatch.setattr(mute_preview, "MAX_SCANNED", most)
+        seen += await mute_preview.preview(store, [mute], rulebook, now)
     assert [(each.open, each.recent, each.open_cut, each.recent_cut) for each in seen] == [
         (seen[0].open, seen[0].open, True, True),
         (1, 1, True, True),
         (1, 2, False, False),
     ]
     assert seen[1].sentence == "It matches at least 1 open incident now, and at least 1 of the last 7 days."
+
+
+async def test_somebody_who_waits_gets_what_was_counted_by_then(store, monkeypatch):
+    monkeypatch.setattr(mute_preview, "SECONDS_AT_ONCE", -1.0)
+    monkeypatch.setattr(mute_preview, "_BATCH", 2)
+    now = await store.now()
+    mute = Mute(match=CHECKOUT, start=now, end=now + 60, reason="d", author="Dana", origin="cli")
+    [seen] = await mute_preview.preview(store, [mute], parse_rulebook("version: 1\nroutes: []\n"), now, at_once=True)
+    assert (seen.open, seen.open_cut, seen.recent_cut) == (1, True, True)
 
 
 async def test_somebody_without_a_name_on_the_machine_is_named_by_number(store, monkeypatch):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from relay.actions.mute_preview import SCANNED_AT_ONCE, MutePreview, preview
+from relay.actions.mute_preview import MutePreview, preview
 from relay.cards.mutes import InvalidMute, Mute, check_mute
 from relay.cards.summaries import OUTCOME_WORDS, SummaryProgress, key_of, next_slot
 from relay.model.errors import ConfigurationError
@@ -112,7 +112,7 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
         if wanted.incident:
             await _check_known(source, wanted.incident)
         else:
-            [found] = await preview(source.store, [wanted], source.live().rulebook, now, most=SCANNED_AT_ONCE)
+            [found] = await preview(source.store, [wanted], source.live().rulebook, now, at_once=True)
             if found.doubtful and not form.get("sure"):
                 return await read_mutes(source, given, found), None
         made = await tool.add(source.store, wanted, now)
