@@ -4,6 +4,7 @@ import pytest
 
 from relay.actions.mute_preview import MANY
 from relay.cards.mutes import InvalidMute, Mute
+from relay.model.errors import StoreUnusable
 from relay.sandbox.slack.views import InvalidInput
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, START, body, press, run_round_trip
 
@@ -157,6 +158,38 @@ async def test_a_submission_that_slack_sends_twice_makes_one_mute(round_trip):
     again.open = True
     await round_trip.slack.submit(ANN, again, {"text": "deploy"})
     assert len(await mutes(round_trip)) == 1
+
+
+async def test_who_tries_again_after_a_lost_commit_has_made_one_mute(round_trip, monkeypatch):
+    await start(round_trip)
+    add = round_trip.store.add_mute
+
+    async def lost(*arguments):
+        await add(*arguments)
+        raise StoreUnusable("the connection was lost during the commit")
+
+    await round_trip.click("mute")
+    monkeypatch.setattr(round_trip.store, "add_mute", lost)
+    delivery = await round_trip.submit(ANN, text="deploy")
+    assert not delivery.acknowledged
+    assert modal(round_trip).open
+    monkeypatch.setattr(round_trip.store, "add_mute", add)
+    await round_trip.submit(ANN, text="deploy")
+    assert round_trip.slack.open_views(ANN) == []
+    assert len(await mutes(round_trip)) == 1
+
+
+async def test_nothing_is_answered_before_the_mute_is_stored(round_trip, monkeypatch):
+    await start(round_trip)
+    await round_trip.click("mute")
+
+    async def fails(*_):
+        raise StoreUnusable("the disk is full")
+
+    monkeypatch.setattr(round_trip.store, "add_mute", fails)
+    delivery = await round_trip.submit(ANN, text="deploy")
+    assert not delivery.acknowledged
+    assert modal(round_trip).open
 
 
 async def test_nobody_mutes_without_saying_why(round_trip):
