@@ -112,7 +112,11 @@ def _wait(question: Question) -> float:
 
 def _is_new(card: Card) -> bool:
     """Whether it is posted for the first time, and for itself."""
-    return card.ts is None and not card.generation and STAND_IN not in card.notices
+    return _was_never_posted(card) and STAND_IN not in card.notices
+
+
+def _was_never_posted(card: Card) -> bool:
+    return card.ts is None and not card.generation
 
 
 def _hold(question: Question) -> float:
@@ -122,9 +126,9 @@ def _hold(question: Question) -> float:
 
 
 def _is_new_for_storms(card: Card) -> bool:
-    """Whether it is new, and neither late nor released from another hold."""
+    """Whether it is new in its channel, be it as a stand-in, and neither late nor released from another hold."""
     released = card.held is not None and card.held.reason is not Reason.STORM
-    return _is_new(card) and NO_PING not in card.notices and not released
+    return _was_never_posted(card) and NO_PING not in card.notices and not released
 
 
 def _storm(question: Question) -> float:

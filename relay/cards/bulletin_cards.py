@@ -52,20 +52,28 @@ def bulletin_edit(card: Card, now: float) -> Due:
 
 
 def lines_of_posted_cards(before: Sequence[Card], after: Sequence[Card]) -> list[EndedLines]:
-    """The lines that end since these cards of an incident are posted."""
-    unposted = {card.id for card in before if card.ts is None}
-    return [
-        EndedLines(
-            incident=card.incident,
-            episode=card.episode,
-            end=LineEnd.POSTED,
-            at=card.edited_at or float(card.ts),
-            channel=card.channel,
-            data={"card": [card.slack_channel, card.ts]},
-        )
+    """The lines that end since these cards of an incident are posted, also those of cards that are not needed then."""
+    known = {card.id: card for card in before}
+    posted = [card for card in after if card.ts is not None and card.id in known and known[card.id].ts is None]
+    needless = [
+        card
         for card in after
-        if card.id in unposted and card.ts is not None
+        if card.state is CardState.CANCELLED and card.id in known and known[card.id].state is CardState.PENDING
     ]
+    ended = [_line_of(card, card) for card in posted]
+    return ended + [_line_of(card, posted[0]) for card in needless if posted]
+
+
+def _line_of(card: Card, posted: Card) -> EndedLines:
+    """The line of a card in its channel ends, since its incident has a card, perhaps in another channel."""
+    return EndedLines(
+        incident=card.incident,
+        episode=card.episode,
+        end=LineEnd.POSTED,
+        at=posted.edited_at or float(posted.ts or 0),
+        channel=card.channel,
+        data={"card": [posted.slack_channel, posted.ts]},
+    )
 
 
 def lines_of_resolved(state: IncidentState, now: float) -> EndedLines:

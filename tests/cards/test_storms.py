@@ -101,17 +101,23 @@ def test_new_cards_do_not_overtake_those_that_wait_for_room():
     assert held(storm, State.CRITICAL) is None
 
 
+def test_a_card_that_stands_in_for_one_of_another_channel_is_a_new_card_of_its_own_channel():
+    card, storm = a_card(notices=(STAND_IN,)), ChannelStorm(rules=RULES, posted=posted(100))
+    attention = attend(card, incident(), Surroundings(storm=storm), NOW)
+    assert attention.listed == Hold(reason=Reason.STORM)
+    assert attention.counts
+
+
 @pytest.mark.parametrize(
     "card",
     [
         a_card(generation=1),
         a_card(notices=(NO_PING,)),
-        a_card(notices=(STAND_IN,)),
         a_card(held=Hold(reason=Reason.HOLD, until=NOW)),
         a_card(ts="1.1", slack_channel="C1", state=CardState.POSTED),
         Card(incident="i1", channel="C1", episode=1, options=Options(storm=False), mention=NO_MENTION),
     ],
-    ids=["posted again", "late", "stands in", "released from hold", "posted", "storm: off"],
+    ids=["posted again", "late", "released from hold", "posted", "storm: off"],
 )
 def test_no_storm_holds_or_counts_what_is_no_new_card(card):
     storm = ChannelStorm(rules=RULES, posted=posted(100))

@@ -1,4 +1,4 @@
-"""What the board and the preview of a mute read comes along an index, on both databases, however many incidents are stored."""
+"""What the board and the preview of a mute read comes along an index, on both databases."""
 
 import pytest
 from sqlalchemy import text

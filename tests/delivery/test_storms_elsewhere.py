@@ -1,0 +1,186 @@
+"""Storms where something else is wrong, too: the channel, the leader, the database; and many channels at once."""
+
+from sqlalchemy import update
+
+from relay.sandbox.slack.mentions import pings
+from relay.store import schema
+from tests.delivery.test_storms import ROUTES, come, flood, roots, storm_card, storm_pings
+from tests.support.clocks import ManualClock
+from tests.support.postgres import postgresql
+from tests.support.relay_in_process import fake_workspace, run_relay
+
+FEW = "version: 1\nfallback: C0NOC00001\nstorm: {over: 3, within: 5m}\n"
+UNROUTED = FEW + "routes: [{name: other, match: {tags: {team: nobody}}, post: [C0ALL00001]}]\n"
+TEN = (
+    FEW
+    + "routes:\n"
+    + "".join(
+        f"  - {{name: r{number}, match: {{tags: {{team: t{number}}}}}, post: [C0TEN0000{number}]}}\n"
+        for number in range(10)
+    )
+)
+
+
+def everywhere(relay, channels=("all", "noc")):
+    """Every line that names an incident, in any message or thread of these channels."""
+    return [line for channel in channels for line in relay.transcript(channel).splitlines() if "Incident" in line]
+
+
+def named(relay, incident, channels=("all", "noc")):
+    return [line for line in everywhere(relay, channels) if line.endswith(f"Incident {incident}")]
+
+
+async def test_a_storm_in_a_channel_that_is_archived_meanwhile_goes_on_in_the_fallback_and_comes_back(tmp_path):
+    async with run_relay(tmp_path, routes=ROUTES) as relay:
+        await flood(relay)
+        relay.slack.channel("all").archive()
+        await come(relay, "n1", "n2", "n3", "n4")
+        await come(relay, "crit", status="critical", service="search")
+        await relay.advance(120)
+        [there] = [each for each in roots(relay, "noc") if "Storm" in each]
+        assert "meant for #all, which accepts no messages" in there
+        assert all(named(relay, each) for each in ("n1", "n2", "n3", "n4", "crit"))
+        relay.slack.channel("all").unarchive()
+        await relay.advance(3600)
+        text, lines = storm_card(relay)
+        assert text.startswith("🌤️ Storm over")
+        assert {line.split()[-1] for line in lines if "Incident" in line} >= {"n1", "n2", "n3", "n4"}
+        assert [each for each in roots(relay, "all") if "Incident crit" in each]
+        assert all("updates are in #all" in each for each in roots(relay, "noc"))
+        assert storm_pings(relay) == [("S0WARN",)]
+
+
+async def test_what_goes_to_the_fallback_since_its_channel_is_archived_may_be_a_storm_there(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    slack.channel("all").archive()
+    async with run_relay(tmp_path, routes=ROUTES, clock=clock, slack=slack) as relay:
+        await flood(relay, 8)
+        assert roots(relay) == []
+        assert len(roots(relay, "noc")) == 3 + 1
+        assert "5 without a card" in storm_card(relay, "noc")[0]
+        slack.channel("all").unarchive()
+        await relay.advance(1500)
+        assert len(roots(relay)) == 8
+        assert all("updates are in #all" in each for each in roots(relay, "noc") if "Storm" not in each)
+        text, lines = storm_card(relay, "noc")
+        assert "5 got a card later" in text
+        assert [line for line in lines if "has its card" not in line] == []
+
+
+async def test_what_no_route_matches_may_be_a_storm_in_the_fallback(tmp_path):
+    async with run_relay(tmp_path, routes=UNROUTED) as relay:
+        await flood(relay, 7)
+        text, lines = storm_card(relay, "noc")
+        assert len(roots(relay, "noc")) == 3 + 1
+        assert "4 without a card" in text
+        assert len(lines) == 4
+        await come(relay, "match", team="nobody")
+        await relay.advance(30)
+        assert len(roots(relay)) == 1
+
+
+async def test_ten_channels_have_a_storm_at_the_same_time_and_none_waits_for_another(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    for number in range(10):
+        slack.add_channel(f"C0TEN0000{number}", f"ten{number}")
+    async with run_relay(tmp_path, routes=TEN, clock=clock, slack=slack) as relay:
+        for number in range(10):
+            await come(relay, *(f"{number}-{each}" for each in range(6)), team=f"t{number}")
+        await relay.advance(60)
+        for number in range(10):
+            text, lines = storm_card(relay, f"ten{number}")
+            assert len(roots(relay, f"ten{number}")) == 3 + 1
+            assert "3 without a card" in text
+            assert len(lines) == 3
+            assert all(f"Incident {number}-" in line for line in lines)
+
+
+async def test_the_next_leader_goes_on_with_a_storm_of_the_one_that_died(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with postgresql() as url:
+        common = {"routes": ROUTES, "clock": clock, "slack": slack, "url": url}
+        async with run_relay(tmp_path / "first", dies=True, **common) as first:
+            await flood(first)
+            await first.store.database.write(
+                lambda connection: connection.execute(update(schema.lease).values(until=0))
+            )
+        async with run_relay(tmp_path / "second", **common) as second:
+            await come(second, "w7", "w8")
+            await second.advance(60)
+            text, lines = storm_card(second)
+            assert len(roots(second)) == 3 + 1
+            assert "8 incidents" in text
+            assert sorted(line.split()[-1] for line in lines) == ["w4", "w5", "w6", "w7", "w8"]
+            assert storm_pings(second) == [("S0WARN",)]
+
+
+async def test_after_a_lost_database_the_storm_card_goes_on_and_no_second_one_is_posted(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    common = {"routes": ROUTES, "clock": clock, "slack": slack, "is_new": True}
+    async with run_relay(tmp_path, **common) as relay:
+        await flood(relay)
+    for file in tmp_path.glob("relay.db*"):
+        file.unlink()
+    clock.advance(60)
+    async with run_relay(tmp_path, **common) as relay:
+        await flood(relay, 8)
+        await relay.advance(60)
+        text, lines = storm_card(relay)
+        assert "some from before relay lost its database" in text
+        assert [line.split()[-1] for line in lines] == ["w4", "w5", "w6", "w7", "w8"]
+        cards = [each for each in roots(relay) if "Incident" in each.split("\n")[0]]
+        assert len({each.split("\n")[0] for each in cards}) == len(cards)  # no incident has two
+        await relay.advance(1500)
+        assert storm_card(relay)[0].startswith("🌤️ Storm over")
+
+
+NIGHT = """
+version: 1
+zone: Etc/UTC
+hours: {night: {from: "22:15", to: "23:00"}}
+fallback: C0NOC00001
+routes:
+  - {name: held, match: {tags: {team: held}}, hold: [night], post: [{channel: C0DB000001, mention: {any: [S0DATA]}}]}
+  - {name: all, quiet: [night], post: [{channel: C0ALL00001, mention: {any: [S0WARN]}}]}
+"""
+
+
+async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though_its_leader_died(tmp_path):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with postgresql() as url:
+        common = {"routes": NIGHT, "clock": clock, "slack": slack, "url": url}
+        async with run_relay(tmp_path / "first", dies=True, **common) as first:
+            await first.advance(300)
+            await come(first, "quiet1", "quiet2", "over")
+            await come(first, "held1", team="held")
+            await first.advance(60)
+            await first.share("over", status="ok", resolved=True, active=False)
+            await first.advance(60)
+            await first.store.database.write(
+                lambda connection: connection.execute(update(schema.lease).values(until=0))
+            )
+        async with run_relay(tmp_path / "second", **common) as second:
+            await second.advance(3600)
+            [quiet] = [each for each in slack.channel("all").messages if pings(each)]
+            text = slack.text_of(quiet)
+            assert (pings(quiet), "quiet1" in text, "quiet2" in text, "over" in text) == (
+                ("S0WARN",),
+                True,
+                True,
+                False,
+            )
+            [held] = [each for each in slack.channel("db").messages if pings(each)]
+            assert "held1" in slack.text_of(held)
+            assert [
+                pings(each) for each in slack.channel("db").messages if "Incident held1" in slack.text_of(each)[:20]
+            ]
+            assert len(roots(second, "db")) == 3  # the held list, the card and the catch-up
