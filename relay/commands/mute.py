@@ -7,7 +7,7 @@ see a channel: who stands outside of a private channel keeps nothing from it.
 from dataclasses import dataclass
 from typing import Final
 
-from relay.actions.mute_preview import SCANNED_AT_ONCE, MutePreview, preview
+from relay.actions.mute_preview import MutePreview, preview
 from relay.actions.mutes import MuteRequest, SlackMutes
 from relay.cards.model import Card
 from relay.cards.mutes import InvalidMute, Mute, MuteState
@@ -175,7 +175,7 @@ def _fixed_channels(rulebook: Rulebook) -> list[tuple[str, str]]:
 
 
 async def _preview(question: SlackQuestion, planned: Mute) -> MutePreview:
-    [found] = await preview(question.store, [planned], question.live.rulebook, question.now, most=SCANNED_AT_ONCE)
+    [found] = await preview(question.store, [planned], question.live.rulebook, question.now, at_once=True)
     return found
 
 
