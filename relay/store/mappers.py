@@ -4,6 +4,7 @@ JSON columns are text here, so that both databases store the same.
 """
 
 import zlib
+from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -106,13 +107,35 @@ def to_record(text: str) -> Record:
     )
 
 
+_KEPT_CHARACTERS = 64_000
+_recent: deque[tuple[str, Record]] = deque(maxlen=8)
+"""The records that were written or read last, without the large ones. The transactions of a share read its record again
+and again; and what the same object says is not read twice (`relay.model.reading`)."""
+
+
+def _keep(text: str, record: Record) -> None:
+    if len(text) <= _KEPT_CHARACTERS:
+        _recent.append((text, record))
+
+
+def _recent_record(text: str) -> Record:
+    for known, record in tuple(_recent):
+        if known == text:
+            return record
+    record = to_record(text)
+    _keep(text, record)
+    return record
+
+
 _INCIDENT = _plain(IncidentState, "record", "state", "milestones")
 _MILESTONES = _plain(Milestones)
 
 
 def incident_row(state: IncidentState) -> dict[str, Any]:
     """The row of an incident."""
-    record = {"id": state.record.incident, "state": state.state, "record": record_text(state.record)}
+    text = record_text(state.record)
+    _keep(text, state.record)
+    record = {"id": state.record.incident, "state": state.state, "record": text}
     return {**_fields(state, _INCIDENT), **_fields(state.milestones, _MILESTONES), **record, "stub": False}
 
 
@@ -122,7 +145,7 @@ def to_incident_state(row: Row) -> IncidentState:
         **_columns(row, _INCIDENT),
         state=State(row["state"]),
         milestones=Milestones(**_columns(row, _MILESTONES)),
-        record=to_record(row["record"]),
+        record=_recent_record(row["record"]),
     )
 
 

@@ -249,3 +249,12 @@ def test_work_waits_since_the_card_is_pending_or_else_since_it_is_due():
     card = Card(incident="i1", channel="#noc", episode=1, options=Options(), post=Due(at=5.0, deadline=9.0))
     assert mappers.card_row(card)["post_since"] == 5.0
     assert mappers.card_row(replace(card, pending_since=3.0))["post_since"] == 3.0
+
+
+def test_a_record_that_was_just_written_is_not_parsed_again():
+    state = IncidentState(record=Record(incident="i1", title="the disk is full"), version=1)
+    row = mappers.incident_row(state)
+    row["record"] = "".join(list(row["record"]))  # the database returns another object
+    assert mappers.to_incident_state(row).record is state.record
+    changed = row | {"record": row["record"].replace("full", "empty")}
+    assert mappers.to_incident_state(changed).record.title == "the disk is empty"
