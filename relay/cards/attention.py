@@ -332,14 +332,16 @@ class Attention:
                 free.append(target)
             elif REASONS[hold.reason].catch_up:
                 state, since = self.question.incident.state, self.question.at
-                held.append(HeldPing(target=target, ping=ping, since=since, hold=hold, state=state))
+                each = HeldPing(target=target, ping=ping, since=since, hold=hold, state=state, worsens=worsens)
+                held.append(each)
         return tuple(free), tuple(held)
 
     def still_holds(self, held: HeldPing) -> Hold | None:
         """What holds a held ping now; None if it may be made up for."""
         rows = (row for row in REASONS.values() if row.catch_up and (row.overlaps or held.ping in row.pings))
         incident = replace(self.question.incident, state=held.state)
-        question = replace(self.question, incident=incident, target=held.target, occasion=held.ping.occasion)
+        occasion, worsens = held.ping.occasion, held.worsens
+        question = replace(self.question, incident=incident, target=held.target, occasion=occasion, worsens=worsens)
         return _last_hold(rows, question)
 
 

@@ -83,8 +83,8 @@ class Hold:
 class HeldPing:
     """A ping of one target that was not sent: what for, since when (Unix seconds), what holds it, and until when.
 
-    `state` is what the incident was: what got worse since then pings by itself. `caught_up` says that a catch-up has
-    pinged the target, though the card itself is not posted yet.
+    `state` is what the incident was: what got worse since then pings by itself. `worsens` says that this was worse than
+    its card had shown. `caught_up` says that a catch-up has pinged the target, though the card is not posted yet.
     """
 
     target: str
@@ -92,6 +92,7 @@ class HeldPing:
     since: float
     hold: Hold
     state: State
+    worsens: bool = False
     caught_up: bool = False
 
     def as_json(self) -> dict[str, JSON]:
@@ -103,6 +104,7 @@ class HeldPing:
             "reason": str(self.hold.reason),
             "until": self.hold.until,
             "state": str(self.state),
+            "worsens": self.worsens,
             "caught_up": self.caught_up,
         }
 
@@ -115,6 +117,7 @@ class HeldPing:
             since=stored["since"],
             hold=Hold(reason=Reason(stored["reason"]), until=stored["until"]),
             state=State(stored["state"]),
+            worsens=stored.get("worsens", False),
             caught_up=stored["caught_up"],
         )
 

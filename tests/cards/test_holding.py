@@ -213,6 +213,27 @@ def test_a_ping_is_held_since_its_first_hold_whatever_happens_meanwhile(options)
     assert {round(since - START) for _, since, _ in card.pings_held} == {at_night()}
 
 
+def test_a_reopening_that_is_worse_waits_only_for_what_holds_it_though_others_were_pinged_for_it_just_now():
+    """One of two routes to the channel is quiet. Its people hear of it when the hours end, not half an hour later."""
+    routes = """
+version: 1
+zone: Etc/UTC
+hours: {night: {from: "22:30", to: "23:00"}}
+routes:
+  - {name: loud, continue: true, post: [{channel: C0NOC00001, mention: {any: [S0LOUD]}}]}
+  - {name: calm, post: [{channel: C0NOC00001, mention: {any: [S0CALM]}, quiet: {during: [night], unless: never}}]}
+"""
+    configuration = build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=routes))
+    simulation = Simulation(configuration, render=False)
+    history = ((0, WARNING), (at_night(-5), RESOLVED), (at_night(28), CRITICAL))
+    [card] = simulation.receive_all(share(at, **fields) for at, fields in history).cards
+    assert pings(card) == [
+        (0, "card", ("S0LOUD", "S0CALM")),
+        (at_night(28), "reply", ("S0LOUD",)),
+        (NIGHT[1], "catch-up", ("S0CALM",)),
+    ]
+
+
 def test_a_simulated_catch_up_pings_no_whole_channel_as_the_live_one_does():
     card = simulated((at_night(), WARNING), mention="{any: [S0ALL, here, channel]}")
     assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]

@@ -96,6 +96,7 @@ class HeldPing:
     state: str
     reasons: set[str]
     only_if_it_pings: bool = False
+    reopening: bool = False
 
 
 def first_ping(now: Update) -> HeldPing:
@@ -298,18 +299,17 @@ class Reading:
             return
         rises = now.state != "resolved" and ORDER.index(now.state) > ORDER.index(card.shown)
         if rises or reopened:
-            kind = "rise" if rises else "reopened"
-            pinged = self._ping(card, kind, card.mention(now.state), now)
+            pinged = self._ping(card, "rise" if rises else "reopened", card.mention(now.state), now, reopening=reopened)
             if reopened and pinged:
                 card.reopening_pinged = now.at
         if now.state != "resolved" and (rises or reopened):
             card.shown = now.state
 
-    def _ping(self, card: ReadCard, kind: str, targets: Iterable[str], now: Update) -> bool:
+    def _ping(self, card: ReadCard, kind: str, targets: Iterable[str], now: Update, *, reopening: bool = False) -> bool:
         """Ping whom nothing holds; the others wait. Return whether somebody was pinged."""
         sent = False
         for target in targets:
-            ping = HeldPing(since=now.at, kind=kind, state=now.state, reasons=set())
+            ping = HeldPing(since=now.at, kind=kind, state=now.state, reasons=set(), reopening=reopening)
             if self._holding(card, ping, target, now, now.at):
                 self._hold(card, target, ping, now, now.at)
             else:
@@ -383,7 +383,7 @@ class Reading:
 
     def _make_up(self, card: ReadCard, free: Mapping[str, HeldPing], pinged: set[str], at: float) -> None:
         """One message of the channel names the incident, and pings."""
-        if pinged and any(ping.kind == "reopened" for ping in free.values()):
+        if pinged and any(ping.reopening for ping in free.values()):
             card.reopening_pinged = at
         if card.posted_at is None:
             card.made_up |= set(free)

@@ -40,9 +40,8 @@ def test_the_days_have_everything_in_them(reading):
 
 
 SOAK = [
-    pytest.param({"seed": seed, "start": start, "days": 14, "teams": 40, "a_day": 4}, id=f"{start}-{seed}")
-    for start in ("2026-10-19", "2027-03-22")
-    for seed in (1, 2)
+    pytest.param({"seed": seed, "start": start, "days": 14, "teams": 40, "a_day": 1}, id=start)
+    for seed, start in ((1, "2026-10-19"), (2, "2027-03-22"))
 ]
 
 
