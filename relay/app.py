@@ -121,7 +121,9 @@ class Relay:
             team_id=settings.slack_team_id,
         )
         bigpanda = _bigpanda_gateway(settings, session, clock, metrics)
-        self._reloader = Reloader(store, settings.routes, settings.templates, clock, clicks=settings.clicks)
+        self._reloader = Reloader(
+            store, settings.routes, settings.templates, clock, clicks=settings.clicks, board=settings.board_address
+        )
         self._ingest = IngestService(
             store,
             self._rulebook,

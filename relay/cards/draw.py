@@ -16,6 +16,7 @@ from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState,
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
+from relay.model.board_links import LETTERS, incident_path
 from relay.model.buttons import BUTTONS, STORM_BUTTONS, ButtonPlace, CardButton, Clicks, Offered
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State
@@ -91,6 +92,7 @@ def render_step(
     variables = template_variables(
         incident,
         muted=is_muted(card),
+        board=configuration.board,
         route=card.route,
         show_tags=card.options.show_tags,
         runbook_tags=card.options.runbook_tags,
@@ -136,11 +138,14 @@ def draw_bulletin(  # noqa: PLR0913  each has a name
     `cards` are all of the bulletin.
     """
     request = RenderRequest(
-        variables=_bulletin_variables(topic, card, link, now), clickable=configuration.clicks is not Clicks.UNSEEN
+        variables=_bulletin_variables(topic, card, link, now, configuration.board),
+        clickable=configuration.clicks is not Clicks.UNSEEN,
     )
     if lines:
         request = replace(request, mentions=pinged)
-        return render_lines(configuration.library, request, [line_variables(line, link) for line in lines])
+        return render_lines(
+            configuration.library, request, [line_variables(line, link, configuration.board) for line in lines]
+        )
     if card.is_pointer and (other := _other_card(card, cards)) is not None:
         channel, ts = other.slack_channel or "", other.ts or ""
         return render_pointer(
@@ -163,7 +168,9 @@ def draw_unposted(configuration: Configuration, bulletin: Bulletin, link: Permal
     return render_bulletin(configuration.library, bulletin.kind, request)
 
 
-def _bulletin_variables(topic: BulletinState, card: Card | None, link: PermalinkBuilder, now: float) -> dict[str, Any]:
+def _bulletin_variables(
+    topic: BulletinState, card: Card | None, link: PermalinkBuilder, now: float, board: str = ""
+) -> dict[str, Any]:
     bulletin = topic.bulletin
     values = {
         **_with_links({name: value for name, value in bulletin.data.items() if name not in _NOT_SHOWN}, link),
@@ -171,11 +178,12 @@ def _bulletin_variables(topic: BulletinState, card: Card | None, link: Permalink
         "opened": int(bulletin.opened_at),
         "closed": bulletin.closed_at and int(bulletin.closed_at),
         "late": _is_late(card, bulletin, now),
+        "letters_page": f"{board}{LETTERS}" if board else "",
     }
     values |= {name: value for name, value in topic.summary.items() if name not in values}
     counts = {"all": sum(topic.counts.values()), "open": topic.counts.get(None, 0)}
     counts |= {str(end): topic.counts.get(end, 0) for end in LineEnd}
-    lines = [*values.pop("lines", ()), *(line_variables(line, link) for line in topic.lines)]
+    lines = [*values.pop("lines", ()), *(line_variables(line, link, board) for line in topic.lines)]
     return bulletin_variables(values, lines, counts)
 
 
@@ -205,12 +213,16 @@ def _is_late(card: Card | None, bulletin: Bulletin, now: float) -> bool:
     return moment is not None and (float(card.ts) if card and card.ts else now) - float(moment) > CATCH_UP_LATE_AFTER
 
 
-def line_variables(line: BulletinLine, link: PermalinkBuilder) -> dict[str, JSON]:
-    """A line of a bulletin as its template gets it; `card` is the address of its incident's card."""
+def line_variables(line: BulletinLine, link: PermalinkBuilder, board: str = "") -> dict[str, JSON]:
+    """A line of a bulletin as its template gets it; `card` is the address of its incident's card.
+
+    Without an address in BigPanda, `url` is that of the incident's page on the board, if there is one.
+    """
     card = line.data.get("card")
     batch = {"batch": batch_variables(line.data)} if line.is_batch else {}
     return {
         **line.data,
+        **({"url": f"{board}{incident_path(line.incident)}"} if board and not line.data.get("url") else {}),
         **batch,
         "card": link(*card) if card else "",
         "state": str(line.state),

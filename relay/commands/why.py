@@ -12,6 +12,7 @@ from relay.cards.model import Card, CardState
 from relay.cards.plan import decide_routes
 from relay.commands.question import SlackQuestion
 from relay.commands.texts import Line, Whom, incident_name, link_to, mrkdwn_list, typed, written
+from relay.model.board_links import incident_path
 from relay.model.incident import Incident
 from relay.model.reading import read_episode
 from relay.rendering.engine.filters import code, oneline, slack_time
@@ -67,7 +68,9 @@ def _explained(question: SlackQuestion, history: IncidentHistory, cards: Sequenc
     incident = read_episode(history.state.record, history.state.episode, rulebook.tag_labels)
     decision = decide_routes(rulebook, incident, first=False)
     head = [f"{incident_name(incident)}: {incident.state}"]
-    return mrkdwn_list(head, [*_routes(incident, decision, cards), *_cards(question, cards)])
+    board = question.live.board
+    story = [link_to(f"{board}{incident_path(incident.id)}", "Its whole story, for operators")] if board else []
+    return mrkdwn_list(head, [*_routes(incident, decision, cards), *_cards(question, cards), *story])
 
 
 def _routes(incident: Incident, decision: RoutingDecision, cards: Sequence[Card]) -> Iterator[str]:

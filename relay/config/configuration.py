@@ -16,7 +16,8 @@ class Configuration:
     """Routes and templates as one immutable value, replaced as a whole.
 
     `templates` are the sources of the operator's own templates, by name (`incident/card.j2`). `hash` identifies them
-    and the routes. `clicks` says which buttons work with the settings of this relay.
+    and the routes. `clicks` says which buttons work with the settings of this relay, `board` is the public address of
+    its board (empty without one).
     """
 
     rulebook: Rulebook
@@ -24,15 +25,18 @@ class Configuration:
     templates: Mapping[str, str]
     hash: str
     clicks: Clicks = Clicks.CARRIED_OUT
+    board: str = ""
 
     @property
     def without_templates(self) -> "Configuration":
         """The same with relay's built-in cards only, which Slack is known to accept."""
         return replace(self, library=_NO_TEMPLATES)
 
-    def with_tag_definitions(self, definitions: Mapping[str, TagDefinition], *, clicks: Clicks) -> "Configuration":
-        """Return the same with BigPanda's tag definitions (by id, casefolded), and with the buttons that work."""
-        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), clicks=clicks)
+    def with_tag_definitions(
+        self, definitions: Mapping[str, TagDefinition], *, clicks: Clicks, board: str = ""
+    ) -> "Configuration":
+        """Return the same with BigPanda's tag definitions (by id, casefolded), the buttons that work, and the board."""
+        return replace(self, rulebook=self.rulebook.with_tag_definitions(definitions), clicks=clicks, board=board)
 
 
 _NO_TEMPLATES = TemplateLibrary({})

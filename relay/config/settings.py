@@ -21,6 +21,7 @@ from yarl import URL
 
 from relay.config.database_url import check_database_url, secrets_in
 from relay.config.regular_file import read_regular_file
+from relay.model.board_links import BOARD
 from relay.model.buttons import Clicks
 from relay.model.errors import SettingsError
 from relay.runtime.secrets import SETTING_PREFIXES
@@ -285,6 +286,12 @@ class Settings(BaseModel):
         if self.slack_signing_secret is None and self.slack_app_token is None:
             return Clicks.UNSEEN
         return Clicks.ACKNOWLEDGED if self.bigpanda_api_key is None else Clicks.CARRIED_OUT
+
+    @property
+    def board_address(self) -> str:
+        """The address of the board for people; empty if it is off, or nobody knows its public address."""
+        is_on = self.admin_key is not None or self.operator_key is not None
+        return f"{self.public_url.rstrip('/')}{BOARD}" if is_on and self.public_url else ""
 
     def can_call_back(self, integration: str) -> bool:
         """Whether relay can report the cards of an integration to BigPanda."""

@@ -137,8 +137,8 @@ class RenderProcess:
     async def _load(self, configuration: Configuration) -> None:
         rulebook, templates = configuration.rulebook, dict(configuration.templates)
         files = ConfigurationFiles(routes_file="routes.yaml", routes_text=rulebook.text, templates=templates)
-        tags, clicks = dict(rulebook.tag_definitions), configuration.clicks
-        await self._worker.call(LOAD_SECONDS, load, self._number_of(configuration), files, tags, clicks)
+        tags, clicks, board = dict(rulebook.tag_definitions), configuration.clicks, configuration.board
+        await self._worker.call(LOAD_SECONDS, load, self._number_of(configuration), files, tags, clicks, board)
 
     def _number_of(self, configuration: Configuration) -> int:
         """The number by which the process knows a configuration: each one that relay uses gets the next."""
@@ -152,10 +152,10 @@ _loaded: dict[int, Configuration] = {}
 """In the worker: the newest configuration by its number."""
 
 
-def load(number: int, files: ConfigurationFiles, tags: Mapping[str, Any], clicks: Clicks) -> None:
+def load(number: int, files: ConfigurationFiles, tags: Mapping[str, Any], clicks: Clicks, board: str = "") -> None:
     """Compile a configuration, in the worker, with BigPanda's definitions of tags."""
     _loaded.clear()
-    _loaded[number] = build_configuration(files).with_tag_definitions(tags, clicks=clicks)
+    _loaded[number] = build_configuration(files).with_tag_definitions(tags, clicks=clicks, board=board)
     keep_memory()
 
 

@@ -1,11 +1,23 @@
 """Addresses of the board's pages, as pages link to each other and as messages in Slack link to them."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
 BOARD: Final = "/board"
-LETTERS: Final = "/letters"
 CHANNELS: Final = "/channels"
+LETTERS: Final = "/letters"
+MUTES: Final = "/mutes"
+ROUTES: Final = "/routes"
+
+PAGE_NAMES: Final[Mapping[str, str]] = {
+    "": "Now",
+    CHANNELS: "Channels",
+    LETTERS: "Letters",
+    MUTES: "Mutes and hours",
+    ROUTES: "Routes",
+}
+"""The board's pages by their addresses under the board's, in the order in which they are listed."""
 
 _NO_PATH: Final = frozenset({".", ".."})
 

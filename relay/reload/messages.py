@@ -1,10 +1,11 @@
-"""What relay reports about itself: a row for each kind of notice, and messages that can neither link nor ping."""
+"""What relay reports about itself: a row for each kind of notice, and messages that link to the board at most."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from relay.model.board_links import CHANNELS, LETTERS, PAGE_NAMES, ROUTES
 from relay.model.counting import counted
 from relay.slack.limits import SECTION_TEXT
 from relay.slack.message import Message
@@ -27,7 +28,7 @@ class NoticeRow:
     """How a kind is reported.
 
     `headline` may count the problems, which `noun` names; `effect` follows it. `remedy` stands below them. `over` takes
-    the place of all that once there is no problem left.
+    the place of all that once there is no problem left. `page` is the board's page that shows the problems.
 
     `gathers` are the seconds for which the problems must not change. `leader_first` are the seconds that the relay that
     delivers has to report it before another one does. `in_store` says that the database knows the notice; any other is
@@ -39,6 +40,7 @@ class NoticeRow:
     effect: str
     over: str
     remedy: str = ""
+    page: str = ""
     gathers: float = 0.0
     leader_first: float = 0.0
     in_store: bool = True
@@ -50,6 +52,7 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
         noun="fault",
         effect="The previous configuration stays active, and nothing is lost.",
         remedy="`relay check` lists all faults. Once the files are valid, relay applies them at once.",
+        page=ROUTES,
         over="✅ The configuration is valid again: relay uses the routes and templates on disk.",
         leader_first=30.0,
     ),
@@ -58,6 +61,7 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
         noun="channel",
         effect="Incidents for them go to the fallback instead.",
         remedy="`relay doctor` lists all of them. Relay looks them up again every five minutes.",
+        page=CHANNELS,
         over="✅ Relay can post to all channels that routes.yaml names again.",
         gathers=2.0,
     ),
@@ -73,13 +77,17 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
         noun="share",
         effect="That news is on no card: look at these incidents in BigPanda. Relay keeps it, and tries again.",
         remedy="`relay letters` lists all of them.",
+        page=LETTERS,
         over="✅ Relay has processed all shares.",
     ),
 }
 
 
-def open_message(kind: NoticeTopic, problems: Sequence[str]) -> Message:
-    """Say what is wrong: the first problems, cut to one line each, and how many more there are."""
+def open_message(kind: NoticeTopic, problems: Sequence[str], board: str = "") -> Message:
+    """Say what is wrong: the first problems, cut to one line each, and how many more there are.
+
+    `board` is the address of the board, if there is one.
+    """
     row = ROWS[kind]
     headline = row.headline.format(count=counted(len(problems), row.noun))
     more = [f"… and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
@@ -89,8 +97,10 @@ def open_message(kind: NoticeTopic, problems: Sequence[str]) -> Message:
         _section({"type": "mrkdwn", "text": f"*{headline}* {row.effect}", "verbatim": True}),
         _section({"type": "plain_text", "text": listed, "emoji": False}),  # operators' words
     ]
+    link = f"<{board}{row.page}|{PAGE_NAMES[row.page]} on the board>" if board and row.page else ""
     if row.remedy:
-        remedy = {"type": "mrkdwn", "text": row.remedy, "verbatim": True}
+        text = " ".join(filter(None, (row.remedy, link)))
+        remedy = {"type": "mrkdwn", "text": text, "verbatim": True}
         blocks.append({"type": "context", "elements": [remedy]})
     return Message(text=headline, blocks=tuple(blocks))
 

@@ -29,7 +29,7 @@ from relay.reload.unusable_channels import unusable_channels
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT, LastingProblem
 from relay.slack.gateway import SlackGateway
-from relay.slack.message import DEFAULT_INSTANCE, OVER, Marker
+from relay.slack.message import DEFAULT_INSTANCE, OVER, Marker, Message
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, NotFound, Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.slack.responses import FoundMessage, identity_of
@@ -201,7 +201,7 @@ class Notifier:
         return await self._post(kind, desired, channel.slack_id or "", pause)
 
     async def _edit(self, kind: NoticeTopic, desired: _Desired, shown: StoredNotice, pause: float) -> float | None:
-        message = open_message(kind, desired.problems) if desired.problems else over_message(kind)
+        message = self._open_message(kind, desired) if desired.problems else over_message(kind)
         marker = self._marker(kind, desired.digest)
         answer = await self._slack.edit(shown.channel, shown.ts, message, marker=marker)
         match answer:
@@ -224,12 +224,15 @@ class Notifier:
             case _:
                 return _retry_after(answer, pause)
 
+    def _open_message(self, kind: NoticeTopic, desired: _Desired) -> Message:
+        return open_message(kind, desired.problems, self._live().board)
+
     async def _post(self, kind: NoticeTopic, desired: _Desired, channel: str, pause: float) -> float | None:
         """Claim it, and post it. It stays claimed if nobody knows whether it was posted."""
         if not await self._open.claim(kind, desired.digest, self._clock.now()):
             return 1.0  # another relay is posting it
         marker = self._marker(kind, desired.digest)
-        answer = await self._slack.post(channel, open_message(kind, desired.problems), marker=marker)
+        answer = await self._slack.post(channel, self._open_message(kind, desired), marker=marker)
         match answer:
             case Delivered():
                 _log_sent(kind, channel, desired)

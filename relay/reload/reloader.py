@@ -44,16 +44,24 @@ _STORED = "the last valid configuration"
 class Reloader:
     """The live configuration, and how the last reading of the files went. `start` comes first."""
 
-    def __init__(
-        self, store: Store, routes: Path, templates: Path, clock: Clock, *, clicks: Clicks = Clicks.CARRIED_OUT
+    def __init__(  # noqa: PLR0913  each has a name
+        self,
+        store: Store,
+        routes: Path,
+        templates: Path,
+        clock: Clock,
+        *,
+        clicks: Clicks = Clicks.CARRIED_OUT,
+        board: str = "",
     ) -> None:
-        """Nothing is read yet. `clicks` says which buttons work, whatever the routes say."""
+        """Nothing is read yet. `clicks` says which buttons work, whatever the routes say; `board` is its address."""
         self.wakeup = asyncio.Event()
         self._store = store
         self._routes = routes
         self._templates = templates
         self._clock = clock
         self._clicks = clicks
+        self._board = board
         self._tag_definitions: Mapping[str, TagDefinition] = {}
         self._loaded: Configuration
         self._live: Configuration
@@ -189,7 +197,7 @@ class Reloader:
 
     def _set_live(self, configuration: Configuration) -> None:
         self._loaded = configuration
-        self._live = configuration.with_tag_definitions(self._tag_definitions, clicks=self._clicks)
+        self._live = configuration.with_tag_definitions(self._tag_definitions, clicks=self._clicks, board=self._board)
 
     async def _read(self) -> ConfigurationFiles:
         """Read the files; a fault says so if that takes too long. Until a slow reader returns, no other is started."""

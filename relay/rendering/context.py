@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Self, overload
 
+from relay.model.board_links import incident_path
 from relay.model.bounds import LONGEST_TEXT, bound_text
 from relay.model.incident import Alert, Environment, Incident, Person, State, Tag
 from relay.model.outside_text import clean_text, readable_text
@@ -200,6 +201,7 @@ def template_variables(  # noqa: PLR0913  each has a name
     incident: Incident,
     *,
     muted: bool = False,
+    board: str = "",
     route: str = "",
     show_tags: Sequence[str] = (),
     runbook_tags: Sequence[str] = RUNBOOK_TAGS,
@@ -207,8 +209,8 @@ def template_variables(  # noqa: PLR0913  each has a name
 ) -> dict[str, Any]:
     """Return every variable of a template except `entry`.
 
-    `muted` adds a sign to the headline. `previous` is the card of the episode before: `at` (Unix seconds) and `link`
-    (its address). Times are Unix seconds.
+    `muted` adds a sign to the headline. `board` is the address of the board, if there is one. `previous` is the card of
+    the episode before: `at` (Unix seconds) and `link` (its address). Times are Unix seconds.
     """
     alerts = Alerts(incident, _alert_reader(incident, runbook_tags))
     values = {name: read(incident) for name, read in _INCIDENT.items()}
@@ -217,12 +219,13 @@ def template_variables(  # noqa: PLR0913  each has a name
         "headline": headline(values["title"], alerts.active.all_hosts),
         "alerts": alerts,
     }
+    page = {"relay": f"{board}{incident_path(incident.id)}"} if board else {}
     variables = {
         "incident": Item("incident", values),
         "tags": Tags(incident.tags, show_tags),
         "environment": _environment(incident.environment),
         "environments": [_environment(each) for each in incident.environments],
-        "links": {template_text(name): template_text(url) for name, url in incident.links.items()},
+        "links": {template_text(name): template_text(url) for name, url in incident.links.items()} | page,
         "sender": _person(incident.sender) or "",
         "route": template_text(route),
         "previous": template_values(previous or {}),
@@ -427,7 +430,7 @@ ITEM_NAMES: Final = CHANGE_NAMES | {"label", "old", "new", "title", "state", "wa
 BULLETIN_NAMES: Final = frozenset(
     "kind reason why until moment late adopted more opened closed counts lines unowned owned routes "  # noqa: SIM905
     "incidents lasting over within states groups more_groups "
-    "title since open resolved left_out letters".split()
+    "title since open resolved left_out letters letters_page".split()
 )
 """The names that `bulletin` has; some only in one kind."""
 

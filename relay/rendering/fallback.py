@@ -34,8 +34,11 @@ def card(variables: Values) -> str:
         alerts = "\n".join([*lines, more(worst[_MOST_ALERTS:])])
     else:
         status, alerts = _resolved_status(variables, state), ""
-    page = variables.get("links", {}).get("landing_page", "")
-    button = part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + "Open in BigPanda") if page else ""
+    links = variables.get("links", {})
+    page, place = links.get("landing_page", ""), "BigPanda"
+    if not page:
+        page, place = links.get("relay", ""), "relay"
+    button = part(NodeKind.BUTTON, part(NodeKind.ARGUMENT, page) + f"Open in {place}") if page else ""
     body = [
         part(NodeKind.ARGUMENT, color(state)),
         part(NodeKind.SECTION, status),

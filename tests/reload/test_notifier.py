@@ -267,6 +267,15 @@ def test_a_notice_fits_however_many_problems_there_are(kind, number):
         validate_content(MessageContent(text=each.text, blocks=each.blocks))
 
 
+@pytest.mark.parametrize("kind", NoticeTopic)
+def test_a_notice_leads_to_the_page_of_the_board_that_shows_the_problems(kind):
+    message = open_message(kind, ["x"], "https://ops.example/board")
+    validate_content(MessageContent(text=message.text, blocks=message.blocks))
+    page = ROWS[kind].page
+    assert (f"<https://ops.example/board{page}|" in str(message.blocks)) == bool(page)
+    assert "https://" not in str(open_message(kind, ["x"]).blocks)
+
+
 async def test_channels_that_take_no_messages_are_named_until_they_do(bench, store):
     bench.live = configuration(GOOD.replace("[C0ALL00001]", '["#payments", "#db", C0ALL00001]'))
     refs = ("#payments", "#db")

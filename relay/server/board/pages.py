@@ -18,7 +18,7 @@ from markupsafe import Markup
 from yarl import URL
 
 from relay import __version__
-from relay.model.board_links import incident_path
+from relay.model.board_links import PAGE_NAMES, incident_path
 from relay.model.errors import QueryError, ShareError, StoreError, StoreUnusable
 from relay.rendering.wording import EMOJI, duration
 from relay.sandbox.page.document import static_file
@@ -49,15 +49,6 @@ MAX_LOGIN: Final = 8 * 1024
 """Bytes of the form that signs in. Anybody may send it, so it shares nothing with the forms of those who are let in."""
 
 MAX_FIELDS: Final = 50
-
-NAVIGATION: Final = (
-    ("", "Now"),
-    ("/channels", "Channels"),
-    ("/letters", "Letters"),
-    ("/mutes", "Mutes and hours"),
-    ("/routes", "Routes"),
-)
-"""The pages by their addresses under the board's, in the order in which they are listed."""
 
 _DRAWN: Final = frozenset({"draw.js", "draw.css"})
 """The files that draw messages; the demo's page has them, too."""
@@ -395,7 +386,7 @@ class BoardPages:
                 path=request.path.removeprefix(self._prefix).removeprefix("/board").rstrip("/")
                 if request is not None
                 else "",
-                navigation=NAVIGATION,
+                navigation=PAGE_NAMES.items(),
                 now=now,
                 version=__version__,
                 refresh=REFRESH_SECONDS,
