@@ -11,6 +11,7 @@ import structlog
 from relay.actions.interaction_handler import InteractionHandler
 from relay.actions.task_worker import TaskWorker
 from relay.cards.draw import PermalinkBuilder
+from relay.cards.reminding import why_none_run
 from relay.delivery.service import DeliveryService
 from relay.ingest.service import IngestService
 from relay.metrics import Metrics
@@ -191,15 +192,18 @@ class RelayBackend:
         try:
             channels = await self._in_time(self.store.stalled_channels(now))
             backlog = await self._in_time(self.store.backlog(now))
+            sharing = await self._in_time(self.store.integrations_with_owners())
         except StoreError as error:
             return {"database": str(error)}
         omitted = len(channels[MAX_CHANNELS:])
         held = backlog.held(slack_paused=self.breaker.is_open)
+        reminders = why_none_run(self.reloader.live.rulebook, sharing, can_ask=self.tasks.can_ask)
         return {
             "last_share_at": utc(backlog.last_share_at) if backlog.last_share_at else "never",
             "held_cards": held,
             "stalled_channels": {each.ref: each.waits_for for each in channels[:MAX_CHANNELS]},
             **({"stalled_channels_omitted": omitted} if omitted else {}),
+            **({"reminders": reminders} if reminders else {}),
             "in_doubt": backlog.in_doubt,
             "dead_letters": backlog.dead_letters,
             "quarantined": backlog.quarantined_bodies,

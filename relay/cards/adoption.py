@@ -125,6 +125,7 @@ def adopt(context: AdoptionContext, found: FoundCard, options: Options, now: flo
     if known.was_shared and _reopened_late(after, found, options):
         return _leave_for_new_episode(after, card, found)
     adopted = _adopted(card or _new_card(context, after, found, options), found)
+    adopted = replace(adopted, reminder_base=now)  # how often people were reminded is not known
     if not known.was_shared:
         stale_at = now + options.stale_after if found.ended is None else after.stale_at
         superseded = (replace(each, state=CardState.SUPERSEDED) for each in context.cards if _is_older(each, found))

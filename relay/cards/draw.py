@@ -418,7 +418,7 @@ def _line_with_moment(notice: Notice, moment: str) -> str:
     if notice.kind is NoticeKind.GONE:
         return f"no longer in BigPanda ({moment}): merged into another incident or deleted"
     if notice.kind is NoticeKind.ESCALATED:
-        return f"nobody in {without_marks(notice.name)} has had it since {moment}"
+        return f"escalated from {without_marks(notice.name)}, where nobody had taken it by {moment}"
     author = f" by {notice.name}" if notice.name else ""
     return f"🔇 muted{without_marks(author)} until {moment}: {without_marks(notice.reason)}"
 

@@ -24,7 +24,7 @@ class NoticeKind(StrEnum):
     stale        at                       relay has had no share of the incident since then, and cannot ask BigPanda
     muted        name, reason, at         a person's mute holds its pings until that moment, and why
     gone         at                       BigPanda did not know the incident at that moment
-    escalated    channel, at              the card is here since nobody took the incident, which has a card there
+    escalated    channel, name, at        the card is here since nobody had taken the incident there by that moment
     """
 
     POINTER = "pointer"

@@ -12,7 +12,7 @@ people about what somebody has already is worse than no reminder.
     everything is known                              a reminder, or the turn of `then`
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -33,6 +33,7 @@ from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 from relay.routes.options import Options
 from relay.routes.remind import Then
+from relay.routes.rulebook import Rulebook
 
 MOST_ALONE: Final = 3
 """The most reminders of a channel within `WINDOW` that go to their threads; more become one message."""
@@ -65,6 +66,34 @@ class Blocked(StrEnum):
 
     NO_ACCESS = "no_access"
     NO_ANSWER = "no_answer"
+
+
+REMEDIES: Final[Mapping[Blocked, str]] = {
+    Blocked.NO_ACCESS: (
+        "Relay has no access to BigPanda, and no share has ever said who has an incident. Set BIGPANDA_API_KEY, or let "
+        "the integration share assignments (addAssignments)."
+    ),
+    Blocked.NO_ANSWER: (
+        "BigPanda did not say who has the incident, and no share ever did. Relay tries again in five minutes."
+    ),
+}
+
+
+def why_none_run(rulebook: Rulebook, integrations: Collection[str], *, can_ask: bool) -> str:
+    """Why no reminder of these rules is ever sent; empty if they are, or if there are none.
+
+    `integrations` are those of which a share has carried an assignment.
+    """
+    if can_ask or integrations or not has_reminders(rulebook):
+        return ""
+    return f"Nobody is reminded. {REMEDIES[Blocked.NO_ACCESS]}"
+
+
+def has_reminders(rulebook: Rulebook) -> bool:
+    """Whether any card gets reminders."""
+    posts = (post for route in rulebook.routes.flatten() for post in (*route.live_posts, *route.shadow_posts))
+    fallback = rulebook.fallback is not None and bool(rulebook.fallback.options.remind)
+    return fallback or any(post.options.remind for post in posts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,7 +387,7 @@ class _Look:
 
     def _new_card(self, ref: str, then: Then) -> Card:
         name = self.channel.slack_name or self.channel.ref
-        why = Notice(kind=NoticeKind.ESCALATED, channel=self.card.channel, name=name, at=int(self.since or self.now))
+        why = Notice(kind=NoticeKind.ESCALATED, channel=self.card.channel, name=name, at=int(self.now))
         return Card(
             incident=self.incident.id,
             channel=ref,

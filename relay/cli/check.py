@@ -49,6 +49,8 @@ def check_configuration(  # noqa: PLR0913  each is an option of the command
     for line in format_report(report, form):
         say(line)
     if form is Format.TEXT:
+        for note in report.notes:
+            say(note, err=True)
         say(report.summary, err=bool(report.findings))
     if report.errors:
         raise typer.Exit(FAILED)

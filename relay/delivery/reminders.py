@@ -1,7 +1,7 @@
 """Reminds people of incidents that nobody has, when it is time; what is decided stands in `relay.cards.reminding`."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,12 +10,20 @@ import structlog
 from relay.cards.attention import Surroundings
 from relay.cards.model import Card, Channel, IncidentState
 from relay.cards.mutes import Mute
-from relay.cards.reminding import Blocked, DueReminder, Reminding, SentReminder, begin_by_live_rules, remind
+from relay.cards.reminding import (
+    REMEDIES,
+    Blocked,
+    DueReminder,
+    Reminding,
+    SentReminder,
+    begin_by_live_rules,
+    has_reminders,
+    remind,
+)
 from relay.config.configuration import Configuration
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.model.counting import counted
 from relay.model.struct import replace
-from relay.routes.rulebook import Rulebook
 from relay.runtime.clock import WakeEvent
 from relay.store.reminders import DecideReminders
 
@@ -26,16 +34,6 @@ BATCH: Final = 100
 
 REPORT_EVERY: Final = 3600.0
 """Seconds after which the log says again that reminders are blocked."""
-
-REMEDIES: Final[Mapping[Blocked, str]] = {
-    Blocked.NO_ACCESS: (
-        "Relay has no access to BigPanda, and no share says who has an incident. Set BIGPANDA_API_KEY, or let the "
-        "integration share assignments (addAssignments)."
-    ),
-    Blocked.NO_ANSWER: (
-        "BigPanda did not say who has the incident, and no share does. Relay tries again in five minutes."
-    ),
-}
 
 
 class Reminders:
@@ -92,7 +90,7 @@ class Reminders:
         if live.hash == self._configuration:
             return
         store = self._shared.store
-        if _has_reminders(live.rulebook) or await store.has_reminders():
+        if has_reminders(live.rulebook) or await store.has_reminders():
             decide = partial(_follow, self._surroundings(), self._shared.clock.now())
             after: str | None = ""
             while after is not None:
@@ -110,12 +108,6 @@ class Reminders:
                 log.error("reminders_blocked", channel=made.channel, reason=str(why), detail=detail)
         if made.sent or made.tasks:
             self._shared.wake_all()
-
-
-def _has_reminders(rulebook: Rulebook) -> bool:
-    return any(post.options.remind for route in rulebook.routes.flatten() for post in route.posts) or bool(
-        rulebook.fallback and rulebook.fallback.options.remind
-    )
 
 
 def _follow(surroundings: Surroundings, now: float, card: Card, state: IncidentState) -> Card:

@@ -21,6 +21,7 @@ from relay.model.reading import read_incident
 from relay.routes.evaluate import RouteOutcome, RouteTrace, RoutingDecision
 from relay.routes.key_types import DURATION
 from relay.routes.match import ConditionResult
+from relay.routes.remind import NO_REMIND, REMIND, Remind
 from relay.routes.rulebook import Rulebook
 from relay.routes.storm import NO_STORM, Storm
 from relay.store.types import ShareBody
@@ -59,6 +60,7 @@ class Destination:
     storm: Storm | None = None
     storm_tag: str = ""
     storm_group: str = ""
+    remind: Remind = NO_REMIND
 
     @property
     def why(self) -> str:
@@ -142,6 +144,7 @@ def _destination(rulebook: Rulebook, card: Card, planned: Plan, decision: Routin
         storm=storm or None,
         storm_tag=tag,
         storm_group=group_of(incident, tag, ()) if tag else "",
+        remind=card.options.remind if incident.state.rank >= card.options.remind.state.rank else NO_REMIND,
     )
 
 
@@ -163,7 +166,10 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
             {"routes": each.routes, "channel": each.ref, "pings": each.mention.targets(incident.state)}
             for each in decision.shadow
         ],
-        "cards": [{**asdict(each), "why": each.why} for each in explanation.destinations],
+        "cards": [
+            {**asdict(each), "remind": REMIND.as_json(each.remind) if each.remind else None, "why": each.why}
+            for each in explanation.destinations
+        ],
         "failures": [
             {"route": each.route, "channel": each.source, "reason": each.reason} for each in decision.failures
         ],
@@ -271,6 +277,20 @@ def _actual(condition: ConditionResult) -> str:
     return "it is " + ", ".join(f"'{line}'" for line in shortened) + (f" and {more} more" if more > 0 else "")
 
 
+def _series(remind: Remind, names: ChannelNames) -> str:
+    """When people are reminded, if nobody takes the incident."""
+    moments = [remind.after + number * remind.every for number in range(remind.times)]
+    shown = ", ".join(f"{moment / 60:g}" for moment in moments)
+    text = f"while nobody has it, reminders {shown} minutes after the ping, if BigPanda says so, too"
+    if remind.then is None:
+        return text
+    last = moments[-1] + (remind.every or remind.after)
+    pings = people_label(remind.then.mention.all_targets, names)
+    return (
+        f"{text}; then {channel_label(remind.then.channel.ref, names)} after {last / 60:g} minutes, which pings {pings}"
+    )
+
+
 def _first_post(destination: Destination, names: ChannelNames, zone: str) -> str:
     pings = people_label(destination.pings, names)
     parts = [destination.why, f"template {destination.template}", f"pings {pings}"]
@@ -283,6 +303,8 @@ def _first_post(destination: Destination, names: ChannelNames, zone: str) -> str
         parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
     if destination.unless:
         parts.append(f"would not be posted in its current state: {destination.unless}")
+    if destination.remind:
+        parts.append(_series(destination.remind, names))
     if destination.storm is not None:
         parts.append(_storm_limit(destination, destination.storm, channel_label(destination.channel, names)))
     return "; ".join(parts)

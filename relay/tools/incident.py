@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 
 from relay.cards.draw import PermalinkBuilder, entry_variables, notice_lines, omission_lines
-from relay.cards.holds import HeldPing, Hold, Reason
+from relay.cards.holds import UNKNOWN_END, HeldPing, Hold, Reason
 from relay.cards.model import Attempt, AttemptState, Card, CardState, Due, Entry, ShareOutcome, Task, TaskKind
 from relay.cards.notices import NO_PING, POINTER, STAND_IN
+from relay.cards.reminders import next_step
 from relay.config.settings import Settings
 from relay.config.template_files import load_packaged
 from relay.http.session import make_session
@@ -66,6 +67,7 @@ _CHECK_CAUSES = {"after": "after {}", "taken": "somebody else has it", "silent":
 """First word of why a check was made -> how it reads."""
 
 _PING_REASONS = {
+    EntryKind.REMINDER: "nobody had the incident",
     EntryKind.REOPENED: "the incident was reopened",
     EntryKind.ASSIGNMENT: "they had the incident",
 }
@@ -200,11 +202,23 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
             "notices": "; ".join(notices),
             "held": held_until(card.held) if card.held else "",
             "pings held": "; ".join(f"{each.target} {held_since(each)}" for each in card.held_pings),
+            "reminders": _reminders(card),
             "post due": _due(card.post),
             "edit due": _due(card.edit),
             "message": _card_link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else ""),
         }
     )
+
+
+def _reminders(card: Card) -> str:
+    """The next reminder of the series, and when it is due; empty where none is."""
+    step = next_step(card)
+    if card.reminder_due is None or step is None:
+        return ""
+    what = "another channel is told" if step.is_then else f"{step.number} of {step.of}"
+    at = "when nothing holds it any more" if card.reminder_due >= UNKNOWN_END else format_time(card.reminder_due)
+    asked = "; relay asks BigPanda who has the incident" if card.reminder_asked_at is not None else ""
+    return f"{what}, due {at}{asked}"
 
 
 def held_until(hold: Hold, moment: Callable[[float], str] = format_time) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from relay.cards.summaries import FIRST_SPAN
 from relay.model.counting import counted
+from relay.model.entry_kinds import EntryKind
 from relay.routes.hours import Hours
 from relay.routes.summary import Summary
 from relay.tools.simulate import SimulatedCard, Simulation
@@ -20,13 +21,14 @@ from relay.tools.simulate import SimulatedCard, Simulation
 
 @dataclass(slots=True, kw_only=True)
 class RouteSpeech:
-    """What the cards of a route in a channel would have done: how many were posted, and how many pings they sent.
+    """What the cards of a route in a channel would have done: how many were posted, pinged and reminded.
 
     `held` counts the cards that were held, `held_pings` the pings, by reason.
     """
 
     posts: int = 0
     pings: int = 0
+    reminders: int = 0
     held: Counter[str] = field(default_factory=Counter)
     held_pings: Counter[str] = field(default_factory=Counter)
 
@@ -34,6 +36,7 @@ class RouteSpeech:
         """Add what other cards would have done."""
         self.posts += other.posts
         self.pings += other.pings
+        self.reminders += other.reminders
         self.held += other.held
         self.held_pings += other.held_pings
 
@@ -76,6 +79,7 @@ class Speech:
             row = self.routes[card.card.channel, card.card.route]
             row.posts += card.first is not None
             row.pings += sum(len(sent.pings) for sent in (card.first, *card.replies) if sent is not None)
+            row.reminders += sum(each.kind is EntryKind.REMINDER for sent in card.replies for each in sent.entries)
             row.held.update(map(str, card.holds))
             row.held_pings.update(str(reason) for _, _, reason in card.pings_held)
             for each in card.catch_ups:
@@ -137,6 +141,7 @@ class Speech:
         parts = [
             counted(total.posts, "card"),
             counted(total.pings, "ping"),
+            *([counted(total.reminders, "reminder")] if total.reminders else []),
             *_held("card", total.held),
             *_held("ping", total.held_pings),
             *([counted(catch_ups, "catch-up")] if catch_ups else []),
@@ -145,9 +150,9 @@ class Speech:
 
     @property
     def holds_something(self) -> bool:
-        """Whether a card or a ping would have been held."""
+        """Whether a card or a ping would have been held, or people reminded."""
         total = self.total
-        return bool(total.held or total.held_pings)
+        return bool(total.held or total.held_pings or total.reminders)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON, in the order of channels and routes."""
@@ -158,6 +163,7 @@ class Speech:
                     "route": route,
                     "posts": row.posts,
                     "pings": row.pings,
+                    "reminders": row.reminders,
                     "held": dict(sorted(row.held.items())),
                     "held_pings": dict(sorted(row.held_pings.items())),
                 }

@@ -23,7 +23,7 @@ MINUTE = 60
 
 
 def reminders(trip: RoundTrip, channel: str = DB) -> list[str]:
-    return [each for each in trip.thread(channel) if "obody has" in each]
+    return [each.replace("\u00a0", " ") for each in trip.thread(channel) if "obody has" in each]
 
 
 @pytest.fixture

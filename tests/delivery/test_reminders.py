@@ -1,5 +1,6 @@
 """Reminders, from shares to what people read in Slack. Who has an incident is known from shares here."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,9 +10,13 @@ import pytest
 import structlog
 
 from relay.config.files import load_configuration
+from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.mentions import pings
+from relay.tools.incident import describe
+from tests.delivery.test_crashes import Crash, crash_everywhere, run_lifecycle, shares
 from tests.support.clocks import ManualClock
+from tests.support.incident_lifecycle import visible_messages
 from tests.support.relay_in_process import START, RelayInProcess, fake_workspace, run_relay
 
 MINUTE = 60.0
@@ -63,7 +68,7 @@ def replies(relay: RelayInProcess, channel: str = "all") -> list[FakeMessage]:
 def reminders(relay: RelayInProcess, channel: str = "all") -> list[str]:
     """The reminders in threads: the minute of each after the start, and what it says."""
     return [
-        f"{round((float(each.ts) - START) / MINUTE)}: {relay.slack.text_of(each)}"
+        f"{round((float(each.ts) - START) / MINUTE)}: {relay.slack.text_of(each)}".replace("\u00a0", " ")
         for each in replies(relay, channel)
         if "obody has" in relay.slack.text_of(each)
     ]
@@ -75,7 +80,8 @@ def minutes(found: list[str]) -> list[int]:
 
 def bundles(relay: RelayInProcess, channel: str = "all") -> list[str]:
     roots = [each for each in relay.slack.channel(channel).messages if each.thread_ts is None]
-    return [text for each in roots if "obody has" in (text := relay.slack.text_of(each))]
+    texts = [relay.slack.text_of(each).replace("\u00a0", " ") for each in roots]
+    return [text for text in texts if "obody has" in text]
 
 
 async def test_what_nobody_takes_is_mentioned_again_and_the_last_one_is_shown_in_the_channel(tmp_path):
@@ -198,7 +204,7 @@ async def test_then_another_channel_gets_a_card_that_says_why_it_is_there(tmp_pa
         assert relay.slack.channel("db").messages == []
         await until(relay, 20)
         [card] = relay.slack.channel("db").messages
-        assert "nobody in #all has had it since" in relay.slack.text_of(card)
+        assert "escalated from #all, where nobody had taken it by" in relay.slack.text_of(card)
         assert pings(card) == ("S0MANAGERS",)
         assert minutes(reminders(relay)) == [3, 8]
         await owned(relay, ANN)
@@ -208,6 +214,28 @@ async def test_then_another_channel_gets_a_card_that_says_why_it_is_there(tmp_pa
         await until(relay, 50)
         [again] = reminders(relay, "db")
         assert "Still nobody has this" in again
+
+
+async def test_what_relay_knows_of_an_incident_has_its_next_reminder(tmp_path):
+    async with running(tmp_path) as relay:
+        await owned(relay, None)
+        await until(relay, 4)
+        history = await relay.store.incident_history("i1")
+        lines = [line.strip() for line in describe(history, lambda _channel, _ts: "")]
+        assert "reminders: 2 of 3, due 2023-11-14 22:21:20Z" in lines
+
+
+async def test_a_reminder_that_slack_takes_too_late_pings_nobody_for_what_somebody_has_by_then(tmp_path):
+    async with running(tmp_path) as relay:
+        await owned(relay, None)
+        await until(relay, 1)
+        relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=None))
+        await until(relay, 4)
+        await owned(relay, ANN)
+        relay.slack.faults.clear()
+        await until(relay, 20)
+        assert reminders(relay) == []
+        assert [pings(each) for each in replies(relay)] == [()]
 
 
 async def test_a_relay_that_was_down_sends_one_late_reminder(tmp_path):
@@ -251,3 +279,73 @@ async def edit(relay: RelayInProcess, folder: Path, text: str) -> None:
     relay.delivery._live = lambda: configuration
     relay.delivery.wake(everything=True)
     await relay.settle()
+
+
+# --- crashes ---
+
+
+class RemindingCrash(Crash):
+    """Counts each decision about reminders, too."""
+
+    def install(self, relay):
+        super().install(relay)
+        remind_next = relay.store.remind_next
+
+        async def effect(*arguments, **named):
+            await self._alive()
+            made = await remind_next(*arguments, **named)
+            if made is not None and made.cards:
+                await self._crash_at(self._count())
+            await self._alive()
+            return made
+
+        relay.store.remind_next = effect
+
+
+LIFE = [
+    shares({"status": "ok", "metadata": {**SENDER, "assignee": ANN}}),
+    lambda relay: relay.share("i2", status="critical"),
+    lambda relay: relay.share("i2", description="nobody has it still"),
+    lambda relay: owned(relay, BOB, "i2"),
+]
+LIFE_ROUTES = routes("{after: 2m, every: 2m, times: 2, then: {channel: C0DB000001}}")
+
+
+def seen(relay: RelayInProcess):
+    """What people read, but for how long nobody has had it: a search for a lost answer takes a while."""
+    found = visible_messages(relay, "all", "noc", "db")
+    return {
+        channel: [(root, [re.sub(r" for \*[^*]*\*", "", text) for text in thread]) for root, thread in roots]
+        for channel, roots in found.items()
+    }
+
+
+async def test_without_a_crash_the_life_has_two_reminders_and_a_card_in_the_other_channel(tmp_path):
+    _, found = await run_lifecycle(tmp_path, RemindingCrash(0, after=True), LIFE, routes=LIFE_ROUTES, read=seen)
+    texts = [text for _, replies in found["all"] for text in replies]
+    assert sum("obody has" in text for text in texts) == 2
+    assert len(found["db"]) == 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
+async def test_a_crash_at_any_effect_loses_and_repeats_no_reminder(tmp_path, after):
+    expected, effects = await crash_everywhere(
+        tmp_path, LIFE, after=after, crash=RemindingCrash, routes=LIFE_ROUTES, read=seen
+    )
+    assert len(expected["db"]) == 1
+    assert effects > 20
+
+
+@pytest.mark.parametrize("nth", [9, 12, 15])
+async def test_a_crash_around_a_reminder_loses_and_repeats_none(tmp_path, nth):
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    expected = await run_lifecycle(
+        tmp_path / "whole", RemindingCrash(0, after=True), LIFE, routes=LIFE_ROUTES, read=seen
+    )
+    crashed = await run_lifecycle(
+        tmp_path / "cut", RemindingCrash(nth, after=True), LIFE, routes=LIFE_ROUTES, read=seen
+    )
+    assert crashed == (True, expected[1])

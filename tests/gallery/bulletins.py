@@ -16,6 +16,7 @@ from relay.cards.bulletins import (
     LineEnd,
     catch_up_message,
     held_list,
+    reminders_message,
 )
 from relay.cards.draw import draw_bulletin
 from relay.cards.model import AttemptState, CardState
@@ -140,8 +141,22 @@ def bulletins(now: int) -> Iterator[BulletinCase]:
     change = catch_up_message("C0DB", float(now), over, (), now)
     assert change is not None
     yield BulletinCase(name="catch-up-all-over", change=change, closed_at=float(now))
+    yield from _reminders(every, card, now)
     for name, sample in summary_samples(now).items():
         yield BulletinCase(name=f"summary-{name}", change=sample)
+
+
+def _reminders(every: Sequence[BulletinLine], card: list[str], now: int) -> Iterator[BulletinCase]:
+    """Several reminders at once, soon after and when some or all are over."""
+    lines = [
+        replace(line, data={**line.data, "card": card, "number": 1 + n % 3, "of": 3}) for n, line in enumerate(every)
+    ]
+    over = [replace(line, ended=LineEnd.RESOLVED, ended_at=now) for line in lines[:4]]
+    cases = (("4", lines[:4], None), ("40", lines, None), ("of-which-1-ended", [*over[:1], *lines[1:4]], None))
+    for name, some, closed in (*cases, ("all-over", over, float(now))):
+        change = reminders_message("C0DB", some, ("S0DBONCALL",), float(now))
+        assert change is not None
+        yield BulletinCase(name=f"reminders-{name}", change=change, pinged=("S0DBONCALL",), closed_at=closed)
 
 
 def _storms(every: Sequence[BulletinLine], now: int) -> Iterator[BulletinCase]:

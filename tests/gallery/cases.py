@@ -212,6 +212,8 @@ def cards() -> Iterator[Case]:
     yield Case(name="from-another-channel", incident=DB, notices=(_rejected("#payments", "channel_archived"),))
     silent = replace(DB, started=NOW - 10 * HOUR)
     yield Case(name="no-update", incident=silent, notices=(Notice(kind=NoticeKind.STALE, at=NOW - 9 * HOUR),))
+    escalated = Notice(kind=NoticeKind.ESCALATED, name="#db-oncall", at=NOW)
+    yield Case(name="escalated", incident=DB, notices=(escalated,), mentions=("S0DBONCALL",))
     yield Case(name="no-longer-in-bigpanda", incident=DB, notices=(_GONE,), actions=_ACTIONS)
     yield Case(
         name="built-in-no-longer-in-bigpanda", incident=DB, notices=(_GONE,), template="broken", folders=("incident",)
@@ -367,6 +369,13 @@ def replies() -> Iterator[Case]:
     )
     several = [every[name] for name in kinds.split()]
     yield Case(name="reply-built-in", incident=DB, entries=several, template="broken", folders=("incident",))
+    yield Case(
+        name="reply-a-reminder",
+        incident=DB,
+        entries=[every["reminder-1-of-3"]],
+        mentions=("S0DBONCALL",),
+        actions=("assign", "snooze"),
+    )
     yield Case(name="reply-a-rise", incident=DB, entries=[every["rise"], every["joined"]], mentions=("S0DBONCALL",))
     yield Case(
         name="reply-together",
@@ -438,6 +447,13 @@ def _entries() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "other", entry("other", text="became quiet")
     yield from _reopened()
     yield from _done_from_slack()
+    yield from _reminders()
+
+
+def _reminders() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield "reminder-1-of-3", _entry("reminder", lasted=15 * MINUTE, number=1, of=3)
+    yield "reminder-the-only-one", _entry("reminder", lasted=75 * MINUTE, number=1, of=1)
+    yield "reminder-escalated", _entry("reminder", lasted=4 * HOUR, escalated=True)
 
 
 def _reopened() -> Iterator[tuple[str, Mapping[str, Any]]]:

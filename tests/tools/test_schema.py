@@ -130,7 +130,11 @@ routes:
       - 7
       - channel: noc
         x-why: it is loud
-        mention: {critical: [S0AAA, U0AAA, here, "<!subteam^S0AAA|@oncall>"], any: ["@channel", ops, 7], reopened: []}
+        mention:
+          critical: [S0AAA, U0AAA, here, "<!subteam^S0AAA|@oncall>"]
+          any: ["@channel", ops, 7]
+          reopened: []
+          reminder: [7]
         template: payments
         thread: [status, comment]
         broadcast: [rise, resolved, reopened, comment]
@@ -148,6 +152,7 @@ routes:
         hold: {outside: [office]}
         shadow: true
         storm: off
+        remind: {after: 15m, every: "90s", times: 3, state: warning, then: {channel: noc, mention: {any: [7]}}}
     routes:
       - {name: inner, post: []}
 """

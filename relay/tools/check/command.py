@@ -6,7 +6,9 @@ relay accepts, but is probably not intended.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
+from relay.cards.reminding import has_reminders
 from relay.config.files import judge, read_files
 from relay.config.template_files import load_packaged
 from relay.model.errors import ConfigurationError, Fault
@@ -21,6 +23,11 @@ from relay.tools.check.lint import impossible_comparisons, lint, unused_template
 from relay.tools.check.report import CheckReport
 from relay.tools.check.template_trial import failures_of, without_buttons
 from relay.tools.check.trial_simulation import Trial
+
+REMINDERS: Final = (
+    "note: `remind` needs to know who has an incident: set BIGPANDA_API_KEY, or let shares say so (addAssignments). "
+    "Otherwise nobody is reminded; `relay doctor` says which."
+)
 
 
 def run_checks(routes: Path, templates: Path) -> CheckReport:
@@ -53,6 +60,7 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
         findings=_in_order({replace(each, warning=each not in rejected) for each in found}, files.routes_file),
         routes=sum(1 for _ in rulebook.routes.flatten()) if rulebook else 0,
         templates=len(files.templates),
+        notes=(REMINDERS,) if rulebook and has_reminders(rulebook) else (),
     )
 
 

@@ -62,6 +62,7 @@ def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -
     yield from reachability.unreachable(source, blockers)
     yield from reachability.unused_posts(source)
     yield from reachability.unused_mentions(source)
+    yield from _then_at_home(source)
     yield from _impossible_channels(source)
     yield from _duplicate_channels(source)
     yield from _upper_case_names(source)
@@ -71,6 +72,19 @@ def _of_route(source: RouteSource, labels: TagValueLabels, blockers: Blockers) -
             yield from reachability.costly_patterns(one)
             if isinstance(one.condition, Comparison) and one.condition.subject.type is ValueType.TEXT:
                 yield from lookalikes(one.value)
+
+
+def _then_at_home(source: RouteSource) -> Iterator[Fault]:
+    """Find `then` that names the channel in which the card is already."""
+    for post, node in zip(source.route.posts, source.posts, strict=False):
+        then = post.options.remind.then
+        if then is not None and isinstance(post.channel, FixedChannel) and then.channel.ref == post.channel.ref:
+            own = node.key("remind") if isinstance(node, MappingNode) else None
+            message = (
+                f"`then` of `remind` names the channel of the card itself ({then.channel.source}): it gets no other "
+                "card, its thread pings the people of `then`"
+            )
+            yield finding(own or source.node.key("remind") or source.node, message)
 
 
 # --- the whole file ---

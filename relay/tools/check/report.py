@@ -21,11 +21,15 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """The findings, those of routes.yaml first, and the number of checked routes and template files."""
+    """The findings, those of routes.yaml first, and the number of checked routes and template files.
+
+    `notes` say what the files need that a check of files cannot see.
+    """
 
     findings: tuple[Fault, ...]
     routes: int = 0
     templates: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Fault, ...]:
@@ -65,6 +69,7 @@ def format_report(report: CheckReport, form: Format) -> list[str]:
                 "ok": not report.errors,
                 "faults": [_plain(each) for each in report.errors],
                 "warnings": [_plain(each) for each in report.warnings],
+                "notes": list(report.notes),
             }
             return [orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()]
         case Format.GITHUB:

@@ -40,6 +40,7 @@ from relay.store.store import Store
 from relay.store.types import StoredConfiguration
 from relay.tools.check.slack_validation import ValidationUnavailable, slack_complaints
 from relay.tools.doctor.references import accepts_actions
+from relay.tools.doctor.reminders import reminder_findings
 from relay.tools.doctor.report import Diagnosis, Finding, error, join_names, note, ok, warning
 from relay.tools.doctor.slack import SlackChecks, slack_works
 from relay.tools.doctor.summaries import summary_findings
@@ -67,11 +68,12 @@ async def examine(
         _time_zones(clock.now()),
         await asyncio.to_thread(_listen, settings),
     ]
-    database, stored, known, workspace, progress = await _database(settings)
+    database, stored, known, workspace, progress, sharing = await _database(settings)
     configuration, rulebook = await asyncio.to_thread(_configuration, settings, stored, clock.now())
     findings += [*configuration, *database]
     if rulebook is not None:
         findings += summary_findings(rulebook, progress, clock.now())
+        findings += reminder_findings(rulebook, sharing, can_ask=settings.bigpanda_api_key is not None)
     async with make_session() as session:
         if settings.slack_bot_token is not None:
             slack = slack_gateway(session, settings, clock)
@@ -191,6 +193,7 @@ class _Database(NamedTuple):
     channels: Mapping[str, Channel] = MappingProxyType({})
     workspace: SlackWorkspace | None = None
     summaries: tuple[SummaryProgress, ...] = ()
+    integrations: frozenset[str] = frozenset()
 
 
 async def _database(settings: Settings) -> _Database:
@@ -204,7 +207,8 @@ async def _database(settings: Settings) -> _Database:
             if problem := store.volatile_problem:
                 found.append(warning("database", problem, KEEP_IT))
             configuration, workspace = await store.latest_configuration(), await store.bound_workspace()
-            return _Database(found, configuration, known, workspace, await store.summary_progress())
+            progress, sharing = await store.summary_progress(), await store.integrations_with_owners()
+            return _Database(found, configuration, known, workspace, progress, sharing)
     except StoreNotMigrated:
         return _Database([note("database", "it is not migrated yet; `relay serve` migrates it when it starts.")])
     except StoreError as raised:
