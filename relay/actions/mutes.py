@@ -131,6 +131,8 @@ class SlackMutes:
         Raises InvalidMute: there is none.
         """
         found = await self._permissions.routes_to_mute(user)
+        if isinstance(found, Denied) and found.reason == "not_offered":
+            raise InvalidMute("No route lets people mute from Slack: routes.yaml has mute in no actions.")
         if not isinstance(found, tuple):
             raise InvalidMute(_refused(found))
         return found

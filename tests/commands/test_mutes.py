@@ -174,6 +174,12 @@ async def test_actors_decide_who_may_mute_and_routes_that_offer_no_mute_are_not_
     assert all("silent" not in each.routes for each in await mutes(round_trip))
 
 
+async def test_without_mute_in_the_actions_of_any_route_the_answer_says_what_is_missing(tmp_path):
+    async with run_round_trip(tmp_path) as round_trip:
+        round_trip.relay.backend.commands.answer_within = 60
+        assert "routes.yaml has mute in no actions" in await asked(round_trip, FORM)
+
+
 async def test_who_is_outside_of_a_private_channel_mutes_nothing_in_it(round_trip, ask):
     await round_trip.start_incident(team="security")
     [card] = round_trip.slack.channel(SECRET).messages

@@ -166,7 +166,7 @@ async def test_the_story_keeps_the_changes_that_a_reader_makes_with_buttons():
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
 async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch, tmp_path):
     packaged = (demo_environment.files("relay.demo") / "routes.yaml").read_text()
-    (tmp_path / "routes.yaml").write_text(packaged.replace("[assign, comment, snooze, resolve]", actions))
+    (tmp_path / "routes.yaml").write_text(packaged.replace("[assign, comment, snooze, mute, resolve]", actions))
     monkeypatch.setattr(demo_environment, "files", lambda _package: tmp_path)
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo:
