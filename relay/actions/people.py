@@ -1,7 +1,7 @@
 """Looks people up in Slack (name, e-mail, time zone, groups) and in BigPanda (the id to assign incidents to)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -16,12 +16,15 @@ from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, SlackOutcome
 from relay.slack.pages import read_channels
-from relay.slack.responses import SlackUser, members_of, user_of
+from relay.slack.responses import SlackUser, members_by_group, members_of, user_of
 
 PERSON_TTL = 3600.0
 GROUP_MEMBERS_TTL = 300.0
 MEMBERSHIPS_TTL = 300.0
 """Seconds for which a person, the members of a group, and the channels that a person is in are remembered."""
+
+MANY_GROUPS = 4
+"""If the members of so many groups are not known, relay asks for all groups at once: a modal cannot wait for each."""
 
 CACHE_SIZE = 2000
 """The most people, and the most groups, that are remembered."""
@@ -144,6 +147,16 @@ class People:
         """Return the same as `bigpanda_id`, without a call: empty where relay does not know it."""
         folded = email.strip().casefold()
         return self._rulebook().users.get(folded) or self._bigpanda_ids.get(folded) or ""
+
+    async def look_up_groups(self, groups: Collection[str]) -> None:
+        """Find out who is in these groups, by one call if there are many; `is_in_any` asks for the rest."""
+        unknown = [group for group in groups if self._members.get(group) is None]
+        if len(unknown) < MANY_GROUPS:
+            return
+        answer = await self._slack.user_groups(with_users=True)
+        found = members_by_group(answer) if isinstance(answer, Read) else {}
+        for group in found.keys() & set(unknown):
+            self._members.put(group, frozenset(found[group]))
 
     async def bigpanda_id(self, email: str) -> str | LookupFailed:
         """Return the id of BigPanda's user with that e-mail address; empty where there is none."""

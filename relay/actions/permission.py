@@ -37,7 +37,10 @@ class Permissions:
         """
         failed: Denied | LookupFailed = Denied(reason="not_offered")
         found: list[str] = []
-        for name, offered in self._live():
+        live = list(self._live())
+        offering = (options for _, every in live for options in every if MUTE_WORD in options.actions)
+        await self._people.look_up_groups({group for each in offering for group in self._groups(each, MUTE_WORD)})
+        for name, offered in live:
             match await self._check(offered, MUTE_WORD, user):
                 case None:
                     found.append(name)

@@ -127,9 +127,9 @@ class SlackClient:
         """Read the workspaces in which an org-wide token may be used."""
         return await self._query(Method.TEAMS, {}, _POST)
 
-    async def user_groups(self) -> SlackOutcome:
-        """Read all user groups that can be mentioned."""
-        return await self._list(Method.USER_GROUPS, {})
+    async def user_groups(self, *, with_users: bool = False) -> SlackOutcome:
+        """Read all user groups that can be mentioned, perhaps with the ids of their users."""
+        return await self._list(Method.USER_GROUPS, {"include_users": "true"} if with_users else {})
 
     async def group_members(self, group: str) -> SlackOutcome:
         """Read the members of a user group (`S...`)."""

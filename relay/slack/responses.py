@@ -161,7 +161,17 @@ def user_of(read: Read) -> SlackUser | None:
 
 def members_of(read: Read) -> tuple[str, ...]:
     """Return the ids of a group's users, from usergroups.users.list: the first `MAX_MEMBERS`."""
-    users = read.body.get("users")
+    return _users(read.body)
+
+
+def members_by_group(read: Read) -> dict[str, tuple[str, ...]]:
+    """Return the ids of each group's users, by the groups' ids, from usergroups.list with users."""
+    groups = objects_field(read.body, "usergroups")
+    return {_id(group, "id"): _users(group) for group in groups if _id(group, "id") and "users" in group}
+
+
+def _users(source: JsonObject) -> tuple[str, ...]:
+    users = source.get("users")
     first = users[:MAX_MEMBERS] if isinstance(users, list) else []
     return tuple(user for user in first if isinstance(user, str) and _ID.fullmatch(user))
 

@@ -242,6 +242,25 @@ async def test_the_file_says_who_may_mute_and_for_how_long(tmp_path):
         assert "longer than 2 h" in modal(round_trip, BOB).errors["moment"]
 
 
+async def test_however_many_groups_may_mute_the_modal_opens_after_one_look_at_all_of_them(tmp_path):
+    teams = "".join(
+        f"  - {{name: t{number}, match: {{tags: {{team: t{number}}}}}, post: [C0NOC00001], "
+        f"actions: [mute], actors: [S0TEAM000{number:02}]}}\n"
+        for number in range(30)
+    )
+    async with run_round_trip(tmp_path, routes=ROUTES + teams) as round_trip:
+        for number in range(30):
+            round_trip.slack.add_usergroup(f"S0TEAM000{number:02}", f"t{number}", users=[ANN] if number % 2 else [BOB])
+        await start(round_trip)
+        await round_trip.click("mute")
+        mine = [f"t{number}" for number in range(1, 30, 2)]
+        assert f"*databases, {', '.join(mine)}*" in str(modal(round_trip).definition["blocks"])
+        assert len(round_trip.slack.calls_to("usergroups.list")) == 1
+        assert round_trip.slack.calls_to("usergroups.users.list") == []
+        await round_trip.submit(ANN, what=options(round_trip)["service: checkout"][0], text="deploy")
+        assert (await mutes(round_trip))[0].routes == ("databases", *mine)
+
+
 async def test_a_wider_mute_is_not_ended_by_somebody_who_may_not_make_it(round_trip):
     await start(round_trip)
     await mute(round_trip, "service: checkout", user=BOB)

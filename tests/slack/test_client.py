@@ -413,6 +413,7 @@ CALLS = [
     (lambda s: s.join("C1"), "POST", "conversations.join", {"channel": "C1"}),
     (lambda s: s.auth_test(), "POST", "auth.test", {}),
     (lambda s: s.user_groups(), "GET", "usergroups.list", {}),
+    (lambda s: s.user_groups(with_users=True), "GET", "usergroups.list", {"include_users": "true"}),
     (lambda s: s.group_members("S1"), "GET", "usergroups.users.list", {"usergroup": "S1"}),
     (lambda s: s.open_socket(), "POST", "apps.connections.open", {}),
     (lambda s: s.user("U1"), "GET", "users.info", {"user": "U1"}),

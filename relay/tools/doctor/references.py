@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from relay.routes.channel_template import ExpressionChannel, FixedChannel
-from relay.routes.mention import Mention
+from relay.routes.mention import NO_MENTION, Mention
 from relay.routes.route import Post, Route
 from relay.routes.rulebook import Rulebook
 
@@ -46,7 +46,7 @@ def channel_templates(rulebook: Rulebook) -> dict[ExpressionChannel, list[str]]:
 def people(rulebook: Rulebook) -> dict[str, list[str]]:
     """The ids of user groups (`S...`) and users (`U...`, `W...`) in `mention`, `actors` and `people`.
 
-    Each comes with its uses: names of routes, `fallback`, and aliases.
+    Each comes with its uses: names of routes, `fallback`, `mutes`, and aliases.
     """
     found: dict[str, list[str]] = {}
     for used_by, mention, actors in _uses_of_people(rulebook):
@@ -61,6 +61,7 @@ def people(rulebook: Rulebook) -> dict[str, list[str]]:
 def _uses_of_people(rulebook: Rulebook) -> Iterator[tuple[str, Mention, tuple[str, ...]]]:
     if (fallback := rulebook.fallback) is not None:
         yield "fallback", fallback.mention, fallback.options.actors
+    yield "mutes", NO_MENTION, rulebook.mutes.actors
     for route, post in _posts(rulebook):
         yield route.name, post.mention, post.options.actors
 

@@ -165,6 +165,13 @@ async def test_a_problem_that_loses_nothing_is_a_warning(environment, breaks, su
     assert says in found["warning", subject]
 
 
+async def test_a_group_of_those_who_may_mute_that_slack_does_not_know_is_an_error(environment):
+    environment.routes(ROUTES.replace("version: 1\n", "version: 1\nmutes: {actors: [S0NOBODY00]}\n", 1))
+    ok, found = await environment.examine()
+    assert not ok
+    assert "mutes would ping nobody" in found["error", "user group S0NOBODY00"]
+
+
 async def test_holidays_that_are_over_are_a_warning(environment):
     hours = "{over: {dates: [2020-12-24, 2020-12-25..2020-12-26]}, ahead: {dates: [2020-01-01, 2900-01-01]}}"
     environment.routes(ROUTES.replace("version: 1\n", f"version: 1\nzone: UTC\nhours: {hours}\n", 1))
