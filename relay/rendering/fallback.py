@@ -267,7 +267,8 @@ def _resolved(values: Values) -> str:
 def _reminder(values: Values) -> str:
     waited = duration(values.get("lasted"))
     head = "Still nobody has this" if values.get("escalated") else "Nobody has had this"
-    number = f" · reminder {values['number']} of {values['of']}" if values.get("of", 0) > 1 else ""
+    step, last = values.get("number"), values.get("of") or 0
+    number = f" · reminder {step} of {last}" if step and last > 1 else ""
     buttons = part(NodeKind.ACTIONS, part(NodeKind.RELAY_ACTIONS, ""))
     return f"🔔 {head}" + (f" for {_bold(waited)}" if waited else "") + number + buttons
 
