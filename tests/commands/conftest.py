@@ -12,6 +12,7 @@ ROUTES = f"""
 version: 1
 fallback: {NOC}
 channels: {{ops: "{DB}"}}
+users: {{cid@example.org: 5506e4fbe7e0e400000000a1}}
 routes:
   - name: secret
     match: {{tags: {{team: security}}}}

@@ -118,6 +118,8 @@ async def test_mine_lists_what_the_person_has_by_address_by_id_and_by_a_click(ro
     assert "disk full" not in own
     assert "You have no open incident" in await ask("mine", BOB)
     assert len(round_trip.panda.calls) == calls
+    round_trip.slack.add_user("U0CID00001", "Cid", email="cid@example.org", channels=[DB])
+    assert "replication lag" in await ask("mine", "U0CID00001")  # `users` maps the address to Ann's id
     round_trip.slack.add_user("U0NEW00001", "New", channels=[DB])
     assert "users:read.email" in await ask("mine", "U0NEW00001")
 

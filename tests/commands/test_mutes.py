@@ -1,10 +1,13 @@
 """Mutes that people make and end by the command: within what they may, once, and kept before Slack is answered."""
 
+import asyncio
+
 import pytest
 
 from relay.model.errors import StoreUnusable
 from tests.commands.conftest import SECRET, asked, newest, with_secret_channel
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, NOC, run_round_trip
+from tests.support.relay_process import until
 
 ROUTES = f"""
 version: 1
@@ -160,6 +163,43 @@ async def test_why_in_the_menu_of_a_card_gives_the_same_answer_to_everybody(roun
     assert round_trip.slack.text_of(newest(round_trip, BOB)) == by_command
     assert len(round_trip.panda.calls) == calls
     assert [kind for kind, _, _ in await round_trip.tasks()] == ["callback"]  # no task for BigPanda
+
+
+async def test_a_message_about_several_incidents_says_what_it_is(round_trip, ask):
+    await ask(f"{FORM} --yes --unless never")
+    await round_trip.start_incident()
+    [held] = round_trip.slack.channel(DB).messages
+    await round_trip.slack.use_shortcut(BOB, DB, held.ts)
+    await round_trip.settle()
+    assert "It lists incidents whose cards are held" in newest(round_trip, BOB).text
+    about = await ask("why i1")
+    assert "held: mute, until" in about
+    assert "waiting to be posted" in about
+
+
+async def test_an_envelope_that_is_repeated_because_its_acknowledgement_was_lost_makes_one_mute(tmp_path, monkeypatch):
+    more = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": "xapp-sandbox"}
+    async with run_round_trip(tmp_path, routes=ROUTES, **more) as round_trip:
+        round_trip.relay.backend.commands.answer_within = 60
+        await round_trip.start_incident()
+        stored, add_mute = asyncio.Event(), round_trip.store.add_mute
+
+        async def tell(*arguments):
+            made = await add_mute(*arguments)
+            stored.set()
+            return made
+
+        monkeypatch.setattr(round_trip.store, "add_mute", tell)
+        [first] = round_trip.slack.socket_mode.open
+        first.ignores_acknowledgements = True
+        asking = asyncio.create_task(round_trip.slack.use_command(ANN, DB, FORM))
+        await stored.wait()
+        round_trip.slack.socket_mode.cut()
+        await until(lambda: not round_trip.slack.socket_mode.open)
+        await round_trip.advance(60)
+        delivery = await asking
+        [mute] = await mutes(round_trip)
+        assert f"unmute {mute.id}" in delivery.answer["text"]
 
 
 async def test_actors_decide_who_may_mute_and_routes_that_offer_no_mute_are_not_muted(round_trip, ask):

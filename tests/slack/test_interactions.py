@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from relay.model.buttons import BUTTONS, STORM_BUTTONS
 from relay.slack import limits
 from relay.slack.interactions import (
+    CONFIRM_ACTION,
     BatchOrigin,
     Challenge,
     Click,
+    Command,
     ModalOrigin,
+    Shortcut,
     Submission,
     ThreadReply,
+    confirm_value,
     mentioned_users,
+    parse_command,
     parse_event,
     parse_interaction,
     to_plain_text,
@@ -201,6 +206,70 @@ def test_a_modals_origin_survives_the_round_trip_through_slack(action, incident)
     assert ModalOrigin.from_json(origin.to_json()) == origin
 
 
+# -- Commands and shortcuts --------------------------------------------------------------------------------------------
+
+COMMAND = {
+    "command": "/relay",
+    "text": "open <#C0NOC00001|noc>",
+    "user_id": "U0ANN00001",
+    "user_name": "ann",
+    "channel_id": "C0DB000001",
+    "trigger_id": "13345224609.738474920.8088930838d88f008e0",
+}
+SHORTCUT = {
+    "type": "message_action",
+    "callback_id": "relay_why",
+    "user": {"id": "U0ANN00001", "name": "ann"},
+    "channel": {"id": "C0DB000001", "name": "privategroup"},
+    "message_ts": "1700000001.000100",
+    "message": {"type": "message", "ts": "1700000001.000100", "thread_ts": "1700000000.000100", "text": "hi"},
+}
+
+
+def test_a_command_has_who_typed_what_where_without_control_characters():
+    command = parse_command(COMMAND | {"text": "open\x1b[31m \u0000noc"})
+
+    assert command == Command(
+        name="/relay",
+        text="open noc",
+        user="U0ANN00001",
+        user_name="ann",
+        channel="C0DB000001",
+        trigger_id="13345224609.738474920.8088930838d88f008e0",
+    )
+
+
+@pytest.mark.parametrize("missing", ["command", "user_id", "channel_id", "trigger_id"])
+def test_a_command_without_a_part_that_an_answer_needs_is_none(missing):
+    assert parse_command({name: value for name, value in COMMAND.items() if name != missing}) is None
+
+
+def test_a_shortcut_is_about_the_message_and_knows_its_thread():
+    expected = Shortcut(
+        user="U0ANN00001", channel="C0DB000001", message_ts="1700000001.000100", thread_ts="1700000000.000100"
+    )
+
+    assert parse_interaction(SHORTCUT) == expected
+    assert parse_interaction(SHORTCUT | {"callback_id": "other_app"}) is None
+
+
+@given(text=st.text(max_size=200))
+def test_a_confirmed_command_is_the_same_command_with_the_text_of_the_button(text):
+    command = parse_command(COMMAND)
+    action = {"type": "button", "action_id": CONFIRM_ACTION, "value": confirm_value(command, f"mute {text}")}
+    payload = {
+        "type": "block_actions",
+        "user": {"id": "U0BEN00001", "name": "ben"},
+        "container": {"channel_id": "C0DB000001", "is_ephemeral": True},
+        "actions": [action],
+    }
+    confirmed = parse_interaction(payload)
+
+    assert isinstance(confirmed, Command)
+    assert (confirmed.name, confirmed.user, confirmed.trigger_id) == ("/relay", "U0BEN00001", command.trigger_id)
+    assert confirmed.text.startswith("mute")
+
+
 # -- Replies -----------------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +343,7 @@ def corrupted(draw):
 @given(payload=json | corrupted())
 def test_no_payload_raises(payload):
     parse_interaction(payload)
+    parse_command(payload)
     parse_event(payload)
 
 
