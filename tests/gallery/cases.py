@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain, combinations
 from typing import Any
 
-from relay.cards.draw import DIVERSIONS, SMALL_PRINT, buttons, notice_lines, stale_style
+from relay.cards.draw import DIVERSIONS, SMALL_PRINT, buttons, is_muted, notice_lines, stale_style
 from relay.cards.model import Card
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, REPOSTED, Notice, NoticeKind, Notices
 from relay.config.template_files import load_packaged
@@ -57,8 +57,11 @@ class Case:
         """Render it with the templates of this folder."""
         options = Options(actions=self.actions)
         card = Card(incident="", channel="", episode=1, options=options, notices=self.notices)
+        variables = template_variables(
+            self.incident, muted=is_muted(card), show_tags=self.show_tags, previous=self.previous
+        )
         request = RenderRequest(
-            variables=template_variables(self.incident, show_tags=self.show_tags, previous=self.previous),
+            variables=variables,
             mentions=self.mentions,
             diversions=tuple(notice_lines(card, DIVERSIONS)),
             notices=tuple(notice_lines(card, SMALL_PRINT)),
@@ -220,6 +223,12 @@ def cards() -> Iterator[Case]:
     )
     yield Case(name="posted-again", incident=DB, notices=(REPOSTED,), folders=("incident",))
     yield Case(name="no-more-edits", incident=DB, notices=(NO_EDITS,), folders=("incident",))
+    yield Case(
+        name="muted",
+        incident=DB,
+        notices=(Notice(kind=NoticeKind.MUTED, name="Dana", reason="deploy 4.7", at=NOW + 2 * HOUR),),
+        actions=_ACTIONS,
+    )
     yield Case(
         name="several-notices",
         incident=DB,
