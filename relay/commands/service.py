@@ -65,7 +65,7 @@ _VERBS: Mapping[type[Request], str] = {
 
 _NO_SUCH_PLACE = "relay knows no channel and no team of that name with anything that you can see."
 _NOT_ALL_KNOWN = "_Slack did not tell relay all channels that you are in: incidents of some may be left out._"
-_TOO_SLOW = "relay could not answer in time: its database is busy or does not answer. Try again in a minute."
+_TOO_SLOW = "relay did nothing: its database or Slack did not answer it in time. Try again in a minute."
 _FAILED = "relay could not answer: an unexpected error occurred, which its log describes."
 _NOT_A_COMMAND = "relay does not understand what Slack sent."
 
@@ -108,7 +108,7 @@ class CommandService:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
-                    task = tasks.create_task(await self._background.get(), name="answer")
+                    task = tasks.create_task(_logging_errors(await self._background.get()), name="answer")
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
         finally:
@@ -234,6 +234,13 @@ class CommandService:
             return _FAILED
         self._metrics.record_command(verb, "answered")
         return answer
+
+
+async def _logging_errors(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("command_failed", detail=f"Unexpected error while a person was told the answer. {REPORT_IT}")
 
 
 def _text(answer: Message | str) -> str:

@@ -202,6 +202,23 @@ async def test_over_socket_mode_the_acknowledgement_has_the_same_answer(tmp_path
         assert "#db: 1 open" in await asked(round_trip, "open")
 
 
+async def test_in_a_conversation_with_relay_open_shows_all_channels(round_trip):
+    await start(round_trip, "i1", "database")
+    direct = round_trip.slack.direct(ANN)
+    delivery = await round_trip.slack.use_command(ANN, direct.id, "open")
+    assert delivery.answer["text"] == "All channels that you can see: 1 open, 1 critical"
+    [shown] = direct.ephemeral
+    assert shown.recipient == ANN
+
+
+async def test_an_unexpected_error_is_logged_and_answered(round_trip, ask, monkeypatch):
+    async def fails():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(round_trip.store, "channels", fails)
+    assert "an unexpected error occurred" in await ask("mine")
+
+
 async def test_without_an_api_key_of_bigpanda_questions_are_answered_too(tmp_path):
     async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
         round_trip.relay.backend.commands.answer_within = 60
@@ -210,6 +227,7 @@ async def test_without_an_api_key_of_bigpanda_questions_are_answered_too(tmp_pat
 
 async def test_a_database_that_does_not_answer_in_time_is_named_within_the_time_that_slack_waits(round_trip, ask):
     round_trip.relay.backend.commands.answer_within = 0.0
-    assert "busy or does not answer" in await ask("open")
+    assert "did not answer it in time" in await ask("open")
+    assert "did nothing" in await ask("mute i1 1h x")
     text = (await round_trip.relay.backend.metrics())[0].decode()
     assert 'relay_commands_total{outcome="too_slow",verb="open"} 1.0' in text
