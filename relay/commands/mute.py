@@ -17,9 +17,7 @@ from relay.commands.texts import written
 from relay.model.errors import ConfigurationError
 from relay.model.incident import State
 from relay.rendering.engine.filters import code, oneline, slack_time
-from relay.routes.channel_template import FixedChannel
 from relay.routes.mute_match import literal_match
-from relay.routes.rulebook import Rulebook
 from relay.slack import limits
 from relay.slack.interactions import CONFIRM_ACTION, Command, confirm_value
 from relay.slack.message import Message
@@ -155,23 +153,13 @@ def _unless(wanted: MakeMute) -> State | None:
 
 
 def _visible_routes(question: SlackQuestion) -> frozenset[str]:
-    """The routes of which the person sees a channel; the fallback's name is empty.
-
-    A channel that is made from the incident counts where the person sees one that such a route has posted to.
-    """
-    rulebook, viewer = question.live.rulebook, question.viewer
-    fixed = {name for name, ref in _fixed_channels(rulebook) if viewer.sees(ref)}
-    return frozenset(fixed)
-
-
-def _fixed_channels(rulebook: Rulebook) -> list[tuple[str, str]]:
-    pairs = [
-        (route.name, post.channel.ref)
-        for route in rulebook.routes.flatten()
-        for post in route.posts
-        if isinstance(post.channel, FixedChannel)
-    ]
-    return pairs + ([("", rulebook.fallback.channel.ref)] if rulebook.fallback is not None else [])
+    """The routes of which the person sees a channel, perhaps one that an incident may choose; `""` is the fallback."""
+    rulebook = question.live.rulebook
+    channels = [(route.name, post.channel) for route in rulebook.routes.flatten() for post in route.posts]
+    if rulebook.fallback is not None:
+        channels.append(("", rulebook.fallback.channel))
+    seen = [ref for ref in question.viewer.channels if question.viewer.sees(ref)]
+    return frozenset(name for name, channel in channels if any(map(channel.can_resolve_to, seen)))
 
 
 async def _preview(question: SlackQuestion, planned: Mute) -> MutePreview:

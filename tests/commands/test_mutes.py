@@ -220,6 +220,23 @@ async def test_without_mute_in_the_actions_of_any_route_the_answer_says_what_is_
         assert "routes.yaml has mute in no actions" in await asked(round_trip, FORM)
 
 
+@pytest.mark.parametrize("private", [True, False])
+async def test_a_route_whose_channels_are_made_is_muted_by_those_who_see_one_of_them(tmp_path, private):
+    def with_channel(slack):
+        slack.add_channel("C0RED00001", "alerts-red", private=private, member=True)
+        return slack
+
+    routes = (
+        f"version: 1\nfallback: {NOC}\nroutes:\n"
+        '  - {name: made, match: {tags: {team: red}}, post: ["#alerts-{{ tags.team }}"], actions: [mute]}\n'
+    )
+    async with run_round_trip(tmp_path, routes=routes, prepare=with_channel) as round_trip:
+        round_trip.relay.backend.commands.answer_within = 60
+        await round_trip.start_incident(team="red")
+        answer = await asked(round_trip, "mute team=red 1h x")
+        assert ("is muted until" in answer, "You see no channel" in answer) == (not private, private)
+
+
 async def test_who_is_outside_of_a_private_channel_mutes_nothing_in_it(round_trip, ask):
     await round_trip.start_incident(team="security")
     [card] = round_trip.slack.channel(SECRET).messages
