@@ -28,9 +28,10 @@ def radio_buttons(options: Sequence[Block]) -> Block:
 
 
 def option(value: str, text: str, description: str = "") -> Block:
-    """One option of a choice, with texts of any length."""
-    made = {"text": shortened(text, limits.OPTION_TEXT), "value": value}
-    return made | {"description": shortened(description, limits.OPTION_DESCRIPTION)} if description else made
+    """One option of a choice, with texts of any length; where nothing of a text can be seen, its value is shown."""
+    shown, below = shortened(text, limits.OPTION_TEXT), shortened(description, limits.OPTION_DESCRIPTION)
+    made = {"text": shown if shown["text"] else plain_text(value), "value": value}
+    return made | {"description": below} if below["text"] else made
 
 
 def context_block(*parts: str | Atom) -> Block:
