@@ -10,7 +10,17 @@ from typing import Final
 
 from relay.demo.clock import SimulatedClock, wait_until_idle
 from relay.demo.environment import DemoEnvironment, documented_sample, start_demo
-from relay.demo.story import IncidentStep, ShareBuilder, UserStep, prologue, story
+from relay.demo.story import (
+    CommandStep,
+    FloodStep,
+    IncidentStep,
+    ShareBuilder,
+    StoryStep,
+    UserStep,
+    flood,
+    prologue,
+    story,
+)
 from relay.model.struct import replace
 from relay.runtime.clock import Clock
 from relay.sandbox.slack.payloads import NoSuchElement
@@ -45,19 +55,30 @@ class StoryPlayer:
     shares: ShareBuilder
     narrate: Callable[[str], None] = lambda _: None
 
-    async def play(self, step: IncidentStep | UserStep) -> None:
+    async def play(self, step: StoryStep) -> None:
         """Play one step now. An incident that a reader has resolved gets no more steps until its end or reopening."""
-        is_end = isinstance(step, IncidentStep) and "resolved" in step.changes
-        if self.demo.is_resolved(step.incident) and not is_end:
+        if isinstance(step, IncidentStep | UserStep) and not self._is_possible(step):
             return
         self.demo.page.show_caption(step.caption)
         self.narrate(step.caption)
         match step:
             case IncidentStep():
-                await self.demo.share(self.shares.share(step, self.demo.clock.now()))
+                await self._share(step)
+            case FloodStep():
+                for each in filter(self._is_possible, step.steps):
+                    await self._share(each)
             case UserStep():
                 with suppress(NoSuchElement, InvalidInput):  # an edit of the routes can remove the button
                     await self.demo.perform(step)
+            case CommandStep():
+                await self.demo.slack.use_command(step.user, step.channel, step.text)
+
+    def _is_possible(self, step: IncidentStep | UserStep) -> bool:
+        is_end = isinstance(step, IncidentStep) and "resolved" in step.changes
+        return is_end or not self.demo.is_resolved(step.incident)
+
+    async def _share(self, step: IncidentStep) -> None:
+        await self.demo.share(self.shares.share(step, self.demo.clock.now()))
 
 
 async def play_live(
@@ -94,20 +115,27 @@ async def _play_live(player: StoryPlayer, pace: float) -> None:
         for step in prologue():
             await _play_when_idle(player, nth_time(step, number))
             await asyncio.sleep(1.0 / pace)
-        for step in story(documented_sample()):
-            await asyncio.sleep(min(MAX_PAUSE, max(MIN_PAUSE, step.pause / SPEED)) / pace)
-            await _play_when_idle(player, nth_time(step, number))
+        later: list[StoryStep] = [*story(documented_sample()), *flood()]
+        for each in later:
+            await asyncio.sleep(min(MAX_PAUSE, max(MIN_PAUSE, each.pause / SPEED)) / pace)
+            await _play_when_idle(player, nth_time(each, number))
         await asyncio.sleep(MAX_PAUSE / pace)
         player.demo.page.show_caption(END_CAPTION)
         await player.demo.page.wait_for_replay()
 
 
-def nth_time(step: IncidentStep | UserStep, number: int) -> IncidentStep | UserStep:
-    """The step in the story's nth run: from the second on, it is about an incident of its own."""
-    return step if number == 1 else replace(step, incident=f"{step.incident}-{number}")
+def nth_time(step: StoryStep, number: int) -> StoryStep:
+    """The step in the story's nth run: from the second on, it is about incidents of its own."""
+    match step:
+        case IncidentStep() | UserStep():
+            return step if number == 1 else replace(step, incident=f"{step.incident}-{number}")
+        case FloodStep():
+            return replace(step, steps=tuple(nth_time(each, number) for each in step.steps))
+        case CommandStep():
+            return replace(step, text=step.text.format(run=number))
 
 
-async def _play_when_idle(player: StoryPlayer, step: IncidentStep | UserStep) -> None:
+async def _play_when_idle(player: StoryPlayer, step: StoryStep) -> None:
     """Play a step once the step before is shown, so that no one clicks a button that is not there yet."""
     with suppress(TimeoutError):
         async with asyncio.timeout(MAX_PAUSE):
@@ -120,12 +148,14 @@ async def play_once(narrate: Callable[[str], None] = lambda _: None) -> str:
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo:
         player = StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample()), narrate=narrate)
-        await play_steps(player, clock, [*prologue(), *story(documented_sample())])
+        await play_steps(
+            player, clock, [nth_time(step, 1) for step in (*prologue(), *story(documented_sample()), *flood())]
+        )
         await clock.run_for(SETTLE_SECONDS, lambda: demo.idle)
         return transcript(demo)
 
 
-async def play_steps(player: StoryPlayer, clock: SimulatedClock, steps: Iterable[IncidentStep | UserStep]) -> None:
+async def play_steps(player: StoryPlayer, clock: SimulatedClock, steps: Iterable[StoryStep]) -> None:
     """Play these steps in simulated time; whatever falls due between two of them happens there."""
     for step in steps:
         await clock.run_for(step.pause, lambda: player.demo.idle)

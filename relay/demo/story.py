@@ -58,6 +58,29 @@ class UserStep:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodStep:
+    """Changes of many incidents in BigPanda at once."""
+
+    pause: float
+    caption: str
+    steps: tuple[IncidentStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandStep:
+    """What a user types in a channel of Slack after `/relay`; `{run}` is the number of the story's run, from 1."""
+
+    pause: float
+    caption: str
+    user: str
+    channel: str
+    text: str
+
+
+StoryStep = IncidentStep | UserStep | FloodStep | CommandStep
+
+
 class ShareBuilder:
     """Builds the shares of the steps, from what earlier steps said of each incident."""
 
@@ -233,6 +256,40 @@ def story(sample: Body) -> Iterator[IncidentStep | UserStep]:
         alerts=[busier[0], *ended[1:]],
     )
     yield _step(11 * MINUTE, "And it is resolved for good", "incident#resolved", alerts=ended, **_RESOLVED)
+
+
+HOSTS: Final = tuple(f"web-{number}" for number in range(21, 30))
+"""The hosts of rack 7."""
+
+
+def flood() -> Iterator[StoryStep]:
+    """A rack fails: a storm, and a mute while somebody works on it."""
+    caption = "A switch fails, and with it nine hosts: relay posts the first cards, and one card names all others"
+    yield FloodStep(pause=4 * MINUTE, caption=caption, steps=tuple(map(_unreachable, HOSTS)))
+    yield CommandStep(
+        pause=2 * MINUTE,
+        caption="Ben replaces the switch; /relay mute holds new cards and pings of the rack meanwhile",
+        user=BEN.slack,
+        channel=NOC_CHANNEL,
+        text="mute rack=r7 30m --unless never replacing the switch",
+    )
+    late = _alert("web-30", "ping", "no answer for 2 minutes", "Critical")
+    caption = "Another host of the rack fails: it is muted, and a list says so"
+    yield _start("web-30", 5 * MINUTE, caption, late, incidentTags=_tags(rack="r7", team="web"))
+    ends = tuple(_end(host, 0, "") for host in (*HOSTS, "web-30"))
+    yield FloodStep(pause=12 * MINUTE, caption="The new switch works: all hosts are back", steps=ends)
+    yield CommandStep(
+        pause=1 * MINUTE,
+        caption="Ben ends the mute. Nothing is open any more, so there is nothing to make up for",
+        user=BEN.slack,
+        channel=NOC_CHANNEL,
+        text="unmute {run}",
+    )
+
+
+def _unreachable(host: str) -> IncidentStep:
+    alert = _alert(host, "ping", "no answer for 2 minutes", "Critical")
+    return _start(host, 0, "", alert, incidentTags=_tags(rack="r7", team="web"))
 
 
 def _step(pause: float, caption: str, event: str, *, incident: str = BILLING_INCIDENT, **changes: Any) -> IncidentStep:

@@ -31,10 +31,14 @@ from relay.demo.story import (
     BILLING_INCIDENT,
     DANA,
     DATABASE_CHANNEL,
+    HOSTS,
     NOC_CHANNEL,
+    CommandStep,
+    FloodStep,
     IncidentStep,
     ShareBuilder,
     UserStep,
+    flood,
     prologue,
     story,
 )
@@ -71,6 +75,9 @@ def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
         "Assigned to Ann Lee",
         "Ann Lee: Failing over to db-118.",
         "Dana Levi: Rolling Mando-001 back",
+        "reminder 1 of 2",
+        "Storm over: 9 incidents",
+        "No longer held since",
     ):
         assert word in result.stdout
     assert "*" not in result.stdout
@@ -81,14 +88,14 @@ def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
 
 def test_every_incident_step_is_a_share_with_a_change():
     builder, now = ShareBuilder(documented_sample()), STORY_START
-    for step in [*prologue(), *story(documented_sample())]:
+    for step in (*prologue(), *story(documented_sample()), *flood()):
         now += step.pause
-        if isinstance(step, UserStep):
-            continue
-        share = parse_share(orjson.dumps(builder.share(step, now)), {}, now)
-        assert share.incident == step.incident
-        assert share.as_of == int(now)
         assert step.caption
+        for each in step.steps if isinstance(step, FloodStep) else (step,):
+            if isinstance(each, IncidentStep):
+                share = parse_share(orjson.dumps(builder.share(each, now)), {}, now)
+                assert share.incident == each.incident
+                assert share.as_of == int(now)
 
 
 def test_the_story_contains_the_incident_of_the_documented_sample():
@@ -190,6 +197,14 @@ async def test_a_replayed_story_has_incidents_of_its_own():
         assert {"db-replica", "db-replica-2"} <= set(demo.bigpanda.incidents)
         assert demo.slack.transcript(DATABASE_CHANNEL).count("✅ db-117") == 2
         assert demo.bigpanda.incident("db-replica-2").comments == ["Ann Lee (Slack): Failing over to db-118."]
+
+
+def test_a_replayed_flood_has_hosts_and_a_mute_of_its_own():
+    first, *_, last = [nth_time(step, 2) for step in flood()]
+    assert isinstance(first, FloodStep)
+    assert isinstance(last, CommandStep)
+    assert [step.incident for step in first.steps] == [f"{host}-2" for host in HOSTS]
+    assert last.text == "unmute 2"
 
 
 async def test_a_pasted_share_becomes_an_incident_in_bigpanda_with_working_buttons():

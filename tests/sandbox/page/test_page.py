@@ -212,11 +212,11 @@ async def test_the_incident_panel_shows_texts_and_links_to_messages(tab):
         await tab.goto(demo.address)
         await tab.locator("#messages > .message", has_text="Evyatar-11").locator(".header").click()
         details = tab.locator("#details")
-        share = details.locator("section.share", has_text="Share 10")
+        share = details.locator("section.share", has_text="Share 11")
         await expect(share.locator(".entry")).to_have_text(
             "💬 Dana Levi:\n┃ The invoice run started twice.\n┃ Stopping the second one.", use_inner_text=True
         )
-        await expect(details.locator("section.share", has_text="Share 11").locator(".entry")).to_have_text(
+        await expect(details.locator("section.share", has_text="Share 12").locator(".entry")).to_have_text(
             "Warning → Critical"
         )
         await expect(details).to_contain_text(
