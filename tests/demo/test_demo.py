@@ -75,7 +75,7 @@ def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
         "Assigned to Ann Lee",
         "Ann Lee: Failing over to db-118.",
         "Dana Levi: Rolling Mando-001 back",
-        "reminder 1 of 2",
+        "Nobody has had this for",
         "Storm over: 9 incidents",
         "No longer held since",
     ):
