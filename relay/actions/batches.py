@@ -13,11 +13,13 @@ import structlog
 
 from relay.actions import messages
 from relay.actions.modals import build_take_question
+from relay.actions.ownership import owner_in
 from relay.actions.people import LookupFailed, People
 from relay.actions.permission import Denied, Permissions
 from relay.cards.batches import Batch, Choice, choose
 from relay.metrics import Metrics
 from relay.model.buttons import STORM_BUTTONS
+from relay.model.struct import replace
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import BatchOrigin, BatchSubmission, Click
@@ -108,7 +110,12 @@ class Batches:
                 return result
             if isinstance(result, Denied):
                 denied[card.route] = result.groups
-        return choose(listed.incidents, denied, only_critical=only_critical)
+        incidents = listed.incidents
+        chosen = frozenset(choose(incidents, denied, only_critical=only_critical).lines)
+        records = await self._store.current_records({each.incident for each in incidents if each.seq in chosen})
+        owners = {incident: owner.key for incident, record in records.items() if (owner := owner_in(record))}
+        known = [replace(each, owner=each.owner or owners.get(each.incident, "")) for each in incidents]
+        return choose(known, denied, only_critical=only_critical)
 
     async def _person(self, user: str) -> SlackUser | LookupFailed:
         """Return the person, if BigPanda knows them: else all tasks would fail for the same reason."""

@@ -120,7 +120,7 @@ def take_question(choice: Choice) -> str:
     return "\n".join(
         (
             f"*{counted(number, 'incident')}* that nobody has: {states}.",
-            f"relay assigns {'it' if number == 1 else 'each'} to you in BigPanda; this storm's thread shows how far.",
+            f"relay assigns {'it' if number == 1 else 'them'} to you in BigPanda. The thread shows the progress.",
             *left_out_lines(choice),
         )
     )

@@ -32,13 +32,14 @@ _DONE: Final = frozenset({"already_assigned", "in_progress"})
 
 
 class OfferedIncident(Struct, frozen=True, kw_only=True):
-    """An incident that a storm card lists: the number of its line, its state and owner, the route of its card.
+    """An incident that a storm card lists: the number of its line, its id, state and owner, the route of its card.
 
     `in_progress`: somebody is about to get it.
     """
 
     seq: int
     state: State
+    incident: str = ""
     owner: str = ""
     route: str = ""
     in_progress: bool = False

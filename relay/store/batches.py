@@ -1,5 +1,7 @@
 """Batches: what a storm card lists, and the tasks that one press starts for it."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, and_, bindparam, select, text, union
 
 from relay.cards.batches import (
@@ -11,14 +13,16 @@ from relay.cards.batches import (
 )
 from relay.cards.model import AttemptState, Card, CardState, TaskKind
 from relay.model.incident import State
+from relay.model.record import Record
 from relay.model.struct import Struct
 from relay.store import schema
 from relay.store.bulletins import change_lines
 from relay.store.channels import of_channel
 from relay.store.locks import lock_bulletins, lock_incidents
-from relay.store.mappers import loads, to_card
+from relay.store.mappers import loads, to_card, to_record
 from relay.store.tasks import add_tasks
 
+_incident = schema.incident
 _bulletin, _line, _card, _task = schema.bulletin, schema.bulletin_line, schema.card, schema.bigpanda_task
 _OF_BULLETIN = _line.c.bulletin == bindparam("of")
 _BY_ID = select(_bulletin).where(_bulletin.c.id == bindparam("of"))
@@ -35,6 +39,7 @@ _LISTED = (
     .order_by(_line.c.seq, _card.c.id)
 )
 _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)))
+_RECORDS = select(_incident.c.id, _incident.c.record).where(_incident.c.id.in_(bindparam("ids", expanding=True)))
 _IN_PROGRESS = union(
     *(
         select(_task.c.incident).where(_task.c.kind == TaskKind.ASSIGN, text(f"bigpanda_task.{condition}"))
@@ -68,6 +73,7 @@ def listed_incidents(connection: Connection, bulletin: int) -> Listed:
     incidents = tuple(
         OfferedIncident(
             seq=row.seq,
+            incident=row.incident,
             state=State(row.state),
             owner=str(loads(row.data).get("owner") or ""),
             route=row.route,
@@ -78,6 +84,12 @@ def listed_incidents(connection: Connection, bulletin: int) -> Listed:
     of_routes = {row.route: row.card for row in rows.values()}
     cards = connection.execute(_CARDS, {"ids": sorted(of_routes.values())}).mappings()
     return Listed(incidents=incidents, cards=tuple(to_card(row) for row in cards))
+
+
+def current_records(connection: Connection, incidents: Collection[str]) -> dict[str, Record]:
+    """Return what relay knows of these incidents now: a line may be older."""
+    rows = connection.execute(_RECORDS, {"ids": sorted(incidents)}).mappings()
+    return {row["id"]: to_record(row["record"]) for row in rows}
 
 
 def add_batch(connection: Connection, batch: Batch) -> int:

@@ -286,6 +286,7 @@ class Store:
 
     # Many incidents at once
     listed_incidents = _read(batches.listed_incidents)
+    current_records = _read(batches.current_records)
     add_batch = _write(batches.add_batch)
 
     # What is held

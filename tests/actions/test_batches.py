@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from relay.cards.mutes import Mute
 from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from tests.support.bigpanda_round_trip import ANN, BOB, NOC, press, run_round_trip
 
@@ -165,3 +166,17 @@ async def test_who_is_unknown_to_bigpanda_reads_it_once_and_starts_nothing(storm
     assert not storm.slack.open_views(BOB)
     [told] = storm.ephemeral_messages(BOB)
     assert "BigPanda has no user with your e-mail address" in told
+
+
+async def test_what_a_mute_took_over_after_it_was_listed_is_not_offered_again(storm):
+    await flood(storm)
+    now = storm.clock.now()
+    await storm.store.add_mute(
+        Mute(match="{tags: {team: database}}", start=now, end=now + 3600, reason="deploy", author="Dana", origin="cli")
+    )
+    await storm.advance(5)
+    await take(storm)
+    assert owners(storm) == ["", "", *["Ann Lee"] * 4]
+    await press_take(storm, BOB)
+    assert not storm.slack.open_views(BOB)
+    assert "4 left out: somebody has them" in storm.ephemeral_messages(BOB)[-1]

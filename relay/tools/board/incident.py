@@ -15,7 +15,7 @@ from relay.routes.mute_match import literal_match
 from relay.slack.message import Message
 from relay.tools.board.source import BoardSource
 from relay.tools.explain import explained_shares
-from relay.tools.incident import CARD_STATES, HistoryEvent, events
+from relay.tools.incident import CARD_STATES, HistoryEvent, events, held_until
 from relay.tools.message_text import channel_label, message_text
 from relay.tools.shadow import on_terminal, read_shadow
 
@@ -92,6 +92,7 @@ def _mutes(incident: Incident, cards: Sequence[Card]) -> Iterator[tuple[str, Map
 
 async def _drawn(card: Card, source: BoardSource, names: Mapping[str, str]) -> DrawnCard:
     reason = f" ({card.reason.replace('_', ' ')})" if card.reason else ""
+    reason += f", held: {held_until(card.held)}" if card.held and card.state is CardState.PENDING else ""
     drawn = DrawnCard(
         channel=channel_label(card.channel, names),
         state=CARD_STATES[card.state] + reason,

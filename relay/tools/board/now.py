@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 
 from relay.cards.holds import UNKNOWN_END, Reason
-from relay.cards.model import Card, CardState
+from relay.cards.model import Card, CardState, ChannelState
 from relay.cards.notices import NoticeKind
 from relay.model.errors import QueryError
 from relay.model.incident import Incident, State
@@ -63,7 +63,8 @@ class ShownIncident:
 class NowPage:
     """The page. `counts` are all open incidents by state, the worst first; `after` is where the next page begins.
 
-    `storms` are those that last; `mutes` counts the mutes that hold now.
+    `storms` are those that last; `mutes` counts the mutes that hold now, `faults` those of the files on disk.
+    `rejected` names the channels that take no messages; `slack` is why relay makes no calls (empty: it does).
     """
 
     query: Mapping[str, str]
@@ -76,6 +77,9 @@ class NowPage:
     held: Mapping[str, int] = field(default_factory=dict)
     storms: tuple[ShownList, ...] = ()
     mutes: int = 0
+    faults: int = 0
+    rejected: tuple[str, ...] = ()
+    slack: str = ""
 
     @property
     def active(self) -> tuple[ShownIncident, ...]:
@@ -123,9 +127,16 @@ async def read_now(source: BoardSource, parameters: Mapping[str, str]) -> NowPag
         after=after,
         channels=tuple(sorted({names.get(each.ref, each.ref) for each in known if each.canonical_ref is None})),
         routes=tuple(route.name for route in rulebook.routes.flatten()),
-        held={str(reason): cards for reason, cards in held.items()},
+        held={str(reason): cards for reason, cards in held.items() if reason is not Reason.STORM},
         storms=tuple(each for each in await read_lists(source, names) if each.is_storm),
         mutes=sum(mute.start <= now for mute in await source.store.mutes_after(now)),
+        faults=len(source.faults()),
+        rejected=tuple(
+            names.get(each.ref, each.ref)
+            for each in known
+            if each.canonical_ref is None and each.state is ChannelState.REJECTED
+        ),
+        slack="" if source.slack().status == "ok" else source.slack().status,
     )
 
 
@@ -173,6 +184,14 @@ def _muted_until(cards: Sequence[Card], now: float) -> float | None:
     return first if first > now else None
 
 
+def _due(card: Card, now: float) -> float | None:
+    """When an unposted card may be posted; None where that is now, or where nobody knows, as in a storm."""
+    if card.held is not None:
+        until = UNKNOWN_END if card.held.until is None or card.held.reason is Reason.STORM else card.held.until
+        return until if until < UNKNOWN_END else None
+    return card.post.at if card.post is not None and card.post.at > now else None
+
+
 def _mute_end(card: Card) -> float:
     """When the mute of a card is over, be it posted or held; 0 for one that is not muted."""
     if card.held is not None and card.held.reason is Reason.MUTE:
@@ -196,8 +215,8 @@ def _shown_card(card: Card, source: BoardSource, names: ChannelNames) -> ShownCa
             due=card.catch_up_due if known else None,
         )
     waits = card.reason or str(card.state)
-    due = card.post.at if card.post is not None and card.post.at > source.clock.now() else None
+    due = _due(card, source.clock.now())
     if card.state is CardState.PENDING and not card.reason:
         held_by = card.held.reason if card.held else Reason.WAIT
-        waits = Reason.RETRY if card.tries else held_by if due is not None else "due"
+        waits = Reason.RETRY if card.tries else held_by if card.held or due is not None else "due"
     return ShownCard(channel=channel, waits=waits.replace("_", " "), due=due)

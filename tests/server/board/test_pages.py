@@ -11,7 +11,7 @@ from yarl import URL
 from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import Card, CardState, DeadLetter, Due
 from relay.cards.model import CardUpdate as Update
-from relay.model.errors import StoreUnusable
+from relay.model.errors import Fault, StoreUnusable
 from relay.model.incident import State
 from relay.model.struct import replace
 from relay.server.board import pages
@@ -396,7 +396,10 @@ async def test_a_storm_and_what_it_holds_are_on_the_pages_of_channels_and_of_wha
         for page in ("", "/channels"):
             _, text = await board.get(page)
             assert "3 without a card" in text, page
+            assert "held: storm" not in text
         [link] = re.findall(r'href="(https://example.slack.com[^"]*)" rel="noreferrer">storm card in Slack', text)
+        assert "storm until" not in (await board.get())[1]
+        assert "held: storm, until" in (await board.get("/incidents/i4"))[1]
         [storm] = [each for each in board.relay.slack.channel("all").messages if "⛈️" in board.relay.slack.text_of(each)]
         assert link.endswith(storm.ts)
 
@@ -493,3 +496,18 @@ async def test_the_page_of_hours_shows_the_last_and_the_next_time_of_each_summar
     assert ["<b>Evening</b> in C0ALL00001" in each for each in shown] == [True, True]
     assert ["was posted" in each for each in shown] == [False, True]
     assert ["2023-11-15" in each for each in shown] == [False, True]  # when the next one comes
+
+
+async def test_what_is_wrong_stands_on_the_first_page_and_leads_to_the_page_that_shows_it(board):
+    await board.sign_in()
+    _, text = await board.get()
+    assert "problem" not in text.partition('class="counts"')[2].partition("</p>")[0]
+    board.faults.append(Fault(file="routes.yaml", line=3, message="unknown key"))
+    board.status[:] = [SlackStatus(status="invalid_auth", remedy="Renew the token.")]
+    board.relay.slack.channel("all").archive()
+    await board.relay.share("next", status="critical")
+    await board.relay.advance(60)
+    _, text = await board.get()
+    said = re.findall(r'class="problem" href="/board(/[a-z]+)">([^<]*)', text)
+    assert [page for page, _ in said if page != "/letters"] == ["/channels", "/channels", "/routes"]
+    assert any("#all takes no messages" in words for _, words in said)
