@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import structlog
@@ -27,6 +28,7 @@ from relay.ratelimit.budgets import CHANNEL_POSTS, Limit
 from relay.sandbox.calls import ReceivedCall
 from relay.sandbox.slack.server import FakeSlack
 from relay.slack.methods import RATE_LIMITS
+from relay.store import execution
 from relay.store.database import Database
 from tests.support.clocks import ManualClock
 from tests.support.postgres import postgresql
@@ -244,7 +246,10 @@ async def live(relay: RelayInProcess, channel: str, name: str, incidents: int) -
 
 
 class counting:  # noqa: N801  used as a context manager
-    """Counts the statements and commits of a database meanwhile."""
+    """Counts the statements and commits of a database meanwhile, also statements that SQLAlchemy does not see.
+
+    Other databases of the process must rest.
+    """
 
     def __init__(self, database: Database) -> None:
         self._engines = tuple(database._engines.values())  # noqa: SLF001  a benchmark may look inside
@@ -258,9 +263,18 @@ class counting:  # noqa: N801  used as a context manager
         for engine in self._engines:
             for name, listener in self._listeners:
                 event.listen(engine, name, listener)
-        return self._count
+        run, count = execution._Prepared.run, self._count  # noqa: SLF001
+
+        def counted(prepared: Any, cursor: Any, many: Sequence[Any]) -> Any:
+            count.update(["statement"])
+            return run(prepared, cursor, many)
+
+        self._patch = patch.object(execution._Prepared, "run", counted)  # noqa: SLF001
+        self._patch.start()
+        return count
 
     def __exit__(self, *_: object) -> None:
+        self._patch.stop()
         for engine in self._engines:
             for name, listener in self._listeners:
                 event.remove(engine, name, listener)
