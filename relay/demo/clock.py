@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -21,16 +22,33 @@ MIN_STEP: Final = 30.0
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _Waiter:
-    """A task that waits for an event or for a moment; `alarm` is set when the moment has come."""
+    """A task that waits for an event or for a moment; `wait` ends when `deadline`, of asyncio, does."""
 
     event: asyncio.Event
     until: float
-    alarm: asyncio.Event = field(default_factory=asyncio.Event)
+    is_due: bool = False
+    deadline: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
     @property
     def woken(self) -> bool:
         """Whether the task can go on."""
-        return self.event.is_set() or self.alarm.is_set()
+        return self.event.is_set() or self.is_due
+
+    async def wait(self) -> None:
+        """Wait for the event or for `wake`; other tasks have their turn in any case."""
+        if self.woken:
+            self.is_due = True  # no matter who clears the event
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with self.deadline:
+                await self.event.wait()
+
+    def wake(self) -> None:
+        """The moment has come."""
+        if not self.is_due:
+            self.is_due = True
+            self.deadline.reschedule(asyncio.get_running_loop().time())
 
 
 class SimulatedClock(Clock):
@@ -54,16 +72,12 @@ class SimulatedClock(Clock):
 
     async def wait(self, event: asyncio.Event, until: float | None) -> None:
         """Wait for the event, or until time has been moved to that moment."""
-        waiter = _Waiter(event=event, until=inf if until is None else until)
-        if waiter.until <= self._now:
-            waiter.alarm.set()
+        moment = inf if until is None else until
+        waiter = _Waiter(event=event, until=moment, is_due=moment <= self._now)
         self._waiting.append(waiter)
-        waits = [asyncio.ensure_future(each.wait()) for each in (event, waiter.alarm)]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await waiter.wait()
         finally:
-            for each in waits:
-                each.cancel()
             self._waiting.remove(waiter)
             event.clear()
 
@@ -80,7 +94,7 @@ class SimulatedClock(Clock):
         self._now = moment
         for each in self._waiting:
             if each.until <= moment:
-                each.alarm.set()
+                each.wake()
 
     async def run_for(self, seconds: float, is_idle: Callable[[], bool], *, min_step: float = MIN_STEP) -> None:
         """Let so much time pass, in steps of at least `min_step`; everything that falls due on the way happens."""
