@@ -109,21 +109,11 @@ class SlackMutes:
         mute, now = await self._store.mute(number), self._clock.now()
         if mute is None or mute.state(now) is MuteState.OVER:
             raise InvalidMute("This mute is over already.")
-        await self._check_covered(mute, user)
+        await self.check_may_end(mute, user)
         if not await self._store.end_mute(number, now, await self._author(user)):
             raise InvalidMute("This mute is over already.")
         log.info("mute_ended", mute=number, user=user, detail="Somebody ended a mute in Slack.")
         return mute
-
-    async def check_may_end(self, number: int, user: str) -> None:
-        """Check whether this person may end the mute.
-
-        Raises InvalidMute: they may not, or there is none of that number; the message says why, in plain text.
-        """
-        mute = await self._store.mute(number)
-        if mute is None:
-            raise InvalidMute(f"There is no mute {number}.")
-        await self._check_covered(mute, user)
 
     async def routes(self, user: str) -> tuple[str, ...]:
         """The routes whose cards this person may mute by a tag; see `Permissions.routes_to_mute`.
@@ -150,7 +140,13 @@ class SlackMutes:
             raise InvalidMute(_refused(refused))
         return ()
 
-    async def _check_covered(self, mute: Mute, user: str) -> None:
+    async def check_may_end(self, mute: Mute, user: str) -> None:
+        """Check whether this person may end the mute.
+
+        Raises:
+            InvalidMute: they may not; the message says why, in plain text.
+            StoreError: the database failed.
+        """
         if mute.incident:
             cards = await self._store.current_cards(mute.incident)
             results = [await self._permissions.check(card, "end_mute", user) for card in cards]

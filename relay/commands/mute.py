@@ -4,6 +4,7 @@ A mute of values of tags, or of a `match`, covers the cards of those routes wher
 see a channel: who stands outside of a private channel keeps nothing from it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from relay.commands.texts import written
 from relay.model.errors import ConfigurationError
 from relay.model.incident import State
 from relay.rendering.engine.filters import code, oneline, slack_time
+from relay.routes.channel_template import RouteChannel
 from relay.routes.mute_match import literal_match
 from relay.slack import limits
 from relay.slack.interactions import CONFIRM_ACTION, Command, confirm_value
@@ -86,11 +88,22 @@ async def why_not_end(question: SlackQuestion, mutes: SlackMutes, wanted: EndMut
     mute = await question.store.mute(wanted.number)
     if mute is not None and mute.state(question.now) is MuteState.OVER:  # perhaps since Slack sends the command again
         return f"Mute {wanted.number} is over."
+    if mute is None or not await _is_visible(question, mute):
+        return _not_done("Not ended", f"there is no mute {wanted.number} of anything that you can see.")
     try:
-        await mutes.check_may_end(wanted.number, question.viewer.user)
+        await mutes.check_may_end(mute, question.viewer.user)
     except InvalidMute as error:
         return _not_done("Not ended", str(error))
     return ""
+
+
+async def _is_visible(question: SlackQuestion, mute: Mute) -> bool:
+    """Whether the person sees what the mute covers: a card of its incident, or a channel of each of its routes."""
+    if mute.incident:
+        return bool(question.viewer.visible(await question.store.current_cards(mute.incident)))
+    every = frozenset(name for name, _ in _channels(question))
+    covered = every & frozenset(mute.routes) if mute.routes else every
+    return covered <= _visible_routes(question)
 
 
 async def end_mute(mutes: SlackMutes, wanted: EndMute, user: str) -> str:
@@ -144,9 +157,9 @@ def _match(tags: tuple[tuple[str, str], ...]) -> str:
 
 
 def _unless(wanted: MakeMute) -> State | None:
-    """From which state on nothing is muted: for tags critical incidents, if the person does not say otherwise."""
+    """From which state on nothing is muted: critical, unless the person says otherwise or means one incident."""
     if not wanted.unless:
-        return State.CRITICAL if wanted.tags else None
+        return None if wanted.about else State.CRITICAL
     if wanted.unless.casefold() not in {*_STATES, "never"}:
         raise InvalidMute(f"{wanted.unless!r} is no state; expected critical, warning or never.")
     return _STATES.get(wanted.unless.casefold())
@@ -154,12 +167,17 @@ def _unless(wanted: MakeMute) -> State | None:
 
 def _visible_routes(question: SlackQuestion) -> frozenset[str]:
     """The routes of which the person sees a channel, perhaps one that an incident may choose; `""` is the fallback."""
-    rulebook = question.live.rulebook
-    channels = [(route.name, post.channel) for route in rulebook.routes.flatten() for post in route.posts]
-    if rulebook.fallback is not None:
-        channels.append(("", rulebook.fallback.channel))
     seen = [ref for ref in question.viewer.channels if question.viewer.sees(ref)]
-    return frozenset(name for name, channel in channels if any(map(channel.can_resolve_to, seen)))
+    return frozenset(name for name, channel in _channels(question) if any(map(channel.can_resolve_to, seen)))
+
+
+def _channels(question: SlackQuestion) -> Iterator[tuple[str, RouteChannel]]:
+    """The channels of each route, by its name, and of the fallback."""
+    rulebook = question.live.rulebook
+    for route in rulebook.routes.flatten():
+        yield from ((route.name, post.channel) for post in route.posts)
+    if rulebook.fallback is not None:
+        yield "", rulebook.fallback.channel
 
 
 async def _preview(question: SlackQuestion, planned: Mute) -> MutePreview:

@@ -247,4 +247,8 @@ async def test_who_is_outside_of_a_private_channel_mutes_nothing_in_it(round_tri
     assert all("secret" not in each.routes for each in await mutes(round_trip))
     round_trip.slack.channel(SECRET).invite(BOB)
     assert "1 open incident" in await asked(round_trip, "mute team=security 1h x", BOB, SECRET)
-    assert "secret" in (await mutes(round_trip))[-1].routes
+    of_secret = (await mutes(round_trip))[-1]
+    assert "secret" in of_secret.routes
+    unknown = await ask("unmute 999")
+    assert (await ask(f"unmute {of_secret.id}")).replace(str(of_secret.id), "999") == unknown
+    assert "is over" in await asked(round_trip, f"unmute {of_secret.id}", BOB, SECRET)
