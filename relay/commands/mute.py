@@ -4,7 +4,6 @@ A mute of values of tags, or of a `match`, covers the cards of those routes wher
 see a channel: who stands outside of a private channel keeps nothing from it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +11,12 @@ from relay.actions.mute_preview import MutePreview, preview
 from relay.actions.mutes import MuteRequest, SlackMutes
 from relay.cards.model import Card
 from relay.cards.mutes import InvalidMute, Mute, MuteState
-from relay.commands.question import SlackQuestion
+from relay.commands.question import SlackQuestion, channels_of_routes, visible_routes
 from relay.commands.requests import EndMute, MakeMute
 from relay.commands.texts import written
 from relay.model.errors import ConfigurationError
 from relay.model.incident import State
 from relay.rendering.engine.filters import code, oneline, slack_time
-from relay.routes.channel_template import RouteChannel
 from relay.routes.mute_match import literal_match
 from relay.slack import limits
 from relay.slack.interactions import CONFIRM_ACTION, Command, confirm_value
@@ -101,9 +99,9 @@ async def _is_visible(question: SlackQuestion, mute: Mute) -> bool:
     """Whether the person sees what the mute covers: a card of its incident, or a channel of each of its routes."""
     if mute.incident:
         return bool(question.viewer.visible(await question.store.current_cards(mute.incident)))
-    every = frozenset(name for name, _ in _channels(question))
+    every = frozenset(name for name, _ in channels_of_routes(question))
     covered = every & frozenset(mute.routes) if mute.routes else every
-    return covered <= _visible_routes(question)
+    return covered <= visible_routes(question)
 
 
 async def end_mute(mutes: SlackMutes, wanted: EndMute, user: str) -> str:
@@ -132,7 +130,7 @@ async def _request(question: SlackQuestion, wanted: MakeMute) -> MuteRequest:
         reason=wanted.reason,
         card=await _card(question, wanted.about) if wanted.about else None,
         match=wanted.match or _match(wanted.tags),
-        among=_visible_routes(question),
+        among=visible_routes(question),
         unless=_unless(wanted),
     )
 
@@ -163,21 +161,6 @@ def _unless(wanted: MakeMute) -> State | None:
     if wanted.unless.casefold() not in {*_STATES, "never"}:
         raise InvalidMute(f"{wanted.unless!r} is no state; expected critical, warning or never.")
     return _STATES.get(wanted.unless.casefold())
-
-
-def _visible_routes(question: SlackQuestion) -> frozenset[str]:
-    """The routes of which the person sees a channel, perhaps one that an incident may choose; `""` is the fallback."""
-    seen = [ref for ref in question.viewer.channels if question.viewer.sees(ref)]
-    return frozenset(name for name, channel in _channels(question) if any(map(channel.can_resolve_to, seen)))
-
-
-def _channels(question: SlackQuestion) -> Iterator[tuple[str, RouteChannel]]:
-    """The channels of each route, by its name, and of the fallback."""
-    rulebook = question.live.rulebook
-    for route in rulebook.routes.flatten():
-        yield from ((route.name, post.channel) for post in route.posts)
-    if rulebook.fallback is not None:
-        yield "", rulebook.fallback.channel
 
 
 async def _preview(question: SlackQuestion, planned: Mute) -> MutePreview:

@@ -10,7 +10,7 @@ from relay.cards.bulletins import KINDS
 from relay.cards.draw import notice_lines
 from relay.cards.model import Card, CardState
 from relay.cards.plan import decide_routes
-from relay.commands.question import SlackQuestion
+from relay.commands.question import SlackQuestion, channels_of_routes, visible_routes
 from relay.commands.texts import Line, Whom, incident_name, link_to, mrkdwn_list, typed, written
 from relay.model.board_links import incident_path
 from relay.model.incident import Incident
@@ -70,13 +70,21 @@ def _explained(question: SlackQuestion, history: IncidentHistory, cards: Sequenc
     head = [f"{incident_name(incident)}: {incident.state}"]
     board = question.live.board
     story = [link_to(f"{board}{incident_path(incident.id)}", "Its whole story, for operators")] if board else []
-    return mrkdwn_list(head, [*_routes(incident, decision, cards), *_cards(question, cards), *story])
+    hidden = frozenset(name for name, _ in channels_of_routes(question)) - visible_routes(question)
+    return mrkdwn_list(head, [*_routes(incident, decision, cards, hidden), *_cards(question, cards), *story])
 
 
-def _routes(incident: Incident, decision: RoutingDecision, cards: Sequence[Card]) -> Iterator[str]:
-    """Which routes match now and by what; and by which routes cards are here that match no more."""
+def _routes(
+    incident: Incident, decision: RoutingDecision, cards: Sequence[Card], hidden: frozenset[str]
+) -> Iterator[str]:
+    """Which routes match now and by what; and by which routes cards are here that match no more.
+
+    Routes that are `hidden` lead only to channels that the person does not see.
+    """
     matched = matched_routes(decision)
     for name, conditions in matched.items():
+        if name in hidden:
+            continue
         yield f"Route {code(name)} matches" + (":" if conditions else " every incident.")
         yield from (f"• {oneline(each, _LONGEST_CONDITION)}" for each in conditions[:_MAX_CONDITIONS])
         if len(conditions) > _MAX_CONDITIONS:

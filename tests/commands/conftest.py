@@ -21,6 +21,10 @@ routes:
     match: {{tags: {{team: database}}}}
     post: [{DB}]
     actions: [assign]
+  - name: audit
+    match: {{tags: {{team: payments}}}}
+    post: [{SECRET}]
+    continue: true
   - name: payments
     match: {{tags: {{team: payments}}}}
     post: [{NOC}, {DB}]

@@ -131,6 +131,8 @@ async def test_why_tells_routes_conditions_cards_and_held_pings_by_link_id_and_s
     assert by_link == by_id
     for words in ("disk full", "Route `payments` matches", "tags.team: payments", "Card in #noc", "Card in #db"):
         assert words in by_link
+    assert "audit" not in by_link  # it leads to a private channel alone
+    assert "secret" not in by_link
     delivery = await round_trip.slack.use_shortcut(ANN, NOC, card.ts)
     await round_trip.settle()
     assert (delivery.acknowledged, delivery.answer) == (True, None)
