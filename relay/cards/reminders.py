@@ -22,7 +22,7 @@ from relay.model.struct import replace
 from relay.routes.remind import Remind
 
 LATE_AFTER: Final = 60.0
-"""Seconds after which a reminder is late, so that the next one counts from when it was sent."""
+"""Seconds after which a reminder is late, so that the next counts from when it was sent; fewer if they come often."""
 
 SERIES_OVER: Final = 1_000
 """So many reminders count as sent once `then` was done: whatever the routes say later, this series is over."""
@@ -116,12 +116,16 @@ def after_ping(card: Card, incident: Incident, now: float) -> Card:
 
 def after_step(card: Card, step: NextStep, now: float) -> Card:
     """The card once a step of its series is done: the next one counts from when this one was due, unless it is late."""
-    base = step.at if abs(now - step.at) <= LATE_AFTER else now
+    base = step.at if abs(now - step.at) <= _late_after(card) else now
     sent = SERIES_OVER if step.is_then else step.number
     return replace(card, reminder_base=base, reminders_sent=sent, reminder_asked_at=None)
 
 
+def _late_after(card: Card) -> float:
+    return min(LATE_AFTER, _pause(card.options.remind, 1) / 2)
+
+
 def after_reminder_posted(card: Card, incident: Incident, now: float) -> Card:
     """The card once Slack has its reminder: one that waited for long counts from now."""
-    waited = now - (card.reminder_base if card.reminder_base is not None else -inf) > LATE_AFTER
+    waited = now - (card.reminder_base if card.reminder_base is not None else -inf) > _late_after(card)
     return with_due(replace(card, reminder_base=now) if waited else card, incident)

@@ -50,6 +50,9 @@ FRESH_FOR: Final = 120.0
 BLOCKED_FOR: Final = 300.0
 """Seconds after which a reminder is tried again for which BigPanda could not be asked."""
 
+LOOK_AGAIN_AFTER: Final = 3600.0
+"""Seconds after which a card is looked at again whose reminder failed unexpectedly."""
+
 DRAIN_PAUSE, POST_PAUSE = 1.0, 60.0
 """Seconds to wait for shares that are not planned yet, and for a message that is to go before."""
 
@@ -124,10 +127,14 @@ class SentReminder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminding:
-    """What changes in a channel: cards (one without an id is new), entries by incident, tasks, and one message."""
+    """What changes in a channel: cards (one without an id is new), entries by incident, tasks, and one message.
+
+    Among the cards are the `failed` ones, which are looked at again later.
+    """
 
     channel: str
     cards: tuple[Card, ...] = ()
+    failed: tuple[Card, ...] = ()
     entries: tuple[tuple[str, Entry], ...] = ()
     tasks: tuple[Task, ...] = ()
     bulletin: BulletinChange | None = None
@@ -151,7 +158,15 @@ def remind(
 
     `can_ask`: relay has access to BigPanda's API, and it works.
     """
-    looks = [_Look(reminder, channel, surroundings, now, can_ask=can_ask) for reminder in reminders]
+    looks, failed = [], []
+    for reminder in reminders:
+        look = _Look(reminder, channel, surroundings, now, can_ask=can_ask)
+        try:
+            look.read()
+        except Exception:  # noqa: BLE001  one card must not keep the others from theirs
+            failed.append(replace(reminder.card, reminder_due=now + LOOK_AGAIN_AFTER, reminder_asked_at=None))
+        else:
+            looks.append(look)
     near = [look for look in looks if look.is_near]
     is_bundle = sum(look.reminds for look in near) > MOST_ALONE
     due = [look for look in near if look.is_due or (is_bundle and look.reminds)]
@@ -174,7 +189,8 @@ def remind(
     blocked = [look.blocked for look in due if look.blocked is not None]
     return Reminding(
         channel=channel.ref,
-        cards=tuple(card for card in (*moved, *changed) if before.get(card.id) != card),
+        failed=tuple(failed),
+        cards=tuple(card for card in (*moved, *changed, *failed) if before.get(card.id) != card),
         entries=tuple(entry for change in changes for entry in change.entries),
         tasks=tuple(look.ask() for look in due if look.verdict is _Verdict.ASKS),
         bulletin=bundle,
@@ -208,10 +224,25 @@ class _Look:
         self.surroundings = surroundings
         self.now = now
         self.can_ask = can_ask and bool(reminder.state.record.environment_id)
-        self.incident: Incident = reminder.state.incident
-        self.card = _by_live_rules(reminder.card, surroundings)
-        wanted = is_unattended(self.card, self.incident) and reminder.state.was_shared
-        self.step: NextStep | None = next_step(self.card) if wanted else None
+
+    @cached_property
+    def incident(self) -> Incident:
+        return self.reminder.state.incident
+
+    @cached_property
+    def card(self) -> Card:
+        return _by_live_rules(self.reminder.card, self.surroundings)
+
+    @cached_property
+    def step(self) -> NextStep | None:
+        """What is done next, if it is wanted."""
+        wanted = is_unattended(self.card, self.incident) and self.reminder.state.was_shared
+        return next_step(self.card) if wanted else None
+
+    def read(self) -> None:
+        """Find out all that may fail: a strange record, or one of another version of relay."""
+        if self.is_near:
+            self.line()
 
     @cached_property
     def attention(self) -> Attention:

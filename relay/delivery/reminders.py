@@ -25,12 +25,16 @@ from relay.delivery.context import DeliveryContext, card_fields
 from relay.model.counting import counted
 from relay.model.struct import replace
 from relay.runtime.clock import WakeEvent
+from relay.runtime.logging import REPORT_IT
 from relay.store.reminders import DecideReminders
 
 log = structlog.get_logger("relay.delivery")
 
 BATCH: Final = 100
 """Incidents of one transaction that follow changed rules."""
+
+LOOK_AGAIN_AFTER: Final = 10.0
+"""Seconds after which is looked again, where what was due is not any more."""
 
 REPORT_EVERY: Final = 3600.0
 """Seconds after which the log says again that reminders are blocked."""
@@ -72,8 +76,9 @@ class Reminders:
         while (due := await store.next_reminder_due()) is not None and due <= clock.now():
             now = clock.now()
             made = await store.remind_next(now, self._decide_at(now), lease=self._shared.lease)
-            if made is not None:
-                self._report(made, now)
+            if made is None or not made.cards:
+                return now + LOOK_AGAIN_AFTER
+            self._report(made, now)
         return due
 
     def _decide_at(self, now: float) -> DecideReminders:
@@ -101,6 +106,9 @@ class Reminders:
         for sent in made.sent:
             self._shared.metrics.record_reminder(sent.card.route, "reminder" if sent.number else "then")
             log.info("reminder", **card_fields(sent.card), number=sent.number, of=sent.of, detail=_described(sent))
+        for card in made.failed:
+            detail = f"Unexpected error while relay decided about a reminder; it tries again an hour later. {REPORT_IT}"
+            log.error("reminder_failed", **card_fields(card), detail=detail)
         for why, cards in made.blocked.items():
             if now - self._reported.get(why, -REPORT_EVERY) >= REPORT_EVERY:
                 self._reported[why] = now

@@ -67,3 +67,18 @@ async def test_while_bigpanda_does_not_answer_nobody_is_reminded(trip):
     trip.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="incident", times=None))
     await trip.advance(20 * MINUTE)
     assert reminders(trip) == []
+
+
+async def test_without_a_key_for_bigpanda_nobody_is_reminded_and_readyz_says_why_until_a_share_names_somebody(tmp_path):
+    async with run_round_trip(tmp_path, routes=ROUTES, BIGPANDA_API_KEY="") as trip:
+        await trip.start_incident()
+        await trip.advance(10 * MINUTE)
+        assert reminders(trip) == []
+        assert "Nobody is reminded." in (await trip.relay.backend.readiness()).detail["reminders"]
+        organisation = trip.panda
+        organisation.assign(organisation.incident("i1"), RELAY_USER, RELAY_USER)
+        await trip.advance(1 * MINUTE)
+        assert "reminders" not in (await trip.relay.backend.readiness()).detail
+        organisation.assign(organisation.incident("i1"), None, RELAY_USER)
+        await trip.advance(4 * MINUTE)
+        assert len(reminders(trip)) == 1

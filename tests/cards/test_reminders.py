@@ -11,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.parsing import parse_share
-from relay.cards.model import CardState
+from relay.cards.attention import Surroundings
+from relay.cards.model import CardState, Channel, ChannelState
 from relay.cards.notices import is_escalated
+from relay.cards.reminding import LOOK_AGAIN_AFTER, DueReminder, remind
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
+from relay.model.record import Block
+from relay.model.struct import replace
 from relay.tools.simulate import SimulatedCard, Simulation
 from tests.support.share_sequences import START
 
@@ -186,3 +190,19 @@ def test_a_later_reply_reports_no_reminder_of_what_somebody_has_by_then(remind):
     moments = [Moment(7 * 3_600.0, State.CRITICAL, owned=True, snoozed=False)]
     [first] = simulated(moments, 9 * 3_600, remind).cards
     assert reminded(first) == []
+
+
+def test_one_card_that_cannot_be_read_keeps_no_other_from_its_reminder():
+    moments = [Moment(7 * 3_600.0, State.CRITICAL, owned=False, snoozed=False)]
+    simulation = simulated(moments, 7 * 3_600 + 60)
+    [simulated_card] = simulation.cards
+    card, state, now = simulated_card.card, simulation.incident_state, START + moments[0].at + AFTER * MINUTE
+    broken = replace(state, record=replace(state.record, blocks={"state": Block(as_of=now, value={"status": 7})}))
+    channel = Channel(ref=card.channel, slack_id=card.channel, state=ChannelState.OPEN)
+    due = [
+        DueReminder(card=card, state=state, cards=(card,), shares_assignments=True),
+        DueReminder(card=replace(card, id=99), state=broken, shares_assignments=True),
+    ]
+    made = remind(channel, due, Surroundings(), now, can_ask=False)
+    assert [(sent.card.id, sent.number) for sent in made.sent] == [(card.id, 1)]
+    assert [(failed.id, failed.reminder_due) for failed in made.failed] == [(99, now + LOOK_AGAIN_AFTER)]

@@ -258,7 +258,15 @@ def test_the_command_prints_a_summary_and_details(command):
     assert "... and 1 more incidents" in command(ROUTES.replace("S0PAY", "S0NEW"), "--limit", "0").output
 
 
-WEB_ROW = {"channel": "C0WEB00001", "route": "web", "posts": 1, "pings": 0, "held": {}, "held_pings": {}}
+WEB_ROW = {
+    "channel": "C0WEB00001",
+    "route": "web",
+    "posts": 1,
+    "pings": 0,
+    "reminders": 0,
+    "held": {},
+    "held_pings": {},
+}
 PAYMENTS_ROW = {**WEB_ROW, "channel": "C0PAY00001", "route": "payments", "pings": 1}
 
 

@@ -292,3 +292,20 @@ routes: [{name: all, post: [C0PAYMENTS1, calm, {channel: C0NOSTORM1, storm: off}
     (here / "routes.yaml").write_text(routes.replace(", by: team", "") + "defaults: {show_tags: [service, team]}\n")
     document, text = at("2026-12-01T12:00+01:00")
     assert "12 in 10m, by team (payments)" in text, "the first of show_tags that the incident has"
+
+
+def test_it_says_when_people_are_reminded_and_who_hears_of_it_in_the_end(here):
+    then = "then: {channel: C0MANAGERS1, mention: {any: [S0MANAGERS]}}"
+    routes = f"""\
+version: 1
+defaults: {{remind: {{after: 15m, every: 30m, times: 3, {then}}}}}
+routes: [{{name: all, post: [C0PAYMENTS1]}}]
+"""
+    (here / "routes.yaml").write_text(routes)
+    document, text = at("2026-12-01T12:00+01:00", "critical")
+    assert document["cards"][0]["remind"]["times"] == 3
+    assert "while nobody has it, reminders 15, 45, 75 minutes after the ping, if BigPanda says so, too" in text
+    assert "then C0MANAGERS1 after 105 minutes, which pings S0MANAGERS" in text
+    document, text = at("2026-12-01T12:00+01:00", "warning")
+    assert document["cards"][0]["remind"] is None
+    assert "reminders" not in text
