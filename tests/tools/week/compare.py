@@ -64,7 +64,7 @@ async def reported(scenario: Scenario, url: str) -> Report:
 def of_report(report: Mapping[str, Any]) -> Report:
     """The part of a report that is compared, by channel, route and title."""
     speech = report["speech"]["live"]
-    counts = ("posts", "pings", "held", "held_pings")
+    counts = ("posts", "pings", "reminders", "held", "held_pings")
     return {
         "routes": {(row["channel"], row["route"]): tuple(row[name] for name in counts) for row in speech["routes"]},
         "catch-ups": {(each["channel"], each["moment"]): tuple(each["pings"]) for each in speech["catch_ups"]},

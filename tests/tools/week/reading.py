@@ -105,6 +105,15 @@ def first_ping(now: Update) -> HeldPing:
 
 
 @dataclass
+class Series:
+    """The reminders of a card: the moment from which the next one counts, how long that is, and how many were sent."""
+
+    base: float
+    wait: float
+    sent: int = 0
+
+
+@dataclass
 class ReadCard:
     """A card: where it stands, and what was said and held."""
 
@@ -122,6 +131,8 @@ class ReadCard:
     shown: str = ""
     reopening_pinged: float = -inf
     sent: int = 0
+    reminders: int = 0
+    series: "Series | None" = None
     holds: dict[str, float] = field(default_factory=dict)
     waiting: bool = False
     held: dict[str, HeldPing] = field(default_factory=dict)
@@ -170,6 +181,8 @@ class Reading:
             before, now = now, shares.get(at, now)
             if now is None:
                 continue
+            for card in cards if before is not None else ():
+                self._remind(card, before or now, at)
             if at in shares:
                 cards = self._receive(story, cards, before, now)
             for card in cards:
@@ -195,7 +208,8 @@ class Reading:
     @staticmethod
     def _is_open(card: ReadCard) -> bool:
         """Whether something may still happen by itself."""
-        return not (card.over or card.gone) and (card.posted_at is None or bool(card.held))
+        waits = card.posted_at is None or bool(card.held) or card.series is not None
+        return not (card.over or card.gone) and waits
 
     def _moments(self, story: Story) -> Iterator[float]:
         """Every full minute from the first share on, and the moments between at which something may change."""
@@ -315,6 +329,7 @@ class Reading:
             else:
                 card.sent += 1
                 sent = True
+                self._count_from(card, now.at)
                 self._drop(card, target)
         return sent
 
@@ -387,14 +402,49 @@ class Reading:
             card.reopening_pinged = at
         if card.posted_at is None:
             card.made_up |= set(free)
+        if pinged:
+            self._count_from(card, at)
         here = self.catch_ups[card.channel]
         here[at] = here.get(at, set()) | (pinged - NEVER_IN_A_CATCH_UP)
+
+    # -- reminders --
+
+    @staticmethod
+    def _count_from(card: ReadCard, at: float) -> None:
+        """A ping is a moment from which reminders count."""
+        if card.series is not None and card.own.remind is not None:
+            card.series.base, card.series.wait = at, card.own.remind.after
+
+    def _remind(self, card: ReadCard, now: Update, at: float) -> None:
+        """Remind of an incident that nobody has, up to that moment."""
+        rule = card.own.remind
+        if rule is None or card.posted_at is None or card.over:
+            return
+        if now.state in {"resolved", "acknowledged"} or now.owner:
+            card.series = None
+            return
+        if card.series is None:
+            card.series = Series(base=max(now.at, card.posted_at), wait=rule.after)
+        series = card.series
+        due = series.base + series.wait
+        if due >= at or series.sent >= rule.times or ORDER.index(now.state) < ORDER.index(rule.state):
+            return
+        moment = next(
+            (each for each in (due, at) if not self._muted(card, now.state, each) and each >= now.wakes), None
+        )
+        if moment is None or moment < now.at:
+            moment = at if moment is not None else None
+        if moment is None:
+            return
+        card.reminders += 1
+        card.sent += len(card.mention(now.state))
+        series.base, series.wait, series.sent = moment, rule.every, series.sent + 1
 
     # -- what follows --
 
     @property
-    def routes(self) -> dict[tuple[str, str], tuple[int, int, dict[str, int], dict[str, int]]]:
-        """Of each channel and route: cards, pings, held cards by reason, held pings by reason."""
+    def routes(self) -> dict[tuple[str, str], tuple[int, int, int, dict[str, int], dict[str, int]]]:
+        """Of each channel and route: cards, pings, reminders, held cards by reason, held pings by reason."""
         found: dict[tuple[str, str], list[ReadCard]] = defaultdict(list)
         for card in self.cards:
             found[card.channel, card.route.name].append(card)
@@ -402,6 +452,7 @@ class Reading:
             key: (
                 sum(card.posted_at is not None for card in cards),
                 sum(card.sent for card in cards),
+                sum(card.reminders for card in cards),
                 dict(Counter(reason for card in cards for reason in card.holds)),
                 dict(Counter(reason for card in cards for _, _, reason in {*card.done, *_waiting(card)})),
             )

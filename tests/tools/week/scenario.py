@@ -36,6 +36,19 @@ class Silent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remind:
+    """The value of `remind`; times in seconds."""
+
+    after: float
+    every: float
+    times: int
+    state: str = "critical"
+
+    def text(self) -> str:
+        return f"{{after: {self.after:.0f}s, every: {self.every:.0f}s, times: {self.times}, state: {self.state}}}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Post:
     """One channel of a route."""
 
@@ -44,6 +57,7 @@ class Post:
     quiet: Silent | None = None
     hold: Silent | None = None
     wait: float = 0.0
+    remind: Remind | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +142,7 @@ def _post(post: Post) -> str:
     parts += [f"quiet: {post.quiet.text()}"] if post.quiet else []
     parts += [f"hold: {post.hold.text()}"] if post.hold else []
     parts += [f"wait: {post.wait:.0f}s"] if post.wait else []
+    parts += [f"remind: {post.remind.text()}"] if post.remind else []
     return f"{{{', '.join(parts)}}}"
 
 
@@ -204,6 +219,7 @@ def _profiles(name: str) -> Sequence[Route]:
     """The routes of a team, one kind after the other."""
     channel, crew, lead, tag = f"C0{name}001".upper(), f"S0{name}CREW".upper(), f"S0{name}LEAD".upper(), ("team", name)
     people = {"warning": (crew,), "critical": (crew, lead)}
+    remind = Remind(after=20 * MINUTE, every=45 * MINUTE, times=3)
     night, outside = Silent(during=("night",)), Silent(outside=("office",), unless="never")
 
     def route(*posts: Post, shadow: bool = False, storm: bool = True) -> Route:
@@ -211,7 +227,7 @@ def _profiles(name: str) -> Sequence[Route]:
 
     return (
         route(Post(channel=channel, mention=people)),
-        route(Post(channel=channel, mention=people, quiet=night)),
+        route(Post(channel=channel, mention=people, quiet=night, remind=remind)),
         route(Post(channel=channel, mention={"any": (crew,), "critical": (lead,)}, quiet=outside)),
         route(Post(channel=channel, mention=people, hold=Silent(during=("silent",)))),
         route(

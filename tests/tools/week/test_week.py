@@ -28,10 +28,12 @@ async def test_the_backtest_reports_what_a_slow_reading_of_the_rules_says(readin
 def test_the_days_have_everything_in_them(reading):
     """Without this, the comparison would show nothing."""
     held, pings = Counter(), Counter()
-    for _, _, cards, targets in reading.routes.values():
+    for _, _, reminders, cards, targets in reading.routes.values():
         held.update(cards)
+        held["reminders"] += reminders
         pings.update(targets)
     assert min(held["hold"], held["mute"], pings["hold"], pings["mute"], pings["quiet"], pings["snoozed"]) > 0
+    assert held["reminders"] > 0
     assert reading.storms
     assert reading.summaries
     assert len(reading.catch_ups) > 3
