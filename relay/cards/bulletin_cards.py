@@ -1,10 +1,11 @@
 """Decide what a change of a bulletin means to its card, and what a change of a card means to the lines of bulletins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from relay.cards.bulletins import Bulletin, Changed, EndedLines, LineEnd
+from relay.cards.bulletins import Bulletin, Changed, EndedLines, LineEnd, incident_line
 from relay.cards.model import Card, CardState, Due, IncidentState
 from relay.cards.replies import LINES_WAIT
+from relay.model.reading import read_incident
 from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 
@@ -79,6 +80,18 @@ def _line_of(card: Card, posted: Card) -> EndedLines:
 def lines_of_resolved(state: IncidentState, now: float) -> EndedLines:
     """The lines that end since this incident is resolved."""
     return EndedLines(incident=state.record.incident, episode=state.episode, end=LineEnd.RESOLVED, at=now)
+
+
+def lines_with_news(state: IncidentState, cards: Iterable[Card], now: float) -> list[EndedLines]:
+    """The open lines of an incident that has changed while something holds one of its cards.
+
+    A storm card may name it though a mute holds the card by now, and nothing else brings that line up to date.
+    """
+    if state.ended_at is not None or not any(card.held is not None for card in cards):
+        return []
+    line = incident_line(read_incident(state.record), state.episode, now)
+    data = {name: line.data[name] for name in ("title", "url", "owner")}
+    return [EndedLines(incident=line.incident, episode=line.episode, end=None, at=now, data=data, state=line.state)]
 
 
 def is_unmatched(card: Card) -> bool:

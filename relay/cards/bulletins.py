@@ -204,13 +204,17 @@ class BulletinChange(Struct, frozen=True, kw_only=True):
 
 
 class EndedLines(Struct, frozen=True, kw_only=True):
-    """The open lines of an incident's episode that end, of bulletins in `channel` only, or of all (None)."""
+    """The open lines of an incident's episode that end, of bulletins in `channel` only, or of all (None).
+
+    Without an `end` they stay open: only their `data`, and their `state`, become the newest.
+    """
 
     incident: str
     episode: int
-    end: LineEnd
+    end: LineEnd | None
     at: float
     channel: str | None = None
+    state: State | None = None
     data: Mapping[str, JSON] = field(default_factory=dict)
 
 

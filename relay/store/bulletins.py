@@ -138,21 +138,24 @@ def _lock(connection: Connection, changes: Collection[BulletinChange], ended: Co
 
 def _end_lines(connection: Connection, ended: Collection[EndedLines]) -> None:
     by_incident = {each.incident: [other for other in ended if other.incident == each.incident] for each in ended}
-    for bulletin, rows in groupby(_open_lines(connection, ended), key=lambda row: row["bulletin"]):
+    for bulletin, group in groupby(_open_lines(connection, ended), key=lambda row: row["bulletin"]):
+        rows = list(group)
         ends = [end for row in rows for end in _ends(row, by_incident[row["incident"]])]
         if ends:
             found = to_bulletin(connection.execute(_BY_ID, {"which": bulletin}).mappings().one())
-            at = max(line.ended_at or 0.0 for line in ends)
+            at = max(end.at for row in rows for end in by_incident[row["incident"]])
             _change(connection, found, BulletinChange(bulletin=found, at=at, lines=tuple(ends)))
 
 
 def _ends(row: Row, ended: Iterable[EndedLines]) -> Iterator[BulletinLine]:
     line = to_bulletin_line(row)
     for end in ended:
-        # A list of what is open does not care whether it has a card.
-        matters = end.end is not LineEnd.POSTED or KINDS[row["kind"]].in_thread
+        # A list of what is open does not care whether it has a card, and describes one moment.
+        matters = end.end not in {LineEnd.POSTED, None} or KINDS[row["kind"]].in_thread
         if matters and end.episode == line.episode and end.channel in {None, row["channel"]}:
-            yield replace(line, ended=end.end, ended_at=end.at, data={**line.data, **end.data})
+            ended_at = None if end.end is None else end.at
+            state = end.state or line.state
+            yield replace(line, state=state, ended=end.end, ended_at=ended_at, data={**line.data, **end.data})
             return
 
 

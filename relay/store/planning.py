@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from relay.bigpanda.webhook.share import Share
-from relay.cards.bulletin_cards import is_unmatched, lines_of_resolved, lines_of_unmatched
+from relay.cards.bulletin_cards import is_unmatched, lines_of_resolved, lines_of_unmatched, lines_with_news
 from relay.cards.bulletins import EndedLines
 from relay.cards.model import Card, Entry, IncidentState, Plan
 from relay.cards.mutes import Mute
@@ -183,7 +183,13 @@ class _Group:
         """The lines of bulletins that end: those of incidents that are resolved, or whose card is not to be posted."""
         states = (self.states[incident] for incident in {share.incident for share, _ in self.plans.values()})
         resolved = [lines_of_resolved(state, now) for state in states if state.ended_at is not None]
-        return resolved + [lines_of_unmatched(card, now) for card in self.changed.values() if is_unmatched(card)]
+        unmatched = [lines_of_unmatched(card, now) for card in self.changed.values() if is_unmatched(card)]
+        news = [
+            line
+            for incident in dict.fromkeys(incident for incident, _ in self.entries)
+            for line in lines_with_news(self.states[incident], self.cards[incident].values(), now)
+        ]
+        return [*resolved, *unmatched, *news]
 
     def save(self, now: float) -> None:
         """Save everything, with as many statements for many shares as for one."""

@@ -177,6 +177,7 @@ async def test_what_a_mute_took_over_after_it_was_listed_is_not_offered_again(st
     await storm.advance(5)
     await take(storm)
     assert owners(storm) == ["", "", *["Ann Lee"] * 4]
+    assert storm.slack.text_of(card(storm)).count("Ann Lee") == 4
     await press_take(storm, BOB)
     assert not storm.slack.open_views(BOB)
     assert "4 left out: somebody has them" in storm.ephemeral_messages(BOB)[-1]
