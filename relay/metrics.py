@@ -29,6 +29,7 @@ from relay.bigpanda.webhook.share import INTEGRATION_HEADER
 from relay.cards.attention import POST_REASONS
 from relay.cards.milestones import Milestone
 from relay.cards.model import ShareOutcome
+from relay.cards.reminding import Blocked
 from relay.cards.summaries import SummaryOutcome
 from relay.model.errors import ShareError
 from relay.model.incident import State
@@ -126,6 +127,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_active_mutes": Metric("gauge", (), "Mutes that hold cards and pings now"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
     "relay_reminders_total": Metric("counter", ("route", "kind"), "Reminders, and messages of `then` (`kind`)"),
+    "relay_reminders_blocked_total": Metric("counter", ("reason",), "Tries of reminders that could not be sent"),
     "relay_summaries_total": Metric("counter", ("outcome",), "Slots of summaries, by what became of them"),
     "relay_shadow_cards_total": Metric("counter", ("route",), "Cards that routes in shadow would have made"),
     "relay_time_to_assign_seconds": Metric(
@@ -216,13 +218,18 @@ class Metrics:
         self._routes.limit(FALLBACK)  # it has its own label, whatever comes first
         self._last_share_at = 0.0
         self._set("relay_build_info", 1, __version__)
-        # The counters of alert rules are shown before anything happens: for Prometheus, none to 1 is no increase.
+        self._show_alerted()
+
+    def _show_alerted(self) -> None:
+        """Show the counters of alert rules before anything happens: for Prometheus, none to 1 is no increase."""
         self._counters["relay_shares_total"].labels(NOT_STORED, "default")
         for status, reason in _ALERTED_PROBLEMS:
             self._counters["relay_http_problems_total"].labels(str(status), reason)
         for method in Method:
             self._counters["relay_slack_rate_limited_total"].labels(method.value)
         self._counters["relay_bigpanda_tasks_total"].labels("callback", "dropped")
+        for why in Blocked:
+            self._counters["relay_reminders_blocked_total"].labels(why.value)
         for outcome in SUMMARY_OUTCOMES:
             self._counters["relay_summaries_total"].labels(outcome.value)
         self._set("relay_bigpanda_credentials_valid", 1)
@@ -295,6 +302,10 @@ class Metrics:
     def record_reminder(self, route: str, kind: str) -> None:
         """Count a reminder (`kind` is `reminder`), or a turn of `then`, by the route of its card."""
         self._count("relay_reminders_total", self._routes.limit(route or FALLBACK), kind)
+
+    def record_blocked_reminders(self, why: Blocked, number: int) -> None:
+        """Count reminders that could not be sent, since nobody knows who has the incidents."""
+        self._count("relay_reminders_blocked_total", why.value, by=number)
 
     def record_skipped(self, message: MessageKind, reason: str) -> None:
         """Count a message that was not needed: Slack shows it already (`unchanged`), or it was cancelled."""

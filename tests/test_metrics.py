@@ -201,6 +201,7 @@ def test_what_alert_rules_count_is_shown_before_it_happens():
         assert seen[f"relay_http_problems_total reason={reason} status={status}"] == 0
     assert seen["relay_slack_rate_limited_total method=chat.update"] == 0
     assert seen["relay_shares_total integration=default outcome=not_stored"] == 0
+    assert seen["relay_reminders_blocked_total reason=no_access"] == 0
 
 
 def test_names_and_units_follow_prometheus():

@@ -110,6 +110,7 @@ class Reminders:
             detail = f"Unexpected error while relay decided about a reminder; it tries again an hour later. {REPORT_IT}"
             log.error("reminder_failed", **card_fields(card), detail=detail)
         for why, cards in made.blocked.items():
+            self._shared.metrics.record_blocked_reminders(why, cards)
             if now - self._reported.get(why, -REPORT_EVERY) >= REPORT_EVERY:
                 self._reported[why] = now
                 detail = f"{counted(cards, 'reminder')} cannot be sent. {REMEDIES[why]}"
