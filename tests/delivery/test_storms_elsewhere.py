@@ -1,11 +1,17 @@
 """Storms where something else is wrong, too: the channel, the leader, the database; and many channels at once."""
 
+import re
+from collections import Counter
+
+import pytest
 from sqlalchemy import update
 
 from relay.sandbox.slack.mentions import pings
 from relay.store import schema
-from tests.delivery.test_storms import ROUTES, come, flood, roots, storm_card, storm_pings
+from tests.delivery.test_crashes import crash_everywhere
+from tests.delivery.test_storms import ROUTES, come, flood, happens, resolves, roots, storm_card, storm_pings
 from tests.support.clocks import ManualClock
+from tests.support.incident_lifecycle import visible_messages
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import fake_workspace, run_relay
 
@@ -184,3 +190,34 @@ async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though
                 pings(each) for each in slack.channel("db").messages if "Incident held1" in slack.text_of(each)[:20]
             ]
             assert len(roots(second, "db")) == 3  # the held list, the card and the catch-up
+
+
+async def archives(relay):
+    if not relay.slack.channel("all").archived:  # a crash may have come before this was noted
+        relay.slack.channel("all").archive()
+
+
+async def unarchives(relay):
+    if relay.slack.channel("all").archived:
+        relay.slack.channel("all").unarchive()
+
+
+ARCHIVED = [archives, happens("w1", "w2", "w3", "w4", "w5"), resolves, unarchives]
+"""A storm of five in a channel that takes no messages for a while, of which one is over before it takes them again."""
+
+
+def in_the_end(relay):
+    """The cards of the channel, and how often the fallback names each incident, be it by a card or by a line."""
+    shown = visible_messages(relay, "all", "noc")
+    [storm] = [thread for text, thread in shown["noc"] if "Storm" in text]
+    cards = [text for text, _ in shown["noc"] if "Storm" not in text]
+    named_there = Counter(found for text in (*cards, *storm) for found in set(re.findall(r"Incident w\d", text)))
+    return sorted(text.split("\n")[0] for text, _ in shown["all"]), named_there
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
+async def test_a_crash_at_any_effect_changes_nothing_of_a_storm_that_went_to_the_fallback(tmp_path, after):
+    _, nth = await crash_everywhere(tmp_path, ARCHIVED, after=after, routes=ROUTES, read=in_the_end)
+    assert nth > 15
