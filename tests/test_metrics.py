@@ -14,6 +14,7 @@ from relay import metrics
 from relay.cards.attention import POST_REASONS
 from relay.cards.holds import Reason
 from relay.metrics import MAX_CHANNELS, MAX_INTEGRATIONS, MAX_ROUTES, METRICS, OTHERS, SHARE_OUTCOMES, Metrics
+from relay.model.board_links import BOARD, CHANNELS, LETTERS, ROUTES
 from relay.model.incident import State
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, Rejected, RejectionScope, Retryable
@@ -264,6 +265,8 @@ def test_the_command_of_the_guide_makes_every_runbook_url_a_link(tmp_path):
         rule["annotations"]["runbook_url"].startswith("https://git.example.com/relay/blob/main/docs/operating.md#relay")
         for rule in rules
     )
+    pages = {each for rule in rules if (each := rule["annotations"].get("board_url"))}
+    assert pages == {f"https://relay.example.com{BOARD}{page}" for page in (CHANNELS, LETTERS, ROUTES)}
 
 
 def test_every_alert_fires_in_the_tests_of_the_rules():

@@ -12,20 +12,23 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from relay.actions.modals import build_modal, build_owner_question
+from relay.actions.messages import take_question
+from relay.actions.modals import build_modal, build_owner_question, build_take_question
 from relay.actions.mute_modal import MuteChoice, end_mute_inputs, mute_inputs
 from relay.actions.mute_preview import MutePreview
+from relay.cards.batches import MOST_IN_BATCH, Choice
 from relay.cards.mutes import Mute
 from relay.config.files import read_files
 from relay.config.settings import Settings
 from relay.http.session import make_session
-from relay.model.buttons import BUTTONS
+from relay.model.buttons import BUTTONS, STORM_BUTTONS
 from relay.model.errors import Fault, RelayError
+from relay.model.incident import State
 from relay.reload.messages import NoticeTopic, open_message, over_message
 from relay.rendering.library import CARD, DEFAULT_FOLDER
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
-from relay.slack.interactions import ModalOrigin
+from relay.slack.interactions import BatchOrigin, ModalOrigin
 from relay.slack.message import Message
 from relay.slack.outcomes import Read, Rejected, RejectionScope, Retryable, SlackOutcome
 from relay.tools.check.block_origins import Origins, innermost
@@ -180,6 +183,19 @@ def _modals() -> Iterator[Surface]:
         origin = ModalOrigin(action=action, **place)
         question = build_owner_question(origin, title=LONG_TEXT, question="*Cid* has it. Take over?")
         yield Surface(name=f"the question of {action}", file=BUILT_IN, kind="view", payload=question)
+    choice = Choice(
+        lines=tuple(range(1, 2 * MOST_IN_BATCH, 2)),
+        states=dict.fromkeys(State, 1),
+        owned=300,
+        in_progress=300,
+        denied={("S0123456789",): 300, (): 300},
+        beyond=300,
+    )
+    where = {name: place[name] for name in ("channel", "message_ts")}
+    for action in STORM_BUTTONS:
+        pressed = BatchOrigin(action=action, **where, lines=choice.lines, name=LONG_TEXT[:80])
+        view = build_take_question(pressed, question=take_question(choice))
+        yield Surface(name=f"the modal of {action}", file=BUILT_IN, kind="view", payload=view)
 
 
 def _notices() -> Iterator[Surface]:
