@@ -206,3 +206,39 @@ def test_one_card_that_cannot_be_read_keeps_no_other_from_its_reminder():
     made = remind(channel, due, Surroundings(), now, can_ask=False)
     assert [(sent.card.id, sent.number) for sent in made.sent] == [(card.id, 1)]
     assert [(failed.id, failed.reminder_due) for failed in made.failed] == [(99, now + LOOK_AGAIN_AFTER)]
+
+
+def test_a_route_that_mentions_nobody_has_reminders_that_ping_nobody():
+    routes = """
+version: 1
+routes: [{name: all, post: [C0NOC00001], remind: {after: 3m}}]
+"""
+    quiet = build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=routes))
+    simulation = Simulation(quiet, render=False).receive_all(
+        shares([Moment(0.0, State.CRITICAL, owned=False, snoozed=False)])
+    )
+    [card] = simulation.cards
+    assert ([when for when, _ in reminded(card)], card.pings) == ([AFTER * MINUTE], ())
+
+
+def test_then_in_the_channel_of_the_card_pings_in_its_thread_once_in_a_series():
+    remind = "{after: 3m, then: {channel: C0NOC00001, mention: {any: [S0MANAGERS]}}}"
+    moments = [
+        Moment(7 * 3_600.0, State.CRITICAL, owned=False, snoozed=False),
+        Moment(7 * 3_600.0 + 20 * MINUTE, State.WARNING, owned=False, snoozed=False),
+        Moment(7 * 3_600.0 + 21 * MINUTE, State.CRITICAL, owned=False, snoozed=False),
+    ]
+    [card] = simulated(moments, 9 * 3_600, remind).cards
+    assert [bool(data.get("escalated")) for _, data in reminded(card)] == [False, True]
+    assert card.pings == (("S0ALL",), ("S0ALL",), ("S0MANAGERS",))
+
+
+def test_the_card_of_then_has_no_silent_hours_no_storm_no_buttons_and_no_reminders_of_its_own():
+    moments = [Moment(7 * 3_600.0, State.CRITICAL, owned=False, snoozed=False)]
+    _, then = simulated(
+        moments, 9 * 3_600, f"{{after: 3m, then: {{channel: {MANAGERS}, mention: {{any: [S0BOSS]}}}}}}"
+    ).cards
+    assert then.pings == (("S0BOSS",),)
+    options = then.card.options
+    assert (bool(options.quiet), bool(options.hold), options.storm, options.actions) == (False, False, False, ())
+    assert not options.remind
