@@ -25,7 +25,7 @@ from relay.cards.model import AttemptState, Card, CardState, Channel, Due, Entry
 from relay.cards.notices import Notice, NoticeKind, is_escalated
 from relay.cards.reminders import NextStep, after_step, follow, is_unattended, next_step, with_due
 from relay.cards.replies import reminder_targets
-from relay.cards.tasks import CONFIRMATION_WAIT, check_task
+from relay.cards.tasks import CHECK_FOR_REMINDER, CONFIRMATION_WAIT, check_task
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident
 from relay.model.json_types import JSON
@@ -148,7 +148,7 @@ def asked_key(card: Card) -> str:
 
 
 def _why(asked_at: float) -> str:
-    return f"reminder {asked_at:.3f}"
+    return f"{CHECK_FOR_REMINDER}{asked_at:.3f}"
 
 
 def remind(

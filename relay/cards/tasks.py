@@ -39,6 +39,9 @@ CONFIRMED_KINDS = (*ACTION_KINDS, TaskKind.REPLY)
 CHECK_AFTER = "after "
 """Begins the reason of a check that is made because no share has confirmed a task yet."""
 
+CHECK_FOR_REMINDER = "reminder "
+"""Begins the reason of a check that is made before a reminder, which waits for it."""
+
 CALLBACK_DEADLINE = 240.0
 """Seconds after which the callback is made whatever became of the card: BigPanda gives up after five minutes
 (https://docs.bigpanda.io/docs/bigpanda-callback-service)."""

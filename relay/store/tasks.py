@@ -9,7 +9,14 @@ from relay.cards.bulletin_cards import lines_of_resolved
 from relay.cards.eligibility import Work
 from relay.cards.model import AttemptState, Card, IncidentState, Task, TaskKind
 from relay.cards.staleness import StalenessUpdate
-from relay.cards.tasks import CHECK_AFTER, TaskContext, TaskUpdate, is_card_settled, recover_interrupted
+from relay.cards.tasks import (
+    CHECK_AFTER,
+    CHECK_FOR_REMINDER,
+    TaskContext,
+    TaskUpdate,
+    is_card_settled,
+    recover_interrupted,
+)
 from relay.model.struct import replace
 from relay.store import schema
 from relay.store.batch_progress import record_progress
@@ -44,8 +51,9 @@ def next_due_task(
 ) -> TaskContext | float | None:
     """Return the most urgent due task, of an incident not in `skip`; else when one will be due (None: never).
 
-    People's tasks and their checks come first, then callbacks, then what belongs to batches, then other checks; of each
-    the one that has been due longest. Without `batches`, what belongs to these is left out.
+    People's tasks and their checks come first, then callbacks and checks before reminders, then what belongs to
+    batches, then other checks; of each the one that has been due longest. Without `batches`, what belongs to these is
+    left out.
     """
     statement = _DUE if batches else _DUE_SINGLE
     row = execute(connection, statement, {"now": now, "skip": list(skip)}).mapping()
@@ -194,11 +202,12 @@ def _save_incident_state(connection: Connection, before: IncidentState, after: I
 
 _RANK = case(
     (_task.c.batch.is_not(None), 2),
+    (and_(_task.c.kind == TaskKind.CHECK, _task.c.key.like(f"%:{CHECK_FOR_REMINDER}%")), 1),
     (and_(_task.c.kind == TaskKind.CHECK, _task.c.key.not_like(f"%:{CHECK_AFTER}%")), 3),
     (_task.c.kind == TaskKind.CALLBACK, 1),
     else_=0,
 )
-"""What people wait for comes first, then what BigPanda waits for: after an outage there may be thousands of checks.
+"""What people wait for comes first, then what BigPanda and reminders wait for: there may be thousands of checks.
 
 A person who takes two hundred incidents at once waits for none in particular."""
 _DUE = (

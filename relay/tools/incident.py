@@ -63,7 +63,12 @@ _TASKS = {TaskKind.REPLY: "copy a reply as a comment", TaskKind.CHECK: "check th
 _TASK_REASONS = {"taken": "somebody else has the incident"}
 """Reasons for the end of a task that do not read as words."""
 
-_CHECK_CAUSES = {"after": "after {}", "taken": "somebody else has it", "silent": "no share came for `stale_after`"}
+_CHECK_CAUSES = {
+    "after": "after {}",
+    "taken": "somebody else has it",
+    "silent": "no share came for `stale_after`",
+    "reminder": "before a reminder",
+}
 """First word of why a check was made -> how it reads."""
 
 _PING_REASONS = {

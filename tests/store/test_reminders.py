@@ -5,7 +5,7 @@ import pytest
 from relay.cards.attention import Surroundings
 from relay.cards.model import AttemptState, CardState
 from relay.cards.reminding import ASK_WITHIN, Blocked, remind
-from relay.cards.tasks import close_task
+from relay.cards.tasks import check_task, close_task
 from relay.model.entry_kinds import EntryKind
 from relay.model.errors import LeaseLost
 from relay.model.incident import State
@@ -70,6 +70,15 @@ async def test_a_due_reminder_asks_bigpanda_once_and_is_sent_when_the_answer_is_
     assert card.post is not None
     assert [(each.kind, each.data["number"]) for each in found.entries] == [(EntryKind.REMINDER, 1)]
     assert [str(each.state) for each in found.tasks] == ["done"]
+
+
+async def test_the_question_before_a_reminder_comes_before_those_about_silent_incidents(store):
+    await open_channel(store)
+    await save_due(store, due_card())
+    await save_due(store, due_card("i2", ts="2.000001", reminder_due=None), incident="i2", digest="h2")
+    await store.add_tasks([check_task("i2", f"silent at {NOW:.0f}", NOW, NOW)])
+    [task] = (await turn(store, can_ask=True)).tasks
+    assert (await store.next_due_task(DUE)).task.key == task.key
 
 
 async def test_what_nobody_can_know_is_blocked_until_a_share_of_the_integration_says_who_has_an_incident(store):
