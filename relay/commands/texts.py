@@ -63,10 +63,10 @@ def with_note(message: Message, note: str) -> Message:
     return Message(text=message.text, blocks=(*message.blocks, block), attachments=message.attachments)
 
 
-def mrkdwn_list(head: Sequence[Line], lines: Sequence[Line], end: Sequence[Line] = ()) -> str:
-    """Write the head, as many of the lines as fit, how many do not, and the end, as mrkdwn."""
-    begins, ends = [written(each) for each in head], [written(each) for each in end]
-    room = MAX_ANSWER - sum(len(each) + 1 for each in (*begins, *ends)) - _ROOM_FOR_REST
+def mrkdwn_list(head: Sequence[Line], lines: Sequence[Line]) -> str:
+    """Write the head, as many of the lines as fit, and how many do not, as mrkdwn."""
+    begins = [written(each) for each in head]
+    room = MAX_ANSWER - sum(len(each) + 1 for each in begins) - _ROOM_FOR_REST
     shown: list[str] = []
     for line in lines:
         text = written(line)
@@ -76,7 +76,7 @@ def mrkdwn_list(head: Sequence[Line], lines: Sequence[Line], end: Sequence[Line]
         shown.append(text)
     left_out = len(lines) - len(shown)
     rest = [f"_and {left_out:,} more_"] if left_out else []
-    return "\n".join([*begins, *shown, *rest, *ends])
+    return "\n".join([*begins, *shown, *rest])
 
 
 def written(line: Line, most: int = _LONGEST_LINE) -> str:
