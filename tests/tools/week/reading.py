@@ -95,6 +95,8 @@ class HeldPing:
     kind: str
     state: str
     reasons: set[str]
+    reason: str = ""
+    holding: list[str] = field(default_factory=list)
     only_if_it_pings: bool = False
     reopening: bool = False
 
@@ -189,6 +191,7 @@ class Reading:
                 self._post(card, now, at)
             for card in cards:
                 self._catch_up(card, now, at)
+                self._remind(card, now, at)
             if at > story.updates[-1].at and not any(self._is_open(card) for card in cards):
                 break
         self.cards += cards
@@ -339,6 +342,7 @@ class Reading:
         if known is not None:
             ping.since, ping.reasons = known.since, known.reasons
         ping.reasons.add(reason)
+        ping.reason = reason
         ping.only_if_it_pings = reason in {"snoozed", "reopened_lately"}
         card.held[target] = ping
 
@@ -385,7 +389,9 @@ class Reading:
         """Make up for what nothing holds any more."""
         if card.posted_at is None and not card.waiting:
             return
-        free = {target: ping for target, ping in card.held.items() if not self._holding(card, ping, target, now, at)}
+        free = {
+            target: ping for target, ping in card.held.items() if not self._still_holds(card, ping, target, now, at)
+        }
         for target in free:
             self._drop(card, target)
         if now.state == "resolved" or card.over or card.gone:
@@ -395,6 +401,16 @@ class Reading:
         listed = {target for target, ping in free.items() if not ping.only_if_it_pings or target in needed}
         if listed:
             self._make_up(card, free, set() if owned else listed, at)
+
+    def _still_holds(self, card: ReadCard, ping: HeldPing, target: str, now: Update, at: float) -> bool:
+        """Whether something holds a ping. Of reasons that follow one another, the last decides about the catch-up."""
+        holding = self._holding(card, ping, target, now, at)
+        if holding and (card.posted_at or 0) < at and (at == now.at or holding != ping.holding):
+            ping.holding = holding
+            ping.reason = self._last(card, ping, target, now, at)
+            ping.reasons.add(ping.reason)
+            ping.only_if_it_pings = ping.reason in {"snoozed", "reopened_lately"}
+        return bool(holding)
 
     def _make_up(self, card: ReadCard, free: Mapping[str, HeldPing], pinged: set[str], at: float) -> None:
         """One message of the channel names the incident, and pings."""
