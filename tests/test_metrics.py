@@ -327,3 +327,20 @@ def test_shadow_cards_are_counted_by_route_and_held_pings_by_card():
     assert 'relay_shadow_cards_total{route="payments"} 2.0' in text
     assert 'relay_shadow_cards_total{route="noc"} 1.0' in text
     assert "relay_cards_with_held_pings 3.0" in text
+
+
+def test_storms_mutes_and_catch_ups_are_shown_as_the_database_counts_them():
+    seen = samples(Metrics(), Backlog(catch_up_age=1.0, open_storms=2, storm_change_age=3.0, active_mutes=4))
+    assert seen["relay_oldest_due_catch_up_age_seconds"] == 1
+    assert seen["relay_open_storms"] == 2
+    assert seen["relay_oldest_storm_change_age_seconds"] == 3
+    assert seen["relay_active_mutes"] == 4
+
+
+def test_reminders_are_counted_by_route_and_kind():
+    metrics = Metrics()
+    metrics.record_reminder("db", "reminder")
+    metrics.record_reminder("", "then")
+    seen = samples(metrics)
+    assert seen["relay_reminders_total kind=reminder route=db"] == 1
+    assert seen["relay_reminders_total kind=then route=(fallback)"] == 1

@@ -226,5 +226,7 @@ async def run_round_trip(
             slack.faults.release()
             panda.faults.release()
             relay.stop()
+            while not (await asyncio.wait([running], timeout=0.1))[0]:  # a call waits for its turn, in simulated time
+                clock.set_time(clock.next_timer() or clock.now())
             with suppress(asyncio.CancelledError):
                 await running

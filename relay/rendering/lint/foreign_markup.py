@@ -76,7 +76,7 @@ _PLAIN: Final[Mapping[NodeKind, str]] = {
 _CODE: Final = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _COMPILED: Final = {re.compile(pattern, re.MULTILINE): advice for pattern, advice in _MARKUP.items()}
 _COMPILED_PLAIN: Final = {re.compile(pattern): advice for pattern, advice in _IN_PLAIN_TEXT.items()}
-_RAW_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(.*?)\{%-?\s*endblocks", re.DOTALL)
+_RAW_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(.*?)(?:\{%-?\s*endblocks|\Z)", re.DOTALL)
 _LONGEST: Final = 60
 _VALUE: Final = "{{ ... }}"
 

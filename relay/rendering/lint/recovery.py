@@ -36,7 +36,7 @@ _TAG: Final = re.compile(
 _GO_ACTION: Final = re.compile(r"\{\{-?\s*(?:range|with|if|template|define|block)\s+[.$\"]")
 _NEVER_CLOSED: Final = "this tag is never closed; write }} or %} where it ends"
 _NESTED_WRONGLY: Final = "Jinja is expecting this tag"
-_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)\{%-?\s*endblocks", re.DOTALL)
+_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)(?:(?P<end>\{%-?\s*endblocks)|\Z)", re.DOTALL)
 _NEWLINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _MIDDLE: Final = frozenset({"else", "elif"})
@@ -143,7 +143,7 @@ def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -
 def _without_raw_blocks(source: str, line: int) -> _Repair:
     first, after = _span(source, line)
     for blocks in _BLOCKS.finditer(source):
-        if blocks.start() < after and blocks.end() >= first:
+        if blocks["end"] and blocks.start() < after and blocks.end() >= first:
             start, end = blocks.span("yaml")
             return _Repair(source=source[:start] + blank(source[start:end]) + source[end:])
     return _Repair(source=source)
