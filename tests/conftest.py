@@ -15,7 +15,7 @@ from tests.support.browser import ARGUMENTS, MISSING, chromium
 
 # How long an example takes is the machine's business. `make soak` tries the usual number of examples.
 settings.register_profile("soak", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("suite", settings.get_profile("soak"), max_examples=50)
+settings.register_profile("suite", settings.get_profile("soak"), max_examples=30)
 settings.load_profile("suite")
 
 MEMORY = Path("/dev/shm")

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import update
 
 from relay.config.files import load_configuration
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.mentions import pings
+from relay.store import schema
 from relay.tools.incident import describe
 from tests.delivery.test_crashes import Crash, crash_everywhere, run_lifecycle, shares
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
+from tests.support.postgres import postgresql
 from tests.support.relay_in_process import START, RelayInProcess, fake_workspace, run_relay
 
 MINUTE = 60.0
@@ -95,6 +98,25 @@ async def test_what_nobody_takes_is_mentioned_again_and_the_last_one_is_shown_in
         sent = [each for each in replies(relay) if "obody has" in relay.slack.text_of(each)]
         assert [pings(each) for each in sent] == [("S0REMIND",)] * 3
         assert [each.broadcast for each in sent] == [False, False, True]
+
+
+@pytest.mark.parametrize("dies_at", [2, 4, 9])
+async def test_the_next_leader_goes_on_with_the_series_of_the_one_that_died(tmp_path, dies_at):
+    clock = ManualClock()
+    slack = fake_workspace(clock)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with postgresql() as url:
+        common = {"clock": clock, "slack": slack, "url": url}
+        async with running(tmp_path / "first", dies=True, **common) as first:
+            await owned(first, None)
+            await until(first, dies_at)
+            await first.store.database.write(
+                lambda connection: connection.execute(update(schema.lease).values(until=0))
+            )
+        async with running(tmp_path / "second", **common) as second:
+            await until(second, 30)
+            assert minutes(reminders(second)) == [3, 8, 13]
 
 
 async def test_taking_the_incident_ends_the_series_and_losing_its_owner_begins_another(tmp_path):
