@@ -181,3 +181,26 @@ async def test_what_a_mute_took_over_after_it_was_listed_is_not_offered_again(st
     await press_take(storm, BOB)
     assert not storm.slack.open_views(BOB)
     assert "4 left out: somebody has them" in storm.ephemeral_messages(BOB)[-1]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("minutes", [1, 5, 20])
+async def test_many_are_taken_at_bigpandas_rate_also_after_minutes_in_which_it_takes_nothing(storm, minutes):
+    """All of them, or each that relay gave up is counted as failed: nothing is done later than people expect."""
+    await flood(storm, 210)
+    await press_take(storm)
+    assert question(storm)[0] == "Take 200 incidents"
+    storm.panda.limits.pause("assign", storm.clock.now(), minutes * 60)
+    await storm.submit(ANN)
+    await storm.clock.run_for(minutes * 60 - 10, lambda: storm.idle, min_step=1)
+    assert owners(storm, 210) == [""] * 210
+    refused = [call for call in storm.panda.calls_to("assign") if call.status == 429]
+    assert len(refused) < 10 * minutes, "relay asks again when BigPanda says, not for each incident"
+    await storm.clock.run_for(900, lambda: storm.idle, min_step=1)
+    done = owners(storm, 210).count("Ann Lee")
+    [report] = reports(storm)
+    if minutes <= 5:
+        assert (done, report) == (200, "👤 *Ann Lee* took 200 incidents")
+    else:
+        assert f"took {done} of 200 incidents: {200 - done} failed" in report
+        assert f"{200 - done} failed" in storm.slack.text_of(storm.slack.direct_messages(ANN)[-1])
