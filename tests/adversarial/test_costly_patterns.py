@@ -100,12 +100,13 @@ def test_a_pattern_in_another_script_matches_what_it_says():
 
 @pytest.mark.parametrize("pattern", USUAL)
 def test_usual_patterns_read_all_of_a_large_record(pattern):
+    """On a busy machine, too, where the same work takes up to three times the processor time."""
     line = "worker 17 finished disk job 4 of payments in 233 ms with error 5; "
     texts = tuple(f"{number} {line * 45}"[:3000] for number in range(50))
 
     def matches():
         with suppress(Unread):
-            return Regex(pattern=pattern).matches(SubjectValues(texts, MatchBudget(time.thread_time)))
+            return Regex(pattern=pattern).matches(SubjectValues(texts, MatchBudget(lambda: time.thread_time() / 3)))
 
     assert any(matches() is False for _ in range(TRIES))
 
