@@ -96,19 +96,19 @@ async def test_a_stored_incident_is_explained_by_its_newest_share_and_rendered_w
         relay.clock.advance(60)
         await relay.share("i1", status="critical", incidentTags=tags, metadata={"environment": "Production"})
 
-        async def document(command, *arguments):
-            result = await asyncio.to_thread(run, command, "--incident", "i1", *arguments, "--json")
-            assert result.exit_code == 0, result.output
-            return json.loads(result.stdout)
+    async def document(command, *arguments):
+        result = await asyncio.to_thread(run, command, "--incident", "i1", *arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
 
-        assert (await document("explain"))["routes"] == ["payments"]
-        assert (await document("explain", "--state", "warning"))["routes"] == []
-        [incident] = await document("render")
-        assert [share["routes"] for share in incident["shares"]] == [[], ["payments"]]
-        [incident] = await document("render", "--state", "resolved")
-        assert [share["outcome"] for share in incident["shares"]] == ["first", "update", "update"]
-        result = await asyncio.to_thread(run, "explain", "--incident", "i2")
-        assert (result.exit_code, result.stdout) == (1, "")
+    assert (await document("explain"))["routes"] == ["payments"]
+    assert (await document("explain", "--state", "warning"))["routes"] == []
+    [incident] = await document("render")
+    assert [share["routes"] for share in incident["shares"]] == [[], ["payments"]]
+    [incident] = await document("render", "--state", "resolved")
+    assert [share["outcome"] for share in incident["shares"]] == ["first", "update", "update"]
+    result = await asyncio.to_thread(run, "explain", "--incident", "i2")
+    assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_without_changes_a_stored_share_stays_as_it_was_sent():
