@@ -71,10 +71,10 @@ endif
 # With COVERAGE=1 the tests measure branch coverage, also in the processes that they start; that doubles their time.
 test: $(READY) ## run every test (COVERAGE=1: measure branch coverage, fail below the floor in pyproject.toml)
 ifeq ($(COVERAGE),)
-	$(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 else
 	$(START_COVERAGE)
-	$(BIN)/coverage run -m pytest -n 5 --dist worksteal $(ARGS)
+	$(BIN)/coverage run -m pytest -n 4 --dist worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 endif
