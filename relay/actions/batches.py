@@ -23,7 +23,6 @@ from relay.model.struct import replace
 from relay.runtime.clock import Clock
 from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import BatchOrigin, BatchSubmission, Click
-from relay.slack.outcomes import Read
 from relay.slack.responses import SlackUser
 from relay.store.store import Store
 
@@ -138,11 +137,7 @@ class Batches:
             name=name or click.user_name,
         )
         view = build_take_question(origin, question=messages.take_question(choice))
-        answer = await self._slack.open_view(click.trigger_id, view)
-        if not isinstance(answer, Read):
-            detail = "Slack did not open the form of a button; the person was asked to press it again."
-            log.warning("modal_not_opened", action=click.action, reason=answer.reason, detail=detail)
-            await self._tell(click, messages.MODAL_NOT_OPENED)
+        await messages.open_modal(self._slack, click, view)
 
     async def _tell(self, click: Click, text: str) -> None:
         await messages.send_ephemeral(self._slack, click.channel, click.user, text)

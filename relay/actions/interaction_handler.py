@@ -29,7 +29,6 @@ from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT
 from relay.slack.gateway import SlackGateway
 from relay.slack.interactions import BatchSubmission, Click, Submission, ThreadReply, parse_event, parse_interaction
-from relay.slack.outcomes import Read
 from relay.store.store import Store
 
 log = structlog.get_logger("relay.interactions")
@@ -238,12 +237,7 @@ class InteractionHandler:
         in_bigpanda = BUTTONS[click.action].in_bigpanda
         inputs = None if in_bigpanda else await self._mutes.inputs(click.action, card, state, click.user)
         view = build_modal(click.action, title=state.record.title, **opened_on, inputs=inputs)
-        answer = await self._slack.open_view(click.trigger_id, view)
-        if not isinstance(answer, Read):
-            detail = "Slack did not open the form of a button; the person was asked to press it again."
-            fields = {"incident": click.incident, "action": click.action, "reason": answer.reason}
-            log.warning("modal_not_opened", **fields, detail=detail)
-            await self._tell(click, messages.MODAL_NOT_OPENED)
+        await messages.open_modal(self._slack, click, view)
 
     async def _check(self, source: Click | Submission, card: Card) -> Denied | LookupFailed | None:
         result = await self._permissions.check(card, source.action, source.user)

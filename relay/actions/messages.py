@@ -1,6 +1,6 @@
 """The messages about what one person pressed or wrote in Slack, ephemeral or direct; only that person sees them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -12,10 +12,12 @@ from relay.cards.model import TaskKind
 from relay.cards.task_reasons import WHY, why
 from relay.model.buttons import BUTTONS
 from relay.model.counting import counted
+from relay.model.json_types import JSON
 from relay.rendering.blocks.inline import date_atom
 from relay.rendering.blocks.rich_text import Atom, link_atom, mrkdwn
 from relay.rendering.engine.filters import DATE_FORMATS, emoji
 from relay.slack.gateway import SlackGateway
+from relay.slack.interactions import Click
 from relay.slack.outcomes import Delivered, Read
 from relay.slack.responses import channel_of
 
@@ -58,6 +60,16 @@ async def send_ephemeral(slack: SlackGateway, channel: str, user: str, text: str
     if not isinstance(answer, Read | Delivered):
         detail = "the person did not get relay's message about what they did"
         log.warning("ephemeral_failed", channel=channel, user=user, reason=answer.reason, detail=detail)
+
+
+async def open_modal(slack: SlackGateway, click: Click, view: Mapping[str, JSON]) -> None:
+    """Open a button's modal within three seconds of the click; if Slack does not, the person is asked to try again."""
+    answer = await slack.open_view(click.trigger_id, view)
+    if not isinstance(answer, Read):
+        detail = "Slack did not open the form of a button; the person was asked to press it again."
+        fields = {"incident": click.incident} if click.incident else {}
+        log.warning("modal_not_opened", **fields, action=click.action, reason=answer.reason, detail=detail)
+        await send_ephemeral(slack, click.channel, click.user, MODAL_NOT_OPENED)
 
 
 def started(action: str, until: int | None) -> str:

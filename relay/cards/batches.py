@@ -132,7 +132,7 @@ class TaskEnd(Struct, frozen=True, kw_only=True):
 
 
 class BatchProgress(Struct, frozen=True, kw_only=True):
-    """How far a batch is: how many of its incidents the person has, were resolved or taken by others, or failed.
+    """The progress of a batch: how many incidents are assigned to the person, were resolved, went to others, or failed.
 
     `left` counts those that are not settled yet. `failures` are the first that failed.
     """

@@ -56,8 +56,8 @@ class Started(NamedTuple, Generic[D]):
 class LentPick(NamedTuple, Generic[D]):
     """The next pick of a scheduler, for a transaction that makes cards due: one commit for what would be two.
 
-    Whoever takes it calls `give_back` once, with what was started (None: nothing), or `UNKNOWN` if nobody knows; until
-    then the scheduler picks nothing.
+    The transaction that borrows it calls `give_back` once: with what it started (None: nothing), or with `UNKNOWN` if
+    its commit may or may not have happened. Until then the scheduler picks nothing.
     """
 
     pick: Callable[[Connection], Started[D] | float | None]

@@ -11,11 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from sqlalchemy import update
 
 from relay.model.struct import replace
 from relay.sandbox.slack.mentions import pings
-from relay.store import schema
 from tests.delivery.test_crashes import Crash, stopped
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT
@@ -240,7 +238,7 @@ async def change_leader(folder, moment, url, nth):
         await stopped(first.settle(), crash)
         if not crash.happened.is_set():
             return None
-        await first.store.database.write(lambda connection: connection.execute(update(schema.lease).values(until=0)))
+        await first.end_lease()
     async with run_relay(folder / "second", **common) as second:
         await second.advance(EVERY)
         for fields, _ in moment.rest:

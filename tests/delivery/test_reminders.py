@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import update
 
 from relay.config.files import load_configuration
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.sandbox.slack.channel import FakeMessage
 from relay.sandbox.slack.mentions import pings
-from relay.store import schema
 from relay.tools.incident import describe
 from tests.delivery.test_crashes import Crash, crash_everywhere, run_lifecycle, shares
 from tests.support.clocks import ManualClock
@@ -111,9 +109,7 @@ async def test_the_next_leader_goes_on_with_the_series_of_the_one_that_died(tmp_
         async with running(tmp_path / "first", dies=True, **common) as first:
             await owned(first, None)
             await until(first, dies_at)
-            await first.store.database.write(
-                lambda connection: connection.execute(update(schema.lease).values(until=0))
-            )
+            await first.end_lease()
         async with running(tmp_path / "second", **common) as second:
             await until(second, 30)
             assert minutes(reminders(second)) == [3, 8, 13]

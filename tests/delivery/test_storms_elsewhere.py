@@ -4,10 +4,8 @@ import re
 from collections import Counter
 
 import pytest
-from sqlalchemy import update
 
 from relay.sandbox.slack.mentions import pings
-from relay.store import schema
 from tests.delivery.test_crashes import crash_everywhere
 from tests.delivery.test_storms import ROUTES, come, flood, happens, resolves, roots, storm_card, storm_pings
 from tests.support.clocks import ManualClock
@@ -112,9 +110,7 @@ async def test_the_next_leader_goes_on_with_a_storm_of_the_one_that_died(tmp_pat
         common = {"routes": ROUTES, "clock": clock, "slack": slack, "url": url}
         async with run_relay(tmp_path / "first", dies=True, **common) as first:
             await flood(first)
-            await first.store.database.write(
-                lambda connection: connection.execute(update(schema.lease).values(until=0))
-            )
+            await first.end_lease()
         async with run_relay(tmp_path / "second", **common) as second:
             await come(second, "w7", "w8")
             await second.advance(60)
@@ -171,9 +167,7 @@ async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though
             await first.advance(60)
             await first.share("over", status="ok", resolved=True, active=False)
             await first.advance(60)
-            await first.store.database.write(
-                lambda connection: connection.execute(update(schema.lease).values(until=0))
-            )
+            await first.end_lease()
         async with run_relay(tmp_path / "second", **common) as second:
             await second.advance(3600)
             [quiet] = [each for each in slack.channel("all").messages if pings(each)]

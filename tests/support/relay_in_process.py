@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import Any
 
 import orjson
+from sqlalchemy import update
 
 from relay.config.configuration import Configuration
 from relay.config.files import load_configuration
@@ -20,6 +21,7 @@ from relay.metrics import Metrics
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
 from relay.slack.message import DEFAULT_INSTANCE
+from relay.store import schema
 from relay.store.store import Store
 from relay.store.types import AcceptedShare
 from tests.support.clocks import ManualClock
@@ -115,6 +117,10 @@ class RelayInProcess:
             await self.settle()
         self.clock.advance(until - self.clock.now())
         await self.settle()
+
+    async def end_lease(self) -> None:
+        """Let another relay lead at once, as if this one had died long enough ago."""
+        await self.store.database.write(lambda connection: connection.execute(update(schema.lease).values(until=0)))
 
     def transcript(self, channel: str = "all") -> str:
         """Return what a reader of the channel sees."""
