@@ -207,7 +207,7 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
             "notices": "; ".join(notices),
             "held": held_until(card.held) if card.held else "",
             "pings held": "; ".join(f"{each.target} {held_since(each)}" for each in card.held_pings),
-            "reminders": _reminders(card),
+            "reminders": next_reminder(card),
             "post due": _due(card.post),
             "edit due": _due(card.edit),
             "message": _card_link(card, link) or (f"{card.ts} in {card.slack_channel}" if card.ts else ""),
@@ -215,7 +215,7 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
     )
 
 
-def _reminders(card: Card) -> str:
+def next_reminder(card: Card) -> str:
     """The next reminder of the series, and when it is due; empty where none is."""
     step = next_step(card)
     if card.reminder_due is None or step is None:

@@ -15,7 +15,7 @@ from relay.routes.mute_match import literal_match
 from relay.slack.message import Message
 from relay.tools.board.source import BoardSource
 from relay.tools.explain import explained_shares
-from relay.tools.incident import CARD_STATES, HistoryEvent, events, held_until
+from relay.tools.incident import CARD_STATES, HistoryEvent, events, held_until, next_reminder
 from relay.tools.message_text import channel_label, message_text
 from relay.tools.shadow import on_terminal, read_shadow
 
@@ -93,6 +93,7 @@ def _mutes(incident: Incident, cards: Sequence[Card]) -> Iterator[tuple[str, Map
 async def _drawn(card: Card, source: BoardSource, names: Mapping[str, str]) -> DrawnCard:
     reason = f" ({card.reason.replace('_', ' ')})" if card.reason else ""
     reason += f", held: {held_until(card.held)}" if card.held and card.state is CardState.PENDING else ""
+    reason += f", reminders: {reminder}" if (reminder := next_reminder(card)) else ""
     drawn = DrawnCard(
         channel=channel_label(card.channel, names),
         state=CARD_STATES[card.state] + reason,
@@ -108,7 +109,7 @@ async def _drawn(card: Card, source: BoardSource, names: Mapping[str, str]) -> D
         state=drawn.state,
         route=drawn.route,
         link=drawn.link,
-        message=payload | {"ts": card.ts or "0", "author": "relay", "bot": True},
+        message=payload | {"ts": card.ts or f"{source.clock.now():.6f}", "author": "relay", "bot": True},
         text=message_text(message, names),
     )
 

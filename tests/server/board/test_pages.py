@@ -1,6 +1,7 @@
 """What the pages show, and what their buttons do."""
 
 import asyncio
+import json
 import re
 from html import escape, unescape
 
@@ -83,6 +84,17 @@ async def test_a_card_that_waits_says_why(board):
     await board.relay.store.update_card(card.id, lambda _: Update(cards=(waiting,)))
     _, text = await board.get()
     assert "channel rejected" in text
+    _, text = await board.get("/incidents/i0")
+    message = json.loads(unescape(text.partition('data-message="')[2].partition('"')[0]))
+    assert float(message["ts"]) == board.relay.clock.now()  # the picture shows now, where no message has a time
+
+
+async def test_an_incident_shows_its_next_reminder(tmp_path):
+    routes = ROUTES + "    remind: {after: 15m, every: 30m, times: 2}\n"
+    async with serve_board(tmp_path, routes=routes) as board:
+        await board.sign_in()
+        _, text = await board.get("/incidents/i0")
+        assert "reminders: 1 of 2, due " in " ".join(text.split())
 
 
 async def test_what_is_held_says_why_and_until_when(board):
