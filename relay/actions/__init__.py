@@ -9,9 +9,9 @@ preflight ............. finds out what a task needs, and prepares its call
 ownership ............. finds out who has the incident before somebody takes it
 people ................ looks up people in Slack and BigPanda
 tag_definitions ....... BigPanda's definitions of tags
-messages, ephemeral ... what one person reads, and how it is sent
+messages .............. what one person reads, and how it is sent
 modals ................ the modals behind the buttons
-modal_parts ........... of what modals are made
+modal_parts ........... the parts of modals, and the durations that they offer
 mutes ................. makes and ends mutes for people in Slack
 mute_dialog ........... between the button of a card and a mute
 mute_modal ............ what is asked before a mute is made or ended

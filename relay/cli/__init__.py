@@ -1,6 +1,12 @@
 """The command line, and the only package that prints. One module per command; this one registers them.
 
 Exit codes are in `output`: 0 success, 1 the answer is no, 2 the command could not run.
+
+environment .............. reads the settings
+options, share_options ... options that several commands have
+output, safe_console ..... how commands print and fail
+loop ..................... runs a coroutine
+sandbox_server ........... what `relay sandbox` runs
 """
 
 from collections.abc import Iterable

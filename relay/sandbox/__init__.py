@@ -9,4 +9,11 @@ official SDK of Slack works against them unchanged.
         client = AsyncWebClient(slack.token, base_url=base_url)
         await client.chat_postMessage(channel="noc", text="Hello")
     print(slack.transcript("noc"))
+
+slack, bigpanda ....... the two fakes
+page .................. the web page of the fake Slack
+http_api .............. what their servers share
+faults, rate_limits ... what goes wrong with a call, and how many are allowed
+calls ................. the log of calls
+guide ................. what `relay sandbox` prints
 """

@@ -5,7 +5,7 @@ Verbs
     accepting .............. commits a group of shares, and plans those that can be planned at once
     inbox .................. shares that are stored and not planned yet; planning: saves what they turn into
     left_work .............. which kinds of work a transaction leaves, so that only who does such work is woken
-    card_queue ............. finds the next card with due work and starts it; due_queries: the SQL for it
+    card_queue ............. finds the next card with due work and starts it; due_queries: which comes first
     card_context ........... loads what a decision about one card needs, and saves what was decided
     attempts ............... posts whose result is unknown
     bulletins .............. messages about several incidents, and their lines
@@ -41,6 +41,7 @@ Rows
     types, mappers ......... the store's own dataclasses; rows to dataclasses and back
     rows ................... incidents, cards and entries as several verbs read and write them
     schema, migration ...... the tables; how they come into being
+    migrations ............. the steps from one shape of the tables to the next
     locks, upsert .......... what SQLite and PostgreSQL do differently
 
 Connection

@@ -9,4 +9,11 @@
         assert bigpanda.calls_to("comment")[0].took_effect
 
 `relay.sandbox.faults` can be injected into each call by its name in `ENDPOINTS`.
+
+server ................................. the HTTP server
+endpoints .............................. the calls, one row each
+organisation, users, tag_definitions ... what the organisation holds
+incident ............................... an incident in a share and in the API
+sharing ................................ sends shares
+errors ................................. errors of the API
 """

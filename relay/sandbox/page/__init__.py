@@ -5,4 +5,11 @@
     html = render_document([DocumentSection(title="A card", messages=(message,))])   # needs no server and no network
 
 Nothing here needs a network or a build step, and the text of messages is never read as HTML (`static/draw.js`).
+
+page ........... the addresses
+state .......... the workspace as JSON
+user_actions ... what a reader does as a test user
+relay_client ... the relay behind the page
+document ....... messages as one HTML document
+static ......... the script and the style that draw messages
 """

@@ -1,1 +1,5 @@
-"""Alembic's environment: `env` runs on relay's connection, `versions` are the steps."""
+"""Alembic's environment.
+
+env ........ runs the steps on relay's connection
+versions ... the steps
+"""

@@ -35,6 +35,7 @@ the message as its reader sees it (without styling, a link by its label, a date 
     keys ......... the table of keys
     model ........ the values
     grammar ...... parses a file into tests, or reports all its faults
+    moments ...... the times in them
     steps ........ turns the shares of a test file into real shares
     assertions ... compares a simulation with what is expected
     runner ....... runs all tests, and finds the routes that they reach
