@@ -1,11 +1,11 @@
-"""The templates of one configuration, compiled once: the operator's at once, a packaged one when it is first needed.
+"""The templates of one configuration, compiled once: the operator's files at once, others when they are first needed.
 
 A template is a folder. If it lacks a file, `incident/` provides it, and if that lacks it, relay's package; so
 `payments/status.j2` always exists. A bare name (`{% include "alert.j2" %}`) is a file beside the template, by the same
 rule. `relay/card.j2` is the packaged file, for templates that extend it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,6 +66,11 @@ def _role(name: str) -> TemplateRole | None:
     return _roles(name).get(name.rpartition("/")[2])
 
 
+def is_bulletin_file(name: str) -> bool:
+    """Whether a file is one of those that make the messages about several incidents."""
+    return _roles(name) is _BULLETIN_ROLES and _role(name) is not None
+
+
 _PACKAGED: Final = "relay"
 
 
@@ -94,17 +99,17 @@ class TemplateLibrary:
     """
 
     def __init__(self, sources: Mapping[str, str], packaged: Mapping[str, str] | None = None) -> None:
-        """Compile every template of the operator that a route can name. The packaged ones are known to compile."""
+        """Compile every file of the operator, under its own name. The packaged ones are known to compile."""
         self._loader = _Loader(sources, packaged or {})
         self._environment = TemplateSandbox(loader=self._loader, cache_size=-1, auto_reload=False)
         self.folders = self._loader.folders - {_PACKAGED}
         self.has_own_templates = self._loader.has_own
-        self._broken: dict[str, TemplateFailure] = {}
-        for name in sorted(self._loader.own_names(self.folders)):
+        self._broken: set[str] = set()
+        for name in sorted(self._loader.own):
             try:
                 self._environment.get_template(name)
-            except Exception as error:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
-                self._broken[name] = failure_of(error)
+            except Exception:  # noqa: BLE001  whatever the compiler rejects breaks this file and no other
+                self._broken.add(name)
 
     def compile_default(self) -> None:
         """Compile what a card of the default folder is made of, before a card needs it; it may run in a thread."""
@@ -145,13 +150,13 @@ class TemplateLibrary:
         """Run a template; raises `TemplateFailed`. An unknown folder is treated as one without files."""
         if name.partition("/")[0] not in self.folders:
             name = f"{DEFAULT_FOLDER}/{name.partition('/')[2]}"
-        if name in self._broken:
-            raise TemplateFailed(self._broken[name])
         try:
             template = self._environment.get_template(name)
         except TemplateNotFound as error:
             missing = TemplateFailure(file=name, line=0, message="there is no such template")
             raise TemplateFailed(missing) from error
+        except Exception as error:
+            raise TemplateFailed(failure_of(error)) from error
         with start_run() as run:
             try:
                 text = "".join(template.root_render_func(template.new_context(dict(variables))))
@@ -169,11 +174,6 @@ class _Loader(BaseLoader):
         self.own = {name: without_marks(source) for name, source in own.items()}
         self._packaged = {name: without_marks(source) for name, source in packaged.items()}
         self.has_own = any(packaged.get(name) != source for name, source in own.items())
-
-    def own_names(self, folders: Iterable[str]) -> set[str]:
-        """Every name under which one of the operator's files can be used."""
-        defaults = {name.rpartition("/")[2] for name in self.own if name.startswith(f"{DEFAULT_FOLDER}/")}
-        return {*self.own, *(f"{folder}/{file}" for folder in folders for file in defaults)}
 
     def list_templates(self) -> list[str]:
         """The names of all files."""

@@ -6,7 +6,7 @@ macro and value that is made, read, compared or printed is charged (`metering`, 
 it compiles: what it would compute then is charged to no run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from jinja2 import ChainableUndefined, TemplateSyntaxError, nodes
@@ -33,6 +33,7 @@ from relay.rendering.engine.safe_ops import (
     check_operands,
     printed,
 )
+from relay.rendering.engine.syntax_tree import children
 from relay.rendering.engine.tag_extension import TagExtension
 
 _STR_METHODS: Final = frozenset(
@@ -184,7 +185,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         except (RecursionError, ValueError) as error:
             message = _TOO_DEEP if isinstance(error, RecursionError) else "a number with too many digits"
             raise TemplateSyntaxError(message, parser.stream.current.lineno if parser else 1, name, filename) from error
-        if too_deep := next((node for node, depth in _walk(tree) if depth > _MOST_LEVELS), None):
+        if too_deep := _below(tree, _MOST_LEVELS):
             raise TemplateSyntaxError(_TOO_DEEP, too_deep.lineno, name, filename)
         return tree
 
@@ -204,10 +205,9 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         return super()._generate(source, *args, **kwargs)
 
 
-def _walk(tree: nodes.Node) -> Iterator[tuple[nodes.Node, int]]:
-    """Every node with its depth, without recursion."""
-    pending = [(tree, 0)]
-    while pending:
-        node, depth = pending.pop()
-        yield node, depth
-        pending += ((child, depth + 1) for child in node.iter_child_nodes())
+def _below(tree: nodes.Node, levels: int) -> nodes.Node | None:
+    """The last node that is deeper than so many levels, if there is one; found without recursion."""
+    level = [tree]
+    for _ in range(levels + 1):
+        level = [child for node in level for child in children(node)]
+    return level[-1] if level else None

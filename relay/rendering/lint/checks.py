@@ -1,6 +1,6 @@
 """Finds faults in template sources: unknown names, missing files, and what would never be shown."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
@@ -19,8 +19,15 @@ from relay.rendering.lint.foreign_markup import foreign_markup
 from relay.rendering.lint.foreign_syntax import FOREIGN_ATTRIBUTES, FOREIGN_NAMES, FOREIGN_PATHS
 from relay.rendering.lint.recovery import Recovered, go_actions, recovered, without_tags_at
 from relay.rendering.lint.syntax_errors import jinja_message
-from relay.rendering.lint.value_types import TemplateType, attribute_lookups, compared_words
-from relay.rendering.lint.walk import places, tag_kind
+from relay.rendering.lint.value_types import (
+    ScopedNode,
+    TemplateType,
+    attribute_lookups,
+    compared_words,
+    is_local,
+    scoped_nodes,
+)
+from relay.rendering.lint.walk import TemplateNodes
 
 _ESCAPED: Final = "everything printed is already escaped for Slack, so leave it out"
 _INSTEAD: Final[Mapping[str, str]] = {
@@ -70,12 +77,16 @@ Finding: TypeAlias = tuple[Fault, bool]
 class _File:
     """A template file, as far as it can be parsed."""
 
-    def __init__(self, environment: Environment, name: str, source: str, tree: nodes.Template) -> None:
-        self.environment, self.name, self.source, self.tree = environment, name, source, tree
+    def __init__(self, environment: Environment, name: str, source: str, tree: TemplateNodes) -> None:
+        self.environment, self.name, self.source, self.nodes = environment, name, source, tree
 
     @cached_property
     def columns(self) -> WordColumns:
         return word_columns(self.environment, self.source)
+
+    @cached_property
+    def scoped(self) -> Sequence[ScopedNode]:
+        return [*scoped_nodes(self.nodes)]
 
     def fault(self, line: int, message: str, word: str = "", *, warning: bool = False) -> Fault:
         """Make a fault in this line, at the word: from the token's own column on, if that is known."""
@@ -87,7 +98,7 @@ class _File:
 
     def named_templates(self) -> Iterator[tuple[int, str]]:
         """The templates that it names as a constant, with their lines; those with `ignore missing` may be absent."""
-        for node in self.tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
+        for node in self.nodes.of(nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends):
             template: Any = getattr(node, "template", None)
             may_be_absent = getattr(node, "ignore_missing", False)
             if isinstance(template, nodes.Const) and isinstance(template.value, str) and not may_be_absent:
@@ -103,9 +114,9 @@ def file_findings(
     it is known that the file compiles.
     """
     yield from ((fault, False) for fault in readable.faults)
-    if readable.source is None or readable.tree is None:
+    if readable.source is None or readable.nodes is None:
         return
-    file = _File(environment, name, readable.source, readable.tree)
+    file = _File(environment, name, readable.source, readable.nodes)
     rules = (
         (_missing_templates(file), False),
         (_unknown_attributes(file), True),
@@ -161,8 +172,8 @@ def unused_files(
     """
     named: set[str] = set()
     for name, readable in files.items():
-        if readable.source is not None and readable.tree is not None:
-            templates = _File(environment, name, readable.source, readable.tree).named_templates()
+        if readable.source is not None and readable.nodes is not None:
+            templates = _File(environment, name, readable.source, readable.nodes).named_templates()
             named |= {template.rpartition("/")[2] for _, template in templates}
     for name in files:
         file = name.rpartition("/")[2]
@@ -179,7 +190,7 @@ def _go_actions(file: _File) -> Iterator[Fault]:
 
 def _not_compiled(file: _File) -> Fault | None:
     try:
-        file.environment.compile(file.tree, file.name, file.name)
+        file.environment.compile(file.nodes.tree, file.name, file.name)
     except TemplateSyntaxError as error:  # what Jinja rejects only in a tree that parses
         return file.fault(error.lineno, jinja_message(error.message or ""))
     except Exception:  # noqa: BLE001  Python's own compiler has limits too
@@ -195,7 +206,7 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
 def _unknown_filters_and_tests(file: _File) -> Iterator[Fault]:
     """Report them, and put a known one in the place of each, so that Jinja compiles the rest."""
     known = {nodes.Filter: ("filter", file.environment.filters), nodes.Test: ("test", file.environment.tests)}
-    for node in file.tree.find_all((nodes.Filter, nodes.Test)):
+    for node in file.nodes.of(nodes.Filter, nodes.Test):
         (what, names), name = known[type(node)], node.name
         if name not in names:
             advice = f"; {_INSTEAD[name]}" if name in _INSTEAD else _did_you_mean(name, names)
@@ -215,7 +226,7 @@ def _stem(name: str) -> str:
 
 
 def _unknown_attributes(file: _File) -> Iterator[Fault]:
-    for node, name, owner in attribute_lookups(file.tree):
+    for node, name, owner in attribute_lookups(file.scoped):
         if owner.lacks(name):
             message = f'{owner.title} has no "{name}", so this prints nothing{_instead_of_attribute(name, owner)}'
             word = f".{name}" if isinstance(node, nodes.Getattr) else name
@@ -233,29 +244,28 @@ def _instead_of_attribute(name: str, owner: TemplateType) -> str:
 
 def _impossible_words(file: _File) -> Iterator[Fault]:
     """Comparisons with a word that the value never is, such as a state in capitals."""
-    for node, value, words in compared_words(file.tree):
+    for node, value, words in compared_words(file.scoped):
         near = nearest(value, words)
         hint = f'did you mean "{near}"?' if near else f"expected one of: {', '.join(sorted(words))}"
         yield file.fault(node.lineno, f'this value is never "{value}"; {hint}', value, warning=True)
 
 
 def _beyond_a_paragraph(file: _File) -> Iterator[Fault]:
-    for node in file.tree.find_all(nodes.CallBlock):
-        kind = tag_kind(node)
-        if kind and kind.value.name and not kind.value.in_entry:
-            name = kind.value.name
+    for place in file.nodes.places:
+        if place.kind and place.kind.value.name and not place.kind.value.in_entry:
+            name = place.kind.value.name
             message = (
                 f"{{% {name} %}} in a template of the thread; it makes one paragraph (text, quote, context), "
                 "so use this tag only in card.j2"
             )
-            yield file.fault(node.lineno, message, name, warning=True)
+            yield file.fault(place.node.lineno, message, name, warning=True)
 
 
 def _misplaced_tags(file: _File) -> Iterator[Fault]:
     """Tags outside of those in which they belong; what a macro or another file may put there is not known."""
-    for place in places(file.tree):
-        kind = tag_kind(place.node)
-        if kind and kind.value.inside and not place.elsewhere:
+    for place in file.nodes.places:
+        kind = place.kind
+        if kind and kind.value.inside and not file.nodes.may_be_elsewhere(place):
             around = [each.value.name for each in place.around if each.value.name]
             if not around or around[-1] not in kind.value.inside:
                 tag, belongs = kind.value.name, " or ".join(f"{{% {each} %}}" for each in kind.value.inside)
@@ -263,19 +273,19 @@ def _misplaced_tags(file: _File) -> Iterator[Fault]:
 
 
 def _wrong_constants(file: _File) -> Iterator[Fault]:
-    for line, word, message in wrong_constants(file.tree, file.environment):
+    for line, word, message in wrong_constants(file.nodes, file.environment):
         yield file.fault(line, message, word, warning=True)
 
 
 def _foreign_markup(file: _File) -> Iterator[Fault]:
-    for line, word, message in foreign_markup(file.tree, file.source):
+    for line, word, message in foreign_markup(file.nodes, file.source):
         yield file.fault(line, message, word, warning=True)
 
 
 def _repeated_blocks(file: _File) -> Iterator[Fault]:
     """Report them, and give each a name of its own, so that Jinja compiles the rest."""
     first: dict[str, int] = {}
-    for block in file.tree.find_all(nodes.Block):
+    for block in file.nodes.of(nodes.Block):
         if block.name in first:
             yield file.fault(block.lineno, f"the block '{block.name}' is defined twice; rename one of them")
             block.name = f"{block.name}_{len(first)}_"
@@ -284,9 +294,9 @@ def _repeated_blocks(file: _File) -> Iterator[Fault]:
 
 def _missing_imports(file: _File) -> Iterator[Fault]:
     """Names that are imported from a file that does not define them."""
-    for node in file.tree.find_all(nodes.FromImport):
+    for node in file.nodes.of(nodes.FromImport):
         tree = _tree(file, node.template)
-        defined = set(_defined(tree)) if tree else set()
+        defined = set(_defined(TemplateNodes(tree))) if tree else set()
         for each in node.names if tree else ():
             name = each if isinstance(each, str) else each[0]
             if name not in defined:
@@ -296,10 +306,10 @@ def _missing_imports(file: _File) -> Iterator[Fault]:
 
 def _never_shown(file: _File) -> Iterator[Fault]:
     """In a file that extends another: what stands outside of its blocks, and blocks that the other does not have."""
-    parents = [each for each in file.tree.body if isinstance(each, nodes.Extends)]
+    parents = [each for each in file.nodes.tree.body if isinstance(each, nodes.Extends)]
     if not parents:
         return
-    for node in file.tree.body:
+    for node in file.nodes.tree.body:
         is_blank = isinstance(node, nodes.Output) and all(
             isinstance(each, nodes.TemplateData) and not each.data.strip() for each in node.nodes
         )
@@ -309,7 +319,7 @@ def _never_shown(file: _File) -> Iterator[Fault]:
     known = _parent_blocks(file, parents[0].template)
     if known is None:
         return
-    blocks = list(file.tree.find_all(nodes.Block))
+    blocks = file.nodes.of(nodes.Block)
     inner = {each.name for block in blocks for each in block.find_all(nodes.Block)}
     for block in blocks:
         if block.name not in known | inner:
@@ -347,7 +357,7 @@ def _tree(file: _File, template: nodes.Expr) -> nodes.Template | None:
 def _hyphens(file: _File) -> Iterator[tuple[nodes.Sub, str, list[str]]]:
     """Subtractions from a tag, which were meant as a name with hyphens: the tag as one writes it, and its parts."""
     inner: set[nodes.Node] = set()
-    for node in file.tree.find_all(nodes.Sub):
+    for node in file.nodes.of(nodes.Sub):
         parts: list[str] = []
         left: nodes.Expr = node
         while isinstance(left, nodes.Sub):
@@ -375,12 +385,15 @@ def _hyphenated_tags(file: _File) -> Iterator[Fault]:
 
 
 def _unknown_variables(file: _File, known: Collection[str], maybe_defined: Collection[str]) -> Iterator[Fault]:
-    defined = {*known, *file.environment.globals, *_defined(file.tree), *maybe_defined, "_"}
+    defined = {*known, *file.environment.globals, *_defined(file.nodes), *maybe_defined, "_"}
+    defined |= {part for _, _, parts in _hyphens(file) for part in parts}
+    if not _others_used(file, defined):
+        return
     names = _UndeclaredNames(file.environment)
-    names.visit(file.tree)
-    unknown = names.undeclared_identifiers - defined - {part for _, _, parts in _hyphens(file) for part in parts}
+    names.visit(file.nodes.tree)
+    unknown = names.undeclared_identifiers - defined
     reported: set[tuple[str, int]] = set()
-    for node in file.tree.find_all(nodes.Name):
+    for node in file.nodes.of(nodes.Name):
         if node.name in unknown and (node.name, node.lineno) not in reported:
             reported.add((node.name, node.lineno))
             near = _did_you_mean(node.name, known) or f"; there are {', '.join(sorted(known))}"
@@ -390,12 +403,18 @@ def _unknown_variables(file: _File, known: Collection[str], maybe_defined: Colle
             yield file.fault(node.lineno, message, node.name, warning=True)
 
 
-def _defined(tree: nodes.Template) -> Iterator[str]:
+def _others_used(file: _File, defined: Collection[str]) -> bool:
+    """Whether it uses any name besides these that is not clearly its own; to ask Jinja's compiler takes far longer."""
+    used = ((node.name, scope) for node, scope in file.scoped if isinstance(node, nodes.Name) and node.ctx == "load")
+    return any(name not in defined and not is_local(name, scope) for name, scope in used)
+
+
+def _defined(tree: TemplateNodes) -> Iterator[str]:
     """The names that the template defines; inside blocks Jinja itself forgets those of the top."""
-    yield from (node.name for node in tree.find_all(nodes.Name) if node.ctx == "store")
-    yield from (node.name for node in tree.find_all(nodes.Macro))
-    yield from (node.target for node in tree.find_all(nodes.Import))
-    for imported in tree.find_all(nodes.FromImport):
+    yield from (node.name for node in tree.of(nodes.Name) if node.ctx == "store")
+    yield from (node.name for node in tree.of(nodes.Macro))
+    yield from (node.target for node in tree.of(nodes.Import))
+    for imported in tree.of(nodes.FromImport):
         yield from (name if isinstance(name, str) else name[1] for name in imported.names)
 
 

@@ -13,7 +13,7 @@ from relay.rendering.blocks import marks
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.blocks.urls import valid_url
 from relay.rendering.engine.filters import DATE_FORMATS
-from relay.rendering.lint.walk import places, tag_kind
+from relay.rendering.lint.walk import TemplateNodes, tag_kind
 
 Rule = Callable[[Any, Environment], str]
 """What was expected, if a constant is not that; else empty."""
@@ -139,10 +139,9 @@ TAG_RULES: Final[Mapping[NodeKind, Rule]] = {
 """What the first argument of a tag takes."""
 
 
-def wrong_constants(tree: nodes.Template, environment: Environment) -> Iterator[tuple[int, str, str]]:
+def wrong_constants(tree: TemplateNodes, environment: Environment) -> Iterator[tuple[int, str, str]]:
     """Every constant that does not fit: its line, a word at its place, and the message."""
-    for place in places(tree):
-        node = place.node
+    for node in tree.of(nodes.Filter, nodes.Test, nodes.Call, nodes.CallBlock):
         match node:
             case nodes.Filter(name=name) if name in environment.filters and node.node is not None:
                 rules = FILTER_RULES.get(name, {})

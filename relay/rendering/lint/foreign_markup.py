@@ -8,7 +8,7 @@ from jinja2 import nodes
 
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.lint.syntax_errors import blank
-from relay.rendering.lint.walk import places
+from relay.rendering.lint.walk import TemplateNodes
 
 _PRINT: Final = "\ue000"
 """Stands for a value in the text around it."""
@@ -81,9 +81,9 @@ _LONGEST: Final = 60
 _VALUE: Final = "{{ ... }}"
 
 
-def foreign_markup(tree: nodes.Template, source: str) -> Iterator[tuple[int, str, str]]:
+def foreign_markup(tree: TemplateNodes, source: str) -> Iterator[tuple[int, str, str]]:
     """Every piece of foreign markup: its line, its first line of text, and the message."""
-    for place in places(tree):
+    for place in tree.places:
         if isinstance(place.node, nodes.Output) and NodeKind.PRE not in place.around:
             text, lines = _text(place.node)
             hidden = _CODE.sub(lambda code: blank(code[0]), text)

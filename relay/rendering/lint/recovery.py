@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2 import Environment, TemplateSyntaxError
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
@@ -23,6 +23,7 @@ from relay.rendering.lint.syntax_errors import (
     unmatched_end,
     visible,
 )
+from relay.rendering.lint.walk import TemplateNodes
 
 _MOST_ERRORS: Final = 30
 _MOST_CHARACTERS: Final = 300_000
@@ -56,13 +57,13 @@ _NEUTRAL: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """A source without its syntax errors, and its tree; None if it cannot be read.
+    """A source without its syntax errors, and the nodes of its tree; None if it cannot be read.
 
     `names` are the words of the tags taken out.
     """
 
     source: str | None
-    tree: nodes.Template | None = None
+    nodes: TemplateNodes | None = None
     faults: tuple[Fault, ...] = ()
     names: frozenset[str] = frozenset()
 
@@ -87,7 +88,7 @@ def recovered(environment: Environment, name: str, source: str) -> Recovered:
             names |= set(_WORD.findall(repair.removed))
             left = None if repair.source == left else repair.source
         else:
-            return Recovered(source=left, tree=tree, faults=tuple(faults), names=frozenset(names))
+            return Recovered(source=left, nodes=TemplateNodes(tree), faults=tuple(faults), names=frozenset(names))
     return Recovered(source=None, faults=tuple(faults))
 
 

@@ -1,6 +1,6 @@
 """Infers what the names in a template stand for: an alert in a loop over alerts, a tag, a person."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -19,6 +19,8 @@ from relay.rendering.context import (
     LINE_NAMES,
     VARIABLE_NAMES,
 )
+from relay.rendering.engine.syntax_tree import children
+from relay.rendering.lint.walk import TemplateNodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class TemplateType:
 
 
 Scope = Mapping[str, TemplateType | None]
+ScopedNode = tuple[nodes.Node, Scope]
+"""A node, and the types of the names there; a name of the template itself may have none."""
 
 _STATE: Final = TemplateType(python=str, words=frozenset(State))
 _ALERT: Final = TemplateType(title="an alert", names=ALERT_NAMES, inner={"state": _STATE})
@@ -105,9 +109,41 @@ _KEEPS_ITEMS: Final = frozenset({"sort", "reverse", "reject", "rejectattr", "sel
 _TAKES_ONE: Final = frozenset({"first", "last"})
 
 
-def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str, TemplateType]]:
+def scoped_nodes(tree: TemplateNodes) -> Iterator[ScopedNode]:
+    """Every node, in reading order, with the types of the names there."""
+    pending: list[ScopedNode] = [(tree.tree, {**_VARIABLES, **_assigned(tree)})]
+    while pending:
+        node, scope = pending.pop()
+        yield node, scope
+        if isinstance(node, nodes.For):
+            listed = _type(node.iter, scope)
+            item = listed.item if listed and isinstance(node.target, nodes.Name) else None
+            with_item = {**scope, **dict.fromkeys(_targets(node.target), item)}
+            in_body = {**with_item, "loop": None}
+            after = [(each, with_item) for each in (*node.else_, *([node.test] if node.test else []))]
+            inside = [(node.iter, scope), *((each, in_body) for each in node.body), *after]
+        else:
+            below = _scope_below(node, scope)
+            inside = [(each, below) for each in children(node)]
+        pending += reversed(inside)
+
+
+def _scope_below(node: nodes.Node, scope: Scope) -> Scope:
+    if isinstance(node, nodes.Macro):
+        return {**scope, **{each.name: None for each in node.args}}
+    if isinstance(node, nodes.Block):  # Jinja keeps the names around it from it
+        return {name: known for name, known in scope.items() if known}
+    return scope
+
+
+def is_local(name: str, scope: Scope) -> bool:
+    """Whether a name certainly has a value of its own here, whatever relay gives the template."""
+    return name in scope and scope[name] is None
+
+
+def attribute_lookups(scoped: Iterable[ScopedNode]) -> Iterator[tuple[nodes.Node, str, TemplateType]]:
     """Every lookup of a name, `a.name` or `a["name"]`, on a value whose type is known."""
-    for node, scope in _walked(tree, {**_VARIABLES, **_assigned(tree)}):
+    for node, scope in scoped:
         match node:
             case (
                 nodes.Getattr(node=of, attr=str() as name)
@@ -119,9 +155,9 @@ def attribute_lookups(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str, T
                 pass
 
 
-def compared_words(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str, frozenset[str]]]:
+def compared_words(scoped: Iterable[ScopedNode]) -> Iterator[tuple[nodes.Node, str, frozenset[str]]]:
     """Every word with which a value is compared that is never that word, and what it may be."""
-    for node, scope in _walked(tree, {**_VARIABLES, **_assigned(tree)}):
+    for node, scope in scoped:
         compared = _type(node.expr, scope) if isinstance(node, nodes.Compare) else None
         if isinstance(node, nodes.Compare) and compared and compared.words:
             operands = [each.expr for each in node.ops if each.op in _EQUALITY]
@@ -138,33 +174,18 @@ def compared_words(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str, froz
 _EQUALITY: Final = frozenset({"eq", "ne", "in", "notin"})
 
 
-def _walked(node: nodes.Node, scope: Scope) -> Iterator[tuple[nodes.Node, Scope]]:
-    yield node, scope
-    if isinstance(node, nodes.For):
-        yield from _walked(node.iter, scope)
-        listed = _type(node.iter, scope)
-        item = listed.item if listed and isinstance(node.target, nodes.Name) else None
-        in_loop = {**scope, **dict.fromkeys(_targets(node.target), item)}
-        for each in (*node.body, *node.else_, *([node.test] if node.test else [])):
-            yield from _walked(each, in_loop)
-        return
-    inside = {**scope, **{each.name: None for each in node.args}} if isinstance(node, nodes.Macro) else scope
-    for child in node.iter_child_nodes():
-        yield from _walked(child, inside)
-
-
 def _targets(target: nodes.Node) -> Iterator[str]:
     yield from (node.name for node in (target, *target.find_all(nodes.Name)) if isinstance(node, nodes.Name))
 
 
-def _assigned(tree: nodes.Template) -> Scope:
+def _assigned(tree: TemplateNodes) -> Scope:
     """The types of what `set` assigns; none for a name that is assigned twice, or in another way too."""
     types: dict[str, TemplateType | None] = {}
-    for node in tree.find_all(nodes.Assign):
+    for node in tree.of(nodes.Assign):
         for name in dict.fromkeys(_targets(node.target)):
             once = name not in types and isinstance(node.target, nodes.Name)
             types[name] = _type(node.node, _VARIABLES) if once else None
-    blocks = [name for node in tree.find_all(nodes.AssignBlock) for name in _targets(node.target)]
+    blocks = [name for node in tree.of(nodes.AssignBlock) for name in _targets(node.target)]
     return {**types, **dict.fromkeys(blocks)}
 
 

@@ -1,24 +1,61 @@
-"""Walks the tree of a template, and knows around each node which of relay's tags stand there."""
+"""Walks the tree of a template once for all rules, and knows around each node which of relay's tags stand there."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final, NamedTuple, TypeVar
 
 from jinja2 import nodes
 
 from relay.rendering.blocks.tags import NodeKind
+from relay.rendering.engine.syntax_tree import children
 from relay.rendering.engine.tag_extension import TagExtension
 
+_DETACHING: Final = (nodes.Macro, nodes.AssignBlock)
+NodeT = TypeVar("NodeT", bound=nodes.Node)
 
-@dataclass(frozen=True, slots=True)
-class NodePlace:
-    """A node, and the tags around it, the outermost first.
 
-    `elsewhere` says that it may be printed inside other tags too: in a macro, a `set`, or a block of another file.
+class NodePlace(NamedTuple):
+    """A node, the tag that it is, and the tags around it, the outermost first.
+
+    `detached` says that it is in a macro, a `set` or a call, `in_block` that it is in a block.
     """
 
     node: nodes.Node
-    around: tuple[NodeKind, ...] = ()
-    elsewhere: bool = False
+    kind: NodeKind | None
+    around: tuple[NodeKind, ...]
+    detached: bool
+    in_block: bool
+
+
+class TemplateNodes:
+    """The nodes of the tree of a template; rules may rename nodes, but neither add nor remove any."""
+
+    def __init__(self, tree: nodes.Template) -> None:
+        self.tree = tree
+
+    def of(self, *classes: type[NodeT]) -> list[NodeT]:
+        """Return the nodes of these classes, in reading order."""
+        return [place.node for place in self.places if isinstance(place.node, classes)]
+
+    def may_be_elsewhere(self, place: NodePlace) -> bool:
+        """Whether it may be printed inside other tags too: in a macro, a `set`, or a block of another file."""
+        return place.detached or (place.in_block and bool(self.of(nodes.Extends)))
+
+    @cached_property
+    def places(self) -> Sequence[NodePlace]:
+        """Every node, in reading order."""
+        found = []
+        pending: list[tuple[nodes.Node, tuple[NodeKind, ...], bool, bool]] = [(self.tree, (), False, False)]
+        while pending:
+            node, around, detached, in_block = pending.pop()
+            kind = tag_kind(node)
+            found.append(NodePlace(node, kind, around, detached, in_block))
+            if below := children(node):
+                around = (*around, kind) if kind else around
+                detached = detached or isinstance(node, _DETACHING) or (isinstance(node, nodes.CallBlock) and not kind)
+                in_block = in_block or isinstance(node, nodes.Block)
+                pending += [(each, around, detached, in_block) for each in reversed(below)]
+        return found
 
 
 def tag_kind(node: nodes.Node) -> NodeKind | None:
@@ -28,18 +65,3 @@ def tag_kind(node: nodes.Node) -> NodeKind | None:
         if isinstance(called, nodes.ExtensionAttribute) and called.identifier == TagExtension.identifier:
             return NodeKind[arguments[0].as_const()]
     return None
-
-
-def places(tree: nodes.Template) -> Iterator[NodePlace]:
-    """Every node of a tree, in reading order."""
-    extends = tree.find(nodes.Extends) is not None
-    pending = [NodePlace(tree)]
-    while pending:
-        place = pending.pop()
-        yield place
-        node, kind = place.node, tag_kind(place.node)
-        detached = isinstance(node, nodes.Macro | nodes.AssignBlock) or (extends and isinstance(node, nodes.Block))
-        is_call = isinstance(node, nodes.CallBlock) and kind is None
-        around = (*place.around, kind) if kind else place.around
-        inner = [NodePlace(each, around, place.elsewhere or detached or is_call) for each in node.iter_child_nodes()]
-        pending += reversed(inner)

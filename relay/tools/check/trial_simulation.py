@@ -16,7 +16,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import ACTION_WORDS
 from relay.model.errors import ConfigurationError
-from relay.rendering.library import DEFAULT_FOLDER, TemplateLibrary
+from relay.rendering.library import DEFAULT_FOLDER, TemplateLibrary, is_bulletin_file
 from relay.routes.parser.parse import parse_rulebook
 from relay.samples import read_sample
 from relay.tools.check.trial_bulletins import DrawnBulletin, bare_lines, draw_bulletins, extreme_lines, usual_lines
@@ -52,18 +52,23 @@ routes:
 class Trial:
     """Templates that were found valid, and the simulations of sample incidents with them.
 
-    `library` is theirs if they are compiled already; templates of which none may be used have no simulations.
+    `library` is theirs if they are compiled already; templates of which none may be used have no simulations. `folders`
+    are those that may make cards.
     """
 
     def __init__(self, sources: Mapping[str, str], library: TemplateLibrary | None = None) -> None:
         self.sources = sources
-        self.folders = sorted({name.partition("/")[0] for name in sources})
+        self.folders = sorted({name.partition("/")[0] for name in sources if not is_bulletin_file(name)})
+        self._simulated: dict[tuple[str, str], Sequence[Simulation]] = {}
         self._compiled = self._with_library(library) if library else self._configuration(DEFAULT_FOLDER)
 
-    def simulations(self, folder: str, sample: str) -> Iterable[Simulation]:
-        """Simulate a sample incident (one of `SAMPLES`) with a folder of templates."""
-        configuration = self._configuration(folder, self._compiled) if self._compiled else None
-        return simulate(configuration, SAMPLES[sample]()).values() if configuration else ()
+    def simulations(self, folder: str, sample: str) -> Sequence[Simulation]:
+        """Simulate a sample incident (one of `SAMPLES`) with a folder of templates; once, however often it is asked."""
+        if (folder, sample) not in self._simulated:
+            configuration = self._configuration(folder, self._compiled) if self._compiled else None
+            simulated = simulate(configuration, SAMPLES[sample]()).values() if configuration else ()
+            self._simulated[folder, sample] = tuple(simulated)
+        return self._simulated[folder, sample]
 
     def bulletins(self, sample: str) -> Iterable[DrawnBulletin]:
         """Draw the messages about several incidents that are like a sample (one of `SAMPLES`)."""
