@@ -16,7 +16,7 @@ WITH_SERVERS := tests/bigpanda/test_client.py tests/bigpanda/test_client_against
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Each process of the tests would rewrite and compile all their modules again, which takes five seconds.
+# Without this, each test process compiles all its modules again, which takes five seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

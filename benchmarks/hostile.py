@@ -502,7 +502,7 @@ def line(row: Row, before: Measured | None, after: Measured) -> str:
     return _line((row.name, row.what, row.wrong, *(cell for pair in pairs for cell in pair)))
 
 
-INTRODUCTION = """# Hostile surroundings
+INTRODUCTION = """# Hostile senders, files and answers
 
 relay {version}, {day}, on {machine}. Load before the run: {load:.1f}. *Before* is {before}.
 

@@ -322,7 +322,7 @@ def report(  # noqa: PLR0913  each is a part of it
     ]
     versions = f"relay {programs[0].version} and Alertmanager {programs[1].version}"
     where = f"{machine()}. Load before the run: {load:.1f}."
-    head = f"# Beside Alertmanager\n\n{versions}, {datetime.now(UTC):%Y-%m-%d}, on {where}"
+    head = f"# Compared with Alertmanager\n\n{versions}, {datetime.now(UTC):%Y-%m-%d}, on {where}"
     return f"{head}\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n{HOW}"
 
 

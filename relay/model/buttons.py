@@ -23,15 +23,15 @@ class Clicks(Enum):
     """Buttons that open an address work."""
 
     CARRIED_OUT = "carried out"
-    """Relay also does in BigPanda what a button says."""
+    """Relay also carries out the actions in BigPanda."""
 
 
 class ButtonPlace(Enum):
-    """Where a button stands in its row. What a template puts into the same row stands between the two parts."""
+    """The place of a button in its row. The template's own buttons come between the two parts."""
 
     FIRST = "first"
     MENU = "menu"
-    """In the menu behind the dots, after everything else but the last."""
+    """In the menu (⋯), after everything except `LAST`."""
 
     LAST = "last"
 
@@ -43,7 +43,7 @@ class Offered(Enum):
     ASSIGNED = "while somebody has the incident"
     SNOOZED = "while the incident is snoozed"
     MUTED = "while the card is muted"
-    IN_MENU = "in each menu that has another entry, whatever the route says"
+    IN_MENU = "in each menu that has another entry, for every route"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,12 @@ class CardButton:
     """One button. The groups in `actors` of a route decide who may press it.
 
     `name` is the kind of the task that it makes, `option` the word in `actions` of routes.yaml that offers it (none for
-    those that stand in each menu). One that is not `in_bigpanda` makes no task: relay does it by itself.
-    `label` is the text on the button, `label_if_assigned` the text where somebody has the incident. `style` is Slack's
+    those that are in each menu). A button that is not `in_bigpanda` makes no task: it changes only relay.
+    `label` is the text on the button, `label_if_assigned` the text if somebody has the incident. `style` is Slack's
     (`primary`, `danger`). `asks` and `effect` describe it in the documentation: what its modal asks for, and what it
     does.
-    `started` and `not_done` begin what the person reads: where it takes long, and where nothing comes of it.
-    `modal_title` and `submit_label` are empty where the button opens no modal.
+    `started` is the message to the person if the action takes long; `not_done` begins the message if it fails.
+    `modal_title` and `submit_label` are empty if the button opens no modal.
     """
 
     name: str
@@ -90,8 +90,8 @@ _ROWS = (
         name="assign",
         label="Assign to me",
         label_if_assigned="Take over",
-        asks="nothing; where somebody else has the incident, whether to take it over",
-        effect="assigns the incident to the person who pressed",
+        asks="nothing; if somebody else has the incident, whether to take it over",
+        effect="assigns the incident to the person who pressed it",
         started="Assigning to you… the card updates when BigPanda confirms.",
         not_done="Not assigned",
         style="primary",
@@ -120,8 +120,8 @@ _ROWS = (
         name="unassign",
         option="assign",
         label="Unassign",
-        asks="nothing; where somebody else has the incident, whether to unassign it",
-        effect="assigns the incident to nobody",
+        asks="nothing; if somebody else has the incident, whether to unassign it",
+        effect="removes the assignment",
         started="Unassigning… the card updates when BigPanda confirms.",
         not_done="Not unassigned",
         place=ButtonPlace.MENU,
@@ -142,7 +142,7 @@ _ROWS = (
         name="mute",
         label="Mute…",
         asks="this incident, or one of its tags; for how long, why, and whether critical incidents are muted too",
-        effect="mutes it in relay: no new cards and no pings until then. BigPanda learns nothing of it",
+        effect="mutes it in relay: no new cards and no pings until then. Nothing changes in BigPanda",
         not_done="Not muted",
         place=ButtonPlace.MENU,
         modal_title="Mute",
@@ -153,7 +153,7 @@ _ROWS = (
         name="end_mute",
         option="mute",
         label="End mute",
-        asks="which, where several mutes cover the card",
+        asks="which mute, if several mutes cover the card",
         effect="ends the mute, also for other incidents that it covers",
         not_done="Mute not ended",
         place=ButtonPlace.MENU,
@@ -166,7 +166,7 @@ _ROWS = (
         name="why",
         label="Why?",
         asks="nothing",
-        effect="tells the person who pressed why the card is there: routes, pings, and what is held until when",
+        effect="shows the person why the card is there: routes, pings, and what is held until when",
         not_done="",
         place=ButtonPlace.MENU,
         offered=Offered.IN_MENU,
@@ -210,14 +210,14 @@ _STORM_ROWS = (
         name="take",
         label="Take these",
         does="assign",
-        effect="assigns the listed incidents that nobody has to the person who pressed",
+        effect="assigns the unassigned incidents of the list to the person who pressed it",
     ),
     StormButton(
         name="take_criticals",
         label="Take the criticals",
         does="assign",
         only_critical=True,
-        effect="the same with those that are critical",
+        effect="the same, but only critical ones",
     ),
 )
 

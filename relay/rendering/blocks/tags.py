@@ -32,14 +32,14 @@ class NodeKind(Enum):
     SUMMARY = BlockTag("summary", "the notification's text, on one line; without it relay writes one", in_entry=True)
     HEADER = BlockTag("header", "a headline in plain text; the first one is on top, even from inside a `bar`")
     MENTIONS = BlockTag("mentions", "the place of the route's mention", has_end=False, in_entry=True)
-    BAR = BlockTag("bar", "a coloured bar beside what is inside; headlines and mentions stand above it", (), "a colour")
+    BAR = BlockTag("bar", "a coloured bar beside its content; headlines and mentions are placed above it", (), "a colour")
     SECTION = BlockTag("section", "a paragraph", in_entry=True)
     ACCESSORY = BlockTag("accessory", "an image or a button beside the text", ("section",))
     FIELDS = BlockTag("fields", "two columns of `field`")
     FIELD = BlockTag("field", "a label and its value", ("fields",), "a label", in_entry=True)
     CONTEXT = BlockTag("context", "small print", in_entry=True)
     QUOTE = BlockTag("quote", "a quotation that keeps its lines", in_entry=True)
-    PRE = BlockTag("pre", "a text in which every blank counts", in_entry=True)
+    PRE = BlockTag("pre", "preformatted text, which keeps every space", in_entry=True)
     DIVIDER = BlockTag("divider", "a horizontal line", has_end=False)
     IMAGE = BlockTag(
         "image",
@@ -57,7 +57,7 @@ class NodeKind(Enum):
         has_end=False,
         in_entry=True,
     )
-    BLOCKS = BlockTag("blocks", "Block Kit as YAML, for what no tag makes; Jinja runs only in its texts")
+    BLOCKS = BlockTag("blocks", "Block Kit as YAML, for blocks without a tag; Jinja runs only in its texts")
     ARGUMENT = BlockTag("", "the argument of a tag")
     SLOT = BlockTag("", "a string with Jinja in raw blocks")
 
