@@ -32,7 +32,9 @@ class NodeKind(Enum):
     SUMMARY = BlockTag("summary", "the notification's text, on one line; without it relay writes one", in_entry=True)
     HEADER = BlockTag("header", "a headline in plain text; the first one is on top, even from inside a `bar`")
     MENTIONS = BlockTag("mentions", "the place of the route's mention", has_end=False, in_entry=True)
-    BAR = BlockTag("bar", "a coloured bar beside its content; headlines and mentions are placed above it", (), "a colour")
+    BAR = BlockTag(
+        "bar", "a coloured bar beside its content; headlines and mentions are placed above it", (), "a colour"
+    )
     SECTION = BlockTag("section", "a paragraph", in_entry=True)
     ACCESSORY = BlockTag("accessory", "an image or a button beside the text", ("section",))
     FIELDS = BlockTag("fields", "two columns of `field`")
