@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from relay.slack.methods import Method
 from relay.slack.outcomes import Delivered, Retryable
 from tests.support.clocks import ManualClock
 from tests.support.http_peer import http_peers, http_response
+from tests.support.source_code import modules_with
 
 PACKAGE = Path(relay.__file__).parent
 CALLS_TO_SLACK = {
@@ -50,14 +50,6 @@ CALLS_TO_SLACK = {
 """Method of Slack -> the arguments of the client's function of that name."""
 
 
-@cache
-def sources():
-    return [
-        (file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_text(encoding="utf-8")))
-        for file in PACKAGE.rglob("*.py")
-    ]
-
-
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
@@ -68,8 +60,8 @@ def sources():
 )
 def test_only_the_gateway_uses_the_client(name, allowed):
     users = {
-        file
-        for file, tree in sources()
+        file.relative_to(PACKAGE).as_posix()
+        for file, tree in modules_with(PACKAGE, name)
         for node in ast.walk(tree)
         if (isinstance(node, ast.Name) and node.id == name)
         or (isinstance(node, ast.alias) and node.name == name)

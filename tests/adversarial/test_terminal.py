@@ -18,6 +18,7 @@ import relay.cli
 from relay.cli import app, output
 from relay.runtime import logging as relay_logging
 from relay.runtime.terminal import UNSAFE, for_terminal, json_for_terminal, on_one_line
+from tests.support.source_code import modules_with
 
 STRANGE = {
     "CSI": "\x1b[2J\x1b[31m",
@@ -83,8 +84,8 @@ def test_every_command_prints_through_the_one_place():
     folder = Path(relay.cli.__file__).parent
     calls = {
         f"{file.name}: {ast.unparse(node.func)}"
-        for file in folder.glob("*.py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for file, tree in modules_with(folder, "echo", "print", "Console")
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"typer.echo", "print", "Console", "typer.secho"}
     }
     own_words = {"backup.py: Console", "backtest.py: Console"}  # a bar with relay's own words

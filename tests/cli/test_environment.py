@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 from relay import cli
+from tests.support.source_code import modules_with
 
 NOT_HIDDEN = {"sandbox_server"}
 """The sandbox prints its own tokens, which may stand in the environment too."""
@@ -15,8 +16,8 @@ WITHOUT_SECRETS = {"ServiceManager"}
 def test_no_command_reads_the_environment_by_itself():
     found = {
         path.stem
-        for path in Path(cli.__file__).parent.glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in modules_with(Path(cli.__file__).parent, "from_env")
+        for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and node.attr == "from_env"
         and getattr(node.value, "id", "") not in WITHOUT_SECRETS

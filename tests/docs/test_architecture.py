@@ -103,9 +103,8 @@ def test_the_lines_for_the_python_prompt_run(monkeypatch, capsys):
 def test_one_public_class_name_stands_in_one_module():
     places = defaultdict(list)
     for path in (ROOT / "relay").rglob("*.py"):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(path.relative_to(ROOT).as_posix())
+        for name in re.findall(r"^class ([a-zA-Z]\w*)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            places[name].append(path.relative_to(ROOT).as_posix())
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 

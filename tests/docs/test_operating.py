@@ -4,9 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import relay
+from tests.support.source_code import modules_with
 
 ROOT = Path(__file__).parent.parent.parent
 GUIDE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -22,11 +24,11 @@ class LogCall:
     fields: frozenset[str]
 
 
+@cache
 def log_calls() -> list[LogCall]:
     """The calls of a module's `log` or `share_log`, of a `write` that is a method of it, and of a `LastingProblem`."""
     found = []
-    for file in Path(relay.__file__).parent.rglob("*.py"):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+    for _, tree in modules_with(Path(relay.__file__).parent, "log.", ".report("):
         for function in [tree, *(node for node in ast.walk(tree) if isinstance(node, FUNCTIONS))]:
             chosen = {
                 level.attr
