@@ -23,17 +23,20 @@ def section(heading):
     return ARCHITECTURE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
+IMPORT = re.compile(r"^ *from relay(?:\.(\w+)[\w.]*)? import (\([^)]*\)|.*)$", re.MULTILINE)
+"""An import of relay's own, on any level: the package it is from, if it names one, and what it imports."""
+
+
 def imports():
     """The packages of relay that each package of relay imports."""
     imported = defaultdict(set, {path.parent.name: set() for path in (ROOT / "relay").glob("*/__init__.py")})
     for path in (ROOT / "relay").rglob("*.py"):
         package = path.relative_to(ROOT / "relay").parts[0].removesuffix(".py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "relay":
-                names = [node.module.split(".")[1]] if "." in node.module else [each.name for each in node.names]
-                imported[package] |= {name for name in names if (ROOT / "relay" / name).is_dir()} | {
-                    name for name in names if (ROOT / "relay" / f"{name}.py").is_file()
-                }
+        for module, what in IMPORT.findall(path.read_text(encoding="utf-8")):
+            names = [module] if module else re.findall(r"\w+", what)
+            imported[package] |= {name for name in names if (ROOT / "relay" / name).is_dir()} | {
+                name for name in names if (ROOT / "relay" / f"{name}.py").is_file()
+            }
     return {package: names - {package} for package, names in imported.items() if not package.startswith("__")}
 
 
