@@ -13,7 +13,7 @@ import pytest
 
 from relay.rendering.engine.sandbox import TemplateSandbox
 from relay.routes.channel_template import parse_expression
-from tests.support.template_cost import template_costs
+from tests.support.template_cost import measuring
 
 MOST_SECONDS, MOST_BYTES = 2.0, 200 << 20
 
@@ -83,15 +83,26 @@ def often(expression, times=1):
     return f"{{% for _ in range({times}) %}}{tag}{{% endfor %}}" if times > 1 else tag
 
 
-def over(sources, most_seconds=MOST_SECONDS):
-    """Those that took too much, with what they took."""
-    sources = list(sources)
-    costs = template_costs(sources)
-    return [
-        (source.removeprefix(PRELUDE)[:300], str(cost))
-        for source, cost in zip(sources, costs, strict=True)
-        if cost.signal or cost.seconds > most_seconds or cost.memory > MOST_BYTES
-    ]
+@pytest.fixture(scope="module")
+def measure():
+    """Takes sources, and says what each costs."""
+    with measuring() as measure:
+        yield measure
+
+
+@pytest.fixture
+def over(measure):
+    """Takes sources; those that took too much, with what they took."""
+
+    def over(sources, most_seconds=MOST_SECONDS):
+        sources = list(sources)
+        return [
+            (source.removeprefix(PRELUDE)[:300], str(cost))
+            for source, cost in zip(sources, measure(sources), strict=True)
+            if cost.signal or cost.seconds > most_seconds or cost.memory > MOST_BYTES
+        ]
+
+    return over
 
 
 def expressions(form):
@@ -111,7 +122,7 @@ ALL_FORMS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL_FORMS)
-def test_whatever_a_template_calls_ends_soon(kind):
+def test_whatever_a_template_calls_ends_soon(kind, over):
     """Each callable, a sample of values and arguments, once."""
     chosen = random.Random(kind)
     groups = [chosen.sample(all_of, min(SAMPLE, len(all_of))) for all_of in map(expressions, ALL_FORMS[kind])]
@@ -121,11 +132,11 @@ def test_whatever_a_template_calls_ends_soon(kind):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", ALL_FORMS)
-def test_every_combination_ends_soon_and_every_kind_of_combination_however_often_it_is_repeated(kind):
+def test_every_combination_ends_soon_and_every_kind_of_combination_however_often_it_is_repeated(kind, measure, over):
     """All combinations once. Those of one callable that end alike are of one kind; the slowest of each is repeated."""
     combinations = [each for form in ALL_FORMS[kind] for each in expressions(form)]
     forms = [form for form in ALL_FORMS[kind] for _ in expressions(form)]
-    costs = template_costs([with_names(each) for each in combinations], once=True)
+    costs = measure([with_names(each) for each in combinations], check=False)
     assert [each for each, cost in zip(combinations, costs, strict=True) if cost.signal] == []
     slowest = {}
     for form, each, cost in zip(forms, combinations, costs, strict=True):
@@ -135,7 +146,7 @@ def test_every_combination_ends_soon_and_every_kind_of_combination_however_often
 
 
 @pytest.mark.parametrize("width", [-1, -1_000_000_000])
-def test_a_negative_number_earns_no_steps(width):
+def test_a_negative_number_earns_no_steps(width, measure):
     """The bug: `indent` with a negative width gave steps back, so that a loop around it never ran out of them."""
     counted = [
         *(
@@ -146,14 +157,14 @@ def test_a_negative_number_earns_no_steps(width):
         ),
         *(f"[1] | batch({width})", f"'a' * {width}", f"range({width})", f"'a' | truncate({width})", f"same[{width}:]"),
     ]
-    costs = template_costs([with_names(f"range({width}), {each}", 300) for each in counted], once=True)
+    costs = measure([with_names(f"range({width}), {each}", 300) for each in counted], check=False)
     assert not [each for each, cost in zip(counted, costs, strict=True) if cost.seconds > 2 or cost.signal]
     spent = (
         "{% for i in range(1000) %}{% for j in range(1000) %}{{ 'a' | indent("
         + str(width)
         + ") }}{% endfor %}{% endfor %}"
     )
-    [cost] = template_costs([END + spent], once=True)
+    [cost] = measure([END + spent], check=False)
     assert any("300,000 steps" in each for each in cost.failures)
 
 
@@ -169,12 +180,12 @@ def test_a_negative_number_earns_no_steps(width):
         "([incident] * 9000) | sort(attribute='title,' * 20)",
     ],
 )
-def test_no_filter_keeps_a_copy_of_a_long_key_for_each_lookup(keys):
+def test_no_filter_keeps_a_copy_of_a_long_key_for_each_lookup(keys, over):
     """The bug: `sort` and `groupby` put each key into lower case, also a default or a key that is asked for often."""
     assert not over(with_names(keys, times) for times in (1, 1000))
 
 
-def test_a_value_that_is_too_large_is_charged_although_it_fails():
+def test_a_value_that_is_too_large_is_charged_although_it_fails(over):
     assert not over(
         [PRELUDE + often(f"({each})", 1000) for each in ("cycler(ns.t, ns.u).next(ns.t, ns.u)", "[row] * 9000")]
     )
@@ -227,7 +238,7 @@ def knot_source(knot):
     return begin + "{% section %}" + copy + "{% endsection %}" + printed + reads
 
 
-def test_nothing_that_a_template_builds_is_endless_to_read():
+def test_nothing_that_a_template_builds_is_endless_to_read(over):
     assert not over(map(knot_source, KNOTS.values()))
 
 
@@ -253,7 +264,7 @@ FORMATS = [
 ]
 
 
-def test_every_format_is_bounded():
+def test_every_format_is_bounded(over):
     assert not over("{% section %}x{% endsection %}" + often(each, times) for each in FORMATS for times in (1, 1000))
 
 
@@ -273,13 +284,13 @@ CONSTANTS = [
 ]
 
 
-def test_a_check_computes_no_constants():
-    [cost] = template_costs(['{{ "x" | indent(99000, first=true) }}' * 800])
+def test_a_check_computes_no_constants(measure):
+    [cost] = measure(['{{ "x" | indent(99000, first=true) }}' * 800])
     assert cost.memory < 50 << 20, str(cost)
 
 
 @pytest.mark.soak
-def test_constants_cost_nothing_while_a_file_is_compiled():
+def test_constants_cost_nothing_while_a_file_is_compiled(over):
     """Once; as often as a file may hold it; and in each of its forms: printed, tested and assigned."""
     forms = ("{{{{ {} }}}}", "{{% if {} %}}{{% endif %}}", "{{% set x = {} %}}")
     assert not over(form.format(each) * times for each in CONSTANTS for form in forms for times in (1, 400))
@@ -346,13 +357,13 @@ FILES = [
 ]
 
 
-def test_no_file_takes_long_to_compile_check_and_render():
+def test_no_file_takes_long_to_compile_check_and_render(over):
     assert not over(each[:QUICK] + each[-20:] for each in FILES)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_no_large_file_takes_long_to_compile_check_and_render():
+def test_no_large_file_takes_long_to_compile_check_and_render(over):
     assert not over(FILES, 2 * MOST_SECONDS)
 
 
@@ -378,9 +389,9 @@ def nested_source(opening, closing, levels):
 @pytest.mark.parametrize(
     "all_levels", [(10, 45, 90, 3000), pytest.param((25, 60, 70, 300, 1000), marks=pytest.mark.soak)], ids=str
 )
-def test_deep_nesting_works_or_is_a_fault_with_a_line(all_levels):
+def test_deep_nesting_works_or_is_a_fault_with_a_line(all_levels, measure):
     sources = [nested_source(*each, levels) for each in NESTED.values() for levels in all_levels]
-    for cost in template_costs(sources):
+    for cost in measure(sources):
         assert not cost.signal
         assert all(said.split(":")[1] != "0" for said in (*cost.faults, *cost.failures)), cost
         assert not any("report" in fault for fault in cost.faults)

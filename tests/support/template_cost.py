@@ -1,7 +1,10 @@
-"""What templates cost: each is compiled, checked and rendered in a process of its own, which the kernel ends in time.
+"""What templates cost: each is compiled, checked and rendered in a process that the kernel ends in time.
 
-python -m tests.support.template_cost < SOURCES         # a JSON list of sources of `card.j2`; prints their costs
-python -m tests.support.template_cost once < SOURCES    # the same, rendered many in one process, and not checked
+with measuring() as measure:
+    costs = measure(sources)                 # of `card.j2`; many in one process, so that most cost no fork
+    costs = measure(sources, check=False)    # only rendered
+
+python -m tests.support.template_cost        # what `measuring` starts: reads a JSON line, writes one
 """
 
 import os
@@ -10,9 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 import orjson
 
@@ -24,24 +29,25 @@ MOST_SECONDS: Final = 10.0
 """Processor time after which a process is ended."""
 
 TOGETHER: Final = 100
-"""How many sources are rendered in one process, if only `once`."""
+"""How many sources are measured in one process, at most."""
 
-_NOTHING: Final[dict[str, Any]] = {"builtin": False, "failures": [], "faults": []}
+GROWN: Final = 32 << 20
+"""Bytes of memory from which a process measures no other source: what it has needed would be told of both."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateCost:
-    """Seconds of processor time, and bytes of memory beyond what relay itself needs.
+    """Seconds of processor time, and bytes of memory beyond what relay itself needs (or `GROWN`, if that is more).
 
     `signal` ended it, if it is not 0; `builtin`: the built-in card replaced the template; `faults` are a check's.
     """
 
     seconds: float
     memory: int
-    signal: int
-    builtin: bool
-    failures: list[str]
-    faults: list[str]
+    signal: int = 0
+    builtin: bool = False
+    failures: Sequence[str] = ()
+    faults: Sequence[str] = ()
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -49,36 +55,47 @@ class TemplateCost:
         return f"{self.seconds:.1f} s, {self.memory >> 20} MB{ended}"
 
 
-def template_costs(sources: Sequence[str], *, once: bool = False) -> list[TemplateCost]:
-    """Measure each source, in a subprocess that imports relay once.
-
-    `once` only renders them, many in one process, ten times as fast: a signal ends all of these.
-    """
-    command = [sys.executable, "-m", "tests.support.template_cost", *(["once"] if once else [])]
-    done = subprocess.run(command, input=orjson.dumps(list(sources)), stdout=subprocess.PIPE, check=True)
-    return [TemplateCost(**each) for each in orjson.loads(done.stdout)]
+Measure: TypeAlias = Callable[..., list[TemplateCost]]
+"""Takes sources, and whether to `check` them too."""
 
 
-def _measure(source: str, request: RenderRequest) -> dict[str, Any]:
-    """Compile, check and render in a process of its own, and read what it has used."""
-    said, used = _in_fork(lambda: _render(source, request, check=True))
-    return (said or _NOTHING) | used
+@contextmanager
+def measuring() -> Iterator[Measure]:
+    """Start the process that forks for each measurement, so that relay is imported once."""
+    command = [sys.executable, "-m", "tests.support.template_cost"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        to, back = process.stdin, process.stdout
+
+        def measure(sources: Sequence[str], *, check: bool = True) -> list[TemplateCost]:
+            to.write(orjson.dumps({"sources": list(sources), "check": check}) + b"\n")
+            to.flush()
+            return [TemplateCost(**each) for each in orjson.loads(back.readline())]
+
+        yield measure
 
 
-def _measure_all(sources: Sequence[str], request: RenderRequest) -> list[dict[str, Any]]:
-    """Compile and render in one process, and measure each."""
+def _measure(sources: Sequence[str], request: RenderRequest, *, check: bool) -> list[dict[str, Any]]:
+    """Measure the sources one after another; a process that was ended, or has grown, is followed by another one."""
+    costs: list[dict[str, Any]] = []
+    while rest := sources[len(costs) : len(costs) + TOGETHER]:
+        costs += _in_fork(lambda pipe, rest=rest: _measure_here(rest, request, pipe, check=check))
+    return costs
 
-    def render_all() -> list[dict[str, Any]]:
-        results = []
-        for source in sources:
-            signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
-            began = time.process_time()
-            result = _render(source, request, check=False)
-            results.append(result | {"seconds": time.process_time() - began, "memory": 0, "signal": 0})
-        return results
 
-    said, used = _in_fork(render_all)
-    return said or [_NOTHING | used for _ in sources]
+def _measure_here(sources: Sequence[str], request: RenderRequest, pipe: IO[bytes], *, check: bool) -> None:
+    """Write what each source costs, until this process has grown."""
+    began = _memory()
+    for source in sources:
+        signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)  # SIGPROF ends a process that does not handle it
+        before = time.process_time()
+        result = _render(source, request, check=check)
+        grown = _memory() - began
+        pipe.write(orjson.dumps(result | {"seconds": time.process_time() - before, "memory": grown}) + b"\n")
+        pipe.flush()
+        if grown > GROWN:
+            return
 
 
 def _render(source: str, request: RenderRequest, *, check: bool) -> dict[str, Any]:
@@ -89,42 +106,47 @@ def _render(source: str, request: RenderRequest, *, check: bool) -> dict[str, An
     return {"builtin": rendered.builtin, "failures": failures, "faults": faults}
 
 
-def _in_fork(work: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
-    """Fork, do the work there, and return its result (None if a signal ended it) and what it has used."""
+def _in_fork(work: Callable[[IO[bytes]], None]) -> list[dict[str, Any]]:
+    """Fork, do the work there, and return what it wrote; what a signal ended comes last, and has its number."""
     reader, writer = os.pipe()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = os.fork()
     if not child:
         os.close(reader)
-        signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)  # SIGPROF ends a process that does not handle it
-        with os.fdopen(writer, "wb") as pipe:
-            pipe.write(orjson.dumps(work()))
-        os._exit(0)
+        try:
+            with os.fdopen(writer, "wb") as pipe:
+                work(pipe)
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read()
+        costs = [orjson.loads(line) for line in pipe if line.endswith(b"\n")]
     _, status, used = os.wait4(child, 0)
-    memory = max(0, used.ru_maxrss - before) * 1024
-    cost = {"seconds": used.ru_utime + used.ru_stime, "memory": memory, "signal": os.WTERMSIG(status)}
-    return orjson.loads(said) if said else None, cost
+    if os.WIFSIGNALED(status):
+        seconds = used.ru_utime + used.ru_stime - sum(each["seconds"] for each in costs)
+        memory = max(0, used.ru_maxrss * 1024 - _memory())
+        costs.append({"seconds": seconds, "memory": memory, "signal": os.WTERMSIG(status)})
+    elif status:
+        raise ChildProcessError("a template has raised what nothing catches")
+    return costs
+
+
+def _memory() -> int:
+    """Bytes of memory that this process has needed at once."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
-    """Measure the sources on standard input."""
+    """Measure the sources of each line on standard input, until it ends."""
     from tests.support.rendering_samples import packaged, render_request  # noqa: PLC0415  only here
 
     request = render_request()
     render_card(packaged(), "incident", request)  # so that everything is imported
-    sources = orjson.loads(sys.stdin.buffer.read())
-    if "once" in sys.argv:
-        costs = [
-            cost
-            for start in range(0, len(sources), TOGETHER)
-            for cost in _measure_all(sources[start : start + TOGETHER], request)
-        ]
-    else:
-        costs = [_measure(source, request) for source in sources]
-    sys.stdout.buffer.write(orjson.dumps(costs))
+    for line in sys.stdin.buffer:
+        asked = orjson.loads(line)
+        sys.stdout.buffer.write(orjson.dumps(_measure(asked["sources"], request, check=asked["check"])) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

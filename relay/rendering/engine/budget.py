@@ -11,8 +11,9 @@ value in one step that nothing can interrupt, and reads an inner list as often a
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Sized, ValuesView
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from jinja2.runtime import LoopContext
 
@@ -37,8 +38,7 @@ _MOST_LEVELS: Final = 20
 
 _MOST_BITS: Final = 1_024
 _MOST_FAILURES: Final = 20
-_NESTED: Final = (list, tuple, set, frozenset, KeysView, ValuesView)
-_CONTAINERS: Final = (*_NESTED, dict, ItemsView)
+_CONTAINERS: Final = (list, tuple, set, frozenset, dict, KeysView, ValuesView, ItemsView)
 
 
 class ValueTooLarge(ValueError):
@@ -118,6 +118,10 @@ def current_run() -> TemplateRun:
     return _CURRENT.get() or TemplateRun()
 
 
+_Level: TypeAlias = dict[int, tuple[Any, int]]
+"""By identity, the containers on one level of a value, each with how often Python would read it."""
+
+
 def _value_size(value: Any, limit: int) -> int:
     """Count the characters and entries in a value and everything inside it; stop soon after `limit`.
 
@@ -127,31 +131,49 @@ def _value_size(value: Any, limit: int) -> int:
     if isinstance(value, str):  # almost every value
         return 1 + len(value)
     total = 0
-    pending: list[Iterable[Any]] = [(value,)]
-    while pending and total <= limit:
-        for each in pending.pop():
-            if isinstance(each, dict):
-                pending += (each.keys(), each.values())
-            elif isinstance(each, (*_NESTED, ItemsView)):
-                pending.append(each)
-            total += 1 + (len(each) if isinstance(each, Sized) else 0)
-            if total > limit:
-                break
+    level: _Level = {0: ((value,), 1)}
+    while level and total <= limit:
+        inner: _Level = {}
+        for container, times in level.values():
+            for each in _entries(container):
+                is_sized, is_container = _shape(type(each))
+                total += times * (1 + len(each)) if is_sized else times
+                if is_container:
+                    _add(inner, each, times)
+        level = inner
     return total
 
 
 def _entries_within(value: Any) -> int:
     """Count the entries of a container and of everything inside it, each as often as Python would read it."""
-    total, level = 0, [value]
+    total = 0
+    level: _Level = {0: (value, 1)}
     for _ in range(_MOST_LEVELS):
-        total += sum(map(len, level))
+        total += sum(len(container) * times for container, times in level.values())
         if total > LARGEST_VALUE:
             raise ValueTooLarge(f"a list of more than {LARGEST_VALUE:,} entries with everything inside it")
-        level = [each for container in level for each in _entries(container) if isinstance(each, _CONTAINERS)]
-        if not level:
+        inner: _Level = {}
+        for container, times in level.values():
+            for each in _entries(container):
+                if _shape(type(each))[1]:
+                    _add(inner, each, times)
+        if not inner:
             return total
+        level = inner
     raise ValueTooLarge(f"lists inside lists, more than {_MOST_LEVELS} levels deep")
+
+
+def _add(level: _Level, container: Any, times: int) -> None:
+    """Add a container that is read so often; one that is there already is not read again, only counted."""
+    _, before = level.get(id(container), (container, 0))
+    level[id(container)] = container, before + times
 
 
 def _entries(container: Any) -> Iterable[Any]:
     return (*container.keys(), *container.values()) if isinstance(container, dict) else container
+
+
+@cache
+def _shape(kind: type) -> tuple[bool, bool]:
+    """Whether values of a type have a length, and whether they are containers; `isinstance` is slow for views."""
+    return issubclass(kind, Sized), issubclass(kind, _CONTAINERS)
