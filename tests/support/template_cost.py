@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, Final, TypeAlias
 
 import orjson
@@ -80,7 +81,7 @@ def _measure(sources: Sequence[str], request: RenderRequest, *, check: bool) -> 
     """Measure the sources one after another; a process that was ended, or has grown, is followed by another one."""
     costs: list[dict[str, Any]] = []
     while rest := sources[len(costs) : len(costs) + TOGETHER]:
-        costs += _in_fork(lambda pipe, rest=rest: _measure_here(rest, request, pipe, check=check))
+        costs += _in_fork(partial(_measure_here, rest, request, check=check))
     return costs
 
 

@@ -136,7 +136,7 @@ def _value_size(value: Any, limit: int) -> int:
         inner: _Level = {}
         for container, times in level.values():
             for each in _entries(container):
-                is_sized, is_container = _shape(type(each))
+                is_sized, is_container = _shape(each.__class__)
                 total += times * (1 + len(each)) if is_sized else times
                 if is_container:
                     _add(inner, each, times)
@@ -155,7 +155,7 @@ def _entries_within(value: Any) -> int:
         inner: _Level = {}
         for container, times in level.values():
             for each in _entries(container):
-                if _shape(type(each))[1]:
+                if _shape(each.__class__)[1]:
                     _add(inner, each, times)
         if not inner:
             return total
