@@ -20,7 +20,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format quick test demo gallery picture bench image soak release clean
+.PHONY: help setup check format quick test demo gallery tables picture bench image soak release clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,6 +84,11 @@ demo: $(or $(wildcard $(READY)),$(INSTALLED)) ## run the whole product on this m
 
 gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
 	$(BIN)/python -m tests.gallery.pictures build/gallery
+
+tables: $(READY) ## write again what follows from tables in the code: tables in docs/routes.md, and ops/*.schema.json
+	$(BIN)/python -m tests.support.route_tables
+	$(BIN)/relay schema > ops/routes.schema.json
+	$(BIN)/relay schema --tests > ops/tests.schema.json
 
 picture: $(READY) ## take the pictures of the documents again
 	$(BIN)/python -m tests.gallery.readme_picture docs

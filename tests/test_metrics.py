@@ -19,6 +19,7 @@ from relay.model.incident import State
 from relay.slack.methods import Method
 from relay.slack.outcomes import Ambiguous, Delivered, Rejected, RejectionScope, Retryable
 from relay.store.types import Backlog, ChannelBacklog
+from tests.support.documents import check_rows
 
 HERE = Path(__file__).parent.parent
 RULES = HERE / "ops" / "relay.rules.yaml"
@@ -225,19 +226,21 @@ def metrics_in(text: str) -> set[str]:
 def test_the_guides_table_of_metrics_matches_the_code():
     rows = re.findall(r"^\| `(relay_\w+)` \| (\w+) \| (.*?) \| (.*?) \|$", GUIDE.read_text(), re.MULTILINE)
     documented = {name: (kind, tuple(re.findall(r"`(\w+)`", labels)), text) for name, kind, labels, text in rows}
+    check_rows("docs/operating.md (Metrics)", documented, METRICS, in_order=False)
     assert documented == {name: (metric.type, metric.labels, metric.help) for name, metric in METRICS.items()}
 
 
 def test_the_guides_table_of_reasons_that_hold_cards_matches_the_code():
     table = GUIDE.read_text().partition("| reason | the card is not posted yet")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(POST_REASONS)
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    check_rows("docs/operating.md (Held cards)", rows, POST_REASONS)
 
 
 def test_the_dashboard_shows_every_metric_and_no_unknown_one():
     board = json.loads(DASHBOARD.read_text())
     asked = " ".join(target["expr"] for panel in board["panels"] for target in panel.get("targets", []))
     shown = metrics_in(asked) | metrics_in(board["templating"]["list"][1]["query"]["query"])
-    assert shown == NAMES
+    check_rows("ops/relay.dashboard.json", shown, NAMES, in_order=False)
     described = [panel for panel in board["panels"] if panel["type"] != "row"]
     assert [panel["title"] for panel in described if not panel.get("description")] == []
     ids = [panel["id"] for panel in board["panels"]]

@@ -23,6 +23,7 @@ from relay.model.struct import replace
 from relay.routes.mention import Mention, MentionPart
 from relay.routes.options import Options
 from relay.routes.parser.parse import parse_rulebook
+from tests.support.documents import check_rows
 
 NOW = 1_700_000_000.0
 CARD = Card(incident="i1", channel="C0NOC00001", episode=1, options=Options(), first_matched_at=NOW)
@@ -37,7 +38,7 @@ def hold(reason, ping=None, *, card=CARD, incident=INCIDENT, at=NOW, worsens=Fal
 
 
 def test_every_reason_has_one_row_and_holds_something():
-    assert list(REASONS) == list(Reason)
+    check_rows("REASONS in relay/cards/attention.py", REASONS, Reason)
     assert all(row.post or row.pings for row in REASONS.values())
 
 
@@ -183,4 +184,4 @@ def test_only_new_cards_are_held():
 def test_the_table_of_reasons_in_the_documents_is_the_one_in_the_code():
     text = (Path(__file__).parents[2] / "docs" / "behaviour.md").read_text(encoding="utf-8")
     table = text.partition("| reason | holds | ends | then |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [str(reason) for reason in Reason]
+    check_rows("docs/behaviour.md", re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE), Reason)

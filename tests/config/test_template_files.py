@@ -9,7 +9,8 @@ from relay.rendering.library import CARD
 
 
 def test_the_package_has_a_template_of_every_kind():
-    assert {f"incident/{stem}.j2" for stem in (CARD, *ENTRY_TEMPLATES)} <= load_packaged().keys()
+    expected = {f"incident/{stem}.j2" for stem in (CARD, *ENTRY_TEMPLATES)}
+    assert expected - load_packaged().keys() == set(), "templates/incident lacks these"
 
 
 def test_a_folder_is_read_with_its_subfolders(tmp_path):

@@ -40,7 +40,7 @@ from relay.rendering.request import Button, RenderRequest
 from relay.routes.evaluate import ChannelFailure
 from relay.routes.mention import Mention
 from relay.routes.options import Options
-from tests.support.documents import examples, section, tables, words
+from tests.support.documents import check_rows, examples, section, tables, words
 
 PAGE = "templates.md"
 SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
@@ -112,8 +112,8 @@ def test_the_listed_blocks_are_those_of_the_packaged_card(packaged):
 
 def test_the_table_of_files_lists_every_file_that_relay_renders():
     cards, bulletins = tables(PAGE, "## Folders and files")
-    assert words(cards) == [CARD, *ENTRY_TEMPLATES]
-    assert words(bulletins) == [*BULLETINS, LINE, PING, BATCH]
+    check_rows("docs/templates.md (Folders and files)", words(cards), [CARD, *ENTRY_TEMPLATES])
+    check_rows("docs/templates.md (Folders and files)", words(bulletins), [*BULLETINS, LINE, PING, BATCH])
 
 
 def test_the_table_of_bulletins_has_the_names_that_the_lint_knows():
@@ -135,6 +135,7 @@ def test_the_table_of_tags_equals_the_table_in_the_code():
         return f"inside {place}: {tag.makes}" if place else tag.makes
 
     [table] = tables(PAGE, "## Tags")
+    check_rows("docs/templates.md (Tags)", words(table), BLOCK_TAGS)
     assert table == [[f"`{kind.value.usage}`", makes(kind.value)] for kind in BLOCK_TAGS.values()]
 
 
@@ -150,6 +151,7 @@ def test_the_table_of_filters_equals_the_table_in_the_code():
         return f"{filter_.__name__}({', '.join(arguments)})" if arguments else filter_.__name__
 
     [table] = tables(PAGE, "## Filters")
+    check_rows("docs/templates.md (Filters)", words(table), (each.__name__ for each in FILTERS.values()))
     assert table == [[f"`{usage(filter_)}`", filter_.__doc__] for filter_ in FILTERS.values()]
     listed = section(PAGE, "## Filters").partition("are available:")[2].partition("Everything")[0]
     assert re.findall(r"`(\w+)`", listed) == sorted(JINJA_FILTERS | BOUNDED_FILTERS.keys())

@@ -7,6 +7,7 @@ from relay.model.incident import Snooze, State
 from relay.rendering.card import render_card
 from relay.rendering.reply import render_reply
 from relay.rendering.request import TemplateFailure
+from tests.support.documents import check_rows
 from tests.support.rendering_samples import card, check_message, incident, library, render_request, shown_text
 
 FAILING = "{{ incident.title.nothing() }}"
@@ -143,7 +144,7 @@ def test_every_entry_kind_has_its_own_built_in_text():
         kind: shown_text(render_reply(broken, "incident", render_request(), [{**entry, "kind": kind}])).split("\n")[0]
         for kind in EntryKind
     }
-    assert texts == {
+    expected = {
         "status": "Warning → *Critical*",
         "comment": "💬 *Dana*:",
         "assignment": "Assigned to *critical* by Dana",
@@ -156,6 +157,8 @@ def test_every_entry_kind_has_its_own_built_in_text():
         "reminder": "🔔 Nobody has had this for *1 min*",
         "other": "Other",
     }
+    check_rows("_PARAGRAPHS in relay/rendering/fallback.py, and this test,", expected, EntryKind, in_order=False)
+    assert texts == expected
 
 
 def test_an_empty_reply_gives_the_built_in_text():

@@ -14,14 +14,15 @@ REJECTED = {
     ),
     RejectionScope.APP: (
         "missing_scope no_permission access_denied metadata_must_be_sent_from_app deprecated_endpoint "
-        "method_deprecated plan_upgrade_required"
+        "method_deprecated plan_upgrade_required app_access_restricted send_on_behalf_not_allowed"
     ),
     RejectionScope.CHANNEL: (
         "channel_not_found not_in_channel is_archived is_inactive restricted_action "
         "restricted_action_read_only_channel restricted_action_thread_only_channel ekm_access_denied team_not_found "
         "messages_tab_disabled slack_connect_canvas_sharing_blocked slack_connect_file_link_sharing_blocked "
         "slack_connect_lists_sharing_blocked channel_is_limited_access posting_to_channel_denied "
-        "method_not_supported_for_channel_type too_many_members"
+        "method_not_supported_for_channel_type too_many_members invalid_team slack_connect_clip_sharing_blocked "
+        "slack_connect_file_upload_sharing_blocked slack_connect_blocked_file_type"
     ),
     RejectionScope.THREAD: "restricted_action_non_threadable_channel restricted_action_thread_locked thread_locked",
     RejectionScope.PAYLOAD: (
@@ -32,7 +33,7 @@ REJECTED = {
         "invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_post_type missing_post_type "
         "invalid_json json_not_object as_user_not_supported missing_file_data blocked_file_type cant_broadcast_message "
         "max_file_sharing_exceeded no_dual_broadcast_content_update unable_to_share_files file_deleted file_is_deleted "
-        "file_not_found file_share_limit_reached"
+        "file_not_found file_share_limit_reached file_comment_not_found"
     ),
     RejectionScope.EDIT_WINDOW: "edit_window_closed",
     RejectionScope.CALL: (
@@ -41,7 +42,8 @@ REJECTED = {
         "not_reactable bad_timestamp no_item_specified no_access duplicate_channel_not_found "
         "duplicate_message_not_found draft_already_deleted draft_already_sent draft_has_conflict draft_not_found "
         "user_not_found user_not_visible user_not_in_channel no_such_subteam expired_trigger_id exchanged_trigger_id "
-        "invalid_trigger_id view_too_large duplicate_external_id insecure_request missing_args"
+        "invalid_trigger_id view_too_large duplicate_external_id insecure_request missing_args user_disabled "
+        "cannot_dm_bot invalid_user_combination"
     ),
 }
 BY_EFFECT = {
@@ -49,7 +51,7 @@ BY_EFFECT = {
     Effect.RETRY: (
         "ratelimited rate_limited message_limit_exceeded team_added_to_org org_login_required "
         "external_channel_migrating update_failed streaming_state_conflict request_timeout "
-        "list_record_comment_fetch_failed"
+        "list_record_comment_fetch_failed service_unavailable"
     ),
     Effect.NOT_FOUND: "message_not_found cant_update_message cannot_reply_to_message thread_not_found",
     Effect.AMBIGUOUS: "internal_error fatal_error",
@@ -62,6 +64,13 @@ BY_EFFECT = {
 )
 def test_each_code_has_the_effect_that_its_page_describes(effect, code):
     assert meaning_of(Method.REPLIES, code).effect is effect
+
+
+def test_every_code_of_the_table_has_its_effect_above():
+    """But for the rows of one method."""
+    known = {code for codes in BY_EFFECT.values() for code in codes.split()}
+    codes = [code for row in TABLE if row.method is None for code in row.codes.split()]
+    assert [code for code in codes if code not in known] == [], "add these to REJECTED or BY_EFFECT"
 
 
 def test_a_code_stands_in_one_row_only():
@@ -150,7 +159,8 @@ def test_the_page_of_a_row_lists_its_codes(row):
     if row.page in LISTED:
         extra = {"invalid_team", "app_access_restricted", "send_on_behalf_not_allowed"}  # seen, and listed nowhere
         elsewhere = {"file_is_deleted", "file_share_limit_reached", "file_comment_not_found", "forbidden_team"}
-        assert set(row.codes.split()) <= {*COMMON.split(), *LISTED[row.page].split(), *extra, *elsewhere}
+        listed = {*COMMON.split(), *LISTED[row.page].split(), *extra, *elsewhere}
+        assert [code for code in row.codes.split() if code not in listed] == [], f"add them to LISTED, at {row.page}"
 
 
 def test_a_reason_has_one_remedy():

@@ -1,6 +1,7 @@
-"""Reads the reference pages: their examples, and the first column of their tables."""
+"""Reads the reference pages: their examples, and the first column of their tables, which are compared with the code."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def examples(page: str, language: str) -> list[Example]:
 
 def section(page: str, heading: str) -> str:
     """What stands below a heading, up to the next one of any level."""
-    after = text_of(page).partition(f"\n{heading}\n")[2]
+    after = f"\n{text_of(page)}".partition(f"\n{heading}\n")[2]
     assert after, f"{page} has no heading {heading!r}"
     return re.split(r"^#+ ", after, maxsplit=1, flags=re.MULTILINE)[0]
 
@@ -50,6 +51,17 @@ def tables(page: str, heading: str) -> list[list[list[str]]]:
 def words(table: list[list[str]]) -> list[str]:
     """The first word in backticks of each row's first cell, without arguments."""
     return [match[1] for row in table if (match := re.match(r"`(\w+)", row[0]))]
+
+
+def check_rows(place: str, written: Iterable[object], known: Iterable[object], *, in_order: bool = True) -> None:
+    """Fail unless `place` has one row for each thing that the code knows; say which row is missing, and where."""
+    written, known = list(written), list(known)
+    missing, unknown = [row for row in known if row not in written], [row for row in written if row not in known]
+    assert not missing, f"{place} has no row for {missing}"
+    assert not unknown, f"{place} has rows that the code does not know: {unknown}"
+    for row in written:
+        assert written.count(row) == 1, f"{place} has the row {row!r} twice"
+    assert written == known or not in_order, f"the rows of {place} have another order than the code: {known}"
 
 
 def _cells(row: str) -> list[str]:

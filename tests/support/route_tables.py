@@ -1,4 +1,4 @@
-"""The tables of docs/routes.md that follow from the code. `python -m tests.support.route_tables` writes them anew."""
+"""The tables of docs/routes.md that follow from the code. `make tables` writes them again."""
 
 import re
 from functools import partial

@@ -53,7 +53,7 @@ def test_the_schema_is_valid():
 def test_the_command_prints_the_schema_that_the_repository_has():
     result = CliRunner().invoke(app, ["schema"])
     assert (result.exit_code, json.loads(result.stdout)) == (0, schema())
-    assert (ROOT / "ops" / "routes.schema.json").read_text(encoding="utf-8") == result.stdout
+    assert (ROOT / "ops" / "routes.schema.json").read_text(encoding="utf-8") == result.stdout, "run `make tables`"
 
 
 def test_the_projects_own_routes_name_the_schema_and_pass():

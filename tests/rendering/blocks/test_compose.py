@@ -3,6 +3,7 @@
 import pytest
 
 from relay.model.buttons import ButtonPlace
+from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.card import render_card
 from relay.rendering.request import Button
 from tests.support.rendering_samples import (
@@ -396,3 +397,23 @@ def test_a_card_meant_for_another_channel_says_so_in_its_first_line(source):
     assert first["text"]["text"] == "↪️ meant for #payments, which accepts no messages"
     assert "meant for #payments" in rendered.message.text
     assert str(rendered.message.payload()).count("which accepts no messages") == 2
+
+
+@pytest.mark.parametrize("tag", BLOCK_TAGS)
+def test_every_tag_of_the_table_makes_something(tag):
+    """The template follows from the tag's row, so that a tag that nothing composes fails here."""
+    row = BLOCK_TAGS[tag].value
+    argument = {"a url": '"https://x.example/a.png"', "a colour": '"critical"', "a label": '"Label"'}.get(
+        row.argument, ""
+    )
+    inside = "- type: divider" if tag == "blocks" else "text"
+    source = f"{{% {tag} {argument} %}}" + (f"{inside}{{% end{tag} %}}" if row.has_end else "")
+    for outer in row.inside[:1]:
+        source = f"{{% {outer} %}}{source}{{% end{outer} %}}"
+    beside = "{% section %}beside it{% endsection %}"
+    request = {"mentions": ("S0A",), "buttons": (Button(action_id="relay_assign", text="Assign to me"),)}
+    rendered, without = card(source + beside, **request), card(beside, **request)
+    assert not rendered.builtin
+    assert rendered.failures == ()
+    is_placed_by_relay = tag == "mentions"  # they stand below the headline, and there is none
+    assert (rendered.message.payload() == without.message.payload()) is is_placed_by_relay

@@ -90,7 +90,9 @@ def test_every_value_of_an_entry_is_known():
 @pytest.mark.parametrize("stem", ["card", *ENTRY_TEMPLATES])
 def test_every_kind_of_template_is_rendered_by_the_check(stem):
     source = "{% section %}x{% endsection %}\n{% section %}{{ 1 / 0 }}{% endsection %}"
-    [found] = failures_of(Trial({f"payments/{stem}.j2": source}))
+    failures = list(failures_of(Trial({f"payments/{stem}.j2": source})))
+    assert failures, f"no share in `full_shares` of relay/tools/check/trial_simulation.py leads to an entry {stem!r}"
+    [found] = failures
     assert (found.file, found.line, found.warning) == (f"payments/{stem}.j2", 2, False)
     assert found.message.endswith("division by zero; check the divisor with {% if %} first")
 

@@ -1,0 +1,105 @@
+"""A change that stops half-way fails here, with the place that is missing; docs/how-to-change.md lists the places."""
+
+import ast
+from collections import defaultdict
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer.main
+from aiohttp import web
+
+import relay
+from relay.cli import app
+from relay.config.settings import Settings
+from relay.metrics import METRICS, Metrics
+from relay.model.board_links import PAGE_NAMES
+from relay.model.entry_kinds import EntryKind
+from relay.routes.options import Options
+from relay.server.board.pages import BoardPages
+from tests.support.documents import check_rows, tables
+
+PACKAGE = Path(relay.__file__).parent
+
+
+@cache
+def trees():
+    return {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+@cache
+def attributes():
+    """The names that are read as attributes (`options.wait`), with the modules that read them."""
+    found = defaultdict(set)
+    for module, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                found[node.attr].add(module)
+    return found
+
+
+def unused(names, table):
+    """Those of the names that no module but the one with the table reads."""
+    return [name for name in names if not attributes()[name] - {table}]
+
+
+def test_every_option_of_routes_yaml_acts_somewhere():
+    assert unused((each.name for each in fields(Options)), "routes/options.py") == [], "nothing reads these options"
+
+
+def test_every_setting_is_used():
+    assert [name for name in Settings.model_fields if not attributes()[name]] == [], "nothing reads these"
+
+
+def test_every_metric_is_counted():
+    literals = [node.value for node in ast.walk(trees()["metrics.py"]) if isinstance(node, ast.Constant)]
+    assert [name for name in METRICS if literals.count(name) == 1] == [], "no method of Metrics counts these"
+    methods = [name for name, value in vars(Metrics).items() if callable(value) and not name.startswith("_")]
+    assert unused(methods, "metrics.py") == [], "nobody calls these methods of Metrics"
+
+
+def test_every_kind_of_entry_is_made_by_a_decision():
+    """All but reminders are found by comparing two states of an incident."""
+    makers = [trees()["cards/diff.py"], trees()["cards/reminding.py"]]
+    made = {ast.unparse(node) for tree in makers for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert [kind.name for kind in EntryKind if f"EntryKind.{kind.name}" not in made] == [], "cards/diff.py finds none"
+
+
+def test_every_module_of_a_command_is_registered():
+    documented = {(ast.get_docstring(tree) or "") for module, tree in trees().items() if module.startswith("cli/")}
+    commands = {text.split("`")[1].split()[1] for text in documented if text.startswith("`relay ")}
+    check_rows("relay/cli/__init__.py", typer.main.get_command(app).commands, commands, in_order=False)
+
+
+@cache
+def board_addresses():
+    """The addresses of the board's pages that need no id, under the board's own."""
+    pages = web.Application()
+    BoardPages(None, {}).add_routes(pages)
+    found = {route.resource.canonical for route in pages.router.routes() if route.method == "GET"}
+    return {path.removeprefix("/board").rstrip("/") for path in found if "{" not in path} - {"/login", "/incidents"}
+
+
+def test_every_page_of_the_board_is_in_its_navigation_and_in_its_guide():
+    check_rows("PAGE_NAMES in relay/model/board_links.py", PAGE_NAMES, board_addresses(), in_order=False)
+    [documented] = tables("board.md", "# The board")
+    names = ["Incident", *PAGE_NAMES.values()]
+    check_rows("docs/board.md", [row[0] for row in documented], names, in_order=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "known", "message"),
+    [
+        (["a"], ["a", "b"], r"docs/x.md has no row for \['b'\]"),
+        (["a", "b"], ["a"], r"docs/x.md has rows that the code does not know: \['b'\]"),
+        (["b", "a"], ["a", "b"], r"the rows of docs/x.md have another order than the code: \['a', 'b'\]"),
+        (["a", "a"], ["a"], r"docs/x.md has the row 'a' twice"),
+    ],
+)
+def test_a_difference_names_the_table_and_the_row(written, known, message):
+    with pytest.raises(AssertionError, match=message):
+        check_rows("docs/x.md", written, known)
