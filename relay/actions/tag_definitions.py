@@ -71,8 +71,7 @@ class TagDefinitions:
         """When BigPanda is to be asked; None without access to BigPanda."""
         if self._bigpanda is None:
             return None
-        retry_at = self._clock.now() + (self._retry_at - self._clock.monotonic())
-        return max(self._asked_at + REFRESH_EVERY, retry_at)
+        return max(self._asked_at + REFRESH_EVERY, self._clock.time_at(self._retry_at))
 
     async def refresh(self) -> None:
         """Ask BigPanda, and store what it answers; where it does not answer, nothing changes.

@@ -166,8 +166,8 @@ class TaskWorker:
 
     async def _check_silence(self, now: float, lease: Lease | None) -> float:
         """Handle one incident that has been without news for too long; return when to check again."""
-        if (wait := self._next_silence_check - self._clock.monotonic()) > 0:
-            return now + wait
+        if self._clock.monotonic() < self._next_silence_check:
+            return self._clock.time_at(self._next_silence_check)
         can_query, available = self._runner is not None, not self.problem
 
         def decide(context: IncidentContext) -> staleness.StalenessUpdate:

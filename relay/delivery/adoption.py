@@ -5,9 +5,8 @@ posts of a channel wait until its history was read once, and the cards that are 
 (`relay.cards.adoption`). Other channels go on. After a new installation, that is one empty page for each channel.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,7 +19,6 @@ from relay.delivery.history import MessageHistory, read_channel
 from relay.model.counting import counted
 from relay.routes.options import Options
 from relay.routes.rulebook import Rulebook
-from relay.runtime.clock import WakeEvent
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage, Identity
@@ -157,24 +155,11 @@ def _options(rulebook: Rulebook, card: FoundCard, channel: Channel) -> Options:
 class Adoption:
     """Reads each channel that is marked as unread, one after the other."""
 
-    def __init__(
-        self, shared: DeliveryContext, rulebook: Callable[[], Rulebook], check_restored: Callable[[], Awaitable[None]]
-    ) -> None:
-        """`check_restored` is called whenever much may have changed: a database can fall back in that way, too."""
-        self._check_restored = check_restored
-        self.wakeup = WakeEvent()
+    def __init__(self, shared: DeliveryContext) -> None:
         self._shared = shared
-        self._rulebook = rulebook
         self._retry_at: dict[str, float] = {}
         self._failed_since: dict[str, float] = {}
         self._announced = False
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Read what is unread whenever woken, until `stopping` is set."""
-        while not stopping.is_set():
-            await self._check_restored()
-            until = None if self._shared.slack.breaker.is_open else await self.adopt_due()
-            await self._shared.clock.wait_idle(self.wakeup, until)
 
     async def adopt_due(self) -> float | None:
         """Read the unread channels; return when to try again one that could not be read."""
@@ -185,7 +170,7 @@ class Adoption:
             now = self._shared.clock.monotonic()
             due = [channel for channel in unread if self._retry_at.get(channel.ref, 0.0) <= now]
             if not due:
-                return self._shared.clock.now() + (min(self._retry_at[channel.ref] for channel in unread) - now)
+                return self._shared.clock.time_at(min(self._retry_at[channel.ref] for channel in unread))
             await self._adopt(due[0], identity)
         return None
 
@@ -199,7 +184,7 @@ class Adoption:
             channel,
             identity=identity,
             instance=shared.instance,
-            rulebook=self._rulebook(),
+            rulebook=shared.live().rulebook,
             since=since,
             now=shared.clock.now(),
             lease=shared.lease,

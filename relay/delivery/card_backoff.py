@@ -41,10 +41,8 @@ class CardBackoff:
     def retry_at(self, card: int | None = None) -> float | None:
         """Return when this card (without one: the first card) is tried again; None where none is skipped."""
         now = self._clock.monotonic()
-        pauses = [
-            until - now for number, (_, until) in self._failures.items() if card in {None, number} and until > now
-        ]
-        return self._clock.now() + min(pauses) if pauses else None
+        ends = [until for number, (_, until) in self._failures.items() if card in {None, number} and until > now]
+        return self._clock.time_at(min(ends)) if ends else None
 
     def record_failure(self, card: int, error: Exception, fields: Mapping[str, str]) -> None:
         """Skip a card, longer than the last time, and log the error with these fields."""

@@ -8,7 +8,6 @@ own: one reading of the workspace's list answers all that wait, and finds those 
 waits for no other. The longer a name is missing, the less often the list is read for it.
 """
 
-import asyncio
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -20,7 +19,6 @@ from relay.cards.model import Channel, ChannelState
 from relay.delivery.context import DeliveryContext
 from relay.model.struct import replace
 from relay.ratelimit.budgets import backoff
-from relay.runtime.clock import WakeEvent
 from relay.slack.error_codes import REMEDIES
 from relay.slack.outcomes import NotFound, Read, Rejected, RejectionScope, SlackOutcome
 from relay.slack.pages import read_channels
@@ -54,24 +52,16 @@ _NAME_NOT_FOUND = Rejected(
 
 
 class ChannelResolver:
-    """Looks up channels, one at a time: there are few of them, and Slack limits the list of channels strictly.
-
-    `canonical_refs` maps the spellings of a channel to the one that is used.
-    """
+    """Looks up channels, one at a time: there are few of them, and Slack limits the list of channels strictly."""
 
     def __init__(self, shared: DeliveryContext) -> None:
-        self.wakeup = WakeEvent()
-        self.canonical_refs: Mapping[str, str] = {}
         self._shared = shared
         self._tries: dict[str, int] = {}
         self._fixed: frozenset[str] = frozenset()
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Look up channels when they are due, until `stopping` is set."""
-        self.canonical_refs = await self._shared.store.canonical_refs()
-        while not stopping.is_set():
-            until = None if self._shared.slack.breaker.is_open else await self.resolve_due()
-            await self._shared.clock.wait_idle(self.wakeup, until)
+    async def load_references(self) -> None:
+        """Learn which references of a channel are the same channel's."""
+        self._shared.canonical_refs = await self._shared.store.canonical_refs()
 
     async def resolve_due(self) -> float | None:
         """Look up every channel that is due; return when the next one is.
@@ -89,7 +79,7 @@ class ChannelResolver:
             asked.add(channel.ref)
             info = found.get(channel.ref) or await self._info(channel)
             await self._save(channel, await self._joined(info) if isinstance(info, ChannelInfo) else info)
-        self.canonical_refs = await store.canonical_refs()
+        await self.load_references()
         self._shared.wake_all()
         return await store.next_channel_lookup_at()
 

@@ -12,7 +12,6 @@ from relay.cards.markers import marker
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
 from relay.cards.send import EDITS, Edit, EditBroadcast, EditLines, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
-from relay.config.configuration import Configuration
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.render_process import RenderProcess, TemplateAbandoned
@@ -92,21 +91,18 @@ class PreparedCall:
 class Executor:
     """Makes calls, each for another card; many may be in progress."""
 
-    def __init__(
-        self, shared: DeliveryContext, live: Callable[[], Configuration], link: PermalinkBuilder, process: RenderProcess
-    ) -> None:
-        """`live` returns the live configuration, `link` the address of a message; `process` renders."""
+    def __init__(self, shared: DeliveryContext, process: RenderProcess) -> None:
+        """`process` renders."""
         self._process = process
         self._shared = shared
-        self._live = live
-        self._link = link
+        self._link: PermalinkBuilder = shared.message_link
 
     async def prepare(self, context: CardContext, step: SlackStep) -> PreparedCall:
         """Render what the step says; nothing is sent yet.
 
         Raises Exception: not even the built-in templates can render it. Call `record_unrendered` with it.
         """
-        now, configuration = self._shared.clock.now(), self._live()
+        now, configuration = self._shared.clock.now(), self._shared.live()
         try:
             rendered = await self._process.render(configuration, context, step, self._link, now)
         except TemplateAbandoned as abandoned:
@@ -186,7 +182,7 @@ class Executor:
                 log.error("message_rejected", code=answer.code, detail=answer.detail, **card_fields(call.context.card))
                 # without the operator's templates, so that the reader gets a message
                 now = self._shared.clock.now()
-                drawn = draw_step(self._live().without_templates, call.context, call.step, self._link, now)
+                drawn = draw_step(self._shared.live().without_templates, call.context, call.step, self._link, now)
                 answer = await self._send(replace(call, message=drawn.rendered.message))
             case Delivered(stray=True):
                 answer = await self._delete_stray(answer)

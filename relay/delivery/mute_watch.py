@@ -4,7 +4,6 @@ What a mute holds is asked in the transaction that would post or ping. This only
 and looks at what is held when a mute is over.
 """
 
-import asyncio
 from functools import partial
 
 import structlog
@@ -14,43 +13,32 @@ from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute
 from relay.delivery.context import DeliveryContext
 from relay.model.counting import counted
-from relay.runtime.clock import WakeEvent
 
 log = structlog.get_logger("relay.delivery")
 
 CHECK_EVERY = 60.0
 """Seconds after which mutes are looked at in any case: somebody may set the clock."""
 
-BATCH = 200
-"""Incidents of one transaction."""
-
 
 class MuteWatch:
     """Keeps the words on cards true while mutes begin and end."""
 
     def __init__(self, shared: DeliveryContext) -> None:
-        self.wakeup = WakeEvent()
         self._shared = shared
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Watch until `stopping` is set."""
-        clock = self._shared.clock
-        while not stopping.is_set():
-            now = clock.now()
-            mutes, changed = await self._shared.store.mutes_to_apply(now)
-            if changed:
-                await self._apply(mutes, now)
-            moments = [moment for each in mutes for moment in (each.start, each.end, now + CHECK_EVERY) if moment > now]
-            await clock.wait_idle(self.wakeup, min(moments, default=None))  # who makes a mute wakes it
+    async def apply_changed(self) -> float | None:
+        """Apply the mutes if one has changed; return when the next one may. Who makes a mute wakes this."""
+        now = self._shared.clock.now()
+        mutes, changed = await self._shared.store.mutes_to_apply(now)
+        if changed:
+            await self._apply(mutes, now)
+        moments = [moment for each in mutes for moment in (each.start, each.end, now + CHECK_EVERY) if moment > now]
+        return min(moments, default=None)
 
     async def _apply(self, mutes: tuple[Mute, ...], now: float) -> None:
         """Go through all open incidents; interrupted, it begins again."""
-        store, lease = self._shared.store, self._shared.lease
-        decide = partial(_decide, mutes, now)
-        after: str | None = ""
-        while after is not None:
-            after = await store.apply_mutes(after, BATCH, decide, lease=lease)
-        await store.mark_applied(mutes, now, lease=lease)
+        await self._shared.change_open_cards(partial(_decide, mutes, now))
+        await self._shared.store.mark_applied(mutes, now, lease=self._shared.lease)
         active = sum(each.start <= now < each.end for each in mutes)
         log.info("mutes_applied", active=active, detail=f"{counted(active, 'mute')} in force now; cards say so.")
         self._shared.wake_all()

@@ -6,7 +6,6 @@ One reading of a channel settles all its roots in doubt, one of a thread all its
 message that is known to be older. Slack returns the newest messages first, and a message in doubt is among those.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -23,7 +22,6 @@ from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
 from relay.model.counting import counted
 from relay.model.struct import replace
-from relay.runtime.clock import WakeEvent
 from relay.slack.outcomes import Delivered, NotFound, Rejected, RejectionScope, SlackOutcome
 from relay.slack.responses import FoundMessage
 from relay.store.types import SearchTarget
@@ -54,18 +52,12 @@ class Reconciler:
     """Settles what is in doubt, channel by channel."""
 
     def __init__(self, shared: DeliveryContext) -> None:
-        self.wakeup = WakeEvent()
         self._shared = shared
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Search when searches are due, until `stopping` is set."""
-        while not stopping.is_set():
-            breaker = self._shared.slack.breaker
-            until = None if breaker.is_open or breaker.identity is None else await self.reconcile_due()
-            await self._shared.clock.wait_idle(self.wakeup, until)
 
     async def reconcile_due(self) -> float | None:
         """Search for everything that is due; return when the next search is."""
+        if self._shared.slack.breaker.identity is None:
+            return None  # whose messages relay's own are is not known yet
         now = self._shared.clock.now()
         targets, skipped = await self._targets(), self._shared.backoff.skipped_cards
         due = [

@@ -8,11 +8,9 @@ from functools import partial
 import structlog
 
 from relay.cards import recovery
-from relay.cards.attention import Surroundings
-from relay.cards.draw import permalink
 from relay.cards.eligibility import EVERY_WORK, Work
 from relay.cards.failures import EXTERNAL, external_channel_letter, is_external
-from relay.cards.model import CardContext, DeliveryRules
+from relay.cards.model import CardContext
 from relay.cards.outcomes import give_up
 from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
 from relay.config.configuration import Configuration
@@ -23,16 +21,19 @@ from relay.delivery.channels import ChannelResolver
 from relay.delivery.context import DeliveryContext
 from relay.delivery.executor import Executor
 from relay.delivery.mute_watch import MuteWatch
+from relay.delivery.parts import DeliveryPart
 from relay.delivery.reconciler import Reconciler
 from relay.delivery.reminders import Reminders
 from relay.delivery.render_process import RenderProcess
 from relay.delivery.repair import Repair
+from relay.delivery.rules_watch import RulesWatch
 from relay.delivery.scheduler import Scheduler
+from relay.delivery.storms import Storms
 from relay.delivery.summaries import Summaries
 from relay.delivery.supervision import supervise
+from relay.delivery.sweep import Sweep
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
-from relay.routes.storm import Storm
 from relay.runtime.clock import Clock
 from relay.runtime.logging import utc
 from relay.slack.gateway import SlackGateway
@@ -77,7 +78,6 @@ class DeliveryService:
         self.delivering = False
         self._store = store
         self._slack = slack
-        self._live = live
         self._clock = clock
         self._on_change = on_change
         self._restored: tuple[float, float] | None = None
@@ -86,46 +86,57 @@ class DeliveryService:
             store=store,
             slack=slack,
             clock=clock,
-            rules=self._rules,
-            names_channel=self._names_channel,
+            live=live,
             on_channel_changed=on_channel_changed,
-            fixed_channels=lambda: self._live().rulebook.channel_refs,
             wake_all=partial(self.wake, everything=True),
             call_ended=self._call_ended,
             metrics=metrics or Metrics(),
             backoff=CardBackoff(clock),
             instance=instance,
-            storm_in=self._storm_in,
         )
         self._render_process = RenderProcess()
-        executor = Executor(self._shared, live, self.message_link, self._render_process)
-        self._channels = ChannelResolver(self._shared)
-        self._reconciler = Reconciler(self._shared)
+        executor = Executor(self._shared, self._render_process)
         self._repair = Repair(self._shared)
-        self._adoption = Adoption(self._shared, lambda: self._live().rulebook, self._check_restored)
-        self._catch_ups = CatchUps(self._shared, live, self._surroundings)
-        self._mutes = MuteWatch(self._shared)
-        self._summaries = Summaries(self._shared, live)
-        self._reminders = Reminders(self._shared, live, self._surroundings, can_ask)
+        self._repairing = DeliveryPart("repair", self._repair.repair)
+        self._parts = self._make_parts(can_ask)
         self._posts = Scheduler("post", self._shared, executor, self._begin_post, MAX_CONCURRENT_POSTS)
         self._edits = Scheduler("edit", self._shared, executor, self._begin_edit, MAX_CONCURRENT_EDITS)
         if not store.shared:  # on PostgreSQL, who accepts must not wait for what the relay that delivers has locked
             store.lend_pick = self._posts.lend_pick
-        parts = (self._channels, self._adoption, self._reconciler, self._repair)
-        parts_by_time = (self._catch_ups, self._mutes, self._summaries, self._reminders)
-        every = (*parts, *parts_by_time, self._posts, self._edits)
-        self._lookers: dict[Work, Callable[[], None]] = {
-            Work.POST: self._posts.look,
-            Work.EDIT: self._edits.look,
-            Work.CHANNEL: self._channels.wakeup.set,
-            Work.HELD: self._catch_ups.wakeup.set,
-            Work.MUTE: self._mutes.wakeup.set,
-            Work.REMIND: self._reminders.wakeup.set,
-        }
-        self._wakeups = [*(part.wakeup for part in every), slack.breaker.wakeup]
+        woken = [(part.work, part.wakeup.set) for part in self._parts]
+        self._lookers = [(Work.POST, self._posts.look), (Work.EDIT, self._edits.look), *woken]
+        self._wakeups = [part.wakeup for part in self._parts]
+        self._wakeups += [self._posts.wakeup, self._edits.wakeup, slack.breaker.wakeup]
         slack.breaker.wake_on_close += self._wakeups
         slack.breaker.check_identity = self._check_identity
         slack.is_known_message = self._is_known_message
+
+    def _make_parts(self, can_ask: Callable[[], bool]) -> tuple[DeliveryPart, ...]:
+        """The table of all parts: a new kind of work is one row here, and the function that does it."""
+        shared = self._shared
+        channels, rules = ChannelResolver(shared), RulesWatch(shared)
+        catch_ups, summaries = CatchUps(shared), Summaries(shared)
+        return (
+            DeliveryPart(
+                "channel_resolver",
+                channels.resolve_due,
+                begin=channels.load_references,
+                calls_slack=True,
+                work=Work.CHANNEL,
+            ),
+            DeliveryPart("restored", self._check_restored),
+            DeliveryPart("adoption", Adoption(shared).adopt_due, calls_slack=True),
+            DeliveryPart("reconciler", Reconciler(shared).reconcile_due, calls_slack=True),
+            self._repairing,
+            DeliveryPart("sweep", Sweep(shared).sweep_due, calls_slack=True),
+            DeliveryPart("rules_watch", rules.follow, begin=rules.begin),
+            DeliveryPart("mute_watch", MuteWatch(shared).apply_changed, work=Work.MUTE),
+            DeliveryPart("catch_ups", catch_ups.catch_up_due, work=Work.HELD),
+            DeliveryPart("held_lists", catch_ups.close_lists, work=Work.HELD),
+            DeliveryPart("storms", Storms(shared).tend, work=Work.HELD),
+            DeliveryPart("summaries", summaries.decide_due, begin=summaries.begin),
+            DeliveryPart("reminders", Reminders(shared, can_ask).remind_due, calls_slack=True, work=Work.REMIND),
+        )
 
     @property
     def idle(self) -> bool:
@@ -139,17 +150,19 @@ class DeliveryService:
                 wakeup.set()
             self._on_change()
             return
-        for kind, look in self._lookers.items():
+        for kind, look in self._lookers:
             if kind in work:
                 look()
-        if self._repair.has_rejected_channels:
-            self._repair.wakeup.set()
+        self._wake_repair()
 
     def _call_ended(self) -> None:
         self._posts.look_after_call()
         self._edits.look_after_call()
+        self._wake_repair()
+
+    def _wake_repair(self) -> None:
         if self._repair.has_rejected_channels:
-            self._repair.wakeup.set()
+            self._repairing.wakeup.set()
 
     async def run(self, lease: Lease | None, stopping: asyncio.Event) -> None:
         """Deliver until `stopping` is set; then finish the calls in progress.
@@ -189,32 +202,27 @@ class DeliveryService:
             log.warning("database_restored", copied=utc(copied), until=utc(until), detail=detail)
 
     async def _deliver(self, stopping: asyncio.Event) -> None:
-        supervised = (
-            ("circuit_breaker", self._slack.breaker.run, self._slack.breaker.wakeup),  # first: it begins open
-            ("channel_resolver", self._channels.run, self._channels.wakeup),
-            ("adoption", self._adoption.run, self._adoption.wakeup),
-            ("reconciler", self._reconciler.run, self._reconciler.wakeup),
-            ("repair", self._repair.run, self._repair.wakeup),
-            ("catch_ups", self._catch_ups.run, self._catch_ups.wakeup),
-            ("mute_watch", self._mutes.run, self._mutes.wakeup),
-            ("summaries", self._summaries.run, self._summaries.wakeup),
-            ("reminders", self._reminders.run, self._reminders.wakeup),
-        )
+        breaker, clock = self._slack.breaker, self._clock
+        supervised = [("circuit_breaker", breaker.run, breaker.wakeup)]  # first: it begins open
+        supervised += [(part.name, partial(part.run, self._may_call, clock), part.wakeup) for part in self._parts]
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:
-                tasks.create_task(supervise(name, work, wakeup, stopping, self._clock), name=name)
+                tasks.create_task(supervise(name, work, wakeup, stopping, clock), name=name)
             tasks.create_task(self._posts.run(stopping), name="posts")
             tasks.create_task(self._edits.run(stopping), name="edits")
-            tasks.create_task(self._render_process.warm_up(self._live()), name="warm_up")
+            tasks.create_task(self._render_process.warm_up(self._shared.live()), name="warm_up")
+
+    def _may_call(self) -> bool:
+        return not self._slack.breaker.is_open
 
     def _begin_post(self, context: CardContext) -> Step:
         now = self._clock.now()
         if context.card.ts is None and is_external(context.card, context.channel):
-            update = give_up(context, None, external_channel_letter(now), self._rules())
+            update = give_up(context, None, external_channel_letter(now), self._shared.rules())
             return NothingToSend(reason=EXTERNAL, update=update)
         if (reading := recovery.read_thread_first(context, now)) is not None:
             return reading
-        step = begin_post(context, now, self._surroundings())
+        step = begin_post(context, now, self._shared.surroundings())
         if self._restored is not None and now < self._restored[1]:
             return recovery.search_before_post(context, step, self._restored[0], now)
         return step
@@ -240,20 +248,6 @@ class DeliveryService:
         found = workspace_of(identity)
         return token_rejection(await self._store.bind_workspace(found), found)
 
-    def _rules(self) -> DeliveryRules:
-        rulebook = self._live().rulebook
-        return DeliveryRules(fallback=rulebook.fallback, canonical_refs=self._channels.canonical_refs)
-
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(rulebook=self._live().rulebook, canonical_refs=self._channels.canonical_refs)
-
-    def _storm_in(self, *refs: str) -> Storm:
-        return self._live().rulebook.storm_in(*refs)
-
-    def _names_channel(self, refs: Collection[str]) -> bool:
-        return self._live().rulebook.names_channel(refs)
-
     def message_link(self, channel: str, ts: str) -> str:
         """Return the address of a message for people; empty until Slack has named the workspace's address."""
-        identity = self._slack.breaker.identity
-        return permalink(identity.url if identity else "", channel, ts)
+        return self._shared.message_link(channel, ts)

@@ -23,7 +23,7 @@ class Storms:
         self._looked_at = -inf
         self._counted_at = -inf
 
-    async def turn(self) -> float | None:
+    async def tend(self) -> float | None:
         """Do what is due; return when to look again (Unix seconds; None: when woken, since there is no storm)."""
         now = self._shared.clock.now()
         if self._looked_at <= now < self._looked_at + LOOK_AFTER:  # each card that is held wakes this

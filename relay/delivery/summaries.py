@@ -1,7 +1,6 @@
 """Posts the summaries of channels when their time comes, each slot once; one that fails holds up no other."""
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -18,13 +17,11 @@ from relay.cards.summaries import (
     progress_of,
     summary_message,
 )
-from relay.config.configuration import Configuration
 from relay.delivery.context import DeliveryContext
 from relay.model.errors import LeaseLost, StoreUnusable
 from relay.model.struct import replace
 from relay.routes.hours import Hours
 from relay.routes.summary import Summary
-from relay.runtime.clock import WakeEvent
 from relay.runtime.logging import utc
 
 log = structlog.get_logger("relay.delivery")
@@ -49,24 +46,18 @@ DETAILS: Final[Mapping[SummaryOutcome, str]] = {
 class Summaries:
     """Decides the slots of all summaries of the live configuration."""
 
-    def __init__(self, shared: DeliveryContext, live: Callable[[], Configuration]) -> None:
-        """`live` returns the live configuration."""
-        self.wakeup = WakeEvent()
+    def __init__(self, shared: DeliveryContext) -> None:
         self._shared = shared
-        self._live = live
         self._hash = ""
         self._on_their_way = 0
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Post what is due, until `stopping` is set."""
-        self._hash, self._on_their_way = "", 1  # of what an earlier relay began, some may be on its way
-        while not stopping.is_set():
-            until = await self._turn()
-            await self._shared.clock.wait_idle(self.wakeup, until)
+    async def begin(self) -> None:
+        """Begin anew: of what an earlier relay began, some may be on its way."""
+        self._hash, self._on_their_way = "", 1
 
-    async def _turn(self) -> float | None:
-        """Do everything that is due; return when to look again (None: once something wakes it)."""
-        live, now = self._live(), self._shared.clock.now()
+    async def decide_due(self) -> float | None:
+        """Decide every slot that is due; return when to look again."""
+        live, now = self._shared.live(), self._shared.clock.now()
         await self._settle()
         rulebook, until = live.rulebook, [now + SETTLE_EVERY] if self._on_their_way else []
         if rulebook.summaries or live.hash != self._hash:

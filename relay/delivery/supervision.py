@@ -24,8 +24,6 @@ STORE_RETRY_PAUSE = 1.0
 FORGET_CRASH_AFTER = 600.0
 """Seconds after which the next crash of a component counts as its first."""
 
-_CLOCK_RESOLUTION = 1e-6
-
 
 async def supervise(
     name: str,
@@ -62,8 +60,8 @@ async def supervise(
 async def _pause(wakeup: WakeEvent, seconds: float, stopping: asyncio.Event, clock: Clock) -> None:
     """Wait this long, or until `stopping` is set. What sets `wakeup` does not end it: the crash itself may set it."""
     ends_at = clock.monotonic() + seconds
-    while not stopping.is_set() and (left := ends_at - clock.monotonic()) > 0:
-        await clock.wait_idle(wakeup, clock.now() + left + _CLOCK_RESOLUTION)
+    while not stopping.is_set() and clock.monotonic() < ends_at:
+        await clock.wait_idle(wakeup, clock.time_at(ends_at))
 
 
 async def save_result(save: Callable[[], Awaitable[T]], clock: Clock, fields: Mapping[str, str]) -> T:

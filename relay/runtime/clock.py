@@ -22,6 +22,9 @@ class WakeEvent(asyncio.Event):
 LONGEST_WAIT = 5.0
 """Seconds after which a wait for a moment looks at the clock again: it may have been set, or the machine was asleep."""
 
+_RESOLUTION = 1e-6
+"""Seconds, more than what Unix times lose where they are added."""
+
 SAME_TIME = 0.25
 """Seconds by which two clocks that agree may seem to differ."""
 
@@ -53,6 +56,13 @@ class Clock:
         Time during which the machine was suspended counts, where the system can measure it.
         """
         return time.clock_gettime(_MONOTONIC)
+
+    def time_at(self, monotonic: float) -> float:
+        """Return the time at which `monotonic()` will have grown to that, unless the clock is set meanwhile.
+
+        It is never too early: who looked at that time and had to wait again would wait for nothing, without end.
+        """
+        return self.now() + (monotonic - self.monotonic()) + _RESOLUTION
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

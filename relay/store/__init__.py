@@ -10,7 +10,8 @@ Verbs
     attempts ............... posts whose result is unknown
     bulletins .............. messages about several incidents, and their lines
     held ................... what is held: looked at again, and made up for in catch-ups; closes held lists
-    mutes .................. mutes, as people have made them; muted_cards: the cards that say so;
+    open_cards ............. changes the cards of all open incidents, where rules or mutes have changed
+    mutes .................. mutes, as people have made them; mute_changes: one that ends or changes;
                              mute_preview: what a new mute is compared with
     storms ................. what was posted and what waits in a storm; storm_summary: what a storm card sums up
     reminders .............. whose reminder is due; integrations: which of them share who has an incident

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import Connection, Double, Integer, Text, and_, bindparam, exists, func, select
+from sqlalchemy import Connection, Double, Integer, Text, and_, bindparam, func, select
 
 from relay.cards.holds import UNKNOWN_END
 from relay.cards.model import Card, CardState, Channel, IncidentState, Task
@@ -26,7 +26,7 @@ DecideReminders: TypeAlias = Callable[[Channel, Sequence[DueReminder], tuple[Mut
 MOST: Final = 500
 """Cards of one transaction."""
 
-_card, _incident, _share = schema.card, schema.incident, schema.share
+_card, _share = schema.card, schema.share
 _task = schema.bigpanda_task
 _NOW: Any = bindparam("now", type_=Double)
 _HAS_DUE = and_(_card.c.reminder_due.is_not(None), _card.c.state == CardState.POSTED)
@@ -48,16 +48,6 @@ _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)), _
 _TASKS = select(_task).where(_task.c.key.in_(bindparam("keys", expanding=True)))
 _UNPLANNED = select(_share.c.incident).where(
     schema.IS_UNPLANNED, _share.c.plan_error == "", _share.c.incident.in_(bindparam("ids", expanding=True))
-)
-_OPEN = (
-    select(_incident.c.id)
-    .where(
-        schema.IS_OPEN_INCIDENT,
-        _incident.c.id > bindparam("after"),
-        exists().where(_card.c.incident == _incident.c.id, _card.c.state == CardState.POSTED),
-    )
-    .order_by(_incident.c.id)
-    .limit(bindparam("most", type_=Integer))
 )
 _HAS_REMINDERS = select(_card.c.id).where(_HAS_DUE).limit(1)
 
@@ -141,25 +131,3 @@ def _save(connection: Connection, made: Reminding, states: Mapping[str, Incident
 def has_reminders(connection: Connection) -> bool:
     """Return whether any card has a reminder that is due, now or later."""
     return connection.execute(_HAS_REMINDERS).first() is not None
-
-
-def follow_rules(
-    connection: Connection,
-    after: str,
-    most: int,
-    decide: Callable[[Card, IncidentState], Card],
-    *,
-    lease: Lease | None = None,
-) -> str | None:
-    """Let the cards of the next open incidents, by id, follow changed rules; return the last id, None at the end.
-
-    Raises LeaseLost: another relay delivers now.
-    """
-    check_lease(connection, lease)
-    ids = list(connection.execute(_OPEN, {"after": after, "most": most}).scalars())
-    share_channel_references(connection)
-    states = load_incident_states(connection, ids)
-    cards = [card for card in load_current_cards(connection, ids) if card.incident in states]
-    changed = [(card, decide(card, states[card.incident])) for card in cards]
-    save_cards(connection, [new for card, new in changed if new != card])
-    return ids[-1] if len(ids) == most else None

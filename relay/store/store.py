@@ -34,7 +34,7 @@ from relay.store import (
     inbox,
     late_cards,
     leases,
-    muted_cards,
+    mute_changes,
     mutes,
     notices,
     reminders,
@@ -74,6 +74,7 @@ from relay.store.integrations import integrations_with_owners
 from relay.store.migration import migrate, require_newest
 from relay.store.mute_preview import incidents_to_compare
 from relay.store.notify import NotificationListener, OnNotify, notify
+from relay.store.open_cards import change_open_cards
 from relay.store.planning import Decide
 from relay.store.quarantine import (
     delete_quarantined_body,
@@ -289,6 +290,9 @@ class Store:
     current_records = _read(batches.current_records)
     add_batch = _write(batches.add_batch)
 
+    # Changes of all open cards
+    change_open_cards = _write(change_open_cards)
+
     # What is held
     look_at_held = _write(held.look_at_held)
     next_catch_up_due = _read(held.next_catch_up_due)
@@ -300,7 +304,6 @@ class Store:
     next_reminder_due = _read(reminders.next_reminder_due)
     remind_next = _write(reminders.remind_next)
     has_reminders = _read(reminders.has_reminders)
-    follow_rules = _write(reminders.follow_rules)
     integrations_with_owners = _read(integrations_with_owners)
 
     # Summaries
@@ -365,17 +368,16 @@ class Store:
     close_notice = _write(notices.close_notice)
 
     # Mutes
-    mutes_to_apply = _read(muted_cards.mutes_to_apply)
-    apply_mutes = _write(muted_cards.apply_mutes)
-    mark_applied = _write(muted_cards.mark_applied)
+    mutes_to_apply = _read(mute_changes.mutes_to_apply)
+    mark_applied = _write(mute_changes.mark_applied)
     add_mute = _write(mutes.add_mute)
     incidents_to_compare = _read(incidents_to_compare)
     current_cards = _read(current_cards)
     mute_with_key = _read(mutes.mute_with_key)
     mutes_after = _read(mutes.mutes_after)
     mute = _read(mutes.mute)
-    extend_mute = _write(muted_cards.extend_mute)
-    end_mute = _write(muted_cards.end_mute)
+    extend_mute = _write(mute_changes.extend_mute)
+    end_mute = _write(mute_changes.end_mute)
 
     # Which relay delivers, and how relays wake each other
     acquire_lease = _write(leases.acquire_lease)

@@ -224,8 +224,7 @@ async def edit(relay: RelayInProcess, folder: Path, text: str) -> None:
     (folder / "routes.yaml").write_text(text)
     edited = load_configuration(folder / "routes.yaml", folder / "templates")
     live: Callable[[], object] = lambda: edited  # noqa: E731
-    for part in (relay.delivery, relay.delivery._catch_ups, relay.delivery._summaries):
-        part._live = live
+    relay.delivery._shared.live = live
     relay.leader.wake(everything=True)
 
 

@@ -4,9 +4,9 @@ import pytest
 
 from relay.cards.holding import with_mute
 from relay.cards.mutes import Mute
-from relay.delivery import mute_watch
+from relay.delivery import context
 from relay.model.incident import State
-from relay.store import muted_cards
+from relay.store import open_cards
 from tests.delivery.test_catch_ups import OVER, pinged, roots
 from tests.support.postgres import postgresql
 from tests.support.relay_in_process import run_relay
@@ -214,12 +214,12 @@ def _of_web(now):
 async def test_a_mute_that_changes_while_cards_are_gone_through_is_said_on_all_of_them(
     tmp_path, monkeypatch, change, after_batches
 ):
-    monkeypatch.setattr(mute_watch, "BATCH", 1)
+    monkeypatch.setattr(context, "INCIDENTS_PER_BATCH", 1)
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         for name, tags in (("i1", CHECKOUT), ("i2", WEB), ("i3", CHECKOUT)):
             await relay.share(name, status="critical", incidentTags=tags)
         await relay.advance(60)
-        apply, batches = relay.store.apply_mutes, 0
+        apply, batches = relay.store.change_open_cards, 0
 
         async def apply_and_change(*arguments, **options):
             nonlocal batches
@@ -230,7 +230,7 @@ async def test_a_mute_that_changes_while_cards_are_gone_through_is_said_on_all_o
                 await CHANGES[change](relay.store, made.id, relay.clock.now())
             return result
 
-        monkeypatch.setattr(relay.store, "apply_mutes", apply_and_change)
+        monkeypatch.setattr(relay.store, "change_open_cards", apply_and_change)
         await mute(relay)
         await relay.advance(60)
         now = relay.clock.now()
@@ -242,14 +242,15 @@ async def test_a_mute_that_changes_while_cards_are_gone_through_is_said_on_all_o
 
 
 async def test_a_match_that_costs_much_holds_up_no_other_work_for_long(tmp_path, monkeypatch):
-    monkeypatch.setattr(muted_cards, "MOST_SECONDS", -1.0)
+    monkeypatch.setattr(open_cards, "MOST_SECONDS", -1.0)
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         for number in range(5):
             await relay.share(f"i{number}", status="critical", incidentTags=CHECKOUT)
         seen, after, calls = [], "", 0
         while after is not None:
             before = len(seen)
-            after = await relay.store.apply_mutes(after, 200, lambda card, _state: seen.append(card.incident) or card)
+            decide = lambda card, _state: seen.append(card.incident) or card  # noqa: E731
+            after = await relay.store.change_open_cards(after, 200, decide)
             assert len(seen) - before <= 1
             calls += 1
         assert seen == [f"i{number}" for number in range(5)]

@@ -293,8 +293,7 @@ async def edit(relay: RelayInProcess, folder: Path, text: str) -> None:
     """Edit routes.yaml while relay runs."""
     (folder / "routes.yaml").write_text(text)
     configuration = load_configuration(folder / "routes.yaml", folder / "templates")
-    relay.delivery._reminders._live = lambda: configuration
-    relay.delivery._live = lambda: configuration
+    relay.delivery._shared.live = lambda: configuration
     relay.delivery.wake(everything=True)
     await relay.settle()
 

@@ -4,7 +4,10 @@ import asyncio
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from relay.demo.clock import SimulatedClock
 from relay.runtime.clock import Clock
 
 HOUR = 3600.0
@@ -55,6 +58,21 @@ async def test_a_wait_until_a_past_time_ends_at_once(ago):
     event.set()
     await clock.wait(event, clock.now() + HOUR)
     assert not event.is_set()
+
+
+@given(
+    st.floats(1.5e9, 3e9),
+    st.floats(0, 1e7, allow_subnormal=False),
+    st.floats(0, 1e6, allow_subnormal=False),
+)
+def test_who_waits_until_the_time_of_a_monotonic_moment_has_waited_long_enough(now, monotonic, left):
+    """By rounding, a sum may be too early: whoever looks again then would wait again for nothing, without end."""
+    clock = SimulatedClock(now)
+    clock._monotonic = monotonic
+    ends_at = monotonic + left
+    clock.set_time(clock.time_at(ends_at))
+    assert clock.monotonic() >= ends_at
+    assert clock.monotonic() - ends_at < 1e-3
 
 
 class SteppedClock(Clock):

@@ -149,7 +149,7 @@ async def test_changed_rules_reach_every_open_card_batch_by_batch(store):
         await save_due(store, due_card(f"i{number}", ts=f"{number}.000001"), incident=f"i{number}", digest=f"h{number}")
     after, batches = "", 0
     while after is not None:
-        after = await store.follow_rules(after, 2, lambda card, _state: replace(card, reminder_due=None))
+        after = await store.change_open_cards(after, 2, lambda card, _state: replace(card, reminder_due=None))
         batches += 1
     assert batches == 2
     assert not await store.has_reminders()

@@ -1,33 +1,21 @@
-"""Mutes that begin, end or change: the cards that say so, and what they held."""
+"""Mutes that begin, end or change: whether cards have still to say so, and what they held."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from time import thread_time
-from typing import Final
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, Integer, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from relay.cards.bulletins import held_list
 from relay.cards.eligibility import Work
 from relay.cards.holds import Reason
-from relay.cards.model import Card, IncidentState
 from relay.cards.mutes import Mute, MuteState
 from relay.store import schema
 from relay.store.bulletins import open_held_lists, save_bulletin_changes
 from relay.store.execution import execute
 from relay.store.held import look_at_held
 from relay.store.left_work import leave
-from relay.store.locks import check_lease, lock_incidents, share_channel_references
 from relay.store.mutes import mute, to_mute
 from relay.store.notify import notify
-from relay.store.rows import load_current_cards, load_incident_states, save_cards
 from relay.store.types import Lease
-
-DecideMuted = Callable[[Card, IncidentState], Card]
-"""By a card and its incident: the card, which says whether it is muted."""
-
-MOST_SECONDS: Final = 0.2
-"""Processor time for the matches of one transaction."""
 
 _mute = schema.mute
 _MAY_CHANGE = (
@@ -36,12 +24,6 @@ _MAY_CHANGE = (
     .order_by(_mute.c.id)
 )
 _APPLIED = update(_mute).where(_mute.c.id == bindparam("which")).values(applied=bindparam("what"))
-_OPEN = (
-    select(schema.incident.c.id)
-    .where(schema.IS_OPEN_INCIDENT, schema.incident.c.id > bindparam("after"))
-    .order_by(schema.incident.c.id)
-    .limit(bindparam("most", type_=Integer))
-)
 _CHANGE_END = (
     update(_mute)
     .where(_mute.c.id == bindparam("which"), _mute.c.end_at > bindparam("now"))
@@ -92,30 +74,3 @@ def mark_applied(connection: Connection, mutes: Iterable[Mute], now: float, *, l
     for each in mutes:
         connection.execute(_APPLIED, {"which": each.id, "what": each.appearance(now)})
     look_at_held(connection, now, lease=lease)
-
-
-def apply_mutes(
-    connection: Connection, after: str, most: int, decide: DecideMuted, *, lease: Lease | None = None
-) -> str | None:
-    """Let the cards of the next open incidents, by id, say whether they are muted; return the last id, None at the end.
-
-    A match may cost much to evaluate, and nothing else is written meanwhile: after `MOST_SECONDS` it goes no further.
-
-    Raises LeaseLost: another relay delivers now.
-    """
-    check_lease(connection, lease)
-    ids = [row.id for row in connection.execute(_OPEN, {"after": after, "most": most})]
-    share_channel_references(connection)
-    lock_incidents(connection, ids)
-    states = load_incident_states(connection, ids)
-    cards = defaultdict(list)
-    for card in load_current_cards(connection, ids):
-        cards[card.incident].append(card)
-    changed, until, last = [], thread_time() + MOST_SECONDS, None
-    for last in ids:
-        decided = [(card, decide(card, states[last])) for card in cards[last] if last in states]
-        changed += [new for card, new in decided if new != card]
-        if thread_time() > until:
-            break
-    save_cards(connection, changed)
-    return last if len(ids) == most or (ids and last != ids[-1]) else None
