@@ -4,7 +4,7 @@ One table (`REASONS`) names every reason that holds a card or a ping; one functi
 scheduler, `relay explain`, `relay incident` and the simulation ask this function, so that they cannot differ.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -80,6 +80,7 @@ class ReasonRow:
     post              it holds the first post
     only_new          it holds no post of a card that was posted before, or that stands in for another
     pings             the pings that it holds
+    pings_with_post   it holds them only as long as it holds the post
     broadcasts        it holds broadcasts, and nothing makes up for them
     overlaps          a ping that another reason held waits for this one, too
     listed            what it holds is named in the held list of the channel
@@ -93,6 +94,7 @@ class ReasonRow:
     post: bool = False
     only_new: bool = False
     pings: frozenset[Ping] = field(default=frozenset())
+    pings_with_post: bool = False
     broadcasts: bool = False
     overlaps: bool = False
     listed: bool = False
@@ -110,23 +112,16 @@ def _wait(question: Question) -> float:
     return question.card.first_matched_at + question.card.options.wait
 
 
-def _is_new(card: Card) -> bool:
-    """Whether it is posted for the first time, and for itself."""
-    return _was_never_posted(card) and STAND_IN not in card.notices
-
-
 def _was_never_posted(card: Card) -> bool:
     return card.ts is None and not card.generation
 
 
 def _hold(question: Question) -> float:
-    if question.posts or not _is_new(question.card):
-        return -inf
     return _silent_until(question, question.card.route, lambda options: options.hold)
 
 
-def _is_new_for_storms(card: Card) -> bool:
-    """Whether it is new in its channel, be it as a stand-in, and neither late nor released from another hold."""
+def _may_begin_storm(card: Card) -> bool:
+    """Whether it is news in its channel, be it as a stand-in: neither late nor released from another hold."""
     released = card.held is not None and card.held.reason is not Reason.STORM
     return _was_never_posted(card) and NO_PING not in card.notices and not released
 
@@ -138,7 +133,7 @@ def _storm(question: Question) -> float:
     be posted is known for what is critical or has changed.
     """
     card, storm = question.card, question.surroundings.storm
-    if not _is_new_for_storms(card) or not _takes_part(question):
+    if not _may_begin_storm(card) or not _takes_part(question):
         return -inf
     critical, held = question.incident.state is State.CRITICAL, card.held is not None
     if card.held is not None and card.held.until is None and not critical:
@@ -228,7 +223,15 @@ REASONS: Mapping[Reason, ReasonRow] = {
     row.reason: row
     for row in (
         ReasonRow(reason=Reason.WAIT, ends=_wait, post=True),
-        ReasonRow(reason=Reason.HOLD, ends=_hold, post=True, pings=frozenset({Ping.FIRST_POST}), listed=True),
+        ReasonRow(
+            reason=Reason.HOLD,
+            ends=_hold,
+            post=True,
+            only_new=True,
+            pings=frozenset({Ping.FIRST_POST}),
+            pings_with_post=True,
+            listed=True,
+        ),
         ReasonRow(reason=Reason.STORM, ends=_storm, post=True, listed=True, paced=True),
         ReasonRow(reason=Reason.RETRY, ends=_retry, post=True),
         ReasonRow(reason=Reason.CHANNEL_REJECTED, ends=_while(_channel_rejected), post=True),
@@ -290,21 +293,28 @@ class Attention:
     @cached_property
     def post(self) -> Hold | None:
         """What holds the first post; None if the card may be posted."""
-        return _last_hold(self._holding_posts(), self.question)
+        return _last_hold(filter(self._may_hold_post, REASONS.values()), self.question)
 
     @cached_property
     def listed(self) -> Hold | None:
         """What holds the first post so that the channel hears of it in a held list."""
-        return _last_hold((row for row in self._holding_posts() if row.listed), self.question)
+        return _last_hold((row for row in REASONS.values() if row.listed and self._may_hold_post(row)), self.question)
 
-    def _holding_posts(self) -> Iterator[ReasonRow]:
-        is_new = _is_new(self.question.card)
-        return (row for row in REASONS.values() if row.post and (is_new or not row.only_new))
+    @cached_property
+    def _is_new(self) -> bool:
+        """Whether the card is posted for the first time, and for itself."""
+        return _was_never_posted(self.question.card) and STAND_IN not in self.question.card.notices
+
+    def _may_hold_post(self, row: ReasonRow) -> bool:
+        return row.post and (self._is_new or not row.only_new)
+
+    def _may_hold_pings(self, row: ReasonRow) -> bool:
+        return not row.pings_with_post or (self._may_hold_post(row) and not self.question.posts)
 
     @cached_property
     def counts(self) -> bool:
         """Whether a card that is posted now counts as a new card of its channel, for storms."""
-        return _is_new_for_storms(self.question.card) and _takes_part(self.question)
+        return _may_begin_storm(self.question.card) and _takes_part(self.question)
 
     @cached_property
     def broadcast(self) -> Hold | None:
@@ -314,7 +324,8 @@ class Attention:
     def ping(self, ping: Ping, target: str = "", *, worsens: bool = False) -> Hold | None:
         """What holds such a ping of a target; None if it may be sent."""
         question = replace(self.question, target=target, occasion=ping.occasion, worsens=worsens)
-        return _last_hold((row for row in REASONS.values() if ping in row.pings), question)
+        rows = (row for row in REASONS.values() if ping in row.pings and self._may_hold_pings(row))
+        return _last_hold(rows, question)
 
     @property
     def posting(self) -> "Attention":
@@ -338,7 +349,11 @@ class Attention:
 
     def still_holds(self, held: HeldPing) -> Hold | None:
         """What holds a held ping now; None if it may be made up for."""
-        rows = (row for row in REASONS.values() if row.catch_up and (row.overlaps or held.ping in row.pings))
+        rows = (
+            row
+            for row in filter(self._may_hold_pings, REASONS.values())
+            if row.catch_up and (row.overlaps or held.ping in row.pings)
+        )
         incident = replace(self.question.incident, state=held.state)
         occasion, worsens = held.ping.occasion, held.worsens
         question = replace(self.question, incident=incident, target=held.target, occasion=occasion, worsens=worsens)
