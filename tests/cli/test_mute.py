@@ -14,7 +14,7 @@ from relay.cli import app
 from relay.config.settings import Settings
 from relay.routes.parser.parse import parse_rulebook
 from relay.store.store import Store
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import run_relay
 
 CHECKOUT = "{tags: {service: checkout}}"
@@ -112,7 +112,7 @@ async def test_a_mute_ends_once(store):
 
 async def test_mutes_are_stored_on_postgresql_too():
     mute = Mute(match=CHECKOUT, start=1.0, end=9.0, reason="d", author="Dana", origin="board", routes=("a", "b"))
-    with postgresql() as url:
+    with postgresql_with_tables() as url:
         store = await Store.open(url)
         number = (await store.add_mute(mute)).id
         [stored] = await store.mutes_after(5.0)

@@ -18,7 +18,7 @@ from tests.delivery.test_crashes import Crash, stopped
 from tests.delivery.test_lease_guard import never_expire
 from tests.support.bulletin_samples import catch, hold, release, resolved
 from tests.support.clocks import ManualClock
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import START, fake_workspace, run_relay
 
 
@@ -165,7 +165,7 @@ async def test_of_two_relays_on_postgresql_one_posts_the_list_and_the_other_goes
     slack = fake_workspace(clock)
     for name in "ab":
         (tmp_path / name).mkdir()
-    with postgresql() as url:
+    with postgresql_with_tables() as url:
         crash = Crash(5, after=True)  # the first reply is posted, and its answer is not saved
         async with run_relay(tmp_path / "a", slack=slack, clock=clock, url=url, dies=True) as first:
             never_expire(first.leader)

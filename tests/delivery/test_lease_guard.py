@@ -12,13 +12,13 @@ from relay.sandbox.faults import InjectedFault, SideEffect
 from relay.slack.gateway import SlackGateway
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT, cards, thread_text
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import run_relay
 
 
 @pytest.fixture
 def url():
-    with postgresql() as address:
+    with postgresql_with_tables() as address:
         yield address
 
 

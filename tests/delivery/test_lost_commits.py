@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox.faults import DropConnection, InjectedFault
 from tests.support.incident_lifecycle import ALERT, LIFECYCLE, cards, find_faults, visible_messages
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import run_relay
 
 POST = "chat.postMessage"
@@ -143,7 +143,7 @@ async def proxied(address: str):
 
 @pytest.mark.parametrize("what", ["root", "reply"])
 async def test_a_connection_that_is_lost_during_the_commit_of_a_post_to_postgresql_changes_nothing(tmp_path, what):
-    with postgresql() as address:
+    with postgresql_with_tables() as address:
         async with proxied(address) as (proxy, url), run_relay(tmp_path, url=url) as relay:
             relay.leader._guard.extend = lambda *_: None  # the test's time leaps over the end of the lease
             relay.leader._guard._until = None

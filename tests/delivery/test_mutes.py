@@ -8,7 +8,7 @@ from relay.delivery import context
 from relay.model.incident import State
 from relay.store import open_cards
 from tests.delivery.test_catch_ups import OVER, pinged, roots
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import run_relay
 
 ROUTES = """
@@ -36,7 +36,7 @@ def database(request):
     if request.param == "sqlite":
         yield ""
     else:
-        with postgresql() as url:
+        with postgresql_with_tables() as url:
             yield url
 
 

@@ -17,7 +17,7 @@ from relay.tools.incident import describe
 from tests.delivery.test_crashes import Crash, crash_everywhere, run_lifecycle, shares
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import START, RelayInProcess, fake_workspace, run_relay
 
 MINUTE = 60.0
@@ -104,7 +104,7 @@ async def test_the_next_leader_goes_on_with_the_series_of_the_one_that_died(tmp_
     slack = fake_workspace(clock)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-    with postgresql() as url:
+    with postgresql_with_tables() as url:
         common = {"clock": clock, "slack": slack, "url": url}
         async with running(tmp_path / "first", dies=True, **common) as first:
             await owned(first, None)

@@ -4,7 +4,7 @@ import pytest
 
 from relay.ingest import service
 from tests.support.clocks import ManualClock
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 SHADOW = """
@@ -22,7 +22,7 @@ def url(request):
     if request.param == "sqlite":
         yield ""
         return
-    with postgresql() as address:
+    with postgresql_with_tables() as address:
         yield address
 
 

@@ -10,7 +10,7 @@ from tests.delivery.test_crashes import crash_everywhere
 from tests.delivery.test_storms import ROUTES, come, flood, happens, resolves, roots, storm_card, storm_pings
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import fake_workspace, run_relay
 
 FEW = "version: 1\nfallback: C0NOC00001\nstorm: {over: 3, within: 5m}\n"
@@ -106,7 +106,7 @@ async def test_the_next_leader_goes_on_with_a_storm_of_the_one_that_died(tmp_pat
     slack = fake_workspace(clock)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-    with postgresql() as url:
+    with postgresql_with_tables() as url:
         common = {"routes": ROUTES, "clock": clock, "slack": slack, "url": url}
         async with run_relay(tmp_path / "first", dies=True, **common) as first:
             await flood(first)
@@ -158,7 +158,7 @@ async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though
     slack = fake_workspace(clock)
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-    with postgresql() as url:
+    with postgresql_with_tables() as url:
         common = {"routes": NIGHT, "clock": clock, "slack": slack, "url": url}
         async with run_relay(tmp_path / "first", dies=True, **common) as first:
             await first.advance(300)

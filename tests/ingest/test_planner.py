@@ -18,7 +18,7 @@ from relay.store import inbox
 from relay.store.store import Store
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import ROUTES, fake_workspace, run_relay
 from tests.support.store_samples import a_share, count, one_entry, received
 
@@ -335,7 +335,7 @@ async def test_only_the_end_of_the_process_counts_as_a_start_without_an_end(tmp_
 
 async def test_a_relay_that_needs_longer_for_a_share_than_a_claim_lasts_keeps_it():
     clock, parsing = ManualClock(), asyncio.Event()
-    with postgresql() as url:
+    with postgresql_with_tables() as url:
         store, other = await Store.open(url), await Store.open(url)
         await store.accept([received(a_share("i1", "a", body=body("i1")))], one_entry)
         clock.advance(2 * inbox.CLAIM_SECONDS)

@@ -11,7 +11,7 @@ from relay.ingest import service
 from relay.ingest.parsing import ShareParser
 from relay.runtime.worker_process import WorkerProcess
 from relay.store import database
-from tests.support.postgres import postgresql
+from tests.support.postgres import postgresql_with_tables
 from tests.support.relay_in_process import run_relay
 
 
@@ -20,7 +20,7 @@ def url(request):
     if request.param == "sqlite":
         yield ""
         return
-    with postgresql() as address:
+    with postgresql_with_tables() as address:
         yield address
 
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from relay.store.store import Store
-from tests.support.postgres import postgresql, shared_server
+from tests.support.postgres import postgresql_with_tables, shared_server
 
 _numbers = itertools.count(1)
 
@@ -32,17 +32,9 @@ def postgresql_url(server):
     return f"{server}&options=-csearch_path%3D{name}"
 
 
-@pytest.fixture(scope="session")
-def postgresql_with_tables():
-    """The name of a database to be copied: to create the tables for each test takes ten times as long."""
-    with postgresql() as url:
-        asyncio.run(_create_tables(url))
-        yield make_url(url).database
-
-
 @pytest.fixture
-def ready_postgresql_url(postgresql_with_tables):
-    with postgresql(postgresql_with_tables) as url:
+def ready_postgresql_url():
+    with postgresql_with_tables() as url:
         yield url
 
 

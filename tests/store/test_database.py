@@ -228,9 +228,9 @@ async def test_the_check_finds_a_read_only_database(store):
         await store.check_writable()
 
 
-async def test_after_a_failover_relay_looks_for_the_primary_again(postgresql_url):
+async def test_after_a_failover_relay_looks_for_the_primary_again(ready_postgresql_url):
     """The connection leads to a server that has become a standby."""
-    store = await Store.open(postgresql_url)
+    store = await Store.open(ready_postgresql_url)
     await run(store, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
     with pytest.raises(StoreUnusable, match="give relay the primary"):
         await store.check_writable()
@@ -293,8 +293,8 @@ def test_a_dead_connection_is_given_up_in_seconds_unless_the_url_says_otherwise(
     assert silence <= address.DEAD_AFTER
 
 
-async def test_every_connection_to_postgresql_has_keepalives(postgresql_url):
-    store = await Store.open(postgresql_url)
+async def test_every_connection_to_postgresql_has_keepalives(ready_postgresql_url):
+    store = await Store.open(ready_postgresql_url)
     ours = await store.database.read(lambda connection: connection.connection.driver_connection.info.get_parameters())
     assert int(ours["keepalives_idle"]) < address.DEAD_AFTER
     assert int(ours["tcp_user_timeout"]) == address.DEAD_AFTER * 1000
@@ -302,9 +302,9 @@ async def test_every_connection_to_postgresql_has_keepalives(postgresql_url):
 
 
 @pytest.mark.parametrize(("server_has", "relay_uses"), [("off", "on"), ("on", "on"), ("remote_apply", "remote_apply")])
-async def test_a_write_to_postgresql_is_on_disk_when_it_is_confirmed(postgresql_url, server_has, relay_uses):
+async def test_a_write_to_postgresql_is_on_disk_when_it_is_confirmed(ready_postgresql_url, server_has, relay_uses):
     settings = quote(f"-c synchronous_commit={server_has}")
-    store = await Store.open(f"{postgresql_url}{'&' if '?' in postgresql_url else '?'}options={settings}")
+    store = await Store.open(f"{ready_postgresql_url}{'&' if '?' in ready_postgresql_url else '?'}options={settings}")
     try:
         show = text("SELECT current_setting('synchronous_commit')")
         assert await store.database.write(lambda connection: connection.scalar(show)) == relay_uses
@@ -321,11 +321,11 @@ async def test_sqlite_has_the_settings_that_relay_needs(sqlite_url):
     await store.close()
 
 
-async def test_a_connection_that_dies_between_transactions_is_replaced(postgresql_url):
-    store = await Store.open(postgresql_url)
+async def test_a_connection_that_dies_between_transactions_is_replaced(ready_postgresql_url):
+    store = await Store.open(ready_postgresql_url)
     await store.accept([a_share()], one_entry)
     for verb in (lambda: store.accept([a_share(digest="h2")], one_entry), lambda: store.incident_history("i1")):
-        with psycopg.connect(postgresql_url, autocommit=True) as other:
+        with psycopg.connect(ready_postgresql_url, autocommit=True) as other:
             other.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = 'relay' AND pid <> pg_backend_pid()"
@@ -336,14 +336,14 @@ async def test_a_connection_that_dies_between_transactions_is_replaced(postgresq
     await store.close()
 
 
-async def test_a_transaction_whose_connection_dies_is_repeated(postgresql_url):
-    store = await Store.open(postgresql_url)
+async def test_a_transaction_whose_connection_dies_is_repeated(ready_postgresql_url):
+    store = await Store.open(ready_postgresql_url)
     tries = []
 
     def decide(context):
         tries.append(context.share.hash)
         if len(tries) == 1:
-            with psycopg.connect(postgresql_url, autocommit=True) as other:
+            with psycopg.connect(ready_postgresql_url, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'relay'")
         return one_entry(context)
 

@@ -120,9 +120,9 @@ async def test_by_the_databases_clock_relays_need_not_agree_on_the_time(store, s
     assert await store.acquire_lease("delivery", "a", None, 12) is None
 
 
-async def test_a_relay_that_hangs_in_a_transaction_does_not_keep_the_lease(postgresql_url, monkeypatch):
+async def test_a_relay_that_hangs_in_a_transaction_does_not_keep_the_lease(ready_postgresql_url, monkeypatch):
     monkeypatch.setattr(database, "IDLE_LIMIT", 1.0)
-    hanging, other = await Store.open(postgresql_url), await Store.open(postgresql_url)
+    hanging, other = await Store.open(ready_postgresql_url), await Store.open(ready_postgresql_url)
     lease = Lease("delivery", "a", await hanging.acquire_lease("delivery", "a", NOW, 12))
     suspended, awake = threading.Event(), threading.Event()
 

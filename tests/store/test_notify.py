@@ -16,13 +16,13 @@ from tests.support.store_samples import a_card, a_share, due, one_entry, with_ca
 
 
 @pytest.fixture
-async def notifications(postgresql_url, monkeypatch):
+async def notifications(ready_postgresql_url, monkeypatch):
     """A queue with the notifications that a relay receives, after the first one at its start.
 
     Each says whether anything may have changed, or only a share was saved.
     """
     monkeypatch.setattr(notify, "RECONNECT_PAUSE", 0.0)
-    store = await Store.open(postgresql_url)
+    store = await Store.open(ready_postgresql_url)
     received = asyncio.Queue()
     listening = asyncio.create_task(store.listen(received.put_nowait))
     async with asyncio.timeout(100):
@@ -34,8 +34,8 @@ async def notifications(postgresql_url, monkeypatch):
     await store.close()
 
 
-async def test_a_relay_is_notified_of_due_work_that_another_accepts(postgresql_url, notifications):
-    other = await Store.open(postgresql_url)
+async def test_a_relay_is_notified_of_due_work_that_another_accepts(ready_postgresql_url, notifications):
+    other = await Store.open(ready_postgresql_url)
     await other.accept([a_share("i1", "quiet")], with_cards())
     await other.accept([a_share("i2", "due")], with_cards(a_card("i2", post=due())))
     async with asyncio.timeout(100):
@@ -45,20 +45,22 @@ async def test_a_relay_is_notified_of_due_work_that_another_accepts(postgresql_u
     assert notifications.empty()
 
 
-async def test_a_command_can_notify_the_relay(postgresql_url, notifications):
-    other = await Store.open(postgresql_url, exclusive=False)
+async def test_a_command_can_notify_the_relay(ready_postgresql_url, notifications):
+    other = await Store.open(ready_postgresql_url, exclusive=False)
     await other.notify()
     async with asyncio.timeout(100):
         assert await notifications.get() is True
     await other.close()
 
 
-async def test_after_a_lost_connection_it_listens_again_and_notifies_of_what_it_missed(postgresql_url, notifications):
-    with psycopg.connect(postgresql_url, autocommit=True) as other:
+async def test_after_a_lost_connection_it_listens_again_and_notifies_of_what_it_missed(
+    ready_postgresql_url, notifications
+):
+    with psycopg.connect(ready_postgresql_url, autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
     async with asyncio.timeout(100):
         await notifications.get()  # it listens again
-    other = await Store.open(postgresql_url)
+    other = await Store.open(ready_postgresql_url)
     await other.accept([a_share()], with_cards(a_card(post=due())))
     await other.close()
     async with asyncio.timeout(100):
@@ -167,7 +169,7 @@ async def test_on_sqlite_relays_own_changes_are_not_noticed(sqlite_url):
     await store.close()
 
 
-async def test_on_postgresql_another_relay_may_always_have_written(postgresql_url):
-    store = await Store.open(postgresql_url)
+async def test_on_postgresql_another_relay_may_always_have_written(ready_postgresql_url):
+    store = await Store.open(ready_postgresql_url)
     assert await store.changed_elsewhere() is True
     await store.close()

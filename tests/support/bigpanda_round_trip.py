@@ -21,7 +21,7 @@ from relay.sandbox.slack.interactivity import PayloadDelivery, RequestUrl
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.interactions import MENU_ACTION
 from relay.store.store import Store
-from tests.support.relay_in_process import StoreActivity
+from tests.support.relay_in_process import StoreActivity, open_store
 
 START = 1_700_000_000
 SECRET = "signing-secret"  # of the fake
@@ -201,7 +201,7 @@ async def run_round_trip(
         panda_at = await stack.enter_async_context(serve_bigpanda(panda))
         session = await stack.enter_async_context(make_session())
         given = settings(folder, slack_at, panda_at, **more)
-        store = await Store.open(given.database_url.get_secret_value())
+        store = await open_store(folder)
         stack.push_async_callback(store.close)
         StoreActivity(store, in_threads=False)
         relay = Relay(given, store, session, clock)

@@ -149,18 +149,15 @@ def _loaded(folder: Path) -> Configuration:
     return _LOADED[text]
 
 
-async def _opened(url: str, folder: Path, *, is_new: bool) -> Store:
-    """Open the folder's store; the tables are created once, and copied from then on."""
+async def open_store(folder: Path) -> Store:
+    """Open the folder's database on SQLite. Its tables are created once for all tests, and copied from then on."""
     file = folder / "relay.db"
-    if not (url or file.exists()):
+    if not file.exists():
         if "tables" not in _EMPTY:
             await (await Store.open(f"sqlite:///{file}")).close()
             _EMPTY["tables"] = file.read_bytes()
         file.write_bytes(_EMPTY["tables"])
-    store = await Store.open(url or f"sqlite:///{file}")
-    if not is_new:
-        await store.marker_secret(token_hex(32))
-    return store
+    return await Store.open(f"sqlite:///{file}")
 
 
 @asynccontextmanager
@@ -187,7 +184,9 @@ async def run_relay(
     slack = slack or fake_workspace(clock)
     (folder / "routes.yaml").write_text(routes)
     configuration = _loaded(folder)
-    store = await _opened(url, folder, is_new=is_new)
+    store = await (Store.open(url) if url else open_store(folder))
+    if not is_new:
+        await store.marker_secret(token_hex(32))
     stopping = asyncio.Event()
     try:
         async with serve_slack(slack) as base_url, make_session() as session, asyncio.TaskGroup() as tasks:
@@ -196,7 +195,9 @@ async def run_relay(
             delivery = DeliveryService(store, gateway, lambda: configuration, clock, metrics=metrics, instance=name)
             leader = Leader(store, clock, [delivery])
             store.database.on_work = leader.wake
-            ingest = IngestService(store, lambda: configuration.rulebook, clock, leader.wake, "X-Relay-Key")
+            ingest = IngestService(
+                store, lambda: configuration.rulebook, clock, leader.wake, "X-Relay-Key", metrics=metrics
+            )
             await store.add_channels(configuration.rulebook.channel_refs)
             activity = StoreActivity(store, in_threads=in_threads)
             parts = (clock, slack, store, ingest, leader, delivery, configuration, gateway, activity, metrics)
