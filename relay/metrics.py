@@ -99,7 +99,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_slack_rate_limited_total": Metric("counter", ("method",), "Calls that Slack rate-limited (429)"),
     "relay_clicks_total": Metric("counter", ("action", "outcome"), "Button presses and modals from Slack"),
     "relay_commands_total": Metric("counter", ("verb", "outcome"), "Commands, shortcuts and `Why?` from Slack"),
-    "relay_bigpanda_tasks_total": Metric("counter", ("kind", "outcome"), "Tries of tasks for BigPanda"),
+    "relay_bigpanda_tasks_total": Metric("counter", ("kind", "outcome"), "Attempts at tasks for BigPanda"),
     "relay_bigpanda_calls_total": Metric("counter", ("call", "outcome", "reason"), "Calls to BigPanda's API"),
     "relay_template_failures_total": Metric("counter", ("template",), "Failed templates, or parts of one, left out"),
     "relay_accept_duration_seconds": Metric(
@@ -118,7 +118,7 @@ METRICS: Mapping[str, Metric] = {
     "relay_held_cards": Metric("gauge", ("reason",), "Cards that are not posted yet, by what holds them"),
     "relay_cards_with_held_pings": Metric("gauge", (), "Cards with pings that were not sent yet"),
     "relay_oldest_due_catch_up_age_seconds": Metric(
-        "gauge", (), "How long the oldest held ping may have been sent already"
+        "gauge", (), "How long ago the oldest held ping could have been sent"
     ),
     "relay_open_storms": Metric("gauge", (), "Storms that are not over"),
     "relay_oldest_storm_change_age_seconds": Metric(
@@ -127,8 +127,8 @@ METRICS: Mapping[str, Metric] = {
     "relay_active_mutes": Metric("gauge", (), "Mutes that hold cards and pings now"),
     "relay_pings_total": Metric("counter", ("route",), "Messages in Slack that pinged somebody"),
     "relay_reminders_total": Metric("counter", ("route", "kind"), "Reminders, and messages of `then` (`kind`)"),
-    "relay_reminders_blocked_total": Metric("counter", ("reason",), "Tries of reminders that could not be sent"),
-    "relay_summaries_total": Metric("counter", ("outcome",), "Slots of summaries, by what became of them"),
+    "relay_reminders_blocked_total": Metric("counter", ("reason",), "Attempts at reminders that could not be sent"),
+    "relay_summaries_total": Metric("counter", ("outcome",), "Summaries, by result"),
     "relay_shadow_cards_total": Metric("counter", ("route",), "Cards that routes in shadow would have made"),
     "relay_time_to_assign_seconds": Metric(
         "histogram", ("severity",), "Time from the first share of an episode to its first assignment", _HUMAN_SECONDS
@@ -144,24 +144,24 @@ METRICS: Mapping[str, Metric] = {
     "relay_oldest_bigpanda_task_age_seconds": Metric("gauge", (), "Age of the oldest open task for BigPanda"),
     "relay_bigpanda_credentials_valid": Metric("gauge", (), "0 while BigPanda rejects relay's key, else 1"),
     "relay_socket_mode_connected": Metric("gauge", (), "0 if Socket Mode is in use and not connected, else 1"),
-    "relay_rate_limited_seconds": Metric("gauge", ("method",), "Seconds until a rate-limited method or call goes on"),
-    "relay_attempts_in_doubt": Metric("gauge", (), "Messages in doubt: Slack's answer was lost"),
-    "relay_unplanned_shares": Metric(
-        "gauge", (), "Shares that are stored and not planned yet, or failed to be planned"
+    "relay_rate_limited_seconds": Metric(
+        "gauge", ("method",), "Seconds until a rate-limited method may be called again"
     ),
+    "relay_attempts_in_doubt": Metric("gauge", (), "Messages in doubt: Slack's answer was lost"),
+    "relay_unplanned_shares": Metric("gauge", (), "Stored shares that are not planned yet, or could not be planned"),
     "relay_failed_shares": Metric("gauge", (), "Shares that could not be planned, and are in no card yet"),
     "relay_oldest_unplanned_share_age_seconds": Metric("gauge", (), "Age of the oldest share that is not planned"),
     "relay_dead_letters": Metric("gauge", (), "Cards with an open dead letter: Slack rejected something for good"),
     "relay_quarantined_bodies": Metric("gauge", (), "Invalid bodies that are stored for the operator"),
     "relay_database_size_bytes": Metric("gauge", (), "Size of the database; on SQLite without its write-ahead log"),
-    "relay_database_up": Metric("gauge", (), "1 if the database took a write at this scrape, else 0"),
+    "relay_database_up": Metric("gauge", (), "1 if the database accepted a write at this scrape, else 0"),
     "relay_pg_notify_working": Metric("gauge", (), "0 while PostgreSQL's notifications do not arrive, else 1"),
     "relay_clock_skew_seconds": Metric(
         "gauge", (), "How far this machine's clock is ahead of PostgreSQL's; 0 on SQLite"
     ),
-    "relay_delivering": Metric("gauge", (), "1 on the relay that delivers; of several on one PostgreSQL, one does"),
+    "relay_delivering": Metric("gauge", (), "1 on the relay that delivers; only one of several on one PostgreSQL does"),
     "relay_slack_credentials_valid": Metric(
-        "gauge", (), "1 while Slack accepts the token and it is that of the cards, else 0"
+        "gauge", (), "1 while Slack accepts the token and it belongs to the cards' workspace and bot, else 0"
     ),
     "relay_config_info": Metric("gauge", ("hash",), "Always 1; the label is the hash of the live routes and templates"),
     "relay_config_last_reload_successful": Metric("gauge", (), "1 if the last edit is live, 0 if it is invalid"),

@@ -105,7 +105,7 @@ def question(kind: str, owner: Owner) -> str:
 
 def taken(kind: str, owner: Owner) -> str:
     """Somebody else has the incident, and it is too late to ask: a modal opens only right after a click."""
-    return f"{_not_done(kind)}: {_has_it(owner)}. Press *{owner_label(kind)}* on the card if you want to go on."
+    return f"{_not_done(kind)}: {_has_it(owner)}. Press *{owner_label(kind)}* on the card if you want to continue."
 
 
 def about(title: str, address: str, text: str) -> str:
@@ -122,7 +122,7 @@ def in_doubt(kind: str) -> str:
 def nothing_to_take(choice: Choice) -> str:
     """No incident is left that this person could take."""
     left_out = list(left_out_lines(choice))
-    return "\n".join(("Nothing was done: no listed incident is left that you could take.", *left_out))
+    return "\n".join(("Nothing was done: you can take none of the listed incidents any more.", *left_out))
 
 
 def take_question(choice: Choice) -> str:
@@ -141,7 +141,7 @@ def take_question(choice: Choice) -> str:
 def left_out_lines(choice: Choice) -> Iterator[str]:
     """What a press leaves out, one line for each cause."""
     if choice.beyond:
-        yield f"• {choice.beyond} more come after these: press again then."
+        yield f"• {choice.beyond} more do not fit: press again afterwards."
     if choice.owned:
         yield f"• {choice.owned} left out: somebody has them."
     if choice.in_progress:

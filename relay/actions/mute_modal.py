@@ -96,7 +96,7 @@ def mute_inputs(
     what = [_choice_option(choice, (previews or {}).get(choice), critical=critical) for choice in shown]
     lengths = [option(value, label) for value, label in LENGTHS.items() if _SECONDS.get(value, 0.0) <= longest]
     at_most = f"Replaces the choice above; at most {duration(longest)} from now. It is in your device's time zone."
-    too = option("yes", "Critical incidents, too", "Else what is or becomes critical posts and pings as ever.")
+    too = option("yes", "Critical incidents, too", "Otherwise critical incidents still post and ping.")
     return [
         input_block(WHAT_INPUT, "What?", radio_buttons(what)),
         input_block(UNTIL_INPUT, "For how long?", radio_buttons(lengths)),
@@ -110,13 +110,13 @@ def mute_inputs(
 def end_mute_inputs(mutes: Sequence[Mute] = ()) -> list[Block]:
     """What the modal asks for that ends one of these mutes; the first is the one that the card shows."""
     if not mutes:
-        return [context_block("Nothing mutes this card any more.")]
+        return [context_block("No mute covers this card any more.")]
     which = [option(str(mute.id), _covered(mute), f"{mute.author}: {mute.reason}") for mute in mutes[: limits.CHOICES]]
     ends = date_atom(int(mutes[0].end), DATE_FORMATS[""])
-    after = "Once nothing mutes them, one message pings those who were not pinged, and names what is still open."
+    after = "When the mute is over, one message names what is still open, and pings those who were not pinged."
     return [
         input_block(WHAT_INPUT, "Which mute?", radio_buttons(which)),
-        context_block("By itself the first one ends ", ends, f". {after}"),
+        context_block("The first one ends by itself ", ends, f". {after}"),
     ]
 
 
@@ -129,7 +129,7 @@ def _covered(mute: Mute) -> str:
 
 def _choice_option(choice: MuteChoice, preview: MutePreview | None, *, critical: bool) -> Block:
     if not choice.tag:
-        return option(choice.id, "This incident", "It is critical now, and muted all the same." if critical else "")
+        return option(choice.id, "This incident", "It is critical now. The mute covers it too." if critical else "")
     return option(choice.id, f"{choice.name}: {choice.value}", "" if preview is None else _preview_words(preview))
 
 

@@ -108,10 +108,10 @@ class SlackMutes:
         """
         mute, now = await self._store.mute(number), self._clock.now()
         if mute is None or mute.state(now) is MuteState.OVER:
-            raise InvalidMute("This mute is over already.")
+            raise InvalidMute("This mute has already ended.")
         await self.check_may_end(mute, user)
         if not await self._store.end_mute(number, now, await self._author(user)):
-            raise InvalidMute("This mute is over already.")
+            raise InvalidMute("This mute has already ended.")
         log.info("mute_ended", mute=number, user=user, detail="Somebody ended a mute in Slack.")
         return mute
 
@@ -133,7 +133,7 @@ class SlackMutes:
             among, routes = request.among, await self.routes(request.user)
             limited = tuple(route for route in routes if among is None or route in among)
             if not limited:
-                raise InvalidMute("You see no channel of a route where you may mute.")
+                raise InvalidMute("You can see no channel of a route in which you may mute.")
             return limited
         refused = await self._permissions.check(request.card, "mute", request.user)
         if refused is not None:

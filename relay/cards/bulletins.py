@@ -1,4 +1,4 @@
-"""Bulletins: root messages that are not about one incident, such as the list of what is held in a channel.
+"""Bulletins: root messages that are not about one incident, such as the list of held incidents in a channel.
 
 A bulletin is delivered as a card is: it has a row in the table of cards, and its lines are to it what entries are to an
 incident. What a card shows, and its thread reports, is its *topic*: the state of an incident, or that of a bulletin.
@@ -70,7 +70,7 @@ class BulletinKindRow(Struct, frozen=True, kw_only=True):
 KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
     BulletinKind.HELD: BulletinKindRow(
         name="held list",
-        why="It lists incidents whose cards are held. Each gets its card when the reason is over.",
+        why="It lists incidents whose cards are held. Each gets its card when the hold ends.",
         in_thread=True,
         repeats=True,
     ),
@@ -93,7 +93,7 @@ KINDS: Final[Mapping[BulletinKind, BulletinKindRow]] = {
         ends_with_lines=True,
     ),
     BulletinKind.SUMMARY: BulletinKindRow(
-        name="summary", why="It is a summary: how the channel stood at that time. It is not updated."
+        name="summary", why="It is a summary of the channel at that time. It is not updated."
     ),
 }
 

@@ -293,7 +293,7 @@ HELD_WORDS: Mapping[Reason, str] = {
     Reason.QUIET: "quiet hours",
     Reason.SNOOZED: "the incident is snoozed",
     Reason.FLAPPING: "the incident flaps",
-    Reason.REOPENED_LATELY: "it had just reopened before",
+    Reason.REOPENED_LATELY: "it reopened shortly before",
 }
 """Why a ping is held, as a reader of the card sees it."""
 

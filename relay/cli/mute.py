@@ -173,7 +173,7 @@ def end(number: Number, *, author: Author = "") -> None:
 
     if not run_on_live_store(finish):
         fail(f"There is no mute {number}, or it is over; `relay mute list` shows those that are not.")
-    say(f"Mute {number} is over. Those who were not pinged for it hear of what is still open.")
+    say(f"Mute {number} is over. One message names what is still open, and pings those who were not pinged.")
 
 
 def _user() -> str:

@@ -113,7 +113,7 @@ async def end_mute(mutes: SlackMutes, wanted: EndMute, user: str) -> str:
         await mutes.end(wanted.number, user)
     except InvalidMute as error:
         return _not_done("Not ended", str(error))
-    return f"Mute {wanted.number} is over. Those who were not pinged for it hear of what is still open."
+    return f"Mute {wanted.number} is over. One message names what is still open, and pings those who were not pinged."
 
 
 async def _request(question: SlackQuestion, wanted: MakeMute) -> MuteRequest:

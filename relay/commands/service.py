@@ -63,9 +63,9 @@ _VERBS: Mapping[type[Request], str] = {
 }
 """What metrics and the log call a request; besides, `shortcut` and `button` ask why."""
 
-_NO_SUCH_PLACE = "relay knows no channel and no team of that name with anything that you can see."
-_NOT_ALL_KNOWN = "_Slack did not tell relay all channels that you are in: incidents of some may be left out._"
-_TOO_SLOW = "relay did nothing: its database or Slack did not answer it in time. Try again in a minute."
+_NO_SUCH_PLACE = "relay knows no channel or team with this name that you can see."
+_NOT_ALL_KNOWN = "_Slack did not return all channels that you are in, so some incidents may be missing._"
+_TOO_SLOW = "relay did nothing: its database or Slack did not answer in time. Try again in a minute."
 _FAILED = "relay could not answer: an unexpected error occurred, which its log describes."
 _NOT_A_COMMAND = "relay does not understand what Slack sent."
 
@@ -230,7 +230,7 @@ class CommandService:
             return _TOO_SLOW
         except Exception:
             self._metrics.record_command(verb, "failed")
-            log.exception("command_failed", verb=verb, detail=f"Unexpected error at a person's command. {REPORT_IT}")
+            log.exception("command_failed", verb=verb, detail=f"Unexpected error in a person's command. {REPORT_IT}")
             return _FAILED
         self._metrics.record_command(verb, "answered")
         return answer
@@ -240,7 +240,7 @@ async def _logging_errors(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except Exception:
-        log.exception("command_failed", detail=f"Unexpected error while a person was told the answer. {REPORT_IT}")
+        log.exception("command_failed", detail=f"Unexpected error while relay sent an answer to a person. {REPORT_IT}")
 
 
 def _text(answer: Message | str) -> str:

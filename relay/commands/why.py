@@ -69,7 +69,7 @@ def _explained(question: SlackQuestion, history: IncidentHistory, cards: Sequenc
     decision = decide_routes(rulebook, incident, first=False)
     head = [f"{incident_name(incident)}: {incident.state}"]
     board = question.live.board
-    story = [link_to(f"{board}{incident_path(incident.id)}", "Its whole story, for operators")] if board else []
+    story = [link_to(f"{board}{incident_path(incident.id)}", "Full history, for operators")] if board else []
     hidden = frozenset(name for name, _ in channels_of_routes(question)) - visible_routes(question)
     return mrkdwn_list(head, [*_routes(incident, decision, cards, hidden), *_cards(question, cards), *story])
 

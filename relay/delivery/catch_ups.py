@@ -42,7 +42,7 @@ class CatchUps:
         if made is None or not made.cards:
             return False
         for card in made.failed:
-            detail = f"Unexpected error while relay made up for a ping; it tries again later. {REPORT_IT}"
+            detail = f"Unexpected error while relay prepared a catch-up; it tries again later. {REPORT_IT}"
             log.error("catch_up_failed", **card_fields(card), detail=detail)
         if made.lines:
             _log_made(made)

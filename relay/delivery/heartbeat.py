@@ -70,7 +70,7 @@ class Heartbeat:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = type(error).__name__  # its text may contain the address
         if failure:
-            detail = f"The call to RELAY_HEARTBEAT_URL failed ({failure}). Relay itself goes on."
+            detail = f"The call to RELAY_HEARTBEAT_URL failed ({failure}). Relay itself continues."
             self._failing.report("warning", "heartbeat_failed", detail=detail)
         else:
             self._failing.over()

@@ -31,7 +31,7 @@ log = structlog.get_logger("relay.delivery")
 _RESULTS = {
     "found": "it is there",
     "not_found": "it is not there",
-    "stray": "it stands in the channel instead of the thread, and is deleted",
+    "stray": "it is in the channel instead of the thread, and relay deletes it",
 }
 
 RETRY_PAUSE = 30.0
@@ -115,7 +115,7 @@ class Reconciler:
         if isinstance(history, MessageHistory) and target.attempt.reads_thread and history.complete:
             now, reported = self._shared.clock.now(), self._reported(history, context.card)
             facts = len(reported.values)
-            detail = f"relay read what the thread says already: {counted(facts, 'fact')}."
+            detail = f"relay read what the thread already reports: {counted(facts, 'fact')}."
             log.info("thread_read", **card_fields(context.card), facts=facts, detail=detail)
             await self._update(target, lambda current: recovery.skip_reported(current, reported, now))
             return

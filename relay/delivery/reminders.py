@@ -65,4 +65,4 @@ class Reminders:
 def _described(sent: SentReminder) -> str:
     if sent.number:
         return f"Nobody has the incident: reminder {sent.number} of {sent.of}."
-    return "Nobody has taken the incident after the last reminder: another channel is told."
+    return "Nobody has taken the incident after the last reminder: another channel gets a card."

@@ -38,7 +38,7 @@ _MAY_BE_DONE = frozenset({Failure.TIMED_OUT, Failure.CONNECTION_CUT, Failure.UNR
 _AUTHORITY = "Set SSL_CERT_FILE to a file with the certificates of your authorities, such as that of a TLS proxy."
 CERTIFICATE_REMEDIES: Mapping[Failure, str] = {
     Failure.CERTIFICATE_EXPIRED: "The server's certificate has expired, or the clock of this machine is ahead.",
-    Failure.CERTIFICATE_NOT_YET_VALID: "The server's certificate is not valid yet: the clock of this machine is late.",
+    Failure.CERTIFICATE_NOT_YET_VALID: "The server's certificate is not valid yet: this machine's clock is behind.",
     Failure.CERTIFICATE_SELF_SIGNED: f"The server's certificate is self-signed. {_AUTHORITY}",
     Failure.CERTIFICATE_OF_UNKNOWN_AUTHORITY: f"The authority of the server's certificate is unknown. {_AUTHORITY}",
     Failure.CERTIFICATE_OF_ANOTHER_HOST: (

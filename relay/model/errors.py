@@ -82,7 +82,7 @@ class ConfigurationError(RelayError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults[:MAX_FAULTS])
         if len(faults) > MAX_FAULTS:
-            self.faults += (Fault(file=faults[MAX_FAULTS].file, message="more faults follow; mend these first"),)
+            self.faults += (Fault(file=faults[MAX_FAULTS].file, message="there are more faults; correct these first"),)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 

@@ -52,7 +52,8 @@ def _zone_hint(name: str) -> str:
     if exact:
         return f"; did you mean '{exact[0]}'?"
     return (
-        suggestion(name, sorted(zone_names()), most=0) or "; write a place as the IANA names it, such as Europe/Berlin"
+        suggestion(name, sorted(zone_names()), most=0)
+        or "; write a name of the IANA time zone database, such as Europe/Berlin"
     )
 
 
@@ -202,7 +203,7 @@ UNLESS: Final[KeyType[str]] = KeyType(
 SILENT_PARTS: Final[Parts] = parts(
     ("during", HOURS_NAMES, (), "in these hours, any of them"),
     ("outside", HOURS_NAMES, (), "whenever none of these hours is on"),
-    ("unless", UNLESS, State.CRITICAL.value, "an incident in this state or a worse one is excepted; `never`: none is"),
+    ("unless", UNLESS, State.CRITICAL.value, "incidents in this state or a worse one are excepted; `never`: none"),
 )
 """The keys of the long form of `quiet` and `hold`."""
 

@@ -83,8 +83,8 @@ class Options:
     wait: float = option(
         0.0,
         DURATION,
-        "post only if the incident is still open, and the route still matches, this long after its first share; "
-        "a reopening starts the wait again if there is no card yet",
+        "post only if the incident is still open and still matches after this time. It counts from the first share, "
+        "or from a reopening if there is no card yet",
         (*CARD_PLACES, Place.FALLBACK),
     )
     reopen_within: float = option(
@@ -93,7 +93,7 @@ class Options:
     show_tags: tuple[str, ...] = option(
         (),
         list_of(WORD),
-        "the tags that a card shows first, at most six; others fill up to six, and the rest is counted",
+        "the tags that a card shows first. A card shows at most six tags and counts the others",
         is_drawn=True,
     )
     runbook_tags: tuple[str, ...] = option(

@@ -87,12 +87,12 @@ REMIND_PARTS: Final[Parts] = parts(
         "after",
         AT_LEAST_A_MINUTE,
         None,
-        "how long after the last ping, or without one after the card, the first one comes",
+        "the time from the last ping (or from the card, if there was no ping) to the first reminder",
     ),
-    ("every", AT_LEAST_A_MINUTE, Remind().every, "how long after a reminder the next one comes"),
-    ("times", whole_number(1, MAX_TIMES), Remind().times, "how many there are at most"),
-    ("state", _PINGING, Remind().state, "the least state in which an incident gets one"),
-    ("then", _THEN, None, "where the incident gets another card after the last one, if still nobody has it"),
+    ("every", AT_LEAST_A_MINUTE, Remind().every, "the time from a reminder to the next one"),
+    ("times", whole_number(1, MAX_TIMES), Remind().times, "the most reminders"),
+    ("state", _PINGING, Remind().state, "the least severe state in which an incident gets reminders"),
+    ("then", _THEN, None, "where the incident gets another card after the last reminder, if still nobody has it"),
 )
 _EXAMPLE: Final = "{after: 15m, every: 30m, times: 3}"
 _SWITCH: Final[KeyType[Remind]] = switchable(
@@ -103,7 +103,7 @@ _SWITCH: Final[KeyType[Remind]] = switchable(
 def _read_remind(node: Node, context: ParseContext) -> Remind | None:
     remind = _SWITCH.read(node, context)
     if remind and remind.times > 1 and not remind.every:
-        context.add_fault(node, f"missing key 'every' in remind: when do the others come? write {_EXAMPLE}")
+        context.add_fault(node, f"missing key 'every' in remind: when do the next reminders come? write {_EXAMPLE}")
     return remind
 
 

@@ -63,7 +63,7 @@ def read_channel_storms(node: Node | None, context: ParseContext) -> dict[str, S
         if storm is not None and alias.text in context.channels:
             ref = context.channels[alias.text].ref
             if storms.setdefault(ref, storm) != storm:
-                context.add_fault(alias, "another alias of this channel says something else about storms")
+                context.add_fault(alias, "another alias of this channel has other storm settings")
     return storms
 
 

@@ -256,7 +256,7 @@ def _condition_lines(condition: ConditionResult, depth: int = 0) -> Iterator[Tex
     """A condition as lines. The parts of `any`, `all` and `not` are indented."""
     result, style = ("matches", "green") if condition.matched else ("does not match", "dim")
     if condition.unread:
-        result, style = "is unknown, because this would take too long to read", "yellow"
+        result, style = "is unknown, because comparing it would take too long", "yellow"
     indent = "  " * depth
     if condition.key == "match" and len(condition.parts) == 1:
         yield from _condition_lines(condition.parts[0], depth)
@@ -300,7 +300,7 @@ def _first_post(destination: Destination, names: ChannelNames, zone: str) -> str
         people = people_label([each.target for each in destination.held_pings if each.hold == hold], names)
         parts.append(f"does not ping {people} {_until(hold, zone)}: a message names it then if it is still open")
     if destination.wait:
-        parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and matched then")
+        parts.append(f"waits {destination.wait:g} s, and is posted only if it is still open and still matches")
     if destination.unless:
         parts.append(f"would not be posted in its current state: {destination.unless}")
     if destination.remind:

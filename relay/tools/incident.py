@@ -231,7 +231,7 @@ def held_until(hold: Hold, moment: Callable[[float], str] = format_time) -> str:
     if hold.reason is Reason.STORM:
         until = "until it changes or ends" if hold.until is None else "until there is room for it in the channel"
         return f"{_words(hold.reason)}, {until}"
-    until = "nobody knows until when" if hold.until is None else f"until {moment(hold.until)}"
+    until = "for an unknown time" if hold.until is None else f"until {moment(hold.until)}"
     return f"{_words(hold.reason)}, {until}"
 
 

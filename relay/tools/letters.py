@@ -143,7 +143,7 @@ _SENTENCES = {
     RetryOutcome.PLANNED: "planned: it is part of incident {detail} now",
     RetryOutcome.NOT_PLANNED: "not planned: {detail}. Relay keeps the share",
     RetryOutcome.DISCARDED: "discarded: {detail}",
-    RetryOutcome.UNKNOWN_LETTER: "it does not exist, or not any more",
+    RetryOutcome.UNKNOWN_LETTER: "it does not exist, or no longer exists",
 }
 
 

@@ -142,7 +142,7 @@ async def test_slack_may_send_the_answer_twice_and_people_may_press_twice(storm)
     assert reports(storm) == ["👤 *Ann Lee* took 4 incidents"]
     await press_take(storm)
     assert not storm.slack.open_views(ANN)
-    assert "no listed incident is left" in storm.ephemeral_messages(ANN)[-1]
+    assert "you can take none of the listed incidents" in storm.ephemeral_messages(ANN)[-1]
 
 
 async def test_of_two_people_who_take_the_same_incidents_each_is_told_what_they_have(storm):

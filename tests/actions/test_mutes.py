@@ -288,7 +288,7 @@ async def test_a_mute_that_is_over_cannot_be_ended(round_trip):
     await round_trip.click("end_mute")
     await round_trip.advance(3600)
     await round_trip.submit(ANN)
-    assert "over already" in modal(round_trip).errors["what"]
+    assert "already ended" in modal(round_trip).errors["what"]
 
 
 async def test_a_tag_that_has_changed_meanwhile_is_not_muted(round_trip):

@@ -234,7 +234,7 @@ async def test_a_route_whose_channels_are_made_is_muted_by_those_who_see_one_of_
         round_trip.relay.backend.commands.answer_within = 60
         await round_trip.start_incident(team="red")
         answer = await asked(round_trip, "mute team=red 1h x")
-        assert ("is muted until" in answer, "You see no channel" in answer) == (not private, private)
+        assert ("is muted until" in answer, "You can see no channel" in answer) == (not private, private)
 
 
 async def test_who_is_outside_of_a_private_channel_mutes_nothing_in_it(round_trip, ask):

@@ -109,7 +109,7 @@ remind: 15m
 remind: {every: 1h}
     1: missing key 'after' in remind; write {after: 15m, every: 30m, times: 3}
 remind: {after: 5m, times: 2}
-    1: missing key 'every' in remind: when do the others come? write {after: 15m, every: 30m, times: 3}
+    1: missing key 'every' in remind: when do the next reminders come? write {after: 15m, every: 30m, times: 3}
 remind: {after: 5m, every: 1m, times: 21}
     31: expected a number from 1 to 20, found '21'
 remind: {after: 5m, every: 59s}

@@ -174,7 +174,7 @@ def test_outside_a_terminal_it_is_a_tree_without_colours(here):
         ),
         (
             "→ payments (C0PAYMENTS1): matched by payments-critical, and by also-payments; template incident; "
-            "pings S0PAYONCALL; waits 300 s, and is posted only if it is still open and matched then; "
+            "pings S0PAYONCALL; waits 300 s, and is posted only if it is still open and still matches; "
             "counts towards the storm limit of payments (C0PAYMENTS1): 30 in 5m"
         ),
         (

@@ -38,13 +38,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
     r"access to attribute '(?P<name>\w+)' of .* is unsafe\.": '"{name}" is not available to templates',
     r".* is not safely callable": "the template calls something that is not available to templates",
     r"maximum recursion depth exceeded.*": "the template nests too deeply, or calls itself without end",
-    r"argument of type '(?P<type_a>\S+)' is not (?:a container or )?iterable": "nothing can be looked for in {type_a}",
+    r"argument of type '(?P<type_a>\S+)' is not (?:a container or )?iterable": "{type_a} cannot be searched",
     r"not enough arguments for format string.*": "the format has more % signs than values",
     r"not all arguments converted during string formatting.*": "the format has fewer % signs than values",
     r"(?:format argument: )?(?P<sign>%\S+) (?:format:|requires) .*": '"{sign}" in the format needs a number',
     r"(?:unsupported format|incomplete format|stray %).*": "after % write s, d or f; for a % sign write %%",
     r"No (?P<kind>filter|test) named '(?P<name>\w+)'.*": 'unknown {kind} "{name}"',
-    r"(?:not enough|too many) values to unpack.*": "an item of the list has more or fewer parts than the loop names",
+    r"(?:not enough|too many) values to unpack.*": "a list item has more or fewer parts than the loop has names",
     r"bad operand type for unary (?P<sign>.): '(?P<type_a>\S+)'": '"{sign}" does not work with {type_a}',
     r"'(?P<type_a>\S+)' object is not subscriptable": "{type_a} has no parts",
     r"could not convert string to float: .*|invalid literal for .*": "the text is not a number",
@@ -93,7 +93,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, SecurityError) or type(error).__module__.partition(".")[0] == "relay":
         return text
     if isinstance(error, FilterArgumentError):
-        return "a filter got arguments that it does not take"
+        return "a filter got arguments that it does not accept"
     return "a filter, method, test or operator got a value that it cannot use; check the types of its values"
 
 

@@ -179,7 +179,7 @@ def unused_files(
         file = name.rpartition("/")[2]
         if file not in rendered(name) and file not in named:
             known = ", ".join(sorted(rendered(name)))
-            message = f"nothing uses this file: relay renders {known}, and no template names it; rename or delete it"
+            message = f"nothing uses this file: relay renders {known}, and no template uses it; rename or delete it"
             yield Fault(file=name, message=message, warning=True)
 
 

@@ -78,7 +78,7 @@ HOURS: Final = Key(
     _TOP,
     KeyType("mapping", read_hours, HOURS_SCHEMA),
     {},
-    "parts of the week or of the year, by name, for `quiet` and `hold`",
+    "named parts of the week or of the year, for `quiet` and `hold`",
 )
 STORM: Final = Key(
     "storm",
@@ -101,7 +101,7 @@ TAG_VALUES: Final = Key(
     _TOP,
     KeyType("mapping", read_tag_values, json_schema.mapping(json_schema.mapping(json_schema.WORD))),
     {},
-    "tag to raw value to the word that relay shows and matches",
+    "tag to raw value to the label that relay shows and matches",
 )
 USERS: Final = Key(
     "users",
@@ -125,7 +125,7 @@ MATCH: Final = Key(
     _ROUTE,
     KeyType("match", read_match, ref("match")),
     MATCH_ALL,
-    "which incidents the route matches; without it, all",
+    "the incidents that the route matches; without it, all",
 )
 CONTINUE: Final = Key(
     "continue",
@@ -159,7 +159,7 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
             "notices",
             _TOP,
             {"anyOf": [ref("channel"), ref("notices")]},
-            "the channel where relay reports what is wrong with itself; without it, the fallback's",
+            "the channel where relay reports its own problems; without it, the fallback's",
         ),
         CHANNELS_ALLOWED,
         PEOPLE,

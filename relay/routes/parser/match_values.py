@@ -248,7 +248,7 @@ def value_ref(value_type: ValueType) -> Schema:
 
 
 OPERATORS: Final[Mapping[str, Operator]] = {
-    "not": Operator(_not, value_ref, "what follows does not match; so it matches an absent value too"),
+    "not": Operator(_not, value_ref, "the operand does not match; so it matches an absent value too"),
     "any": Operator(partial(_several, "any"), _list, "one of a list matches"),
     "all": Operator(partial(_several, "all"), _list, "each of a list matches, possibly on different values"),
     "min": Operator(

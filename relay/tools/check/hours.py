@@ -50,9 +50,9 @@ def _names(rulebook: Rulebook, top: MappingNode, settings: Sequence[_Setting]) -
     used = {word for _, value in settings for word in sources.words(value)} | set(_names_in_hours(top))
     for name, at in sources.entries(top, "hours").items():
         if name not in used:
-            yield finding(at, f"unused hours '{name}': nothing names them")
+            yield finding(at, f"unused hours '{name}': nothing uses them")
         if not any(rulebook.hours[name].between(*year) for year in _years(rulebook.hours[name])):
-            yield finding(at, f"hours '{name}' never begin: nothing of them is left")
+            yield finding(at, f"hours '{name}' never begin: no time is left in them")
 
 
 def _settings(top: MappingNode, routes: Sequence[RouteSource]) -> Iterator[_Setting]:

@@ -121,7 +121,7 @@ def _unused_names(rulebook: Rulebook, top: MappingNode) -> Iterator[Fault]:
     people = frozenset(sources.words_under(top, "mention", "actors"))
     for alias, at in sources.entries(top, "people").items():
         if alias not in people:
-            yield finding(at, f"unused alias '{alias}': no mention and no actors name it")
+            yield finding(at, f"unused alias '{alias}': no mention and no actors use it")
     shapes = {channel.shape for channel in posted if isinstance(channel, ExpressionChannel)}
     for item in sources.items(top, "channels_allowed"):
         if isinstance(item, ScalarNode) and not any(globs_meet(item.text.lower(), shape) for shape in shapes):
@@ -157,7 +157,7 @@ def unused_templates(rulebook: Rulebook, templates: Mapping[str, str]) -> Iterat
     for folder in sorted(folders - rulebook.templates - {Options().template, BULLETIN_FOLDER}):
         others = (source for name, source in templates.items() if not name.startswith(f"{folder}/"))
         if not any(f"{folder}/" in source for source in others):
-            message = "unused template: no route and no other template names it"
+            message = "unused template: no route and no other template uses it"
             yield Fault(file=folder, message=message, warning=True)
 
 

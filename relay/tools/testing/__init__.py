@@ -24,7 +24,7 @@ Tests are in files `*.test.yaml` beside routes.yaml:
               entries: 1                    # the number of entries in the thread
               thread:                       # all replies, in order
                 - says: Resolved after
-                  tells: [resolved]
+                  kinds: [resolved]
                   pings: []
                   broadcast: false
 

@@ -166,7 +166,7 @@ def _check_thread(
     for number, (reply, each) in enumerate(zip(replies, expected, strict=False), start=1):
         subject = f"reply {number} in {card.source}"
         yield from _check_wording(each.wording, message_text(reply.message, names), subject)
-        yield from _check_list(each.tells, [str(entry.kind) for entry in reply.entries], f"the entries of {subject}")
+        yield from _check_list(each.kinds, [str(entry.kind) for entry in reply.entries], f"the entries of {subject}")
         yield from _check_list(each.pings, reply.pings, f"the pings of {subject}", names)
         if each.broadcast is not None and each.broadcast is not reply.broadcast:
             found = f"expected broadcast: {str(each.broadcast).lower()}, found {str(reply.broadcast).lower()}"

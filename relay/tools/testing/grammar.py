@@ -267,7 +267,7 @@ class _TestFileParser:
                 yield ReplyExpected(
                     position=_position_of(reply),
                     wording=self._wording(reply),
-                    tells=self._list(reply, "tells", choice_of(*EntryKind)),
+                    kinds=self._list(reply, "kinds", choice_of(*EntryKind)),
                     pings=self._list(reply, "pings", read_target),
                     broadcast=read_key(reply, "broadcast", read_bool, self._context, None),
                 )

@@ -48,12 +48,13 @@ _WORDS: Final[Schema] = {"anyOf": [_WORD, array(_WORD)]}
 _ANY_OBJECT: Final[Schema] = {"type": "object"}
 _TARGETS: Final = array(ref("target"))
 _HELD: Final[Schema] = {"anyOf": [enum(Reason), ref("held")]}
-_EXPECTED: Final = PartKey(ref("expect"), "what is expected when everything is done that is due at that time")
+_EXPECTED: Final = PartKey(ref("expect"), "what you expect when everything due at that time is done")
 _SAYS = PartKey(
     _WORDS,
-    "texts that must be there, as a reader sees them; between slashes a regular expression (RE2) that must match",
+    "texts that the message must contain, as a reader sees them; between slashes, a regular expression (RE2) "
+    "that must match",
 )
-_LACKS = PartKey(_WORDS, "texts that must not be there")
+_LACKS = PartKey(_WORDS, "texts that the message must not contain")
 
 KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
     FilePart.FILE: {
@@ -64,26 +65,26 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         "name": PartKey(_WORD, "what it checks; unique in the file"),
         "shares": PartKey(array(ref("share"), min_items=1), "the shares, in the order in which they arrive"),
         "moments": PartKey(array(ref("moment"), min_items=1), "moments between and after the shares, in order"),
-        "expect": PartKey(ref("expect"), "what is expected when nothing is due any more"),
+        "expect": PartKey(ref("expect"), "what you expect when nothing is due any more"),
         "note": PartKey({}, "a note for people"),
     },
     FilePart.SHARE: {
         "sample": PartKey(enum(SAMPLES), "a packaged share: `documented` is the one in BigPanda's documentation"),
         "file": PartKey(
             _WORD,
-            "a share in a file beside this one; without `sample` and `file` it is the share before it, without that "
-            "one's comment and events",
+            "a share in a file beside this one. Without `sample` and `file`, it is the previous share without its "
+            "comment and events",
         ),
         "at": PartKey(
             MOMENT_SCHEMA,
             "when it arrives: counted from the first share (`3m`), whose time is in its body; the next time of the day "
             '(`"03:00"`) or a date with a time (`2026-11-30 03:00`), in the `zone` of the routes. Without it, one '
-            "minute after the share before it. Also sets `changedOn` and `updatedOn`",
+            "minute after the previous share. Also sets `changedOn` and `updatedOn`",
         ),
-        "state": PartKey(enum(State), "one of relay's states; an alert that is worse gets it too"),
-        "environment": PartKey(_WORD, "the environment that shares it"),
+        "state": PartKey(enum(State), "one of relay's states; alerts in a worse state get it too"),
+        "environment": PartKey(_WORD, "the environment from which it is shared"),
         "tags": PartKey(_ANY_OBJECT, "incident tags: name to value or values, or null to remove one"),
-        "comment": PartKey(_WORD, "somebody comments it"),
+        "comment": PartKey(_WORD, "somebody adds a comment"),
         "headers": PartKey(mapping(_WORD), "headers of the request"),
         "with": PartKey(_ANY_OBJECT, "any part of the body, merged into it; lists are replaced"),
         "without": PartKey(
@@ -91,14 +92,14 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         ),
         "copies": PartKey(
             {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_COPIES}, json_schema.pattern("^[0-9]+$")]},
-            "so many incidents like this one arrive, one each second; `expect` is about the first",
+            "the number of incidents like this one that arrive, one each second; `expect` is about the first",
         ),
         "expect": _EXPECTED,
     },
     FilePart.MOMENT: {
         "at": PartKey(
             MOMENT_SCHEMA,
-            "the moment, as for a share; a time of the day is the next one after the moment before it, or after the "
+            "the moment, as for a share; a time of the day is the next one after the previous moment, or after the "
             "first share",
         ),
         "expect": _EXPECTED,
@@ -109,8 +110,8 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         "cards": PartKey(mapping(ref("card")), "channel to what is expected of its card"),
         "storms": PartKey(
             mapping({"type": "integer", "minimum": 0}),
-            "channel to the number of new cards that storms have held there, counted over all incidents of the test; "
-            "apart from that, each incident is looked at as if there were no storm",
+            "channel to the number of new cards that storms have held there, counted over all incidents of the test. "
+            "For everything else, relay simulates each incident without a storm",
         ),
     },
     FilePart.CARD: {
@@ -121,12 +122,8 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
         ),
         "route": PartKey(_WORD, "the route that governs the card"),
         "pings": PartKey(_TARGETS, "the targets of the first post, in any order; `[]` for nobody"),
-        "catch_up": PartKey(
-            _TARGETS, "the targets that messages about held pings ping afterwards, in any order; `[]` for nobody"
-        ),
-        "held": PartKey(
-            _HELD, "what holds the card, which is not posted yet: the reason, such as `hold`, or `reason` and `until`"
-        ),
+        "catch_up": PartKey(_TARGETS, "the targets that catch-ups ping afterwards, in any order; `[]` for nobody"),
+        "held": PartKey(_HELD, "the card is not posted yet: what holds it, such as `hold`, or `reason` and `until`"),
         "held_pings": PartKey(
             mapping(_HELD), "each target whose ping is held, with the reason, such as `quiet`; `{}` for nobody"
         ),
@@ -141,7 +138,7 @@ KEYS: Final[dict[FilePart, dict[str, PartKey]]] = {
     FilePart.REPLY: {
         "says": _SAYS,
         "lacks": _LACKS,
-        "tells": PartKey(array(enum(EntryKind)), "the kinds of its entries, in any order"),
+        "kinds": PartKey(array(enum(EntryKind)), "the kinds of its entries, in any order"),
         "pings": PartKey(_TARGETS, "the targets that it pings, in any order; `[]` for nobody"),
         "broadcast": PartKey(json_schema.FLAG, "whether the channel shows it too"),
     },

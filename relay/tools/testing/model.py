@@ -61,7 +61,7 @@ class ReplyExpected:
 
     position: Position
     wording: Wording = Wording()
-    tells: ExpectedList | None = None
+    kinds: ExpectedList | None = None
     pings: ExpectedList | None = None
     broadcast: bool | None = None
 

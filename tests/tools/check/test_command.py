@@ -94,7 +94,7 @@ def test_an_unused_template_folder_is_a_warning(here):
     result = run()
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "templates/payments: warning: unused template: no route and no other template names it"
+        "templates/payments: warning: unused template: no route and no other template uses it"
     ]
 
 
@@ -128,7 +128,7 @@ def test_github_annotations_escape_every_message(here):
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
         "::warning file=routes.yaml,line=2,col=30::unused alias 'old': nothing posts to it",
-        "::warning file=templates/payments,line=1,col=1::unused template: no route and no other template names it",
+        "::warning file=templates/payments,line=1,col=1::unused template: no route and no other template uses it",
         '::error file=templates/payments/card.j2,line=2,col=14::unknown filter "shuot"',
     ]
     (here / "100%,a:b.yaml").write_text(FINE.replace("open", "'50%'").replace("[noc]", "['%\\n']"))

@@ -54,7 +54,7 @@ tests:
           held_pings: {S0PAY: quiet, here: {reason: mute, until: "07:00"}}
           pinged: []
           entries: 0
-          thread: [Resolved, {says: a, lacks: b, tells: [resolved], pings: [], broadcast: false}]
+          thread: [Resolved, {says: a, lacks: b, kinds: [resolved], pings: [], broadcast: false}]
         C0NOC00001: {notification: Critical}
       storms: {noc: 10}
     moments:

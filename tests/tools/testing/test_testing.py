@@ -131,9 +131,9 @@ def test_a_missing_text_is_shown_beside_the_most_similar_line(tmp_path):
 
 def test_replies_are_checked_one_by_one(tmp_path):
     shares = f"[{{{SAMPLE}, state: warning}}, {{at: 3m, state: critical}}, {{at: 9m, state: resolved}}]"
-    good = "[{says: 'Warning → Critical', tells: [status], pings: [S0PAYONCALL], broadcast: false}, Resolved after]"
+    good = "[{says: 'Warning → Critical', kinds: [status], pings: [S0PAYONCALL], broadcast: false}, Resolved after]"
     assert failures_of(tmp_path, f"{{cards: {{payments: {{entries: 2, thread: {good}}}}}}}", shares) == []
-    bad = "[{tells: [comment], pings: []}, {broadcast: true}]"
+    bad = "[{kinds: [comment], pings: []}, {broadcast: true}]"
     lines = failures_of(tmp_path, f"{{cards: {{payments: {{thread: {bad}}}}}}}", shares)
     assert [line.partition(": ")[2] for line in lines if line.startswith(str(tmp_path))] == [
         "the entries of reply 1 in payments: not as expected",
@@ -244,7 +244,7 @@ def test_an_invalid_share_is_a_fault(tmp_path, wrong, message):
         ("cards: {noc: {held_pings: [S0PAY]}}", "expected a mapping of targets to what holds their pings"),
         ("storms: {nac: 1}", "unknown channel 'nac'"),
         ("storms: {noc: many}", "expected a number, found 'many'"),
-        ("cards: {noc: {thread: [{tell: []}]}}", "unknown key 'tell' in a reply; did you mean 'tells'?"),
+        ("cards: {noc: {thread: [{kind: []}]}}", "unknown key 'kind' in a reply; did you mean 'kinds'?"),
     ],
 )
 def test_an_invalid_expectation_is_a_fault(tmp_path, wrong, message):
