@@ -4,7 +4,7 @@ Each token of Jinja's parser carries its count among the same words of its line.
 source, where they have columns.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
@@ -33,13 +33,14 @@ class TokenLine(int):
 
 def with_positions(tokens: Iterable[Token]) -> Iterator[Token]:
     """Give each token of a template a `TokenLine` in place of its line number."""
-    counts: Counter[tuple[int, str]] = Counter()
-    for token in tokens:
-        line, word = TokenLine(token.lineno), str(token.value)
-        key = token.lineno, word
-        line.word, line.index = word, counts[key]
-        yield Token(line, token.type, token.value)
-        counts[key] += token.type not in _NOT_COUNTED
+    counts: dict[tuple[int, str], int] = {}
+    for lineno, kind, value in tokens:
+        line, word = TokenLine(lineno), str(value)
+        key = lineno, word
+        line.word, line.index = word, counts.get(key, 0)
+        yield Token(line, kind, value)
+        if kind not in _NOT_COUNTED:
+            counts[key] = line.index + 1
 
 
 def word_columns(environment: Environment, source: str) -> WordColumns:

@@ -4,6 +4,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from jinja2 import Environment, TemplateSyntaxError
@@ -13,6 +14,7 @@ from relay.model.nearest import nearest
 from relay.model.struct import replace
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.lint.foreign_syntax import foreign_advice
+from relay.rendering.lint.source_tags import SourceTag, source_tags
 from relay.rendering.lint.syntax_errors import (
     INNERMOST,
     PAIRS,
@@ -28,12 +30,6 @@ from relay.rendering.lint.walk import TemplateNodes
 _MOST_ERRORS: Final = 30
 _MOST_CHARACTERS: Final = 300_000
 """Characters that are read in search of more errors, in all: a file of usual size is read 30 times."""
-_STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
-_TAG: Final = re.compile(
-    rf"(?P<open>\{{\{{|\{{%)[-+]?\s*(?P<name>\w*)(?:{_STRING}|(?!\{{\{{|\{{%|%\}}|\}}\}}).)*?(?P<close>\}}\}}|%\}})"
-    r"|(?:\{\{|\{%)(?:(?!\{\{|\{%)[^\n])*",
-    re.DOTALL,
-)
 _GO_ACTION: Final = re.compile(r"\{\{-?\s*(?:range|with|if|template|define|block)\s+[.$\"]")
 _NEVER_CLOSED: Final = "this tag is never closed; write }} or %} where it ends"
 _NESTED_WRONGLY: Final = "Jinja is expecting this tag"
@@ -96,9 +92,9 @@ def go_actions(source: str) -> Iterator[tuple[int, int, str]]:
     """Tags of Go templates that are valid Jinja and print nothing: line, column and what to write."""
     starts = _line_starts(source)
     for tag in _tags(source):
-        if _GO_ACTION.match(tag[0]):
-            line = bisect_right(starts, tag.start())
-            yield line, tag.start() - starts[line - 1] + 1, foreign_advice(tag[0])
+        if _GO_ACTION.match(tag.text):
+            line = bisect_right(starts, tag.start)
+            yield line, tag.start - starts[line - 1] + 1, foreign_advice(tag.text)
 
 
 def without_tags_at(source: str, places: set[tuple[int, int]]) -> str:
@@ -107,7 +103,7 @@ def without_tags_at(source: str, places: set[tuple[int, int]]) -> str:
     found = [starts[line - 1] + column - 1 for line, column in places if 0 < line <= len(starts)]
     # The last one first: what is put in the place of a tag may be longer, and no other place moves.
     for tag in reversed([*_tags(source)]):
-        if any(tag.start() <= each < tag.end() for each in found):
+        if any(tag.start <= each < tag.end for each in found):
             source = _with(source, tag, _neutral(tag))
     return source
 
@@ -127,17 +123,15 @@ def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -
         return _Repair(source=f"{source}{{% end{innermost[1]} %}}")
     if unclosed := _unclosed(source, error.lineno):
         return unclosed
-    first, after = _span(source, error.lineno)
-    here = [tag for tag in _tags(source) if tag.start() < after and tag.end() > first]
     if unknown := UNKNOWN_TAG.match(message):
-        named = [tag for tag in here if tag["name"] == unknown[1]]
+        named = [tag for tag in _tags_in(source, error.lineno) if tag.name == unknown[1]]
         end = unmatched_end(source, error.lineno)
-        found = next((tag for tag in named if tag.start("name") == end), next(iter(named), None))
+        found = next((tag for tag in named if tag.name_start == end), next(iter(named), None))
         if found:
             return _without_unknown_tag(source, found, innermost[1] if innermost else "", message)
-    for tag in here:
+    for tag in _tags_in(source, error.lineno):
         if not _parses_alone(environment, tag):
-            return _Repair(source=_with(source, tag, _neutral(tag)), removed=tag[0], fault_at=tag.start())
+            return _Repair(source=_with(source, tag, _neutral(tag)), removed=tag.text, fault_at=tag.start)
     return _without_raw_blocks(source, error.lineno)
 
 
@@ -152,50 +146,56 @@ def _without_raw_blocks(source: str, line: int) -> _Repair:
 
 def _unclosed(source: str, line: int) -> _Repair | None:
     """The repair if a tag before this line is never closed."""
-    tag = next((tag for tag in _tags(source) if not tag["close"]), None)
-    if tag is None or _line(source, tag.start()) >= line:
+    starts = _line_starts(source)
+    first = starts[line - 1] if line <= len(starts) else len(source)
+    before = takewhile(lambda tag: tag.start < first, _tags(source))
+    tag = next((tag for tag in before if not tag.closed), None)
+    if tag is None:
         return None
-    left = _with(source, tag, blank(tag[0]))
-    return _Repair(source=left, removed=tag[0], fault_at=tag.start(), unclosed=True)
+    left = _with(source, tag, blank(tag.text))
+    return _Repair(source=left, removed=tag.text, fault_at=tag.start, unclosed=True)
 
 
-def _without_unknown_tag(source: str, tag: re.Match[str], innermost: str, message: str) -> _Repair:
+def _without_unknown_tag(source: str, tag: SourceTag, innermost: str, message: str) -> _Repair:
     """Give a misspelt tag its name; close what is open before an end; take any other tag out, with its end."""
-    name = tag["name"]
+    name = tag.name
     if name.startswith("end"):
         return _Repair(source=_with_end(source, tag, innermost, message))
     if meant := nearest(name, TAGS):
-        end = next(
-            (each for each in _tags(source) if each["name"] == f"end{name}" and each.start() > tag.start()), None
-        )
+        end = next((each for each in _tags(source) if each.name == f"end{name}" and each.start > tag.start), None)
         for each, word in ((end, f"end{meant}"), (tag, meant)):  # the later one first, so that no place moves
             if each:
-                source = source[: each.start("name")] + word + source[each.end("name") :]
+                source = source[: each.name_start] + word + source[each.name_end :]
         return _Repair(source=source)
-    repaired = _with(source, tag, blank(tag[0]))
-    closing = next((each for each in _tags(repaired) if each["name"] == f"end{name}"), None)
-    repaired = _with(repaired, closing, blank(closing[0])) if closing else repaired
-    return _Repair(source=repaired, removed=tag[0], fault_at=tag.start())
+    repaired = _with(source, tag, blank(tag.text))
+    closing = next((each for each in _tags(repaired) if each.name == f"end{name}"), None)
+    repaired = _with(repaired, closing, blank(closing.text)) if closing else repaired
+    return _Repair(source=repaired, removed=tag.text, fault_at=tag.start)
 
 
-def _with_end(source: str, tag: re.Match[str], innermost: str, message: str) -> str:
+def _with_end(source: str, tag: SourceTag, innermost: str, message: str) -> str:
     """Close what is open where an end closes something else, or nothing."""
     wanted = f"{{% end{innermost} %}}"
     if innermost and _NESTED_WRONGLY in message:
-        return source[: tag.start()] + wanted + source[tag.start() :]
-    comes_later = any(each["name"] == f"end{innermost}" and each.start() > tag.start() for each in _tags(source))
-    return _with(source, tag, wanted if innermost and not comes_later else blank(tag[0]))
+        return source[: tag.start] + wanted + source[tag.start :]
+    comes_later = any(each.name == f"end{innermost}" and each.start > tag.start for each in _tags(source))
+    return _with(source, tag, wanted if innermost and not comes_later else blank(tag.text))
 
 
-def _tags(source: str) -> Iterator[re.Match[str]]:
-    return _TAG.finditer(visible(source))
+def _tags(source: str) -> Iterator[SourceTag]:
+    return source_tags(visible(source))
 
 
-def _parses_alone(environment: Environment, tag: re.Match[str]) -> bool:
-    if not tag["close"]:
+def _tags_in(source: str, line: int) -> Iterator[SourceTag]:
+    first, after = _span(source, line)
+    return (tag for tag in takewhile(lambda tag: tag.start < after, _tags(source)) if tag.end > first)
+
+
+def _parses_alone(environment: Environment, tag: SourceTag) -> bool:
+    if not tag.closed:
         return False
-    name, text = tag["name"], tag[0]
-    if tag["open"] == "{%":
+    name, text = tag.name, tag.text
+    if text.startswith("{%"):
         if name.startswith("end"):
             return True
         if name in _MIDDLE:
@@ -209,16 +209,16 @@ def _parses_alone(environment: Environment, tag: re.Match[str]) -> bool:
     return True
 
 
-def _neutral(tag: re.Match[str]) -> str:
-    inside = _NEUTRAL.get(tag["name"] or "") if tag[0].startswith("{%") else None
+def _neutral(tag: SourceTag) -> str:
+    inside = _NEUTRAL.get(tag.name) if tag.text.startswith("{%") else None
     if inside is None:
-        return blank(tag[0])
-    room = max(0, len(tag[0]) - len(inside) - len("{%  %}")) - tag[0].count("\n")
-    return f"{{% {inside}{' ' * room}{chr(10) * tag[0].count(chr(10))} %}}"
+        return blank(tag.text)
+    room = max(0, len(tag.text) - len(inside) - len("{%  %}")) - tag.text.count("\n")
+    return f"{{% {inside}{' ' * room}{chr(10) * tag.text.count(chr(10))} %}}"
 
 
-def _with(source: str, tag: re.Match[str], text: str) -> str:
-    return source[: tag.start()] + text + source[tag.end() :]
+def _with(source: str, tag: SourceTag, text: str) -> str:
+    return source[: tag.start] + text + source[tag.end :]
 
 
 def _line_starts(source: str) -> list[int]:

@@ -87,6 +87,14 @@ def test_what_is_never_closed_is_reported_beside_other_faults():
     assert lines_of_faults(source) == {1, 2, 3}
 
 
+@pytest.mark.parametrize("quotes", ["'a' ~ ", "\"a\", 'b', "])
+def test_a_tag_that_is_never_closed_is_found_however_many_quotes_follow(quotes):
+    """The bug: each pair of quotes doubled the time of a check, so that it never ended."""
+    [fault, *_] = faults("{{ " + quotes * 100 + "\n{{ incident.title }}")
+    assert (fault.line, fault.column) == (1, 1)
+    assert "never closed" in fault.message
+
+
 def test_the_packaged_templates_have_no_fault():
     assert TemplateLibrary(dict(PACKAGED), PACKAGED).faults(strict=True) == ()
 
