@@ -27,6 +27,8 @@ _LINE_BREAKS: Final = re.compile("\r\n?|[\x0b\x0c\x85]")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 _OWN_MARKS: Final = re.compile("[\U000f0000-\U000ffffd]+")
+_SUSPECT: Final = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\U000effff\U000ffffe-\U0010ffff]")
+"""Whatever one of the five patterns above can match; most texts have none of it."""
 
 _BLOCKS: Final = (
     "address article aside blockquote body br caption center dd details div dl dt figcaption figure footer form h1 h2 "
@@ -44,7 +46,8 @@ _TAG: Final = re.compile(
     re.IGNORECASE,
 )
 _MARKED_UP: Final = re.compile(
-    rf"</(?:{_NAMES})\s*>|<(?:br|hr|p|div|[uo]l|li|table|t[rd]|h[1-6])\s*/?>|<(?:{_NAMES})\s[^<>]*=",
+    rf"<(?:/(?:{_NAMES})\s*>"
+    rf"|(?=[a-z])(?:(?:br|hr|p|div|[uo]l|li|table|t[rd]|h[1-6])\s*/?>|(?:{_NAMES})\s[^<>]*=))",  # most `<` end here
     re.IGNORECASE,
 )
 """Only in a text with one of these is `<b>` a tag; else it is a placeholder, as in `usage: copy <a> <b>`."""
@@ -85,7 +88,7 @@ def clean_text(text: str) -> str:
     """
     if "[" in text:
         text = _SPELLED_SEQUENCES.sub("", text)
-    if text.isascii() and text.isprintable():
+    if not _SUSPECT.search(text):
         return text
     text = _CONTROLS.sub("", _LINE_BREAKS.sub("\n", _CONTROL_SEQUENCES.sub("", text)))
     return _OWN_MARKS.sub("", _SURROGATES.sub("\ufffd", text))

@@ -337,8 +337,8 @@ def _snooze(incident: Incident) -> Item | None:
 
 
 def _tag(tag: Tag) -> AnnotatedText:
-    values = [template_text(value) for value in tag.values]
-    text, name = template_text(tag.value), template_text(tag.name)
+    values, name = [template_text(value) for value in tag.values], template_text(tag.name)
+    text = values[0] if len(values) == 1 else template_text(tag.value)
     return AnnotatedText(text, id=template_text(tag.id), name=name, label=tag_label(name), value=text, values=values)
 
 

@@ -26,9 +26,10 @@ Slack has no escape for formatting; healthchecks.io sends this before each star 
 
 _SPECIAL: Final = re.compile("[*_~`:>]")
 _FORMATTING: Final = re.compile(
-    r"(?:(?<![^\W_])[*_~]|[*_~](?![^\W_])"  # not between two letters or digits: Slack formats whole words only
-    r"|(?<=:)(?=[\w+'-]+:))"  # an emoji's name, between two colons
+    r"(?<![^\W_])(?=[*_~])|(?=[*_~](?![^\W_]))"  # not between two letters or digits: Slack formats whole words only
+    r"|(?<=:)(?=[\w+'-]+:)"  # an emoji's name, between two colons
 )
+"""Where a joiner keeps Slack from reading formatting."""
 _QUOTE: Final = re.compile(r"(?m)^(?=[ \t]*>)")
 
 _FLAG_LETTERS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))
@@ -61,7 +62,7 @@ def without_formatting(text: str, *, begins_line: bool = True) -> str:
     """Return the text so that Slack shows it as it is: no bold, italic, struck or quoted words, no code, no emoji."""
     if not _SPECIAL.search(text):
         return text
-    text = _FORMATTING.sub(lambda found: JOINER + found.group(), text.replace("`", TICK))
+    text = _FORMATTING.sub(JOINER, text.replace("`", TICK))
     first, line_break, rest = ("", "", text) if begins_line else text.partition("\n")
     return first + line_break + _QUOTE.sub(JOINER, rest)
 

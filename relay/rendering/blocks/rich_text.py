@@ -84,8 +84,8 @@ def is_blank(flow: Flow) -> bool:
 
 def mrkdwn(flow: Flow, limit: int) -> str:
     """Write the flow as mrkdwn of at most `limit` characters."""
-    text = _written(flow)
-    return text if utf16_length(text) <= limit else _written(shortened(flow, limit))
+    text = _written_within(flow, limit)
+    return _written(_cut_to(flow, limit)) if text is None else text
 
 
 def length(flow: Flow) -> int:
@@ -95,11 +95,22 @@ def length(flow: Flow) -> int:
 
 def shortened(flow: Flow, limit: int) -> Flow:
     """Cut the flow so that its mrkdwn has at most `limit` characters, and end it with what was left out."""
-    if length(flow) <= limit:
-        return flow
+    return _cut_to(flow, limit) if _written_within(flow, limit) is None else flow
+
+
+def _written_within(flow: Flow, limit: int) -> str | None:
+    """The flow as mrkdwn; None if that has more than `limit` characters, which a very long text has unread."""
+    if sum(len(atom.text) for atom in flow) > limit:
+        return None
+    text = _written(flow)
+    return text if utf16_length(text) <= limit else None
+
+
+def _cut_to(flow: Flow, limit: int) -> Flow:
+    """Cut a flow that is too long."""
     room = limit - _NOTE_ROOM if limit > 2 * _NOTE_ROOM else max(limit - _SMALL_NOTE_ROOM, 0)
     flow = [_without_long_markup(atom, room) for atom in flow]
-    if length(flow) <= limit:
+    if _written_within(flow, limit) is not None:
         return flow
     kept, missing = _cut(flow, room)
     _strip(kept, last=True)
@@ -193,14 +204,14 @@ def _cut(flow: Flow, room: int) -> tuple[list[Atom], list[Atom]]:
     """Split the flow into what fits and what is missing. A list item stays whole, unless nothing comes before it."""
     kept: list[Atom] = []
     for index, atom in enumerate(flow):
-        needed = length([atom])
-        if needed > room:
+        written = _written_within([atom], room)
+        if written is None:
             if begin := _item_begin(kept):
                 return kept[:begin], [*kept[begin:], *flow[index:]]
             head, rest = _split(atom, room)
             return [*kept, *([head] if head else [])], [rest, *flow[index + 1 :]]
         kept.append(atom)
-        room -= needed
+        room -= utf16_length(written)
     return kept, []
 
 

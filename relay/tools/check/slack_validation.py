@@ -7,6 +7,7 @@ posted (https://docs.slack.dev/reference/methods/blocks.validate).
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -71,18 +72,17 @@ async def check_templates(settings: Settings, templates: Path) -> list[Fault]:
     return [files.with_path(each) if each.file != BUILT_IN else each for each in faults]
 
 
-def surfaces(sources: Mapping[str, str]) -> list[Surface]:
-    """Every card, reply, modal and notice, each different payload once; `sources` are valid templates by name."""
-    trial = Trial(sources)
-    folders = sorted({DEFAULT_FOLDER, *trial.folders})
-    found = [
-        *_modals(),
-        *_notices(),
-        *_bulletins(trial),
-        *(each for folder in folders for each in _messages(trial, folder)),
-    ]
-    unique = {orjson.dumps([each.kind, each.payload], option=orjson.OPT_SORT_KEYS): each for each in reversed(found)}
-    return list(reversed(unique.values()))
+def surfaces(sources: Mapping[str, str]) -> Iterator[Surface]:
+    """Every card, reply, modal and notice, each different payload once; `sources` are valid templates by name.
+
+    Each is drawn when it is asked for.
+    """
+    known: set[bytes] = set()
+    for surface in chain(_modals(), _notices(), _drawn(Trial(sources))):
+        payload = orjson.dumps([surface.kind, surface.payload], option=orjson.OPT_SORT_KEYS)
+        if payload not in known:
+            known.add(payload)
+            yield surface
 
 
 async def slack_complaints(slack: SlackGateway, sources: Mapping[str, str]) -> list[Fault]:
@@ -126,6 +126,12 @@ def _fault(surface: Surface, detail: str, origins: Origins) -> Fault:
     part = innermost(surface.payload, pointer["pointer"] if pointer else "")
     file, line = origins.place(surface.file, part)
     return Fault(file=file, line=line, column=1 if line else 0, message=f"Slack rejects {surface.name}: {detail}")
+
+
+def _drawn(trial: Trial) -> Iterator[Surface]:
+    yield from _bulletins(trial)
+    for folder in sorted({DEFAULT_FOLDER, *trial.folders}):
+        yield from _messages(trial, folder)
 
 
 def _messages(trial: Trial, folder: str) -> Iterator[Surface]:

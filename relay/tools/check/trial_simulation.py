@@ -5,6 +5,7 @@ and one with more and longer values than relay shows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -92,7 +93,8 @@ def _routes(folder: str) -> str:
     return _ROUTES.replace("FOLDER", f'"{folder}"')
 
 
-def full_shares() -> list[Share]:
+@cache
+def full_shares() -> Sequence[Share]:
     """An incident with every detail, through every kind of update."""
     body: Body = orjson.loads(read_sample("documented"))
     one, related = body["incident"]["alerts"][0], {"relatedChanges": body.pop("relatedChanges")}
@@ -120,13 +122,15 @@ def full_shares() -> list[Share]:
     )
 
 
-def bare_shares() -> list[Share]:
+@cache
+def bare_shares() -> Sequence[Share]:
     """An incident with nothing but its state."""
     states: list[tuple[Body, Body]] = [({"status": status}, {}) for status in ("Warning", "Critical", "Warning")]
     return _shares({"id": "bare"}, [*states, *_ENDS])
 
 
-def extreme_shares() -> list[Share]:
+@cache
+def extreme_shares() -> Sequence[Share]:
     """An incident with more and longer values than relay shows, through a rise, an assignment and its end."""
     alert = {
         "status": "Critical",
@@ -154,7 +158,7 @@ _REOPENED: Final[Body] = {"status": "Critical", "active": True, "resolved": Fals
 _ENDS: Final[Sequence[tuple[Body, Body]]] = [(_RESOLVED, {}), (_REOPENED, {}), (_RESOLVED, {})]
 
 
-def _shares(incident: Body, steps: Sequence[tuple[Body, Body]]) -> list[Share]:
+def _shares(incident: Body, steps: Sequence[tuple[Body, Body]]) -> Sequence[Share]:
     """One share for each step: what changes inside `incident`, and what changes beside it."""
     shares, beside = [], Body()
     for number, (changes, more) in enumerate(steps):
@@ -162,10 +166,10 @@ def _shares(incident: Body, steps: Sequence[tuple[Body, Body]]) -> list[Share]:
         incident = {**incident, **changes, "changedOn": at}
         beside = {**{name: value for name, value in beside.items() if name != "event_types"}, **more}
         shares.append(parse_share(orjson.dumps({**beside, "incident": incident}), {}, float(at)))
-    return shares
+    return tuple(shares)
 
 
-SAMPLES: Final[Mapping[str, Callable[[], list[Share]]]] = {
+SAMPLES: Final[Mapping[str, Callable[[], Sequence[Share]]]] = {
     FULL: full_shares,
     BARE: bare_shares,
     EXTREME: extreme_shares,

@@ -1,5 +1,7 @@
 """`relay check --slack`: Slack checks every message and modal at its extremes, and a complaint names the template."""
 
+from functools import cache
+
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +16,7 @@ from relay.sandbox.faults import ErrorCode, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.slack.gateway import SlackGateway
 from relay.slack.outcomes import Read, Rejected, RejectionScope
+from relay.tools.check import slack_validation
 from relay.tools.check.block_origins import Origins, innermost
 from relay.tools.check.slack_validation import BUILT_IN, ValidationUnavailable, slack_complaints, surfaces
 from relay.tools.check.template_trial import failures_of
@@ -24,6 +27,17 @@ OWN = {
     "incident/card.j2": "{# two lines\n #}\n{% header %}{{ incident.title }}{% endheader %}\n{% divider %}\n",
     "payments/status.j2": "{% context %}{{ entry.kind }}{% endcontext %}",
 }
+
+
+@cache
+def drawn(*sources):
+    return tuple(surfaces(dict(sources)))
+
+
+@pytest.fixture(autouse=True)
+def each_set_is_drawn_once(monkeypatch):
+    """The tests share what they only read: to draw everything takes half a second."""
+    monkeypatch.setattr(slack_validation, "surfaces", lambda sources: drawn(*sources.items()))
 
 
 @pytest.fixture
@@ -43,14 +57,14 @@ async def gateway(slack, clock):
 
 
 def test_every_kind_of_message_is_there_each_payload_once():
-    found = surfaces(OWN)
+    found = slack_validation.surfaces(OWN)
     names = " ".join(each.name for each in found)
     assert all(f"the modal of {name}" in names for name, row in BUTTONS.items() if row.modal_title)
     assert all(f"the notice about {topic}" in names for topic in NoticeTopic)
     assert {each.file for each in found} == {*OWN, BUILT_IN}
     assert all(f"the message of bulletin/{name}.j2" in names for name in (*BULLETINS, LINE))
     assert len({orjson.dumps([each.kind, each.payload]) for each in found}) == len(found)
-    drawn = orjson.dumps([each.payload for each in surfaces({})]).decode()
+    drawn = orjson.dumps([each.payload for each in slack_validation.surfaces({})]).decode()
     assert all(f'"relay_{name}"' in drawn or name in drawn for name in BUTTONS)
     assert len([each for each in found if each.name.startswith("a reply")]) > len(ENTRY_TEMPLATES) / 2
 
@@ -116,20 +130,19 @@ def test_of_many_tags_that_make_the_same_block_the_one_is_named_that_made_it():
     """Also inside of a bar, in another file, and where the mark moves the place at which a text is cut."""
     own = {"incident/card.j2": CARD, "incident/macros.j2": MACROS}
     origins = Origins(own, lambda marked: (each.payload for each in surfaces(marked)))
-    cards = [each.payload for each in surfaces(own) if each.file == "incident/card.j2"]
+    cards = [tuple(said_parts(each.payload)) for each in surfaces(own) if each.file == "incident/card.j2"]
     for says, place in PLACES.items():
-        found = [part for payload in cards if (part := part_that_says(payload, says))]
+        found = [part for parts in cards if (part := next((part for said, part in parts if says in said), None))]
         assert found, says
         assert {origins.place("incident/card.j2", part) for part in found} == {place}, says
 
 
-def part_that_says(value, says):
-    """The innermost part with a type that says it."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    found = next(filter(None, (part_that_says(each, says) for each in inner)), None)
-    if found is None and isinstance(value, dict) and "type" in value and says in orjson.dumps(value).decode():
-        return value
-    return found
+def said_parts(value):
+    """The parts with a type, inner ones first, each behind what it says."""
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from said_parts(each)
+    if isinstance(value, dict) and "type" in value:
+        yield orjson.dumps(value).decode(), value
 
 
 def test_a_pointer_leads_to_the_innermost_part_with_a_type():
