@@ -12,7 +12,7 @@ def drawn_once() -> Callable[[Mapping[str, str]], list[Surface]]:
     def found(sources: Mapping[str, str]) -> list[Surface]:
         key = tuple(sorted(sources.items()))
         if key not in drawn:
-            drawn[key] = surfaces(sources)
+            drawn[key] = [*surfaces(sources)]
         return drawn[key]
 
     return found
