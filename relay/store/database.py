@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
@@ -26,6 +24,7 @@ from relay.cards.eligibility import Work
 from relay.model.errors import StoreError, StoreUnusable
 from relay.store.address import Address, connection_parameters, parse_database_url
 from relay.store.db_errors import READ_ONLY, is_transient, to_store_error
+from relay.store.dialects import POSTGRESQL, SQLITE
 from relay.store.execution import driver, execute_text
 from relay.store.file_lock import FileLock
 from relay.store.file_system import file_system_at, reject_network
@@ -322,29 +321,12 @@ may use a file: what it sorts may be much."""
 
 
 _COMPILED: Final = LRUCache[Any, Any](1000)
-"""The statements that were compiled for SQLite, of all engines."""
-
-
-class SqliteDialect(SQLiteDialect_pysqlite):
-    """Compiles alike for every engine. SQLAlchemy knows what is compiled by the statement and the dialect."""
-
-    supports_statement_cache = True
-
-    def __eq__(self, other: object) -> bool:
-        """All are equal."""
-        return isinstance(other, SqliteDialect)
-
-    def __hash__(self) -> int:
-        """All are equal."""
-        return hash(SqliteDialect)
-
-
-registry.register("sqlite.relay", __name__, SqliteDialect.__name__)
+"""The statements that were compiled, for all engines; those of the writer and of the reader are partly the same."""
 
 
 def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
     engine = create_engine(
-        URL.create("sqlite+relay", database=str(address.path)),
+        URL.create(SQLITE, database=str(address.path)),
         hide_parameters=True,
         execution_options={"compiled_cache": _COMPILED},
         pool_size=1,
@@ -375,8 +357,9 @@ def _postgresql(address: Address, begin: str) -> Engine:
     import psycopg  # noqa: PLC0415  not where SQLite is used
 
     engine = create_engine(
-        "postgresql+psycopg://",
+        URL.create(POSTGRESQL),
         hide_parameters=True,
+        execution_options={"compiled_cache": _COMPILED},
         pool_size=1,
         max_overflow=0,
         creator=partial(psycopg.connect, **connection_parameters(address), autocommit=True),
