@@ -48,6 +48,7 @@ Rows
 Connection
     database ............... threads, connections and transactions
     address, file_lock ..... where the database is, and that one relay has the file
+    dialects ............... lets all connections share what is compiled; postgresql_dialect: that of PostgreSQL
     execution .............. the statements of every share and card, compiled once
     open_files ............. whether SQLite's files are still those that relay has open
     file_system ............ whether SQLite's files may lie where they do

@@ -9,7 +9,7 @@ from relay.model.incident import State
 from relay.store import open_cards
 from tests.delivery.test_catch_ups import OVER, pinged, roots
 from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import run_relay
+from tests.support.relay_in_process import LONG_STEP, run_relay
 
 ROUTES = """
 version: 1
@@ -44,7 +44,7 @@ async def test_a_new_incident_is_named_in_a_list_and_gets_its_card_without_a_pin
     tmp_path, database
 ):
     async with run_relay(tmp_path, routes=ROUTES, url=database) as relay:
-        await mute(relay)
+        await mute(relay, 900)
         await relay.share("i1", status="critical", description="lag", incidentTags=CHECKOUT)
         await relay.share("i2", status="critical", incidentTags=WEB)
         await relay.share("i3", status="warning", incidentTags=CHECKOUT)
@@ -57,7 +57,7 @@ async def test_a_new_incident_is_named_in_a_list_and_gets_its_card_without_a_pin
         assert not any("Incident i1" in each for each in roots(relay))
         assert relay.transcript().count("Incident i1") == 1
         await relay.share("i3", **OVER)
-        await relay.advance(3600)
+        await relay.advance(900, step=LONG_STEP)
         assert pinged(relay) == [("S0CRIT",), ("S0CRIT",)]
         assert any("1 incident is still open" in each for each in roots(relay))
         assert any("No longer held" in each for each in roots(relay))

@@ -11,7 +11,7 @@ from tests.delivery.test_storms import ROUTES, come, flood, happens, resolves, r
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
 from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import fake_workspace, run_relay
+from tests.support.relay_in_process import LONG_STEP, fake_workspace, run_relay
 
 FEW = "version: 1\nfallback: C0NOC00001\nstorm: {over: 3, within: 5m}\n"
 UNROUTED = FEW + "routes: [{name: other, match: {tags: {team: nobody}}, post: [C0ALL00001]}]\n"
@@ -145,7 +145,7 @@ async def test_after_a_lost_database_the_storm_card_goes_on_and_no_second_one_is
 NIGHT = """
 version: 1
 zone: Etc/UTC
-hours: {night: {from: "22:15", to: "23:00"}}
+hours: {night: {from: "22:15", to: "22:35"}}
 fallback: C0NOC00001
 routes:
   - {name: held, match: {tags: {team: held}}, hold: [night], post: [{channel: C0DB000001, mention: {any: [S0DATA]}}]}
@@ -161,7 +161,7 @@ async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though
     with postgresql_with_tables() as url:
         common = {"routes": NIGHT, "clock": clock, "slack": slack, "url": url}
         async with run_relay(tmp_path / "first", dies=True, **common) as first:
-            await first.advance(300)
+            await first.advance(300, step=LONG_STEP)
             await come(first, "quiet1", "quiet2", "over")
             await come(first, "held1", team="held")
             await first.advance(60)
@@ -169,7 +169,7 @@ async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though
             await first.advance(60)
             await first.end_lease()
         async with run_relay(tmp_path / "second", **common) as second:
-            await second.advance(3600)
+            await second.advance(1200, step=LONG_STEP)
             [quiet] = [each for each in slack.channel("all").messages if pings(each)]
             text = slack.text_of(quiet)
             assert (pings(quiet), "quiet1" in text, "quiet2" in text, "over" in text) == (

@@ -27,6 +27,8 @@ from relay.store.types import AcceptedShare
 from tests.support.clocks import ManualClock
 
 START = 1_700_000_000
+LONG_STEP = 10.0
+"""Seconds: the longest step in which a relay on PostgreSQL keeps its lease."""
 IDLE_CHECKS, UNCHANGED_CHECKS = 4, 40
 """So many checks in a row, each in another turn of the event loop, find relay idle, or find that nothing moves."""
 
@@ -108,12 +110,17 @@ class RelayInProcess:
                 unchanged = unchanged + 1 if self.clock.sleepers and not awake and now == before else 0
                 before = now
 
-    async def advance(self, seconds: float) -> None:
-        """Let time pass, step by step: what relay waits for happens in between."""
+    async def advance(self, seconds: float, *, step: float = 0.0) -> None:
+        """Let time pass, step by step: what relay waits for happens in between.
+
+        `step` is the shortest step in seconds: a relay on PostgreSQL does something every few seconds, and where many
+        minutes pass, `LONG_STEP` is enough.
+        """
         until = self.clock.now() + seconds
         await self.settle()
         while (moment := self.clock.next_timer()) is not None and moment <= until:
-            self.clock.advance(max(0.0, moment - self.clock.now()))
+            now = self.clock.now()
+            self.clock.advance(min(until, max(moment, now + step)) - now)
             await self.settle()
         self.clock.advance(until - self.clock.now())
         await self.settle()
