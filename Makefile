@@ -85,8 +85,8 @@ demo: $(or $(wildcard $(READY)),$(INSTALLED)) ## run the whole product on this m
 gallery: $(READY) ## draw pictures of every card and reply, in build/gallery
 	$(BIN)/python -m tests.gallery.pictures build/gallery
 
-tables: $(READY) ## write again what follows from tables in the code: tables in docs/routes.md, and ops/*.schema.json
-	$(BIN)/python -m tests.support.route_tables
+tables: $(READY) ## write again what follows from tables in the code: tables in docs/, and ops/*.schema.json
+	$(BIN)/python -m tests.support.document_tables
 	$(BIN)/relay schema > ops/routes.schema.json
 	$(BIN)/relay schema --tests > ops/tests.schema.json
 

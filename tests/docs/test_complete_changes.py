@@ -1,6 +1,7 @@
 """A change that stops half-way fails here, with the place that is missing; docs/how-to-change.md lists the places."""
 
 import ast
+import re
 from collections import defaultdict
 from dataclasses import fields
 from functools import cache
@@ -11,6 +12,7 @@ import typer.main
 from aiohttp import web
 
 import relay
+from relay.cards.tasks import ACTION_KINDS, COMMENT_KINDS
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.metrics import METRICS, Metrics
@@ -18,7 +20,8 @@ from relay.model.board_links import PAGE_NAMES
 from relay.model.entry_kinds import EntryKind
 from relay.routes.options import Options
 from relay.server.board.pages import BoardPages
-from tests.support.documents import check_rows, tables
+from tests.support.document_tables import generated, with_tables
+from tests.support.documents import DOCS, check_rows, tables
 
 PACKAGE = Path(relay.__file__).parent
 
@@ -69,6 +72,19 @@ def test_every_kind_of_entry_is_made_by_a_decision():
     assert [kind.name for kind in EntryKind if f"EntryKind.{kind.name}" not in made] == [], "cards/diff.py finds none"
 
 
+@pytest.mark.parametrize(
+    ("module", "missing"),
+    [
+        ("actions/preflight.py", "nothing prepares the calls of these buttons"),
+        ("cards/attribution.py", "nothing says which entry confirms these buttons"),
+    ],
+)
+def test_every_button_that_acts_in_bigpanda_is_prepared_and_confirmed(module, missing):
+    named = {ast.unparse(node) for node in ast.walk(trees()[module]) if isinstance(node, ast.Attribute)}
+    kinds = [kind for kind in ACTION_KINDS if module != "cards/attribution.py" or kind not in COMMENT_KINDS]
+    assert [kind.name for kind in kinds if f"TaskKind.{kind.name}" not in named] == [], missing
+
+
 def test_every_module_of_a_command_is_registered():
     documented = {(ast.get_docstring(tree) or "") for module, tree in trees().items() if module.startswith("cli/")}
     commands = {text.split("`")[1].split()[1] for text in documented if text.startswith("`relay ")}
@@ -89,6 +105,17 @@ def test_every_page_of_the_board_is_in_its_navigation_and_in_its_guide():
     [documented] = tables("board.md", "# The board")
     names = ["Incident", *PAGE_NAMES.values()]
     check_rows("docs/board.md", [row[0] for row in documented], names, in_order=False)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_the_generated_tables_of_a_page_follow_from_the_code(page):
+    text = page.read_text(encoding="utf-8")
+    assert with_tables(text) == text, "run `make tables`, and read the difference"
+
+
+def test_every_generated_table_is_in_one_page():
+    marked = [name for page in DOCS.glob("*.md") for name in re.findall(r"<!-- table: (.+) -->", page.read_text())]
+    check_rows("the markers in docs/", marked, generated(), in_order=False)
 
 
 @pytest.mark.parametrize(

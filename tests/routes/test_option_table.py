@@ -14,7 +14,7 @@ from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode
 from relay.routes.yaml_reader.parse import parse_yaml
 from relay.tools.schema import schema
-from tests.support.route_tables import generated
+from tests.support.document_tables import generated
 from tests.support.routing_samples import incident
 
 

@@ -1,8 +1,17 @@
-"""The tables of docs/routes.md that follow from the code. `make tables` writes them again."""
+"""The tables of the documents that follow from the code. `make tables` writes them again.
 
+A page has each of them between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+import inspect
 import re
+from collections.abc import Callable
 from functools import partial
 
+from relay.metrics import METRICS
+from relay.model.buttons import BUTTONS, STORM_BUTTONS
+from relay.rendering.blocks.tags import BLOCK_TAGS, BlockTag
+from relay.rendering.engine.filters import FILTERS
 from relay.routes.hour_types import SILENT_PARTS
 from relay.routes.key_types import Place
 from relay.routes.match_keys import MATCH_KEYS
@@ -17,11 +26,9 @@ from relay.routes.summary import SUMMARY_PARTS
 from relay.tools.testing.keys import KEYS as TEST_KEYS
 from tests.support.documents import DOCS
 
-PAGE = DOCS / "routes.md"
-
 
 def generated() -> dict[str, str]:
-    """Every generated table, by the name of its marker in the page."""
+    """Every generated table, by the name of its marker."""
     conditions = {name: key.description for name, key in MATCH_KEYS.items()}
     conditions |= {name: key.description for name, key in COMBINATORS.items()}
     return {
@@ -59,7 +66,36 @@ def generated() -> dict[str, str]:
             ],
         ),
         "mention": _table(["key", "pings if"], [[f"`{key}`", when] for key, when in MENTION_KEYS.items()]),
+        "buttons": _table(
+            ["button", "asks for", "what it does"],
+            [[f"**{button.label}**", button.asks, button.effect] for button in BUTTONS.values()],
+        ),
+        "storm buttons": _table(
+            ["button", "effect"], [[f"**{button.label}**", button.effect] for button in STORM_BUTTONS.values()]
+        ),
+        "tags": _table(
+            ["tag", "makes"], [[f"`{kind.value.usage}`", _makes(kind.value)] for kind in BLOCK_TAGS.values()]
+        ),
+        "filters": _table(["filter", "does"], [[f"`{_usage(each)}`", each.__doc__ or ""] for each in FILTERS.values()]),
+        "metrics": _table(
+            ["metric", "kind", "labels", "meaning"],
+            [
+                [f"`{name}`", each.type, ", ".join(f"`{label}`" for label in each.labels) or "none", each.help]
+                for name, each in METRICS.items()
+            ],
+        ),
     }
+
+
+def _makes(tag: BlockTag) -> str:
+    place = " or ".join(f"`{name}`" for name in tag.inside)
+    return f"inside {place}: {tag.makes}" if place else tag.makes
+
+
+def _usage(filter_: Callable[..., str]) -> str:
+    """How a template writes a filter: with the arguments that come after the value."""
+    _, *arguments = inspect.signature(filter_).parameters
+    return f"{filter_.__name__}({', '.join(arguments)})" if arguments else filter_.__name__
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -72,7 +108,7 @@ def _filled(table: str, begin: re.Match[str]) -> str:
 
 
 def with_tables(text: str) -> str:
-    """The page with its generated tables between their markers."""
+    """A page with its generated tables between their markers."""
     for name, table in generated().items():
         marked = re.compile(rf"(<!-- table: {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
         text = marked.sub(partial(_filled, table), text)
@@ -80,4 +116,5 @@ def with_tables(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text()))
+    for page in DOCS.glob("*.md"):
+        page.write_text(with_tables(page.read_text()))
