@@ -97,7 +97,7 @@ class Scene:
         self.slack.faults.add(InjectedFault(behaviour=behaviour, method=method, times=None, **more))
 
 
-Deed = Callable[[Scene], Awaitable[None]]
+Action = Callable[[Scene], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class Row:
 
     name: str
     what: str
-    do: Deed
+    do: Action
     wrong: str = ""
     routes: str = ROUTES
     template: str = ""

@@ -147,19 +147,19 @@ def _acceptance(storm: Storm, accepted: Accepted, lasted: float, called: int, me
 
 
 def _drain_time(storm: Storm, calls: list[ReceivedCall], started: float, last_share: float) -> Figure:
-    floor, why = _floor([call for call in calls if call.took_effect], last_share)
+    shortest, why = _shortest_time([call for call in calls if call.took_effect], last_share)
     drained = max(call.at for call in calls) - started
     return Figure(
         what=f"that storm of {storm.incidents:,} incidents until its last message in {CHANNELS} channels, against the "
         "shortest time",
-        measured=f"{drained:.1f} s against {floor:.1f} s: {drained / floor:.3f}",
+        measured=f"{drained:.1f} s against {shortest:.1f} s: {drained / shortest:.3f}",
         wanted=f"at most {TARGET_RATIO}",
-        met=drained / floor <= TARGET_RATIO,
+        met=drained / shortest <= TARGET_RATIO,
         note=f"the shortest time that the limits allow follows from {why}; {_counts(calls)}",
     )
 
 
-def _floor(calls: list[ReceivedCall], last_share: float) -> tuple[float, str]:
+def _shortest_time(calls: list[ReceivedCall], last_share: float) -> tuple[float, str]:
     needs = {"the last share": last_share}
     methods = Counter(call.method for call in calls)
     for method in ("chat.postMessage", "chat.update"):

@@ -250,9 +250,9 @@ class Metrics:
         for route in routes:
             self._count("relay_shadow_cards_total", self._routes.limit(route))
 
-    def record_times_taken(self, taken: Mapping[Milestone, float], severity: State) -> None:
+    def record_times_taken(self, durations: Mapping[Milestone, float], severity: State) -> None:
         """Time what an incident of that severity reached for the first time in its episode."""
-        for milestone, seconds in taken.items():
+        for milestone, seconds in durations.items():
             self._time(_TIMES[milestone], seconds, severity.value)
 
     @contextmanager

@@ -55,21 +55,21 @@ class Batches:
         """The tasks that wait for a rate limit."""
         return self._people.waiting
 
-    async def ask(self, click: Click) -> None:
+    async def open_modal(self, click: Click) -> None:
         """Open the modal that asks; Slack allows it for three seconds after the click."""
         storm = await self._store.card_at(click.channel, click.message_ts)
         if storm is None or storm.bulletin is None:
-            await self._tell(click, messages.UNKNOWN_CARD)
+            await self._send_ephemeral(click, messages.UNKNOWN_CARD)
             return
         button = STORM_BUTTONS[click.action]
         choice = await self._choice(storm.bulletin, button.does, click.user, only_critical=button.only_critical)
         person = await self._person(click.user)
         if isinstance(choice, LookupFailed):
-            await self._tell(click, messages.rejected(button.does, choice.reason))
+            await self._send_ephemeral(click, messages.rejected(button.does, choice.reason))
         elif isinstance(person, LookupFailed):
-            await self._tell(click, messages.rejected(button.does, person.reason))
+            await self._send_ephemeral(click, messages.rejected(button.does, person.reason))
         elif not choice.lines:
-            await self._tell(click, messages.nothing_to_take(choice))
+            await self._send_ephemeral(click, messages.nothing_to_take(choice))
         else:
             await self._open(click, choice, person.name)
 
@@ -139,5 +139,5 @@ class Batches:
         view = build_take_question(origin, question=messages.take_question(choice))
         await messages.open_modal(self._slack, click, view)
 
-    async def _tell(self, click: Click, text: str) -> None:
+    async def _send_ephemeral(self, click: Click, text: str) -> None:
         await messages.send_ephemeral(self._slack, click.channel, click.user, text)

@@ -33,10 +33,10 @@ from relay.store.store import Store
 
 log = structlog.get_logger("relay.interactions")
 
-TELL_AFTER = 5.0
+NOTIFY_AFTER = 5.0
 """Seconds after which a person reads that an action is in progress, if the card does not show it yet."""
 
-TELL_AGAIN_AFTER = 120.0
+NOTIFY_AGAIN_AFTER = 120.0
 """Seconds within which nobody reads twice that the same action is in progress."""
 
 
@@ -69,7 +69,7 @@ class InteractionHandler:
         self._background: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
         self._running: set[asyncio.Task[None] | None] = set()
         self._sleeping: set[asyncio.Task[Any] | None] = set()
-        self._told: dict[tuple[str, str, str], float] = {}
+        self._notified: dict[tuple[str, str, str], float] = {}
 
     @property
     def idle(self) -> bool:
@@ -120,8 +120,8 @@ class InteractionHandler:
             await self._add_task(click, f"{click.user}:{click.action_ts}", {})
             return
         self._metrics.record_click(action, "modal_requested")
-        asks = self._batches.ask(click) if action in STORM_BUTTONS else self._open_modal(click)
-        self._background.put_nowait(asks)
+        opening = self._batches.open_modal(click) if action in STORM_BUTTONS else self._open_modal(click)
+        self._background.put_nowait(opening)
 
     async def handle_event(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Handle a reply in a thread: where the card's route says so, it becomes a comment in BigPanda.
@@ -162,7 +162,7 @@ class InteractionHandler:
                 user=source.user,
                 detail="Somebody pressed a button on a message that is no current card of relay.",
             )
-            self._background.put_nowait(self._tell(source, messages.UNKNOWN_CARD))
+            self._background.put_nowait(self._send_ephemeral(source, messages.UNKNOWN_CARD))
             return
         person = {"user": source.user, "name": source.user_name}
         where = {"channel": source.channel, "message_ts": source.message_ts, "trigger_id": source.trigger_id}
@@ -177,7 +177,7 @@ class InteractionHandler:
         self._metrics.record_click(action, "stored")
         detail = f"Somebody pressed {action}; relay asks BigPanda to do it."
         log.info("click_stored", **card_fields(card), action=action, user=source.user, key=key, detail=detail)
-        self._background.put_nowait(self._tell_if_slow(source, card, key))
+        self._background.put_nowait(self._notify_if_slow(source, card, key))
 
     async def _add(self, key: str, kind: TaskKind, card: Card, payload: Mapping[str, JSON]) -> bool:
         """Store a task, and wake the worker; return False where it is stored already."""
@@ -198,23 +198,25 @@ class InteractionHandler:
         tasks = await self._store.open_tasks(click.incident)
         return any(task.kind == click.action and task.payload.get("user") == click.user for task in tasks)
 
-    async def _tell_if_slow(self, source: Click | Submission, card: Card, key: str) -> None:
+    async def _notify_if_slow(self, source: Click | Submission, card: Card, key: str) -> None:
         """Tell the person that the task has started, if nothing shows by then that it was done or has failed.
 
-        Who presses again and again meanwhile reads it once. Where the task will be rejected, its runner tells why.
+        Repeated presses meanwhile give one message. If the task is rejected, its runner sends the reason.
         """
-        await self._sleep(TELL_AFTER)
-        about, now = (source.user, source.incident, source.action), self._clock.monotonic()
-        self._told = {each: at for each, at in self._told.items() if now - at < TELL_AGAIN_AFTER}
+        await self._sleep(NOTIFY_AFTER)
+        action_key, now = (source.user, source.incident, source.action), self._clock.monotonic()
+        self._notified = {each: at for each, at in self._notified.items() if now - at < NOTIFY_AGAIN_AFTER}
         state = await self._store.incident_state(source.incident)
         pending = {action.key: action for action in state.record.pending_actions} if state else {}
         open_tasks = {task.key for task in await self._store.open_tasks(source.incident)}
         awaited = key in open_tasks or (state is not None and is_awaited(state.record, key))
-        if about in self._told or not awaited:
+        if action_key in self._notified or not awaited:
             return
-        self._told[about] = now
+        self._notified[action_key] = now
         if not isinstance(await self._check(source, card), Denied):
-            await self._tell(source, messages.started(source.action, pending[key].until if key in pending else None))
+            await self._send_ephemeral(
+                source, messages.started(source.action, pending[key].until if key in pending else None)
+            )
 
     async def _sleep(self, seconds: float) -> None:
         task = asyncio.current_task()
@@ -228,10 +230,10 @@ class InteractionHandler:
         """Open the modal of a button, if this person may act; Slack allows it for three seconds after the click."""
         card, state = await self._card(click), await self._store.incident_state(click.incident)
         if card is None or state is None:
-            await self._tell(click, messages.UNKNOWN_CARD)
+            await self._send_ephemeral(click, messages.UNKNOWN_CARD)
             return
         if isinstance(denied := await self._check(click, card), Denied):
-            await self._tell(click, messages.denied(click.action, denied.reason, denied.groups))
+            await self._send_ephemeral(click, messages.denied(click.action, denied.reason, denied.groups))
             return
         opened_on = {"incident": click.incident, "channel": click.channel, "message_ts": click.message_ts}
         in_bigpanda = BUTTONS[click.action].in_bigpanda
@@ -248,7 +250,7 @@ class InteractionHandler:
             log.info("click_rejected", reason=result.reason, **fields, detail=detail)
         return result
 
-    async def _tell(self, source: Click | Submission, text: str) -> None:
+    async def _send_ephemeral(self, source: Click | Submission, text: str) -> None:
         await messages.send_ephemeral(self._slack, source.channel, source.user, text)
 
     async def _logging_errors(self, work: Coroutine[Any, Any, None]) -> None:

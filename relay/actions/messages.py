@@ -103,12 +103,12 @@ def question(kind: str, owner: Owner) -> str:
     return f"{_has_it(owner)}. {owner_label(kind)}?"
 
 
-def taken(kind: str, owner: Owner) -> str:
+def owned_by_other(kind: str, owner: Owner) -> str:
     """Somebody else has the incident, and it is too late to ask: a modal opens only right after a click."""
     return f"{_not_done(kind)}: {_has_it(owner)}. Press *{owner_label(kind)}* on the card if you want to continue."
 
 
-def about(title: str, address: str, text: str) -> str:
+def with_title(title: str, address: str, text: str) -> str:
     """Add to a message which incident it is about; `address` is the card's, if it is known."""
     return f"{mrkdwn([link_atom(address, title) if address else Atom(title)], _LONGEST_TITLE)}\n{text}"
 

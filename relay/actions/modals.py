@@ -57,8 +57,10 @@ def owner_label(action: str) -> str:
 
 
 def _view(origin: ModalOrigin, heading: str, submit: str, title: str, blocks: list[Block]) -> View:
-    about = shortened(title, _TITLE_LENGTH)
-    return _modal(origin, heading, submit, [*([{"type": "section", "text": about}] if about["text"] else []), *blocks])
+    title_text = shortened(title, _TITLE_LENGTH)
+    return _modal(
+        origin, heading, submit, [*([{"type": "section", "text": title_text}] if title_text["text"] else []), *blocks]
+    )
 
 
 def _modal(origin: ModalOrigin | BatchOrigin, heading: str, submit: str, blocks: list[Block]) -> View:

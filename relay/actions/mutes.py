@@ -94,9 +94,9 @@ class SlackMutes:
         Raises StoreError: the database failed; nothing was made.
         """
         made = await self._store.add_mute(planned, key)
-        about = {"incident": made.incident} if made.incident else {"match": made.match, "routes": list(made.routes)}
+        scope = {"incident": made.incident} if made.incident else {"match": made.match, "routes": list(made.routes)}
         user = made.origin.removeprefix("slack:")
-        log.info("mute_made", mute=made.id, user=user, **about, detail="Somebody made a mute in Slack.")
+        log.info("mute_made", mute=made.id, user=user, **scope, detail="Somebody made a mute in Slack.")
         return made
 
     async def end(self, number: int, user: str) -> Mute:

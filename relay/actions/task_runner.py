@@ -189,7 +189,7 @@ class TaskRunner:
         settled = await self._update(context, decide)
         if settled is not None and end.owner is not None and not task.batch:
             self._record(settled, quiet=True)
-            await self._ask(settled, end.owner)
+            await self._ask_person(settled, end.owner)
         elif settled is not None:
             await self._report(settled, quiet=end.quiet)
 
@@ -225,7 +225,7 @@ class TaskRunner:
         await messages.send_ephemeral(self.slack, channel, user, text, thread_ts=thread)
         if task.reason not in messages.SHOWN_AT_ONCE:
             title = context.incident_state.record.title
-            await messages.send_direct(self.slack, user, messages.about(title, self._link(channel, ts), text))
+            await messages.send_direct(self.slack, user, messages.with_title(title, self._link(channel, ts), text))
 
     async def _report_batch(self, context: TaskContext) -> None:
         """Tell the person who started a batch that it is over; the storm card's thread has said so all the time."""
@@ -239,9 +239,9 @@ class TaskRunner:
         text = messages.batch_over(progress)
         await messages.send_ephemeral(self.slack, channel, user, text, thread_ts=ts)
         if progress.failed:
-            await messages.send_direct(self.slack, user, messages.about("Storm", self._link(channel, ts), text))
+            await messages.send_direct(self.slack, user, messages.with_title("Storm", self._link(channel, ts), text))
 
-    async def _ask(self, context: TaskContext, owner: Owner) -> None:
+    async def _ask_person(self, context: TaskContext, owner: Owner) -> None:
         """Ask the person who pressed whether to take the incident from its owner; say who that is if it is too late."""
         task, values = context.task, context.task.payload
         if self._clock.now() - task.created < TRIGGER_LIFETIME:
@@ -256,7 +256,7 @@ class TaskRunner:
             view = build_owner_question(origin, title=context.incident_state.record.title, question=text)
             if isinstance(await self.slack.open_view(str(values.get("trigger_id", "")), view), Read):
                 return
-        text = messages.taken(task.kind, owner)
+        text = messages.owned_by_other(task.kind, owner)
         await messages.send_ephemeral(self.slack, str(values["channel"]), str(values["user"]), text)
 
     def _record(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:
@@ -265,14 +265,14 @@ class TaskRunner:
         self._metrics.record_task(task.kind, state)
         usual = task.state is AttemptState.DONE or (task.state is AttemptState.WAITING and not task.reason)
         write = log.info if usual or quiet else log.warning
-        about = {"remedy": outcome.remedy if outcome else "", "user": task.payload.get("user")}
+        details = {"remedy": outcome.remedy if outcome else "", "user": task.payload.get("user")}
         write(
             "bigpanda_task",
             kind=str(task.kind),
             outcome=state,
             reason=task.reason or "ok",
             detail=_described(task),
-            **{name: value for name, value in about.items() if value},
+            **{name: value for name, value in details.items() if value},
             incident=task.incident,
             key=task.key,
             tries=task.tries,

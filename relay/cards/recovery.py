@@ -246,11 +246,11 @@ def merge_duplicates(
     stays, _ = pick_duplicates(found)
     if context.attempt is not None or context.card.reported_seq > attempt.upto_seq:
         stays = next((each for each in found if each.ts == context.card.ts), stays)
-    goes = _without_thread(found, stays)
+    extra = _without_thread(found, stays)
     if context.card.ts is None or context.card.ts == stays.ts:
-        return CardUpdate(), goes
+        return CardUpdate(), extra
     moved = replace(context.card, ts=stays.ts, shown_hash="", edit=Due.on(Urgency.EDIT, now))
-    return CardUpdate(cards=(moved,)), goes
+    return CardUpdate(cards=(moved,)), extra
 
 
 def _without_thread(found: Sequence[MarkedMessage], stays: MarkedMessage) -> tuple[MarkedMessage, ...]:

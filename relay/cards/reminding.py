@@ -171,15 +171,15 @@ def remind(
     is_bundle = sum(look.reminds for look in near) > MOST_ALONE
     due = [look for look in near if look.is_due or (is_bundle and look.reminds)]
     moved = [look.moved() for look in looks if look not in due]
-    ready = [look for look in due if look.verdict is _Verdict.READY]
+    ready = [look for look in due if look.readiness is _Readiness.READY]
     together = [look for look in ready if look.reminds] if is_bundle else []
-    if together and any(look.verdict in {_Verdict.ASKS, _Verdict.WAITS} for look in due):
+    if together and any(look.readiness in {_Readiness.ASK_FIRST, _Readiness.WAITS} for look in due):
         ready = [look for look in ready if look not in together]  # the message waits for the last answer
         moved += [replace(look.card, reminder_due=now + DRAIN_PAUSE) for look in together]
         together = []
     if len(together) <= MOST_ALONE:
         together = []
-    moved += [look.settled() for look in due if look.verdict is not _Verdict.READY]
+    moved += [look.settled() for look in due if look.readiness is not _Readiness.READY]
     moved += [with_due(look.card, look.incident) for look in ready if not look.is_due and look not in together]
     changes = [look.done() for look in ready if look.is_due and look not in together]
     changed = [card for change in changes for card in change.cards]
@@ -192,17 +192,17 @@ def remind(
         failed=tuple(failed),
         cards=tuple(card for card in (*moved, *changed, *failed) if before.get(card.id) != card),
         entries=tuple(entry for change in changes for entry in change.entries),
-        tasks=tuple(look.ask() for look in due if look.verdict is _Verdict.ASKS),
+        tasks=tuple(look.question() for look in due if look.readiness is _Readiness.ASK_FIRST),
         bulletin=bundle,
         sent=(*(sent for change in changes for sent in change.sent), *(look.sent() for look in together)),
         blocked={each: blocked.count(each) for each in dict.fromkeys(blocked)},
     )
 
 
-class _Verdict(StrEnum):
+class _Readiness(StrEnum):
     READY = "ready"
     WAITS = "waits"
-    ASKS = "asks"
+    ASK_FIRST = "ask_first"
     BLOCKED = "blocked"
 
 
@@ -302,38 +302,38 @@ class _Look:
     @cached_property
     def blocked(self) -> Blocked | None:
         """Why it cannot be sent."""
-        if self.verdict is not _Verdict.BLOCKED:
+        if self.readiness is not _Readiness.BLOCKED:
             return None
         return Blocked.NO_ANSWER if self.can_ask else Blocked.NO_ACCESS
 
     @cached_property
-    def verdict(self) -> _Verdict:
+    def readiness(self) -> _Readiness:
         """How far the question is, which is asked before it is sent."""
         if self.reminder.unplanned:
-            return _Verdict.WAITS
-        known = _Verdict.READY if self.reminder.shares_assignments else _Verdict.BLOCKED
+            return _Readiness.WAITS
+        known = _Readiness.READY if self.reminder.shares_assignments else _Readiness.BLOCKED
         if not self.can_ask:
             return known
         asked_at, task = self.card.reminder_asked_at, self.reminder.asked
         if asked_at is None or task is None or not 0 <= self.now - asked_at <= FRESH_FOR:
-            return _Verdict.ASKS
+            return _Readiness.ASK_FIRST
         if task.state is AttemptState.DONE:
-            return _Verdict.READY
-        return _Verdict.WAITS if task.state.open and self.now < asked_at + ASK_WITHIN else known
+            return _Readiness.READY
+        return _Readiness.WAITS if task.state.open and self.now < asked_at + ASK_WITHIN else known
 
     def settled(self) -> Card:
         """The card of a step that is due, and that is not done now."""
-        match self.verdict:
-            case _Verdict.ASKS:
+        match self.readiness:
+            case _Readiness.ASK_FIRST:
                 return replace(self.card, reminder_asked_at=self.now, reminder_due=self.now + ASK_WITHIN)
-            case _Verdict.BLOCKED:
+            case _Readiness.BLOCKED:
                 return replace(self.card, reminder_asked_at=None, reminder_due=self.now + BLOCKED_FOR)
             case _:
                 asked_at = self.card.reminder_asked_at
                 ends = self.now if self.reminder.unplanned or asked_at is None else asked_at + ASK_WITHIN
                 return replace(self.card, reminder_due=max(self.now + DRAIN_PAUSE, ends))
 
-    def ask(self) -> Task:
+    def question(self) -> Task:
         """The task that asks BigPanda."""
         return check_task(self.incident.id, _why(self.now), self.now, self.now)
 
@@ -399,21 +399,21 @@ class _Look:
         ref, step = self.surroundings.canonical_refs.get(then.channel.ref, then.channel.ref), self.step
         if step is None:
             return _Change()
-        told = replace(self.counted(), escalated_at=self.card.escalated_at or self.now)
+        updated = replace(self.counted(), escalated_at=self.card.escalated_at or self.now)
         sent = replace(self.sent(), channel=ref)
         there = [each for each in self.reminder.cards if each.episode == self.card.episode and _is_present(each)]
         known = next((each for each in there if each.channel == ref), None)
         if known is None and self.card.escalated_at is not None:
             known = next((each for each in there if is_escalated(each.notices)), None)
         if known is None:
-            return _Change(cards=(told, self._new_card(ref, then)), sent=(sent,))
+            return _Change(cards=(updated, self._new_card(ref, then)), sent=(sent,))
         targets = then.mention.targets(self.incident.state)
         entry = self._entry(known.channel, step, targets=list(targets), escalated=True, last=True)
         if known.id == self.card.id:
-            cards = (_with_reply(told, self.now), *(_passing(each, entry) for each in self._others))
+            cards = (_with_reply(updated, self.now), *(_passing(each, entry) for each in self._others))
         else:
             others = [_passing(each, entry) for each in self._others if each.id != known.id]
-            cards = (_passing(told, entry), _with_reply(known, self.now), *others)
+            cards = (_passing(updated, entry), _with_reply(known, self.now), *others)
         return _Change(cards=cards, entries=((self.incident.id, entry),), sent=(sent,))
 
     def _new_card(self, ref: str, then: Then) -> Card:

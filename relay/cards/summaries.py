@@ -199,7 +199,7 @@ def described_values(
 ) -> dict[str, JSON]:
     """The values of such a message: the lines that it names, and the counts of all."""
     every = sorted(lines, key=_worst_first)
-    owned, unowned = ([line for line in every if bool(line.owner) is has] for has in (True, False))
+    owned, unowned = ([line for line in every if bool(line.owner) is has_owner] for has_owner in (True, False))
     unowned_shown = unowned[: MOST_LINES - min(len(owned), LEAST_OWNED)]
     owned_shown = owned[: MOST_LINES - len(unowned_shown)]
     left_out = [*unowned[len(unowned_shown) :], *owned[len(owned_shown) :]]

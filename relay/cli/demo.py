@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.loop import run
-from relay.cli.options import ListenAddress, parse_address, taken_port
+from relay.cli.options import ListenAddress, parse_address, port_note
 from relay.cli.output import say
 from relay.runtime import logging
 
@@ -36,7 +36,7 @@ def demo(
     address = parse_address(listen)
 
     def introduce(environment: "DemoEnvironment") -> None:
-        if (message := taken_port(address, environment.address)) is not None:
+        if (message := port_note(address, environment.address)) is not None:
             say(message, err=True)
         say(f"Open {environment.address}")
         say(f"The board for operators: {environment.board} (key: {OPERATOR_KEY})")

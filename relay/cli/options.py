@@ -50,10 +50,10 @@ def parse_address(text: str) -> "Listen":
         raise typer.BadParameter(f"It {error}.", param_hint="--listen") from error
 
 
-def taken_port(asked: "Listen", url: str) -> str | None:
-    """Say that the requested port is taken and another one used; None if that is not so."""
+def port_note(asked: "Listen", url: str) -> str | None:
+    """Say that the requested port is in use and another one is used; None if it is free."""
     used = urlsplit(url).port
-    return None if asked.port in (0, used) else f"Port {asked.port} is taken; using port {used} instead."
+    return None if asked.port in (0, used) else f"Port {asked.port} is in use; using port {used} instead."
 
 
 def parse_duration(text: str, *, option: str) -> float:

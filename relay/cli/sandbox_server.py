@@ -12,7 +12,7 @@ from typing import Final
 import typer
 
 from relay.cli.loop import run
-from relay.cli.options import taken_port
+from relay.cli.options import port_note
 from relay.cli.output import say
 from relay.config.settings import Listen, Settings
 from relay.samples import read_sample
@@ -175,7 +175,7 @@ async def _serve(
             serving_bigpanda = serve_bigpanda(bigpanda, at_bigpanda.host, at_bigpanda.port, next_free=True)
             bigpanda_url = await stack.enter_async_context(serving_bigpanda)
             for asked, url in ((address, slack_url), (at_bigpanda, bigpanda_url)):
-                if (message := taken_port(asked, url)) is not None:
+                if (message := port_note(asked, url)) is not None:
                     say(message, err=True)
             guide = SandboxGuide(
                 slack=slack,

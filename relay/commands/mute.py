@@ -128,20 +128,20 @@ async def _request(question: SlackQuestion, wanted: MakeMute) -> MuteRequest:
         start=start,
         end=start + read_duration(wanted.how_long),
         reason=wanted.reason,
-        card=await _card(question, wanted.about) if wanted.about else None,
+        card=await _card(question, wanted.target) if wanted.target else None,
         match=wanted.match or _match(wanted.tags),
         among=visible_routes(question),
         unless=_unless(wanted),
     )
 
 
-async def _card(question: SlackQuestion, about: str) -> Card:
+async def _card(question: SlackQuestion, target: str) -> Card:
     """The card of the incident that is meant: that message, or a card that the person sees."""
-    if not is_link(about):
-        cards = question.viewer.visible(await question.store.current_cards(about))
+    if not is_link(target):
+        cards = question.viewer.visible(await question.store.current_cards(target))
         card = next(iter(cards), None)
     else:
-        message = root_message(about)
+        message = root_message(target)
         card = message and await question.store.card_at(message.channel, message.ts)
     if card is None or not card.incident or not question.viewer.visible([card]):
         raise InvalidMute("relay knows no such incident that you can see. Give its id in BigPanda, or its card's link.")
@@ -157,7 +157,7 @@ def _match(tags: tuple[tuple[str, str], ...]) -> str:
 def _unless(wanted: MakeMute) -> State | None:
     """From which state on nothing is muted: critical, unless the person says otherwise or means one incident."""
     if not wanted.unless:
-        return None if wanted.about else State.CRITICAL
+        return None if wanted.target else State.CRITICAL
     if wanted.unless.casefold() not in {*_STATES, "never"}:
         raise InvalidMute(f"{wanted.unless!r} is no state; expected critical, warning or never.")
     return _STATES.get(wanted.unless.casefold())

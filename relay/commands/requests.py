@@ -57,9 +57,9 @@ class Mine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Why a message is there; `about` is its address, or the id of an incident."""
+    """Why a message is there; `target` is its address, or the id of an incident."""
 
-    about: str
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class MakeMute:
     """
 
     tags: tuple[tuple[str, str], ...] = ()
-    about: str = ""
+    target: str = ""
     match: str = ""
     how_long: str = ""
     start: str = ""
@@ -113,7 +113,7 @@ def read_request(text: str) -> Request:
         return Help()
     row = VERBS.get(name)
     if row is None:
-        return Why(about=words) if is_link(words) else Help(unknown=verb, meant=nearest(name, VERBS))
+        return Why(target=words) if is_link(words) else Help(unknown=verb, meant=nearest(name, VERBS))
     return row.read(rest.strip())
 
 
@@ -140,10 +140,10 @@ def _open(rest: str) -> Request:
 
 
 def _why(rest: str) -> Request:
-    about = rest.strip(_QUOTES)
-    if not about:
+    target = rest.strip(_QUOTES)
+    if not target:
         return Unclear("Which message? In its menu, choose *Copy link*; then type `why` and the link.")
-    return Why(about=about)
+    return Why(target=target)
 
 
 def _unmute(rest: str) -> Request:
@@ -157,7 +157,7 @@ def _unmute(rest: str) -> Request:
 
 _OPTIONS: Final[Mapping[str, str]] = {
     "--match": "match",
-    "--incident": "about",
+    "--incident": "target",
     "--for": "how_long",
     "--from": "start",
     "--reason": "reason",
@@ -169,7 +169,7 @@ _HOW_TO_MUTE: Final = "For example: `mute service=checkout 2h deploy`, or `mute 
 
 
 def _mute(rest: str) -> Request:
-    parts, words = _MuteParts(), _Words(rest)
+    parts, words = _MuteParts(), _Tokens(rest)
     for word in words:
         if not (parts.take_option(word, words) if _OPTION.match(word) else parts.take_word(word)):
             return Unclear(f"relay does not understand all of that. {_HOW_TO_MUTE}")
@@ -186,7 +186,7 @@ class _MuteParts:
     reason: list[str] = field(default_factory=list)
     sure: bool = False
 
-    def take_option(self, word: str, words: "_Words") -> bool:
+    def take_option(self, word: str, words: "_Tokens") -> bool:
         """Take an option, with its value behind `=` or in the next word."""
         option, equals, value = word.partition("=")
         if word == "--yes":
@@ -203,8 +203,8 @@ class _MuteParts:
             self.given["how_long"] = word
         elif tag := _TAG.fullmatch(word):
             self.tags.append((unescaped(tag["name"]), unescaped(_unquoted(tag["value"]))))
-        elif "about" not in self.given:
-            self.given["about"] = _unquoted(word)
+        elif "target" not in self.given:
+            self.given["target"] = _unquoted(word)
         else:
             return False
         return True
@@ -212,13 +212,13 @@ class _MuteParts:
     def mute(self) -> MakeMute:
         """What is asked for."""
         given = {"reason": _unquoted(" ".join(self.reason)), **self.given}
-        texts = {name: unescaped(text) for name, text in given.items() if name != "about"}
-        return MakeMute(tags=tuple(self.tags), about=given.get("about", ""), sure=self.sure, **texts)
+        texts = {name: unescaped(text) for name, text in given.items() if name != "target"}
+        return MakeMute(tags=tuple(self.tags), target=given.get("target", ""), sure=self.sure, **texts)
 
 
 def _incomplete(mute: MakeMute) -> Unclear | None:
     """What is missing, as a question."""
-    if sum(map(bool, (mute.tags, mute.about, mute.match))) != 1:
+    if sum(map(bool, (mute.tags, mute.target, mute.match))) != 1:
         return Unclear(f"Mute what? Give values of tags, one incident, or one `--match`. {_HOW_TO_MUTE}")
     if not mute.how_long:
         return Unclear(f"For how long? Add a duration, such as 90m, 2h or 1d. {_HOW_TO_MUTE}")
@@ -227,13 +227,13 @@ def _incomplete(mute: MakeMute) -> Unclear | None:
     return None
 
 
-class _Words:
+class _Tokens:
     """Splits at blanks, but not in quotes that begin a word or a value, in braces, or in Slack's brackets."""
 
     def __init__(self, text: str) -> None:
         self._text, self._at = text, 0
 
-    def __iter__(self) -> "_Words":
+    def __iter__(self) -> "_Tokens":
         return self
 
     def __next__(self) -> str:

@@ -132,7 +132,7 @@ class CommandService:
         Raises StoreError: it is not stored; Slack shows an error.
         """
         answer = await self._answer(command)
-        self._background.put_nowait(self._tell(command.channel, command.user, _text(answer)))
+        self._background.put_nowait(self._send(command.channel, command.user, _text(answer)))
 
     def handle_shortcut(self, shortcut: Shortcut) -> None:
         """Answer the message shortcut in the background."""
@@ -148,12 +148,12 @@ class CommandService:
 
     async def _tell_why(self, verb: str, user: str, message: RootMessage, thread_ts: str) -> None:
         answer = await self._in_time(verb, self._why(user, message))
-        await self._tell(message.channel, user, _text(answer), thread_ts)
+        await self._send(message.channel, user, _text(answer), thread_ts)
 
-    async def _tell(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
+    async def _send(self, channel: str, user: str, text: str, thread_ts: str = "") -> None:
         """Tell the person there; by direct message in a channel in which relay is not."""
-        told = await self._slack.post_ephemeral(channel, user, text, thread_ts=thread_ts or None)
-        if not isinstance(told, Read | Delivered):
+        outcome = await self._slack.post_ephemeral(channel, user, text, thread_ts=thread_ts or None)
+        if not isinstance(outcome, Read | Delivered):
             await send_direct(self._slack, user, text)
 
     async def _why(self, user: str, message: RootMessage) -> str:
@@ -177,7 +177,7 @@ class CommandService:
                     self._mutes, request, command.user
                 )
             case Open() | Mine() | Why():
-                return await self._in_time(verb, self._answered(command, request))
+                return await self._in_time(verb, self._answer_question(command, request))
 
     async def _mute(self, command: Command, request: MakeMute) -> Message | str:
         key = f"command:{command.user}:{command.trigger_id}"
@@ -197,7 +197,7 @@ class CommandService:
     async def _why_not_end(self, command: Command, request: EndMute) -> str:
         return await why_not_end(await self._question(command.user, command.channel), self._mutes, request)
 
-    async def _answered(self, command: Command, request: Open | Mine | Why) -> Message | str:
+    async def _answer_question(self, command: Command, request: Open | Mine | Why) -> Message | str:
         question = await self._question(command.user, command.channel)
         answer = await self._read(question, request) or _NO_SUCH_PLACE
         note = "" if question.viewer.is_known else _NOT_ALL_KNOWN
@@ -209,8 +209,8 @@ class CommandService:
                 return await answer_open(question, request)
             case Mine():
                 return await answer_mine(question, self._people)
-            case Why(about=about):
-                return await answer_why(question, about)
+            case Why(target=target):
+                return await answer_why(question, target)
 
     async def _question(self, user: str, channel: str) -> SlackQuestion:
         viewer = await find_viewer(self._people, await self._store.channels(), user, channel)

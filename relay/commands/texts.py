@@ -21,16 +21,16 @@ MAX_ANSWER: Final = 3_500
 _WORDS: Final = frozenset({"here", "channel"})
 _LONGEST_TITLE: Final = 100
 _LONGEST_LINE: Final = 600
-_ROOM_FOR_REST: Final = 60
+_RESERVED_FOR_REST: Final = 60
 
 
-class Whom(NamedTuple):
-    """Whom a ping reaches: ids of groups and people, or `here` and `channel`."""
+class PingTargets(NamedTuple):
+    """The targets of a ping: ids of groups and people, or `here` and `channel`."""
 
     targets: tuple[str, ...]
 
 
-Line = str | tuple[str | Whom, ...]
+Line = str | tuple[str | PingTargets, ...]
 """A line of an answer: a text with marks, or several parts."""
 
 
@@ -66,12 +66,12 @@ def with_note(message: Message, note: str) -> Message:
 def mrkdwn_list(head: Sequence[Line], lines: Sequence[Line]) -> str:
     """Write the head, as many of the lines as fit, and how many do not, as mrkdwn."""
     begins = [written(each) for each in head]
-    room = MAX_ANSWER - sum(len(each) + 1 for each in begins) - _ROOM_FOR_REST
+    space = MAX_ANSWER - sum(len(each) + 1 for each in begins) - _RESERVED_FOR_REST
     shown: list[str] = []
     for line in lines:
         text = written(line)
-        room -= len(text) + 1
-        if room < 0:
+        space -= len(text) + 1
+        if space < 0:
             break
         shown.append(text)
     left_out = len(lines) - len(shown)

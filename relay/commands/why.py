@@ -11,7 +11,7 @@ from relay.cards.draw import notice_lines
 from relay.cards.model import Card, CardState
 from relay.cards.plan import decide_routes
 from relay.commands.question import SlackQuestion, channels_of_routes, visible_routes
-from relay.commands.texts import Line, Whom, incident_name, link_to, mrkdwn_list, typed, written
+from relay.commands.texts import Line, PingTargets, incident_name, link_to, mrkdwn_list, typed, written
 from relay.model.board_links import incident_path
 from relay.model.incident import Incident
 from relay.model.reading import read_episode
@@ -32,13 +32,13 @@ _MAX_CONDITIONS = 12
 _LONGEST_CONDITION = 160
 
 
-async def answer_why(question: SlackQuestion, about: str) -> str:
+async def answer_why(question: SlackQuestion, target: str) -> str:
     """Answer for the address of a message, or for the id of an incident, in mrkdwn."""
-    if is_link(about):
-        message = root_message(about)
+    if is_link(target):
+        message = root_message(target)
         return NOT_A_LINK if message is None else await why_message(question, message)
-    return await _why_incident(question, about) or (
-        written(f"relay knows no incident {typed(about)} that you can see. Give its id in BigPanda, or a card's link.")
+    return await _why_incident(question, target) or (
+        written(f"relay knows no incident {typed(target)} that you can see. Give its id in BigPanda, or a card's link.")
     )
 
 
@@ -69,9 +69,9 @@ def _explained(question: SlackQuestion, history: IncidentHistory, cards: Sequenc
     decision = decide_routes(rulebook, incident, first=False)
     head = [f"{incident_name(incident)}: {incident.state}"]
     board = question.live.board
-    story = [link_to(f"{board}{incident_path(incident.id)}", "Full history, for operators")] if board else []
+    history_link = [link_to(f"{board}{incident_path(incident.id)}", "Full history, for operators")] if board else []
     hidden = frozenset(name for name, _ in channels_of_routes(question)) - visible_routes(question)
-    return mrkdwn_list(head, [*_routes(incident, decision, cards, hidden), *_cards(question, cards), *story])
+    return mrkdwn_list(head, [*_routes(incident, decision, cards, hidden), *_cards(question, cards), *history_link])
 
 
 def _routes(
@@ -103,11 +103,11 @@ def _cards(question: SlackQuestion, cards: Sequence[Card]) -> Iterator[Line]:
         by = f" by route {code(card.route)}" if card.route else ", since no route matched or its channel failed"
         yield f"Card in {name}: {_state(card)}{by}"
         if card.ts and card.pinged:
-            yield "• its first post pinged ", Whom(card.pinged)
+            yield "• its first post pinged ", PingTargets(card.pinged)
         if card.held is not None:
             yield f"• held: {held_until(card.held, _moment)}"
         for held in card.held_pings:
-            yield "• ping held: ", Whom((held.target,)), f" {held_since(held, _moment)}"
+            yield "• ping held: ", PingTargets((held.target,)), f" {held_since(held, _moment)}"
         yield from (f"• {line}" for line in notice_lines(card))
 
 

@@ -50,8 +50,8 @@ class Storms:
 
 def _log_turn(turn: StormTurn) -> None:
     if turn.targets:
-        who = counted(len(turn.targets), "target")
-        detail = f"The storm card's thread pings {who} for incidents that wait."
+        targets = counted(len(turn.targets), "target")
+        detail = f"The storm card's thread pings {targets} for incidents that wait."
         log.info("storm_pinged", channel=turn.channel, targets=len(turn.targets), detail=detail)
     if turn.release:
         cards = counted(len(turn.release), "waiting card")

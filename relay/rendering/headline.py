@@ -72,7 +72,7 @@ def _tags(variables: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """
     title = _title(variables["incident"])
     values = ((tag, _one_line(tag)) for tag in variables["tags"].named)
-    fitting = [(tag, value) for tag, value in values if len(value) <= _LONGEST_TAG and not _says(title, value)]
+    fitting = [(tag, value) for tag, value in values if len(value) <= _LONGEST_TAG and not _contains_word(title, value)]
     chosen = sorted(fitting, key=lambda each: not _is_priority(each[0]))[:_LOCK_SCREEN_TAGS]
     return (
         [value for tag, value in chosen if _is_priority(tag)],
@@ -80,7 +80,7 @@ def _tags(variables: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     )
 
 
-def _says(title: str, value: str) -> bool:
+def _contains_word(title: str, value: str) -> bool:
     """Whether the value is in the title as a word: `P1` is not in `web-p12`."""
     return re.search(rf"(?<!\w){re.escape(value.casefold())}(?!\w)", title.casefold()) is not None
 

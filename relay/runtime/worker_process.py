@@ -89,7 +89,7 @@ class WorkerProcess:
         longest, keep = 2 * seconds + 15, False
         try:
             async with asyncio.timeout(longest):
-                answer = await _ask(process, pickle.dumps(call))
+                answer = await _call_worker(process, pickle.dumps(call))
                 code = None if answer else await process.wait()
             if self._process is not process:
                 raise WorkerFailed("its process was closed")
@@ -116,7 +116,7 @@ async def _start() -> Process:
     )
 
 
-async def _ask(process: Process, request: bytes) -> tuple[bool, Any, bool] | None:
+async def _call_worker(process: Process, request: bytes) -> tuple[bool, Any, bool] | None:
     """Return an answer of `serve`; None if the process ends before it."""
     requests, answers = process.stdin, process.stdout
     if requests is None or answers is None:
@@ -146,14 +146,14 @@ def serve() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may stand between two answers
     with suppress(BrokenPipeError):
         while head := sys.stdin.buffer.read(_LENGTH_BYTES):
-            answer = _answer(sys.stdin.buffer.read(int.from_bytes(head, "big")))
+            answer = _run_call(sys.stdin.buffer.read(int.from_bytes(head, "big")))
             answers.write(len(answer).to_bytes(_LENGTH_BYTES, "big"))
             answers.write(answer)
             answers.flush()
             del answer
 
 
-def _answer(request: bytes) -> bytes:
+def _run_call(request: bytes) -> bytes:
     """Return whether the call failed, its result, and whether this process is to be replaced."""
     try:
         seconds, function, args, kwargs = pickle.loads(request)  # noqa: S301  relay itself has written it

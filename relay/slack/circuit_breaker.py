@@ -135,7 +135,7 @@ class CircuitBreaker:
                 if until > self._clock.now():
                     await self._clock.wait_idle(self.wakeup, until)
                 else:
-                    await self._ask()
+                    await self._probe_once()
         finally:
             self._probing = False
 
@@ -143,7 +143,7 @@ class CircuitBreaker:
         pause = self._probe_from - self._clock.monotonic()
         return max(self._clock.now() + pause, self._throttle.blocked_until(Method.AUTH_TEST) or -inf)
 
-    async def _ask(self) -> None:
+    async def _probe_once(self) -> None:
         outcome = await self._probe()
         if isinstance(outcome, Read):
             identity = identity_of(outcome)

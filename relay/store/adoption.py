@@ -48,7 +48,7 @@ _RENUMBER = update(_card).where(_card.c.id == bindparam("which")).values(episode
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _StoredCards:
     """What the database knows of the incidents whose cards were found."""
 
     new: set[str]
@@ -150,7 +150,7 @@ def _known_bulletin(connection: Connection, channel: str, found: FoundCard) -> B
     )
 
 
-def _load(connection: Connection, ids: Sequence[str], found: Iterable[FoundCard]) -> _Known:
+def _load(connection: Connection, ids: Sequence[str], found: Iterable[FoundCard]) -> _StoredCards:
     new = claim_incidents(connection, ids)
     by_channel: dict[str, list[str]] = {}
     for each in found:
@@ -160,7 +160,7 @@ def _load(connection: Connection, ids: Sequence[str], found: Iterable[FoundCard]
     for card in load_current_cards(connection, ids):
         cards[card.incident].append(card)
     attempts = {row["card"]: to_attempt(row) for row in _rows(connection, _OPEN_ATTEMPTS, ids)}
-    return _Known(new, frozenset(value for values in ts for value in values if value), cards, attempts)
+    return _StoredCards(new, frozenset(value for values in ts for value in values if value), cards, attempts)
 
 
 def _rows(connection: Connection, statement: Select[Any], ids: Sequence[str]) -> Sequence[Any]:
@@ -168,7 +168,7 @@ def _rows(connection: Connection, statement: Select[Any], ids: Sequence[str]) ->
 
 
 def _context(
-    connection: Connection, channel: str, incident: str, known: _Known, state: IncidentState | None
+    connection: Connection, channel: str, incident: str, known: _StoredCards, state: IncidentState | None
 ) -> AdoptionContext:
     cards = known.cards[incident]
     card = max((each for each in cards if each.channel == channel), key=lambda each: each.episode, default=None)

@@ -109,7 +109,7 @@ def update_task(
 
 def _remind_after_answer(connection: Connection, incident: str) -> None:
     """Look at once at the reminders for which BigPanda was asked: what it says is known now."""
-    if connection.execute(_ANSWERED, {"of_incident": incident}).rowcount:
+    if connection.execute(_WAKE_REMINDERS, {"of_incident": incident}).rowcount:
         leave(connection, [Work.REMIND])
 
 
@@ -245,7 +245,7 @@ _CALL_BACK_NOW = (
     )
     .values(due_at=_task.c.created)
 )
-_ANSWERED = (
+_WAKE_REMINDERS = (
     update(schema.card)
     .where(
         schema.card.c.incident == bindparam("of_incident"),

@@ -1,6 +1,6 @@
 """What a person reads about what they pressed: nothing where the card shows it, one message where it takes long."""
 
-from relay.actions.interaction_handler import TELL_AFTER
+from relay.actions.interaction_handler import NOTIFY_AFTER
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, START
 
 MINUTE = 60
@@ -21,7 +21,7 @@ async def test_a_resolution_that_bigpanda_carries_out_later_shows_as_soon_as_it_
     round_trip.panda.resolve_delay, round_trip.panda.share_delay = 8, 600
     await round_trip.click("resolve")
     await round_trip.submit()
-    await round_trip.advance(TELL_AFTER + 1)
+    await round_trip.advance(NOTIFY_AFTER + 1)
     assert ["Resolving" in text for text in round_trip.ephemeral_messages()] == [True]
     await round_trip.advance(10)
     assert "✅" in round_trip.card_text()
@@ -31,7 +31,7 @@ async def test_a_snooze_that_takes_long_says_until_when(round_trip):
     round_trip.panda.snooze = lambda *_, **__: None  # accepted, and not carried out
     await round_trip.click("snooze")
     await round_trip.submit(until="1h")
-    await round_trip.advance(TELL_AFTER + 1)
+    await round_trip.advance(NOTIFY_AFTER + 1)
     [told] = round_trip.ephemeral_messages()
     assert told.startswith(f"Snoozing until <!date^{START + 3600}^")
 

@@ -22,8 +22,8 @@ CHECKOUT = (("service", "checkout"),)
             "service=“my app” env=&lt;prod&gt; 1d x",
             MakeMute(tags=(("service", "my app"), ("env", "<prod>")), how_long="1d", reason="x"),
         ),
-        (f"<{LINK}> 30m known issue", MakeMute(about=f"<{LINK}>", how_long="30m", reason="known issue")),
-        ("5e7f 30m known --yes", MakeMute(about="5e7f", how_long="30m", reason="known", sure=True)),
+        (f"<{LINK}> 30m known issue", MakeMute(target=f"<{LINK}>", how_long="30m", reason="known issue")),
+        ("5e7f 30m known --yes", MakeMute(target="5e7f", how_long="30m", reason="known", sure=True)),
         (
             '--match \'{tags: {service: "a b"}}\' --for 2h --reason "load test" --unless critical',
             MakeMute(match='{tags: {service: "a b"}}', how_long="2h", reason="load test", unless="critical"),

@@ -28,9 +28,9 @@ LINK = "https://acme.slack.com/archives/C0DB000001/p1700000000000100?thread_ts=1
         ("open “data base”", Open(name="data base")),
         ("open team=R&amp;D", Open(team="R&D")),
         ("mine", Mine()),
-        (f"why <{LINK}>", Why(about=f"<{LINK}>")),
-        (f"<{LINK}>", Why(about=f"<{LINK}>")),
-        ("why 5e7f", Why(about="5e7f")),
+        (f"why <{LINK}>", Why(target=f"<{LINK}>")),
+        (f"<{LINK}>", Why(target=f"<{LINK}>")),
+        ("why 5e7f", Why(target="5e7f")),
     ],
 )
 def test_a_question_is_read_however_it_is_typed(text, meant):

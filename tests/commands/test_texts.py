@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.commands.texts import MAX_ANSWER, Whom, incident_name, mrkdwn_list, written
+from relay.commands.texts import MAX_ANSWER, PingTargets, incident_name, mrkdwn_list, written
 from relay.model.incident import Incident, State
 
 TITLES = st.text(max_size=300)
@@ -34,6 +34,6 @@ def test_a_title_makes_no_link_no_ping_and_no_mark(title):
 
 
 def test_groups_are_named_and_words_for_everybody_stay_words():
-    assert written(("pinged ", Whom(("S0ONCALL01", "U0ANN00001", "here")))) == (
+    assert written(("pinged ", PingTargets(("S0ONCALL01", "U0ANN00001", "here")))) == (
         "pinged <!subteam^S0ONCALL01>, <@U0ANN00001>, @here"
     )

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
 from relay.cli import app
-from relay.cli.options import taken_port
+from relay.cli.options import port_note
 from relay.config.settings import Listen
 from relay.demo import environment as demo_environment
 from relay.demo.clock import SimulatedClock, wait_until_idle
@@ -300,7 +300,7 @@ async def test_the_demo_takes_the_next_free_port_if_its_port_is_taken():
         async with start_demo(SimulatedClock(STORY_START), port=port) as demo:
             used = int(demo.address.rstrip("/").rpartition(":")[2])
             assert port < used <= port + PORTS_TO_TRY
-            message = taken_port(Listen(host="127.0.0.1", port=port), demo.address)
-            assert message == f"Port {port} is taken; using port {used} instead."
-            assert taken_port(Listen(host="127.0.0.1", port=used), demo.address) is None
-            assert taken_port(Listen(host="127.0.0.1", port=0), demo.address) is None
+            message = port_note(Listen(host="127.0.0.1", port=port), demo.address)
+            assert message == f"Port {port} is in use; using port {used} instead."
+            assert port_note(Listen(host="127.0.0.1", port=used), demo.address) is None
+            assert port_note(Listen(host="127.0.0.1", port=0), demo.address) is None

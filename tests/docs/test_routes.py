@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from relay.actions import messages
-from relay.actions.interaction_handler import TELL_AFTER
+from relay.actions.interaction_handler import NOTIFY_AFTER
 from relay.actions.modal_parts import LENGTHS
 from relay.actions.people import GROUP_MEMBERS_TTL
 from relay.cards.draw import notice_lines
@@ -81,7 +81,7 @@ def test_the_page_says_how_long_relay_retries():
     assert "retries a reply for a day" in text
     assert CONFIRMATION_CHECKS == (0, 3, 10, 30, 90)
     assert "asks again after 3, 10, 30 and 90 seconds" in text
-    assert TELL_AFTER == 5
+    assert NOTIFY_AFTER == 5
     assert "longer than 5 seconds" in text
     assert (MAX_SEARCHES, GROUP_MEMBERS_TTL) == (3, 5 * 60)
     assert "three times within a minute" in text

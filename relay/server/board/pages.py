@@ -286,42 +286,42 @@ class BoardPages:
     async def _channels(self, request: web.Request, session: Session) -> web.Response:
         return self._render("channels.html", session, request, page=await read_channels(self._source))
 
-    async def _letters(self, request: web.Request, session: Session, said: str = "") -> web.Response:
-        return self._render("letters.html", session, request, page=await read_letters(self._source), said=said)
+    async def _letters(self, request: web.Request, session: Session, message: str = "") -> web.Response:
+        return self._render("letters.html", session, request, page=await read_letters(self._source), message=message)
 
     async def _letter_body(self, request: web.Request, _session: Session) -> web.Response:
         letter = _letter(request)
         body = await letter_body(self._source, letter)
         if body is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "unknown_letter", f"There is no body of {letter}, or not any more.")
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown_letter", f"There is no body of {letter}, or it no longer exists.")
         headers = {"Content-Disposition": f'attachment; filename="relay-letter-{letter}.json"'}
         return web.Response(body=body, content_type="application/octet-stream", headers=headers)
 
     async def _retry(self, request: web.Request, session: Session, _form: Form) -> web.Response:
         letter = _letter(request)
-        said = await retry_letter(self._source, letter)
-        log.info("letter_retried_on_board", letter=str(letter), by=session.name, detail=said)
-        return await self._letters(request, session, said)
+        message = await retry_letter(self._source, letter)
+        log.info("letter_retried_on_board", letter=str(letter), by=session.name, detail=message)
+        return await self._letters(request, session, message)
 
     async def _discard(self, request: web.Request, session: Session, form: Form) -> web.Response:
         letter, reason = _letter(request), " ".join(form.get("reason", "").split())
         if not reason:
             return await self._letters(request, session, f"Say why nobody needs {letter.description}; it is kept.")
-        said = await discard_letter(self._source, letter, f"{reason} ({session.name})")
-        log.info("letter_discarded_on_board", letter=str(letter), by=session.name, detail=said)
-        return await self._letters(request, session, said)
+        message = await discard_letter(self._source, letter, f"{reason} ({session.name})")
+        log.info("letter_discarded_on_board", letter=str(letter), by=session.name, detail=message)
+        return await self._letters(request, session, message)
 
-    async def _mutes(self, request: web.Request, session: Session, said: str = "") -> web.Response:
+    async def _mutes(self, request: web.Request, session: Session, message: str = "") -> web.Response:
         made = request.query.get("made", "")
-        if not said and made.isdecimal():
-            said = f"Mute {int(made[:18])} is made."
-        given = {name: request.query[name] for name in FIELDS if name in request.query} if not said else {}
-        return self._render("mutes.html", session, request, page=await read_mutes(self._source, given), said=said)
+        if not message and made.isdecimal():
+            message = f"Mute {int(made[:18])} is made."
+        given = {name: request.query[name] for name in FIELDS if name in request.query} if not message else {}
+        return self._render("mutes.html", session, request, page=await read_mutes(self._source, given), message=message)
 
     async def _make_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         page, made = await make_mute(self._source, form, session.name)
         if made is None:
-            return self._render("mutes.html", session, request, page=page, said="")
+            return self._render("mutes.html", session, request, page=page, message="")
         detail = f"Mute {made.id} is made."
         log.info("mute_made_on_board", mute=made.id, by=session.name, match=made.match, detail=detail)
         # Reloading the page that this leads to makes no second mute.
@@ -329,15 +329,15 @@ class BoardPages:
 
     async def _extend_mute(self, request: web.Request, session: Session, form: Form) -> web.Response:
         number = int(request.match_info["mute"])
-        said = await extend_mute(self._source, number, form.get("for", "").strip())
-        log.info("mute_extended_on_board", mute=number, by=session.name, detail=said)
-        return await self._mutes(request, session, said)
+        message = await extend_mute(self._source, number, form.get("for", "").strip())
+        log.info("mute_extended_on_board", mute=number, by=session.name, detail=message)
+        return await self._mutes(request, session, message)
 
     async def _end_mute(self, request: web.Request, session: Session, _form: Form) -> web.Response:
         number = int(request.match_info["mute"])
-        said = await end_mute(self._source, number, session.name)
-        log.info("mute_ended_on_board", mute=number, by=session.name, detail=said)
-        return await self._mutes(request, session, said)
+        message = await end_mute(self._source, number, session.name)
+        log.info("mute_ended_on_board", mute=number, by=session.name, detail=message)
+        return await self._mutes(request, session, message)
 
     async def _routes(self, request: web.Request, session: Session) -> web.Response:
         return self._render("routes.html", session, request, page=await read_routes(self._source), trial=None, text="")

@@ -35,7 +35,7 @@ class Origins:
 
         Where no text says which tag it was: the first tag of the part's type in that file, else its first line.
         """
-        whole = _said(part)
+        whole = _fingerprint(part)
         found = self._by_text.get(whole) or self._by_text.get(whole[:_RECOGNISED_BY])
         return found or (file, _first_of_type(self._sources.get(file, ""), str(part.get("type", ""))))
 
@@ -45,7 +45,7 @@ class Origins:
         marked = {file: _with_marks(self._sources[file], number) for number, file in enumerate(files)}
         places: dict[str, Place] = {}
         for part in (part for payload in self._draw(marked) for part in _parts(payload)):
-            text = _said(part)
+            text = _fingerprint(part)
             if mark := _MARK.search(text):
                 place = files[int(mark[1])], int(mark[2])
                 said = _MARK.sub("", text)
@@ -81,7 +81,7 @@ def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
         yield from _parts(each)
 
 
-def _said(part: Mapping[str, Any]) -> str:
+def _fingerprint(part: Mapping[str, Any]) -> str:
     return _BLANK.sub("", orjson.dumps(part, option=orjson.OPT_SORT_KEYS).decode())
 
 

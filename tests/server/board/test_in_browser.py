@@ -58,13 +58,13 @@ async def test_an_operator_retries_discards_and_tries_a_share(browser, served):
     async with opened(browser, served) as (tab, reports):
         await tab.goto(f"{served.origin}/board/letters")
         await tab.click("text=Retry >> nth=0")
-        await expect(tab.locator(".said")).to_contain_text("retrying: the card is posted soon")
+        await expect(tab.locator(".result")).to_contain_text("retrying: the card is posted soon")
         await served.relay.advance(60)
         [card] = (await served.relay.store.incident_history("i0")).cards
         assert card.state is CardState.POSTED
         await tab.fill("input[name=reason] >> nth=-1", "a test")
         await tab.click("text=Discard >> nth=-1")
-        await expect(tab.locator(".said")).to_contain_text("discarded: a test (Dana)")
+        await expect(tab.locator(".result")).to_contain_text("discarded: a test (Dana)")
         await tab.click("text=Routes")
         await tab.fill("textarea", '{"incident": {"id": "tried", "status": "critical"}}')
         await tab.click("text=Try it")
@@ -109,7 +109,7 @@ async def test_everything_works_without_javascript(browser, served):
         await expect(tab.locator(".empty")).to_be_visible()
         await tab.goto(f"{served.origin}/board/letters")
         await tab.click("text=Retry >> nth=0")
-        await expect(tab.locator(".said")).to_contain_text("retrying")
+        await expect(tab.locator(".result")).to_contain_text("retrying")
     assert reports == []
 
 

@@ -178,7 +178,7 @@ async def test_a_dead_letter_is_retried(board):
     [card] = (await board.relay.store.incident_history("i0")).cards
     assert card.state is CardState.POSTED
     _, text = await board.post("/letters/1/retry")
-    assert "does not exist, or not any more" in text
+    assert "does not exist, or no longer exists" in text
 
 
 async def test_a_letter_is_discarded_only_with_a_reason_which_is_kept_with_the_name(board):
