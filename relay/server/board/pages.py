@@ -293,7 +293,9 @@ class BoardPages:
         letter = _letter(request)
         body = await letter_body(self._source, letter)
         if body is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "unknown_letter", f"There is no body of {letter}, or it no longer exists.")
+            raise Problem(
+                HTTPStatus.NOT_FOUND, "unknown_letter", f"There is no body of {letter}, or it no longer exists."
+            )
         headers = {"Content-Disposition": f'attachment; filename="relay-letter-{letter}.json"'}
         return web.Response(body=body, content_type="application/octet-stream", headers=headers)
 
