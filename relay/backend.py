@@ -66,7 +66,7 @@ class RelayBackend:
     socket: SocketMode | None = None
 
     def __post_init__(self) -> None:
-        self._probe = HealthProbe(self.store)
+        self._probe = HealthProbe(self.store, TIMEOUT)
         self._unknown = LastingProblem(log)
         self._readiness = SharedCall(self._check)  # these two need no key, and read the database
         self._exposition = SharedCall(self._collect)

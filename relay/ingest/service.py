@@ -74,7 +74,6 @@ class IngestService:
         key_header: str,
         *,
         metrics: Metrics | None = None,
-        timeout: float = ACCEPT_TIMEOUT,
         wants_callback: Callable[[str], bool] = lambda _integration: False,
         basis: Callable[[], str] = lambda: "",
         on_failure: Callable[[], None] = lambda: None,
@@ -90,7 +89,6 @@ class IngestService:
         self._wake_delivery = wake_delivery
         self._parser = ShareParser(key_header)
         self._metrics = metrics or Metrics()
-        self._timeout = timeout
         self._wants_callback = wants_callback
         self._basis = basis
         self._planner = InboxPlanner(
@@ -135,7 +133,7 @@ class IngestService:
             self._queue.put(sender, waiting)
             self._arrived.set()
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(ACCEPT_TIMEOUT):
                     return await waiting.answer
             except TimeoutError:
                 raise self._give_up(waiting) from None
@@ -165,10 +163,10 @@ class IngestService:
         log.warning("share_rejected", reason=error.reason, detail=str(error), size=len(body))
         kept_headers = {"content-type": headers.get("Content-Type", "")}
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(ACCEPT_TIMEOUT):
                 await self._store.quarantine(body, kept_headers, error.reason, received)
         except (StoreError, TimeoutError) as failed:
-            problem = self._store.unresponsive(self._timeout) if isinstance(failed, TimeoutError) else failed
+            problem = self._store.unresponsive(ACCEPT_TIMEOUT) if isinstance(failed, TimeoutError) else failed
             log.error("quarantine_failed", reason=error.reason, detail=str(problem))  # noqa: TRY400  the message says it all
         except Exception:
             log.exception("quarantine_failed", reason=error.reason, detail=f"Unexpected error. {REPORT_IT}")
@@ -177,7 +175,7 @@ class IngestService:
         """Stop waiting for a database that does not answer, so that bodies do not pile up."""
         # Where it does not wait, it is in the group in progress: it may still be stored, and is a repeat then.
         self._queue.discard(waiting.sender, waiting)
-        error = self._store.unresponsive(self._timeout)
+        error = self._store.unresponsive(ACCEPT_TIMEOUT)
         self._report_not_stored(waiting, error)
         return error
 

@@ -13,7 +13,7 @@ TIMEOUT = 3.0
 class HealthProbe:
     """Writes to the database once for all who ask at the same time: probes must not queue up behind a lock."""
 
-    def __init__(self, store: Store, timeout: float = TIMEOUT) -> None:
+    def __init__(self, store: Store, timeout: float) -> None:
         self._store = store
         self._timeout = timeout
         self._check = SharedCall(store.check_writable)

@@ -1,17 +1,19 @@
 """Two relays behind a real PgBouncer that gives each transaction another session."""
 
 import asyncio
-import itertools
 import os
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from relay.sandbox.faults import InjectedFault, NoAnswer
-from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
-from tests.support.postgres import a_server
+from tests.support.intervals import intervals
+from tests.support.pgbouncer import POOL_SIZE, needs_pgbouncer, pgbouncer
+from tests.support.postgres import postgresql, shared_server
 from tests.support.relay_process import running, until
 
 pytestmark = needs_pgbouncer
@@ -19,28 +21,27 @@ pytestmark = needs_pgbouncer
 CHANNELS = {"C0ALL00001": "all"}
 ROUTES = "version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n"
 POST = "chat.postMessage"
-_numbers = itertools.count(1)
+SOON = intervals({"relay.delivery.leader.POLL_EVERY": 0.05, "relay.store.notify.TEST_SECONDS": 0.5})
+"""Relay looks often for what others have written, and waits less for notifications, which a pooler swallows."""
 HANDOVER = 60.0
 """Seconds within which another relay delivers after a kill: the lease holds for twelve, and the machine may be busy."""
 
 
-@pytest.fixture(scope="module")
-def server():
-    with a_server() as server:
-        yield server
+@pytest.fixture
+def url():
+    """The address of a database behind a pooler."""
+    with postgresql() as direct, pgbouncer(shared_server()) as pooled:
+        yield pooled.replace("/postgres", urlsplit(direct).path)
 
 
 @pytest.fixture
-async def relays(folder, slack, server):
+async def relays(folder, slack, url):
     """Two relays behind a pooler; the first one delivers."""
-    database = f"relay_{next(_numbers)}"
-    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database}")
     async with AsyncExitStack() as stack:
-        url = stack.enter_context(pgbouncer(server)).replace("/postgres", f"/{database}")
-        first = await stack.enter_async_context(running(folder, slack.url, RELAY_DATABASE_URL=url))
+        start = partial(running, folder, slack.url, prepare=SOON, RELAY_DATABASE_URL=url)
+        first = await stack.enter_async_context(start())
         await first.line("delivering")
-        yield first, await stack.enter_async_context(running(folder, slack.url, RELAY_DATABASE_URL=url))
+        yield first, await stack.enter_async_context(start())
 
 
 async def share(relay, incident, status="critical", comment=""):
@@ -61,7 +62,7 @@ def replies(slack, incident):
     return [slack.text_of(reply) for reply in slack.channel("all").thread(root.ts)]
 
 
-async def test_what_one_relay_accepts_another_one_delivers_at_once(relays, slack, server):
+async def test_what_one_relay_accepts_another_one_delivers_at_once(relays, slack, url):
     first, second = relays
     loop = asyncio.get_running_loop()
     for number in range(4):
@@ -78,9 +79,13 @@ async def test_what_one_relay_accepts_another_one_delivers_at_once(relays, slack
     assert "notifications" not in (await second.get("/readyz"))[1]
     events = [line for relay in relays for line in relay.logged if line.get("level") in ("warning", "error")]
     assert events == [lost]
-    with psycopg.connect(server.get_uri()) as connection:
-        leaks = "SELECT count(*) FROM pg_settings WHERE source = 'session' AND name LIKE 'idle%'"
-        assert connection.execute(leaks).fetchone() == (0,)
+    with psycopg.connect(
+        url, autocommit=True, prepare_threshold=None
+    ) as connection:  # each statement in another session
+        leaks = "SELECT pg_backend_pid(), count(*) FROM pg_settings WHERE source = 'session' AND name LIKE 'idle%'"
+        found = [connection.execute(leaks).fetchone() for _ in range(POOL_SIZE)]
+        assert len({pid for pid, _ in found}) > 1
+        assert {count for _, count in found} == {0}
 
 
 # Without a pooler this is in the suite (`test_several_relays`).

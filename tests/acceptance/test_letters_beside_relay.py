@@ -9,10 +9,13 @@ import pytest
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.forked_relay import fork
+from tests.support.intervals import intervals
 from tests.support.postgres import postgresql
 from tests.support.relay_process import environment, running
 
 ROUTES = "version: 1\nroutes: [{name: all, post: [{channel: C0ALL00001, in_doubt: hold}]}]\n"
+SOON = intervals({"relay.cards.recovery.FIRST_SEARCH_AFTER": 0.05, "relay.delivery.leader.POLL_EVERY": 0.05})
+"""Relay searches at once for a lost card, and looks often for what other programs write."""
 
 
 # How relay hears of a change on PostgreSQL is tested without processes (`tests/store/test_notify.py`).
@@ -36,7 +39,7 @@ async def test_a_dead_letter_that_another_process_retries_is_posted_at_once_by_t
     everything = slack.add_channel("C0ALL00001", "all")
     slack.remove_scope("channels:history")
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage"))
-    async with serve_slack(slack) as url, running(tmp_path, url, RELAY_DATABASE_URL=database) as relay:
+    async with serve_slack(slack) as url, running(tmp_path, url, prepare=SOON, RELAY_DATABASE_URL=database) as relay:
         await relay.share(json.dumps({"incident": {"id": "one", "status": "critical"}}))
         await relay.until(lambda: any(line.get("event") == "search_failed" for line in relay.logged))
         code, listed = await run_letters(tmp_path, url, database, "--json")

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay.metrics import METRICS
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from tests.support.intervals import intervals
 from tests.support.relay_process import KEY, running
 
 POST = "chat.postMessage"
@@ -25,6 +26,8 @@ ROUTES = "version: 1\nfallback: C0NOC00001\nroutes:\n" + "".join(
     for name, channel in CHANNELS.items()
 )
 BROKEN = "{% header %}{{ incident.state }}{% endheader %}{% section %}{{ incident.title / 0 }}{% endsection %}"
+SOON = intervals({"relay.cards.outcomes.RETRY_AFTER": 0.01, "relay.ratelimit.budgets.EDIT_SPACING": 0.01})
+"""A card that Slack's token kept from its channel, and a second edit of a card, are due at once."""
 CONSTANT = {"relay_build_info", "relay_delivering", "relay_clock_skew_seconds", "relay_pg_notify_working"}
 """The metrics that do not change with one relay on SQLite: its version, that it delivers, and what PostgreSQL has."""
 
@@ -104,7 +107,7 @@ async def share(relay, lane, incident, status="critical", **more):
 
 
 async def test_every_metric_changes_with_its_events(folder, slack):
-    async with running(folder, slack.url) as relay:
+    async with running(folder, slack.url, prepare=SOON) as relay:
         scraper = Prometheus(relay)
         await scraper.until(lambda series: series["relay_slack_credentials_valid"] == 1)
 

@@ -12,6 +12,7 @@ import pytest
 from relay.sandbox.faults import BROKEN_JSON, SERVER_ERROR, ErrorCode, InjectedFault, rate_limited
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.forked_relay import fork
+from tests.support.intervals import intervals
 from tests.support.relay_process import TIMEOUT, environment, failed_start, running, until
 
 SECRETS = {
@@ -85,7 +86,8 @@ class Recorder:
 
 async def test_no_failure_exposes_a_secret_or_the_text_of_an_alert(folder, slack):
     nowhere = {"BIGPANDA_API_URL": "http://127.0.0.1:9"}
-    async with running(folder, slack.url, **SECRETS, **nowhere, RELAY_LOG_LEVEL="debug") as relay:
+    soon = intervals({"relay.cards.recovery.FIRST_SEARCH_AFTER": 0.05})
+    async with running(folder, slack.url, prepare=soon, **SECRETS, **nowhere, RELAY_LOG_LEVEL="debug") as relay:
         recorder = Recorder(relay)
         # Rejected requests: an almost correct key, in each place for a key.
         assert await recorder.post(share("i0"), **{"X-Relay-Key": f"{KEY}x"}) == 401

@@ -11,7 +11,8 @@ import pytest
 
 from relay.sandbox.faults import InjectedFault, NoAnswer
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from tests.support.postgres import postgresql
+from tests.support.intervals import intervals
+from tests.support.postgres import end_lease, postgresql
 from tests.support.relay_process import Process, running
 
 CHANNELS = {"a": "C0LANE000A", "b": "C0LANE000B", "c": "C0LANE000C"}
@@ -20,6 +21,14 @@ ROUTES = "version: 1\nroutes:\n" + "".join(
     for lane, channel in CHANNELS.items()
 )
 POST = "chat.postMessage"
+SOON = intervals(
+    {
+        "relay.cards.recovery.FIRST_SEARCH_AFTER": 0.2,
+        "relay.cards.recovery.SECOND_SEARCH_AFTER": 0.2,
+        "relay.ratelimit.budgets.EDIT_SPACING": 0.05,
+    }
+)
+"""What is in doubt is searched for twice at once, and a card is edited again at once."""
 HANDOVER = 60.0
 """Seconds within which another relay delivers: the lease holds for twelve, and the machine may be busy."""
 LEADERSHIP_EVENTS = ("delivering", "lease_lost", "delivery_interrupted")
@@ -58,17 +67,22 @@ def slack():
 
 
 @pytest.fixture
-async def relays(tmp_path, slack):
+def url():
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+async def relays(tmp_path, slack, url):
     """Three running relays; each has its own address for Slack, so that its calls can be distinguished."""
     (tmp_path / "routes.yaml").write_text(ROUTES)
     async with AsyncExitStack() as stack:
-        url = stack.enter_context(postgresql())
 
         async def start_relay() -> RunningRelay:
             calls: list[str] = []
             record_calls = lambda app: app.middlewares.append(_recorder(calls))  # noqa: E731  one line
             address = await stack.enter_async_context(serve_slack(slack, add_routes=record_calls))
-            relay = await stack.enter_async_context(running(tmp_path, address, RELAY_DATABASE_URL=url))
+            relay = await stack.enter_async_context(running(tmp_path, address, prepare=SOON, RELAY_DATABASE_URL=url))
             return RunningRelay(relay, calls)
 
         relays = await asyncio.gather(*(start_relay() for _ in range(3)))
@@ -119,7 +133,7 @@ async def find_delivering(relays):
     return delivers, [relay for relay in relays if relay is not delivers]
 
 
-async def test_another_relay_takes_over_from_a_killed_one_and_no_post_is_lost_or_repeated(relays, slack):
+async def test_another_relay_takes_over_from_a_killed_one_and_no_post_is_lost_or_repeated(relays, slack, url):
     delivering, others = await find_delivering(relays)
     for number, relay in enumerate(relays):
         await relay.share(f"calm{number}", "c", "warning")
@@ -135,6 +149,7 @@ async def test_another_relay_takes_over_from_a_killed_one_and_no_post_is_lost_or
     await until(lambda: all(fault.applied for fault in held))
     await delivering.process.stop(signal.SIGKILL)
     slack.faults.release()
+    end_lease(url)
     assert await until(lambda: any(relay.delivers for relay in others)) < HANDOVER
 
     for number, relay in enumerate(others):

@@ -11,7 +11,9 @@ import pytest
 import relay
 from relay.sandbox.faults import SERVER_ERROR, InjectedFault, NoAnswer
 from relay.sandbox.slack.mentions import pings
+from tests.support.intervals import intervals
 from tests.support.relay_process import failed_start, running, until
+from tests.support.stop_limits import with_stop_limits
 
 SAMPLE = Path(relay.__file__).parent / "samples" / "documented-sample.json"
 ROUTES = """
@@ -111,9 +113,10 @@ async def test_a_stop_finishes_the_running_call_and_the_next_start_sends_what_wa
         await until(lambda: any("another" in str(message.metadata) for message in slack.channel("noc").messages))
 
 
-async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sends_half_a_body(folder, slack):
+@with_stop_limits
+async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sends_half_a_body(folder, slack, limits):
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage"))
-    async with running(folder, slack.url) as relay:
+    async with running(folder, slack.url, prepare=intervals(limits.intervals)) as relay:
         await relay.share(SAMPLE.read_bytes())
         await slack.faults.wait_until_blocked()
         host, port = relay.url.removeprefix("http://").split(":")
@@ -121,7 +124,7 @@ async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sen
         half.write(b"POST /shares HTTP/1.1\r\nHost: x\r\nX-Relay-Key: an-older-key\r\nContent-Length: 99\r\n\r\n{")
         await half.drain()
         assert (await relay.get("/healthz"))[0] == 200  # by now the half body is inside
-        await relay.stop_within(10)
+        await relay.stop_within(limits.seconds)
         assert (await answer.readline()).startswith(b"HTTP/1.1 503")
         await relay.line("stopped")
         half.close()

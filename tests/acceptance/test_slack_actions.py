@@ -1,6 +1,5 @@
 """A relay process with a fake Slack and BigPanda: clicks, modals and replies, over HTTP and over Socket Mode."""
 
-import asyncio
 import json
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,8 +11,9 @@ from relay.sandbox.bigpanda.users import FakeBigPandaUser
 from relay.sandbox.faults import DropConnection, InjectedFault, NoAnswer
 from relay.sandbox.slack.interactivity import RequestUrl, signature_headers
 from relay.sandbox.slack.server import FakeSlack, serve_slack
-from tests.support.postgres import postgresql
-from tests.support.relay_process import KEY, Process, running
+from tests.support.intervals import intervals
+from tests.support.postgres import end_lease, postgresql
+from tests.support.relay_process import KEY, Process, running, until
 
 SECRET, CHANNEL, ANN = "SECRET-signing-3c55", "C0DB000001", "U0ANN00001"
 SECRETS = {
@@ -37,6 +37,10 @@ SHARE = {
 }
 
 
+AT_ONCE = {"relay.ratelimit.budgets.EDIT_SPACING": 0.05, "relay.cards.tasks.SEARCH_INTERVAL": 0.2}
+"""A card is edited again at once, and a comment in doubt is searched for at once."""
+
+
 class Environment:
     """A fake Slack and a fake BigPanda, and the relays between them."""
 
@@ -51,8 +55,9 @@ class Environment:
         self.logged = []
 
     @asynccontextmanager
-    async def relay(self, **more):
-        async with running(self.folder, self.slack_url, **SECRETS, BIGPANDA_API_URL=self.bigpanda_url, **more) as relay:
+    async def relay(self, seconds=AT_ONCE, **more):
+        addresses = {"slack_url": self.slack_url, "BIGPANDA_API_URL": self.bigpanda_url}
+        async with running(self.folder, prepare=intervals(seconds), **addresses, **SECRETS, **more) as relay:
             try:
                 yield relay
             finally:
@@ -86,12 +91,6 @@ class Environment:
     @property
     def comments(self) -> list[str]:
         return self.bigpanda.incident("i1").comments
-
-
-async def until(condition, seconds=100.0):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  another process sets no event
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -202,6 +201,7 @@ async def test_each_of_several_relays_accepts_clicks_and_the_delivering_one_runs
             await environment.submit_comment("failing over")
             await until(lambda: environment.bigpanda.calls_to("comment"))
             await first.stop(signal.SIGKILL)
+            end_lease(url)
             await until(lambda: environment.bigpanda.calls_to("activities"))
             assert (await environment.submit_comment("and again")).acknowledged
             await until(lambda: len(environment.comments) == 2)
@@ -210,13 +210,16 @@ async def test_each_of_several_relays_accepts_clicks_and_the_delivering_one_runs
 
 
 async def test_no_failure_of_an_action_exposes_a_secret_or_the_text_of_a_user(environment):
-    async with environment.relay(RELAY_LOG_LEVEL="debug") as relay:
+    reported = {"relay.actions.interaction_handler.TELL_AFTER": 0.05}
+    async with environment.relay(AT_ONCE | reported, RELAY_LOG_LEVEL="debug") as relay:
         environment.connect(relay)
         await environment.bigpanda.start_incident(SHARE)
         await until(lambda: environment.card)
         environment.bigpanda.faults.add(InjectedFault(behaviour=DropConnection(), method="comment"))
         await environment.submit_comment(CANARY)
-        await until(lambda: len(environment.bigpanda.calls_to("activities")) >= 1)
+        await until(
+            lambda: environment.bigpanda.calls_to("activities") and environment.slack.calls_to("chat.postEphemeral")
+        )
         environment.bigpanda.revoke()
         await environment.press("assign")
         await environment.slack.post_as(ANN, CHANNEL, CANARY, environment.card.ts)

@@ -5,13 +5,16 @@ from relay.sandbox.bigpanda.server import serve_bigpanda
 from relay.sandbox.faults import InjectedFault, NoAnswer
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.bigpanda_round_trip import ANN, APP_KEY, DB, ROUTES, body, fake_organisation, press
+from tests.support.intervals import intervals
 from tests.support.relay_process import KEY, running, until
+from tests.support.stop_limits import with_stop_limits
 
-STOPPED_WITHIN = 10.0
-"""Seconds after which orchestrators kill what is still there."""
+AT_ONCE = {"relay.ratelimit.budgets.EDIT_SPACING": 0.05}
+"""A card is edited again at once."""
 
 
-async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_delay_the_stop(tmp_path):
+@with_stop_limits
+async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_delay_the_stop(tmp_path, limits):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     slack, panda = FakeSlack(), fake_organisation(Clock())
     for channel, name in (("C0NOC00001", "noc"), (DB, "db")):
@@ -20,7 +23,9 @@ async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_delay_th
     slack.interactivity = slack.socket_mode
     async with serve_slack(slack) as slack_at, serve_bigpanda(panda) as panda_at:
         keys = {"BIGPANDA_API_KEY": panda.key, "BIGPANDA_APP_KEY": APP_KEY, "SLACK_APP_TOKEN": slack.app_token}
-        async with running(tmp_path, slack_at, BIGPANDA_API_URL=panda_at, **keys) as relay:
+        async with running(
+            tmp_path, slack_at, prepare=intervals(limits.intervals | AT_ONCE), BIGPANDA_API_URL=panda_at, **keys
+        ) as relay:
             panda.add_integration(f"{relay.url}/shares", {"X-Relay-Key": KEY}, app_key=APP_KEY)
             await relay.line("socket_open")
             _, report = await relay.get("/readyz")
@@ -37,6 +42,6 @@ async def test_a_click_reaches_bigpanda_and_a_hanging_bigpanda_does_not_delay_th
             await until(lambda: slack.open_views(ANN))
             assert (await slack.submit(ANN, slack.open_views(ANN)[-1], {"until": "1h"})).acknowledged
             await until(lambda: panda.calls_to("snooze"))
-            await relay.stop_within(STOPPED_WITHIN)
+            await relay.stop_within(limits.seconds)
             assert slack.socket_mode.open == []
             panda.faults.release()

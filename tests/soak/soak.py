@@ -18,9 +18,10 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,6 @@ FLOOD_LANES = 30
 """Channels of the incidents that are shared at once: Slack takes about one message per second in each."""
 
 _CHANNELS = [f"C0LANE{number:04}" for number in range(LANES + FLOOD_LANES)]
-ROUTES = "version: 1\nstorm: off\nroutes:\n" + "".join(
-    f'  - {{name: lane{number}, match: {{tags: {{lane: "{number}"}}}}, post: [{channel}]}}\n'
-    for number, channel in enumerate(_CHANNELS)
-)
 
 PHRASES = {"critical": "*Critical*", "ok": "Resolved"}
 STATE_EMOJIS = {"critical": "🔴", "ok": "✅"}
@@ -85,6 +82,9 @@ class Plan:
     patience: float = 420.0
     """Seconds without any progress after which what is not done yet counts as wrong."""
     lose_after: float | None = None
+    command: Sequence[str] | None = SERVE
+    prepare: Callable[[], object] | None = None
+    """How a relay is started: with a command, or without one forked (`prepare` is only for that)."""
 
 
 @dataclass
@@ -130,8 +130,8 @@ class Tally:
 class Relay:
     """One relay that is killed and started again."""
 
-    def __init__(self, name: str, folder: Path, slack_url: str, session: aiohttp.ClientSession, url: str) -> None:
-        self.name, self.folder, self._slack_url, self._session, self._url = name, folder, slack_url, session, url
+    def __init__(self, name: str, start: Callable[[], Awaitable[Process]], folder: Path) -> None:
+        self.name, self._start, self.folder = name, start, folder
         self.process: Process | None = None
         self.serving, self.kill = asyncio.Event(), asyncio.Event()
 
@@ -147,8 +147,7 @@ class Relay:
         It is killed earlier if `kill` is set. First it is stopped for `frozen` seconds, as a suspended machine is.
         Without a lifetime, run until cancelled.
         """
-        more = {"RELAY_DATABASE_URL": self._url} if self._url else {}
-        self.process = await launch(self.folder, self._slack_url, self._session, SERVE, **more)
+        self.process = await self._start()
         tasks = [asyncio.create_task(self.process.read()), asyncio.create_task(self._announce(self.process))]
         try:
             if lifetime is None or lifetime > 0:
@@ -463,7 +462,15 @@ class Soak:
     @property
     def deleted_duplicates(self) -> int:
         """The number of duplicates that relay deleted."""
-        return sum(message.deleted for channel in _CHANNELS for message in self.slack.channel(channel).all_messages)
+        channels = {incident.channel for incident in self.incidents}
+        return sum(message.deleted for channel in channels for message in self.slack.channel(channel).all_messages)
+
+
+def _routes(channels: Sequence[str]) -> str:
+    return "version: 1\nstorm: off\nroutes:\n" + "".join(
+        f'  - {{name: lane{number}, match: {{tags: {{lane: "{number}"}}}}, post: [{channel}]}}\n'
+        for number, channel in enumerate(channels)
+    )
 
 
 def _incident(message: FakeMessage) -> str:
@@ -473,10 +480,13 @@ def _incident(message: FakeMessage) -> str:
 @asynccontextmanager
 async def soaking(folder: Path, plan: Plan, url: str = "") -> AsyncIterator[Soak]:
     """Set up a workspace and relays; they share the database at `url`, by default a new SQLite file."""
-    (folder / "routes.yaml").write_text(ROUTES)
+    channels = _CHANNELS if plan.flood else _CHANNELS[:LANES]
+    (folder / "routes.yaml").write_text(_routes(channels))
     slack = FakeSlack()
-    for number, channel in enumerate(_CHANNELS):
+    for number, channel in enumerate(channels):
         slack.add_channel(channel, f"lane-{number}")
     async with serve_slack(slack) as slack_url, aiohttp.ClientSession() as session:
-        relays = [Relay(str(number), folder, slack_url, session, url) for number in range(plan.relays)]
+        more = {"RELAY_DATABASE_URL": url} if url else {}
+        start = partial(launch, folder, slack_url, session, plan.command, plan.prepare, **more)
+        relays = [Relay(str(number), start, folder) for number in range(plan.relays)]
         yield Soak(plan, slack, relays, url or f"sqlite:///{folder / 'relay.db'}")

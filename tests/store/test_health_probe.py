@@ -33,7 +33,7 @@ def locked(folder):
 
 
 async def test_a_database_that_works_has_no_problem(store):
-    assert await HealthProbe(store).problem() == ""
+    assert await HealthProbe(store, timeout=60.0).problem() == ""
 
 
 async def test_a_locked_database_is_reported_in_time_and_works_again_when_it_is_free(store, tmp_path):
@@ -101,9 +101,10 @@ def unresponsive(store, monkeypatch):
 
 
 async def test_a_silent_database_leaves_no_sender_without_an_answer_and_no_share_in_memory(store, monkeypatch):
+    monkeypatch.setattr("relay.ingest.service.ACCEPT_TIMEOUT", 0.05)
     metrics = Metrics()
     rules = parse_rulebook("version: 1\nroutes: []\n")
-    ingest = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics, timeout=0.05)
+    ingest = IngestService(store, lambda: rules, Clock(), lambda: None, "X-Relay-Key", metrics=metrics)
     committing = asyncio.create_task(ingest.run())
     with unresponsive(store, monkeypatch):
         bodies = [orjson.dumps({"incident": {"id": f"i{number}"}}) for number in range(300)]

@@ -18,6 +18,9 @@ PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin
 
 needs_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="needs PgBouncer (Debian: pgbouncer)")
 
+POOL_SIZE = 5
+"""Sessions of each database."""
+
 _SETTINGS = """
 [databases]
 * = host={socket} port=5432 user=postgres
@@ -34,7 +37,7 @@ server_round_robin = 1
 
 
 @contextmanager
-def pgbouncer(server: Any, mode: str = "transaction", pool_size: int = 5) -> Iterator[str]:
+def pgbouncer(server: Any, mode: str = "transaction", pool_size: int = POOL_SIZE) -> Iterator[str]:
     """The URL of the server's database through a PgBouncer."""
     owner = Path(server.pgdata).stat()  # PgBouncer does not run as root, and the socket's folder is its owner's
     with socket.socket() as free:

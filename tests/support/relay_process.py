@@ -75,6 +75,7 @@ class Process:
             except ValueError:
                 self.logged.append({"raw": line.decode()})
             self._new_line.set()
+        await self.process.wait()  # its log ends a moment before the process does
         self._new_line.set()
 
     async def stop_within(self, seconds: float) -> None:
