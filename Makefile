@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 # The decisions, and the protocols without their HTTP clients.
 CORE := tests/bigpanda tests/cards tests/config tests/model tests/ratelimit tests/rendering tests/routes tests/slack
 WITH_SERVERS := tests/bigpanda/test_client.py tests/bigpanda/test_client_against_sandbox.py \
-	tests/slack/test_client.py tests/slack/test_socket_mode.py
+	tests/bigpanda/test_gateway.py tests/slack/test_client.py tests/slack/test_gateway.py tests/slack/test_socket_mode.py
 
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 

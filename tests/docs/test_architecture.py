@@ -165,3 +165,19 @@ def test_the_docstring_of_a_package_lists_all_that_is_in_it(package):
 def test_the_rules_name_every_type_of_message_that_relay_posts():
     text = (ROOT / "docs" / "behaviour.md").read_text(encoding="utf-8")
     assert [name for name in get_args(EventType) if f"`{name}`" not in text] == []
+
+
+def test_tests_mirror_the_packages_but_for_what_the_guide_names():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    beside = set(
+        re.findall(r"`tests/([a-z/]+)/`", text.partition("* Tests mirror the packages")[2].partition("\n* ")[0])
+    )
+    folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    packages = {package.removeprefix("relay").strip("/") or "." for package in PACKAGES}
+    assert folders - packages - beside == set(), "no package has these tests, and CONTRIBUTING.md does not name them"
+    assert [name for name in sorted(beside) if not (ROOT / "tests" / name).is_dir()] == []
+
+
+def test_a_test_module_beside_the_folders_belongs_to_a_module_at_the_top():
+    names = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
+    assert names <= {path.stem for path in (ROOT / "relay").glob("*.py")}
