@@ -2,7 +2,7 @@
 
 A timer beats in the loop. Between two beats lies the longest step: its time on the clock, and the processor time that
 the loop's thread used meanwhile. Other programs on a busy machine make the first longer, but hardly the second.
-SIGUSR2 writes the two into FILE, in seconds, and begins anew.
+SIGUSR2 writes the two into FILE, in seconds, and starts again.
 """
 
 import asyncio

@@ -14,6 +14,6 @@ modals ................ the modals behind the buttons
 modal_parts ........... the parts of modals, and the durations that they offer
 mutes ................. makes and ends mutes for people in Slack
 mute_dialog ........... between the button of a card and a mute
-mute_modal ............ what is asked before a mute is made or ended
+mute_modal ............ the modals to make and to end a mute
 mute_preview .......... what a new mute would match
 """

@@ -1,10 +1,10 @@
 """Takes many incidents at once: the buttons of a storm card, and the modal that asks first.
 
     pressed .... the modal shows which of the listed incidents the person would get, and what is left out
-    confirmed .. one task for each of them is stored, with the line of the storm card that says how far they are
+    confirmed .. one task for each of them is stored, with the line of the storm card that shows their progress
 
-The modal's choice is a snapshot: what the storm card lists later is not taken, and what somebody else took meanwhile
-stays theirs (`relay.actions.preflight`).
+The modal's choice is a snapshot: it does not include incidents that the storm card lists later. The tasks skip an
+incident that somebody else took meanwhile (`relay.actions.preflight`).
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Handles clicks, modals and thread replies: each is stored as a task before Slack gets its answer.
 
 Slack waits three seconds for an answer, and may send the same click again. So the key of a task consists of what Slack
-repeats unchanged. What only one screen shows (a modal, an ephemeral message) follows in the background: a relay that
-stops loses it, and the person presses once more. The task runner tells what fails, and asks where somebody else has the
+repeats unchanged. Output for one person only (a modal, an ephemeral message) follows in the background. If relay stops,
+it is lost, and the person presses again. The task runner reports failures, and asks if somebody else has the
 incident.
 """
 
@@ -140,7 +140,7 @@ class InteractionHandler:
         return None
 
     async def _do_in_relay(self, submission: Submission) -> Mapping[str, JSON] | None:
-        """Do what relay does by itself: it is stored when this returns. Return what Slack shows where it cannot be."""
+        """Do an action in relay itself: it is stored when this returns. Return the message for Slack if it fails."""
         errors = await self._mutes.submit(submission, await self._card(submission))
         self._metrics.record_click(submission.action, "rejected" if errors else "stored")
         return errors
@@ -180,7 +180,7 @@ class InteractionHandler:
         self._background.put_nowait(self._notify_if_slow(source, card, key))
 
     async def _add(self, key: str, kind: TaskKind, card: Card, payload: Mapping[str, JSON]) -> bool:
-        """Store a task, and wake the worker; return False where it is stored already."""
+        """Store a task, and wake the worker; return False if it is stored already."""
         now = self._clock.now()
         payload = {**payload, "card": card.channel}
         task = Task(key=key, kind=kind, incident=card.incident, created=now, due_at=now, payload=payload)

@@ -153,7 +153,7 @@ def left_out_lines(choice: Choice) -> Iterator[str]:
 
 
 def batch_over(progress: BatchProgress) -> str:
-    """All incidents of a batch are settled."""
+    """All tasks of a batch are finished."""
     parts = [
         f"{progress.done} of {counted(progress.total, 'incident')} assigned to you",
         f"{progress.resolved} already resolved" if progress.resolved else "",

@@ -76,7 +76,7 @@ def _modal(origin: ModalOrigin | BatchOrigin, heading: str, submit: str, blocks:
 
 
 def validation_errors(action: str, values: Mapping[str, str], now: float) -> dict[str, Any] | None:
-    """Return the answer that shows what is wrong with a submission, or None where it is valid at that moment.
+    """Return the answer that shows what is wrong with a submission, or None if it is valid at that moment.
 
     https://docs.slack.dev/surfaces/modals#displaying_errors
     """

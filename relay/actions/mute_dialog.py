@@ -1,4 +1,4 @@
-"""What happens between the button of a card and a mute: what its modal asks for, and what its answer does."""
+"""From the button of a card to a mute: the questions of the modal, and the effect of its answer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ _BLOCKS: Mapping[MutePart, str] = {MutePart.WHAT: WHAT_INPUT, MutePart.TIME: UNT
 
 
 class MuteDialog:
-    """Asks what to mute or to end, and does it."""
+    """Asks what to mute or which mute to end, and does it."""
 
     def __init__(
         self, store: Store, people: People, mutes: SlackMutes, rulebook: Callable[[], Rulebook], clock: Clock

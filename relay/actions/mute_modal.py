@@ -66,7 +66,7 @@ def mute_choices(incident: Incident, show_tags: Sequence[str] = ()) -> tuple[Mut
 
 
 def chosen(incident: Incident, choice_id: str) -> MuteChoice | None:
-    """The choice that came back; None where the incident does not have that value of a tag any more."""
+    """The choice that came back; None if the incident does not have that value of a tag any more."""
     return next((choice for choice in mute_choices(incident) if choice.id == choice_id), None)
 
 

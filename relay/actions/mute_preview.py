@@ -64,7 +64,7 @@ def _at_least(is_cut: bool) -> str:  # noqa: FBT001  the one fact
 
 
 class _Tally:
-    """What the mutes match of the incidents that were looked at so far."""
+    """Which of the incidents seen so far the mutes match."""
 
     def __init__(self, mutes: Sequence[Mute], rulebook: Rulebook, since: float) -> None:
         self._mutes = mutes

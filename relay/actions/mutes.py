@@ -1,10 +1,11 @@
-"""Mutes made and ended in Slack, by the button of a card or by a command: one place judges who may, and does it.
+"""Mutes made and ended in Slack, by the button of a card or by a command: one place checks permissions and does it.
 
     planned = await mutes.planned(MuteRequest(user="U1", match="{tags: {service: checkout}}", end=..., reason="deploy"))
     mute = await mutes.make(planned, key)
     await mutes.end(mute.id, "U1")
 
-When a mute is made or ended, it is stored, and Slack can be answered. What Slack sends twice is made once.
+When a call returns, the change is stored, and relay can answer Slack. If Slack sends a request twice, there is one
+mute.
 """
 
 from collections.abc import Callable
@@ -100,7 +101,7 @@ class SlackMutes:
         return made
 
     async def end(self, number: int, user: str) -> Mute:
-        """End a mute now; return it as it was before. Only who may mute all that it covers may end it.
+        """End a mute now; return it as it was before. Only a person who may mute all that it covers may end it.
 
         Raises:
             InvalidMute: the person may not, or it is over; the message says why, in plain text.

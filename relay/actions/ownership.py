@@ -1,7 +1,7 @@
-"""Finds out who has an incident at this moment: nobody takes an incident from somebody without knowing it.
+"""Finds out who has an incident at this moment, so that nobody takes over an incident by mistake.
 
-BigPanda knows. What the shares reported may be old, and many integrations share no assignments at all. Where BigPanda
-does not answer in time and the record names somebody already, the record is enough to ask the person first.
+Only BigPanda's API is current: shares may be old, and many integrations share no assignments. If BigPanda does not
+answer in time and the record names an owner, relay asks the person on the basis of the record.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ ASK_WITHIN = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Who has an incident; `since` is Unix seconds, None where nobody knows.
+    """Who has an incident; `since` is Unix seconds, None if nobody knows.
 
     `user` is the person's Slack id, where relay knows it already.
     """

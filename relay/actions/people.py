@@ -144,7 +144,7 @@ class People:
         return failed or False
 
     def known_bigpanda_id(self, email: str) -> str:
-        """Return the same as `bigpanda_id`, without a call: empty where relay does not know it."""
+        """Return the same as `bigpanda_id`, without a call: empty if relay does not know it."""
         folded = email.strip().casefold()
         return self._rulebook().users.get(folded) or self._bigpanda_ids.get(folded) or ""
 
@@ -159,7 +159,7 @@ class People:
             self._members.put(group, frozenset(found[group]))
 
     async def bigpanda_id(self, email: str) -> str | LookupFailed:
-        """Return the id of BigPanda's user with that e-mail address; empty where there is none."""
+        """Return the id of BigPanda's user with that e-mail address; empty if there is none."""
         folded = email.strip().casefold()
         if configured := self._rulebook().users.get(folded):
             return configured

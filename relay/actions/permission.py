@@ -27,7 +27,7 @@ class Permissions:
         self._rulebook = rulebook
 
     async def check(self, card: Card | None, action: str, user: str) -> Denied | LookupFailed | None:
-        """Return why this person may not do this on the card (None: they may), or that it cannot be found out now."""
+        """Return why this person may not do this on the card (None: they may), or that relay cannot check it now."""
         return await self._check(() if card is None else (self._options(card),), BUTTONS[action].word, user)
 
     async def routes_to_mute(self, user: str) -> tuple[str, ...] | Denied | LookupFailed:

@@ -41,7 +41,7 @@ _HOURS = {"1h": 1, "4h": 4}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyCall:
-    """A call that may be made. `pending` is what the person will have done by it, `sent` the comment that it sends."""
+    """A call that may be made. `pending` is the action that it will complete, `sent` the comment that it sends."""
 
     call: BigPandaCall
     send: Callable[[], Awaitable[TaskOutcome]]
@@ -337,7 +337,7 @@ def _already(context: TaskContext, reason: str) -> NoCall:
 
 
 def _stop_if_taken(context: TaskContext, owner: Owner | None) -> None:
-    """Do not take the incident from somebody other than the one whom the person was asked about."""
+    """Do not take the incident from anybody except the owner that the person has confirmed."""
     if owner is not None and not owner.is_named_by(_text(context, "owner")):
         raise _Stop(NoCall(state=AttemptState.DROPPED, reason="taken", owner=owner))
 

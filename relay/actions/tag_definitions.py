@@ -74,7 +74,7 @@ class TagDefinitions:
         return max(self._asked_at + REFRESH_EVERY, self._clock.time_at(self._retry_at))
 
     async def refresh(self) -> None:
-        """Ask BigPanda, and store what it answers; where it does not answer, nothing changes.
+        """Ask BigPanda, and store its answer; if it does not answer, nothing changes.
 
         Raises StoreError: the answer is not stored. BigPanda is asked again later, as after any failure.
         """

@@ -1,9 +1,9 @@
-"""Carries out one task, from what it needs to what the person reads.
+"""Carries out one task, from its preparation to the message for the person.
 
     prepared -> stored as in flight, with the pending action -> called -> result stored -> person informed, if it failed
 
-A relay that dies between the last three leaves a task in flight. What may be done twice is done again at the next
-start; a comment is searched for instead (`relay.cards.tasks`).
+A relay that dies between the last three leaves a task in flight. The next start repeats everything that may be done
+twice; it searches for a comment instead (`relay.cards.tasks`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -99,7 +99,7 @@ class TaskRunner:
                 await self._call(context, ready)
 
     async def record_crash(self, context: TaskContext, error: Exception) -> None:
-        """Store that a task failed unexpectedly: nobody knows how far it came.
+        """Store that a task failed unexpectedly, at an unknown point.
 
         Raises LeaseLost: another relay is the leader now.
         """
@@ -143,7 +143,7 @@ class TaskRunner:
         await self._settle(context, lambda current: tasks.apply_search(current, comments, sent, now))
 
     async def _apply_check(self, context: TaskContext, outcome: TaskOutcome) -> None:
-        """Take what BigPanda says of an incident as a share; where it cannot say, show that on the card."""
+        """Treat BigPanda's answer about an incident like a share; if there is no answer, show that on the card."""
         now, decide = self._clock.now(), _apply_failed_check
         if isinstance(outcome, TaskDone):
             try:
@@ -199,7 +199,7 @@ class TaskRunner:
         decide: Callable[[TaskContext], TaskUpdate | None],
         outcome: TaskOutcome | None = None,
     ) -> None:
-        """Store a decision, and report how the task stands then."""
+        """Store a decision, and report the new state of the task."""
         if (settled := await self._update(context, decide)) is not None:
             await self._report(settled, outcome)
 
@@ -211,7 +211,7 @@ class TaskRunner:
         return await save_result(save, self._clock, {"key": context.task.key})
 
     async def _report(self, context: TaskContext, outcome: TaskOutcome | None = None, *, quiet: bool = False) -> None:
-        """Report how a task stands: to the log, to the metrics, and to the person who started it, if it failed."""
+        """Report the state of a task: to the log, to the metrics, and to the person who started it, if it failed."""
         self._record(context, outcome, quiet=quiet)
         task = context.task
         if task.batch:
@@ -228,7 +228,7 @@ class TaskRunner:
             await messages.send_direct(self.slack, user, messages.with_title(title, self._link(channel, ts), text))
 
     async def _report_batch(self, context: TaskContext) -> None:
-        """Tell the person who started a batch that it is over; the storm card's thread has said so all the time."""
+        """Tell the person who started a batch that it is over; the storm card's thread has shown the progress."""
         progress, task = context.batch, context.task
         if progress is None or not progress.is_over:
             return
@@ -279,7 +279,7 @@ class TaskRunner:
         )
 
     def _message(self, context: TaskContext) -> str:
-        """Return what the person reads about a task that failed; empty where the card will show how it ended."""
+        """Return what the person reads about a task that failed; empty if the card will show how it ended."""
         task = context.task
         if task.state is AttemptState.IN_DOUBT and task.due_at is None:
             return messages.in_doubt(task.kind)
@@ -292,7 +292,7 @@ class TaskRunner:
 
 
 def _described(task: Task) -> str:
-    """Return a sentence on how a task stands."""
+    """Return a sentence about the state of a task."""
     what = f"BigPanda task {task.kind}"
     match task.state:
         case AttemptState.DONE:
@@ -314,12 +314,12 @@ def _mark_gone(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUp
 
 
 def _confirm(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:  # noqa: ARG001  like its siblings
-    """BigPanda has answered: what the card shows is up to date, even where nothing of the answer was new."""
+    """BigPanda has answered: the card is up to date, even if the answer contained nothing new."""
     return replace(tasks.confirm_checked(context), cards=staleness.clear_stale(context.cards, now))
 
 
 def _apply_failed_check(context: TaskContext, outcome: TaskOutcome, now: float) -> TaskUpdate:
-    """Decide what follows where BigPanda could not say how the incident stands.
+    """Decide what follows if BigPanda could not return the incident.
 
     After a long silence the card says so, once relay does not try again.
     """

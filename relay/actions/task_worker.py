@@ -1,4 +1,4 @@
-"""Runs due tasks in the relay that is the leader, and finds incidents without news.
+"""Runs due tasks in the relay that is the leader, and finds silent incidents.
 
 The tasks of one incident run one after the other, in the order in which they are due; those of others in parallel.
 """
@@ -43,8 +43,8 @@ _DEFINITIONS = ""
 class TaskWorker:
     """Runs tasks for BigPanda.
 
-    Without access to BigPanda there is no runner. Then tasks that were stored earlier are given up, since an incident
-    with open tasks is never cleaned up, and only incidents without news are looked for.
+    Without access to BigPanda there is no runner. Then it gives up tasks that were stored earlier, because retention
+    never deletes an incident with open tasks. It still looks for silent incidents.
     """
 
     def __init__(self, store: Store, runner: TaskRunner | None, tag_definitions: TagDefinitions, clock: Clock) -> None:
@@ -165,7 +165,7 @@ class TaskWorker:
             )
 
     async def _check_silence(self, now: float, lease: Lease | None) -> float:
-        """Handle one incident that has been without news for too long; return when to check again."""
+        """Handle one incident that has been silent for too long; return when to check again."""
         if self._clock.monotonic() < self._next_silence_check:
             return self._clock.time_at(self._next_silence_check)
         can_query, available = self._runner is not None, not self.problem
@@ -175,7 +175,7 @@ class TaskWorker:
                 context.incident_state, context.cards, now, can_query=can_query, api_available=available
             )
 
-        # Even if this check fails, tasks go on.
+        # Even if this check fails, tasks continue.
         self._next_silence_check = self._clock.monotonic() + SILENCE_CHECK_EVERY
         found = await self._store.update_silent_incident(now, decide, lease=lease)
         if isinstance(found, str):

@@ -55,7 +55,7 @@ class BigPandaClient:
     def __init__(
         self, session: aiohttp.ClientSession, key: str, *, base_url: str = BASE_URL, timeout: float = TIMEOUT
     ) -> None:
-        """Use a session that outlives this (one of `relay.http.session.make_session`), inside the running loop.
+        """Use a session of `relay.http.session.make_session` that is closed after this client, in the running loop.
 
         Raises `SettingsError` where `base_url` is not an http or https address, or no header can hold the key.
         """
@@ -83,7 +83,7 @@ class BigPandaClient:
     async def incident(self, environment: str, incident: str) -> TaskOutcome:
         """Read an incident with its alerts; `relay.bigpanda.webhook.api` rewrites it as a share's body.
 
-        An answer that does not name this incident is not believed.
+        An answer that does not name this incident is ignored.
 
         https://api-docs.bigpanda.io/retrieve-incident-by-id-37770095e0.
         """
@@ -99,7 +99,7 @@ class BigPandaClient:
         return await self._act(BigPandaCall.RESOLVE, "POST", (environment, incident, "resolve"), {"comments": comments})
 
     async def comment(self, environment: str, incident: str, text: str) -> TaskOutcome:
-        """Add a comment. BigPanda does not recognise a repeated one: sent twice, it is there twice.
+        """Add a comment. BigPanda does not recognise a repeated comment: if relay sends it twice, it exists twice.
 
         https://api-docs.bigpanda.io/comment-on-incident-37770099e0.
         """

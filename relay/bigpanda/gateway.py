@@ -38,7 +38,7 @@ class BigPandaGateway(BigPandaClient):
         timeout: float = TIMEOUT,
         observer: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this.
+        """Use a session that is closed after this gateway.
 
         Raises `SettingsError` where `base_url` is no http or https address, and where no header can hold the key.
         """

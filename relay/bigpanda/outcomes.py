@@ -1,7 +1,7 @@
 """The outcomes of a call to BigPanda: a closed union, `TaskOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set (`relay.bigpanda.classify.REASONS`), and a name as `outcome`.
-Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty where nobody has to.
+Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty if nobody has to.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class RejectionCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDone:
-    """Done. `body` is the response's JSON, None where a write was answered without any.
+    """Done. `body` is the response's JSON, None if a write was answered without any.
 
     `repeated`: it was done before this call. An incident may be resolved already, for example.
     """

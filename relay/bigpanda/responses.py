@@ -54,7 +54,7 @@ def comments_of(body: JSON) -> tuple[str, ...]:
 def assignment_of(body: JSON) -> tuple[Person | None, int | None]:
     """Return who has an incident of the Incidents API, and when the incident last changed (Unix seconds).
 
-    https://docs.bigpanda.io/reference/incident-object; None where nobody has it, or the body does not say when.
+    https://docs.bigpanda.io/reference/incident-object; None if nobody has it, or the body does not say when.
     """
     incident = as_object(body)
     assignee, changed = object_field(incident, "assignee"), incident.get("changed_at")

@@ -1,6 +1,6 @@
-"""Decide what becomes of a card that relay finds in Slack, and that its database does not know.
+"""Decide what to do with a card that relay finds in Slack, but not in its database.
 
-A database may be new because the one before was lost. The metadata of a card say enough to take it over (adopt it):
+A database may be new because the previous one was lost. The metadata of a card say enough to take it over (adopt it):
 
     the incident is unknown                     adopted as it is: nobody knows more before the next share
     a share came, its card is not posted yet    adopted in its place, and edited
@@ -8,7 +8,7 @@ A database may be new because the one before was lost. The metadata of a card sa
     it was reopened late since the card ended   left alone: the new episode has a card of its own
     another card of the incident stands there   left alone
 
-An adopted card pings nobody and tells nothing of the past. What changed since its last edit is news, and is reported
+An adopted card pings nobody and reports no earlier events. What changed since its last edit is news, and is reported
 like any: relay reads the thread before it posts there (`recovery.skip_reported`).
 """
 
@@ -30,7 +30,7 @@ from relay.slack.message import OVER, Marker
 
 
 class AdoptionOutcome(StrEnum):
-    """What became of a card that was found.
+    """What relay did with a card that it found.
 
     adopted         the next share of its incident edits it
     known           the database has it already
@@ -85,7 +85,7 @@ class FoundCard:
 
     @property
     def ended(self) -> float | None:
-        """When its incident had ended, by the card (Unix seconds); None where it shows an open one."""
+        """When its incident had ended, by the card (Unix seconds); None if it shows an open one."""
         return float(self.marker.ended or self.marker.as_of) if self.state is State.RESOLVED else None
 
 
@@ -154,8 +154,8 @@ def adopt_bulletin(
 ) -> tuple[AdoptionOutcome, Bulletin | None, Card | None]:
     """Take a bulletin over, or leave it alone: then there is no card. A new one is given without an id.
 
-    What it named stands in its message and its thread, and relay does not know it. A list goes on with what is to be
-    named from now on; a message that is sent once counts as sent.
+    Relay does not know the earlier lines in its message and thread. A list continues with new lines; a message that is
+    sent once counts as sent.
     """
     kind, card = found.bulletin, known.card
     if kind is None or found.marker.state == OVER:
@@ -248,7 +248,7 @@ def _new_card(context: AdoptionContext, state: IncidentState, found: FoundCard, 
 
 
 def _adopted(card: Card, found: FoundCard) -> Card:
-    """The card as it stands in Slack. It numbers its replies anew; what its thread holds is not known yet."""
+    """The card as it is in Slack. It numbers its replies from the start; the content of its thread is not known yet."""
     return replace(
         card,
         episode=found.episode,

@@ -1,7 +1,7 @@
-"""Decide when relay speaks: whether a card may be posted and may ping, what holds it, and until when.
+"""Decide when relay posts and pings: whether a card may be posted and may ping, what holds it, and until when.
 
 One table (`REASONS`) names every reason that holds a card or a ping; one function (`attend`) reads it. The planner, the
-scheduler, `relay explain`, `relay incident` and the simulation ask this function, so that they cannot differ.
+scheduler, `relay explain`, `relay incident` and the simulation call this function, so that they cannot differ.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,7 @@ BLOCKING_STATES = (AttemptState.IN_FLIGHT, AttemptState.IN_DOUBT)
 """An open attempt in such a state stops later posts of its card, never its edits."""
 
 _MAX_STEPS = 50
-"""How many reasons that follow one another are looked at: a hold that goes on for longer is asked about again then."""
+"""How many reasons that follow one another are looked at: a longer hold is checked again later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ def _hold(question: Question) -> float:
 
 
 def _may_begin_storm(card: Card) -> bool:
-    """Whether it is news in its channel, be it as a stand-in: neither late nor released from another hold."""
+    """Whether it is new in its channel (also as a stand-in): neither late nor released from another hold."""
     released = card.held is not None and card.held.reason is not Reason.STORM
     return _was_never_posted(card) and NO_PING not in card.notices and not released
 
@@ -297,7 +297,7 @@ class Attention:
 
     @cached_property
     def listed(self) -> Hold | None:
-        """What holds the first post so that the channel hears of it in a held list."""
+        """What holds the first post and is shown in the channel's held list."""
         return _last_hold((row for row in REASONS.values() if row.listed and self._may_hold_post(row)), self.question)
 
     @cached_property
@@ -335,7 +335,7 @@ class Attention:
     def split(
         self, ping: Ping, targets: Iterable[str], *, worsens: bool = False
     ) -> tuple[tuple[str, ...], tuple[HeldPing, ...]]:
-        """Those of these targets who may be pinged, and the pings of the others, which somebody makes up for."""
+        """The targets that may be pinged, and the held pings of the others, which a catch-up sends later."""
         free, held = [], []
         for target in targets:
             hold = self.ping(ping, target, worsens=worsens)

@@ -1,11 +1,11 @@
 """Decide about batches: one press of a button of a storm card starts a task for each of many incidents.
 
     choose ........ which of the listed incidents a press is about, and which are left out, why
-    batch_line .... the line of the storm card that says how far the batch is; it stands alone in its reply
+    batch_line .... the line of the storm card with the progress of the batch; its reply has no other line
     progress_of ... how far it is, as the sum of the stored tasks
 
-A task of a batch is the same as that of a card's button, but asks its person nothing and reports nothing to them: the
-line does. An incident that somebody took meanwhile, or that is resolved, is left alone.
+A task of a batch is the same as that of a card's button, but it asks the person nothing. The line reports the result.
+A task skips an incident that somebody took meanwhile, or that is resolved.
 """
 
 from collections import Counter
@@ -65,7 +65,7 @@ def choose(
 ) -> Choice:
     """Choose from the listed incidents; `denied` has the routes whose incidents this person may not take.
 
-    Its values are the user groups that may; empty where nobody may.
+    Its values are the user groups that may; empty if nobody may.
     """
     wanted = [each for each in listed if not only_critical or each.state is State.CRITICAL]
     free = [each for each in wanted if not each.owner and not each.in_progress]
@@ -122,7 +122,7 @@ def batch_task(batch: Batch, line: int, incident: str, card: str) -> Task:
 
 
 class TaskEnd(Struct, frozen=True, kw_only=True):
-    """How a task of a batch stands: its incident's line, and that line's title and address, where they are known."""
+    """The state of a task of a batch, with its incident's line, and that line's title and address if they are known."""
 
     state: AttemptState
     reason: str = ""
@@ -156,7 +156,7 @@ class BatchProgress(Struct, frozen=True, kw_only=True):
 
 
 def progress_of(ends: Sequence[TaskEnd]) -> BatchProgress:
-    """How far a batch with these tasks is."""
+    """The progress of a batch with these tasks."""
     counts = Counter(map(_outcome, ends))
     failures = [end for end in ends if _outcome(end) == "failed"]
     return BatchProgress(**counts, failures=tuple(failures[:MOST_NAMED]))
@@ -183,7 +183,7 @@ def _outcome(end: TaskEnd) -> str:
 
 
 def batch_line(batch: Batch, progress: BatchProgress, states: Iterable[State] = ()) -> BulletinLine:
-    """The line of the storm card that says how far a batch is."""
+    """The line of the storm card with the progress of a batch."""
     return BulletinLine(
         key=batch.key,
         at=batch.at,
@@ -195,7 +195,7 @@ def batch_line(batch: Batch, progress: BatchProgress, states: Iterable[State] = 
 
 
 def with_progress(line: BulletinLine, progress: BatchProgress) -> dict[str, JSON]:
-    """The data of a batch's line, now that it is so far."""
+    """The data of a batch's line, with this progress."""
     return {**line.data, "batch": {**line.data["batch"], **_as_json(progress)}}
 
 

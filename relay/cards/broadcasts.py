@@ -1,8 +1,8 @@
-"""Decide when a reply that the channel shows too says that its state is over: "Reopened, resolved again after 12 min".
+"""Decide when relay edits a broadcast reply because its state is over: "Reopened, resolved again after 12 min".
 
-Such a reply calls people. Once its state is over, it must not go on calling those who look at the channel. It is edited
-once, after the card itself, as the least urgent of all edits: only while the rate limit leaves room, and not at all if
-that takes too long or Slack rejects it. Nothing depends on it, so relay reports nothing.
+Such a reply pings people. When its state is over, it must not alarm people who look at the channel later. Relay edits
+it once, after the card, as the least urgent of all edits: only while the rate limit allows it. It gives up if that
+takes too long or Slack rejects it. Nothing depends on it, so relay reports nothing.
 
 A card keeps its broadcasts until they are edited or given up. An edit that a killed relay left is made again.
 """
@@ -26,7 +26,7 @@ GIVE_UP_AFTER = 3600.0
 
 
 def track(card: Card, attempt: Attempt, entries: Sequence[Entry], ts: str) -> Card:
-    """The card once Slack has a reply: if it is a broadcast that calls people, it is followed until its state is over.
+    """The card once Slack has a reply: it tracks a broadcast that pings people until its state is over.
 
     `entries` are those that the card had not reported before the reply; later ones may have ended its state already.
     """
@@ -62,7 +62,7 @@ def next_over(card: Card, now: float) -> Broadcast | None:
 
 
 def without(card: Card, ts: str) -> Card:
-    """The card, which does not follow that reply any more."""
+    """The card, which no longer tracks that reply."""
     return replace(card, broadcasts=tuple(each for each in card.broadcasts if each.ts != ts))
 
 

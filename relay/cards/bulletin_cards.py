@@ -1,4 +1,4 @@
-"""Decide what a change of a bulletin means to its card, and what a change of a card means to the lines of bulletins."""
+"""Decide how a change of a bulletin affects its card, and how a change of a card affects the lines of bulletins."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,7 @@
-"""Bulletins: root messages that are not about one incident, such as the list of held incidents in a channel.
+"""Bulletins: root messages about several incidents, such as the list of held incidents in a channel.
 
-A bulletin is delivered as a card is: it has a row in the table of cards, and its lines are to it what entries are to an
-incident. What a card shows, and its thread reports, is its *topic*: the state of an incident, or that of a bulletin.
+A bulletin is delivered like a card: it has a row in the table of cards. It has lines where an incident has entries.
+What a card shows, and its thread reports, is its *topic*: the state of an incident, or that of a bulletin.
 
     kind       opened by                 its lines stand        ends
     held       the first held card       in its thread          with the reason that holds the cards
@@ -12,8 +12,8 @@ incident. What a card shows, and its thread reports, is its *topic*: the state o
     summary    its time of the day       in its data            once it is posted, or too late
 
 A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
-line that names none: it stands alone in its reply, which pings people and is shown in the channel, and it never ends.
-The same goes for the line that says how far a batch is (`relay.cards.batches`), which pings nobody.
+line without an incident. Its reply has no other line, pings people, and is broadcast. It never ends.
+The line with the progress of a batch (`relay.cards.batches`) also has a reply of its own, but pings nobody.
 A summary describes one moment, and is not edited.
 """
 
@@ -345,7 +345,7 @@ def catch_up_message(  # noqa: PLR0913  each has a name
     *,
     options: Options | None = None,
 ) -> BulletinChange | None:
-    """List the open incidents whose pings were held until `moment` (Unix seconds); None where there are none.
+    """List the open incidents whose pings were held until `moment` (Unix seconds); None if there are none.
 
     Those without an owner come first, then the worst. It pings each target once, but never `here` or `channel`.
     """
@@ -362,7 +362,7 @@ def catch_up_message(  # noqa: PLR0913  each has a name
 def reminders_message(
     channel: str, lines: Iterable[BulletinLine], targets: Iterable[str], now: float, *, options: Options | None = None
 ) -> BulletinChange | None:
-    """List the incidents of which people are reminded now; None where there are none.
+    """List the incidents of which people are reminded now; None if there are none.
 
     The worst and oldest come first. It pings each target once, but never `here` or `channel`.
     """

@@ -63,7 +63,7 @@ class ShareContext(Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def surroundings(self) -> Surroundings:
-        """What decides when relay speaks, apart from a card and its incident."""
+        """What decides when relay posts and pings, apart from a card and its incident."""
         return Surroundings(rulebook=self.rulebook, mutes=self.mutes, canonical_refs=self.canonical_refs)
 
     def canonical(self, ref: str) -> str:
@@ -332,7 +332,7 @@ def _is_news(share: ShareContext) -> bool:
 def _revive(share: ShareContext, card: Card) -> Card:
     """A cancelled card is pending again when a route matches it again while the incident is open.
 
-    After a reopening it waits anew: an incident that always ends before its wait is never posted.
+    After a reopening it waits again: an incident that always ends before its wait is never posted.
     """
     if not (card.matched and share.new.active):
         return card

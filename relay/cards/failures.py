@@ -112,7 +112,7 @@ def reported_anywhere(context: CardContext) -> int:
 
 
 def retry_reply(context: CardContext, unreported: tuple[int, int], now: float) -> CardUpdate:
-    """Retry a rejected reply, late and without a ping; then the thread goes on where it was."""
+    """Retry a rejected reply, late and without a ping; then the thread continues where it was."""
     card, (after, upto) = context.card, unreported
     attempt = Attempt(
         key=message_key(context, upto),
@@ -128,7 +128,7 @@ def retry_reply(context: CardContext, unreported: tuple[int, int], now: float) -
 
 
 def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> CardUpdate:
-    """The root `ts` was deleted, or cannot be edited: the card is posted again with a note, and its thread goes on.
+    """The root `ts` was deleted, or cannot be edited: the card is posted again with a note, and its thread continues.
 
     Not for a resolved card with nothing to report, and not more often than somebody may delete it by mistake.
     """

@@ -1,4 +1,4 @@
-"""Decide what a card keeps of what is held, and what is made up for once nothing holds it any more.
+"""Decide which held posts and pings a card keeps, and what a catch-up sends when nothing holds them any more.
 
 A held ping never counts as sent. It stays with the card until one of these happens:
 
@@ -279,7 +279,7 @@ def _caught_up(card: Card, incident: Incident, free: Sequence[HeldPing], now: fl
 
 
 def catch_up_bulletin(made: CatchUp, now: float, is_known: Callable[[Bulletin], bool]) -> BulletinChange | None:
-    """The message of a catch-up; None where nothing is left to say.
+    """The message of a catch-up; None if nothing is left to say.
 
     Where the clock was set back, there may have been one for the same moment already: this is another.
     """

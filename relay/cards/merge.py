@@ -1,4 +1,4 @@
-"""Decide what the record is after a share: the newest value of each block wins, and what adds up adds up.
+"""Compute the record after a share: the newest value of each block wins, and some blocks accumulate.
 
 Merging is idempotent. Blocks come out the same in whatever order shares arrive, except where two have the same
 `as_of`. Title, environment and sender are the first arrival's on purpose: people recognise a card by them.
@@ -105,7 +105,7 @@ def is_new_comment(record: Record | None, share: Share) -> bool:
 
 
 def stub_record(record: Record) -> Record:
-    """What outlives retention: enough to recognise the incident if it comes back."""
+    """What retention keeps: enough to recognise the incident if it comes back."""
     kept = {name: record.blocks[name] for name in ("state", "ended", "started") if name in record.blocks}
     return replace(
         record,

@@ -1,7 +1,7 @@
 """When an episode was shared, assigned and resolved for the first time, and how long people took: pure.
 
 The moments are stored with the incident, so each counts once: repeats, late shares, restarts and further relays find
-it there already. What the first share of an episode says already took nobody any time, so it does not count.
+it there already. A milestone in the first share of an episode does not count: there is no time to measure.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The values that decisions about cards take and give: incidents, entries, cards, attempts, channels, tasks.
+"""The inputs and results of decisions about cards: incidents, entries, cards, attempts, channels, tasks.
 
 `CardState` and `AttemptState` hold the state tables.
 """
@@ -75,7 +75,7 @@ class Due(Struct, frozen=True, kw_only=True):
 
     @property
     def is_reply_edit(self) -> bool:
-        """Whether it is an edit of a reply, of which not much depends: it comes after all other edits."""
+        """Whether it is an edit of a reply, which is less important: it comes after all other edits."""
         return self.deadline >= NO_DEADLINE
 
     @classmethod
@@ -98,7 +98,7 @@ class Due(Struct, frozen=True, kw_only=True):
 
 
 class Broadcast(Struct, frozen=True, kw_only=True):
-    """A reply that the channel shows too and that calls people: a reopening or a rise; `ts` names it.
+    """A broadcast reply that pings people: a reopening or a rise; `ts` names it.
 
     `kind`, `at` and `data` are those of the entry that it reports. `over_at` (Unix seconds) and `became` say when the
     state that it reports ended, and with which state; None until then.
@@ -113,7 +113,7 @@ class Broadcast(Struct, frozen=True, kw_only=True):
 
 
 class PreviousCard(Struct, frozen=True, kw_only=True):
-    """The card of the episode before, in the same channel: when it was posted (Unix seconds), and where."""
+    """The card of the previous episode, in the same channel: when it was posted (Unix seconds), and where."""
 
     at: float
     channel: str
@@ -140,7 +140,7 @@ class Card(Struct, frozen=True, kw_only=True):
     the group of its incident then.
     Reminders: nobody has had the incident since `unowned_since` (None: since it began). The series counts from
     `reminder_base`, and has sent `reminders_sent` so far; the next one is due at `reminder_due`. BigPanda was asked for
-    it at `reminder_asked_at`. `escalated_at` is when another channel was told in this episode.
+    it at `reminder_asked_at`. `escalated_at` is when another channel got a card in this episode.
     `thread_unread`: the thread may hold replies that this database does not know, since it is an older copy.
     Work: `post` is a root or reply that is due, `edit` an edit; `pending_since` is when the oldest began to wait,
     `tries` counts failed calls, `edit_in_doubt_until` is until when a lost edit may still land.
@@ -256,7 +256,7 @@ class IncidentState(Struct, frozen=True, kw_only=True):
     `version` grows whenever the record changes. It is 0 while no share has come: then relay knows the incident by cards
     that it found in Slack, and the record holds what they say. `ended_at` is when the incident ended (Unix seconds),
     None while it is open. `next_seq` is the number of the next entry. `last_share_at` is when its newest share came;
-    `stale_at` is when it will have been silent for too long, None where relay does not watch for that.
+    `stale_at` is when it will have been silent for too long, None if relay does not watch for that.
     `state` is what the record says.
     """
 
@@ -313,7 +313,7 @@ TOPICS: Final[tuple[type[Topic], ...]] = (IncidentState, BulletinState)
 
 
 class ShareOutcome(StrEnum):
-    """What became of a share; logs, metrics and the stored shares use these names."""
+    """The outcome of a share; logs, metrics and the stored shares use these names."""
 
     FIRST = "first"
     UPDATE = "update"
@@ -415,7 +415,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     `key` is the marker that Slack keeps with the message, the same for every try. A reply reports the entries up to
     `upto_seq`; a retry has the same range, and those who are to be pinged (`targets`). `data` is what the first try
     decided (`broadcast`, `worst`, ...; `digest` stands for what the reply reports), `from` where a dropped reply began,
-    `resume` where the card goes on after an operator's retry. `searches` counts the searches that found nothing.
+    `resume` where the card continues after an operator's retry. `searches` counts the searches that found nothing.
     """
 
     key: str
@@ -556,7 +556,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it may be in Slack all the same."""
+        """Whether it may be in Slack anyway."""
         return self.reason.startswith(IN_DOUBT)
 
 

@@ -1,6 +1,6 @@
 """Mutes: for a time, some incidents get no new cards and no pings. They are made and ended by hand while relay runs.
 
-A mute changes nothing in BigPanda: it is not a maintenance plan there.
+A mute changes nothing in BigPanda: it is not a maintenance plan.
 """
 
 import re
@@ -46,7 +46,7 @@ class MutePart(StrEnum):
 
 
 class InvalidMute(ValueError):
-    """A mute that cannot be made or ended; the message says why, and what is expected."""
+    """A mute that relay cannot make or end; the message says why, and what is expected."""
 
     def __init__(self, message: str, part: MutePart = MutePart.WHAT) -> None:
         super().__init__(message)

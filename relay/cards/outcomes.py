@@ -70,7 +70,7 @@ def _apply_known_answer(  # noqa: PLR0913  as above
 
 
 def _apply_reply_edit(context: CardContext, step: ReplyEdit, answer: SlackOutcome, now: float) -> CardUpdate:
-    """What Slack rejects is left as it is: the thread says what happened, and nobody need know."""
+    """If Slack rejects it, nothing changes: the thread already says what happened, so relay reports nothing."""
     match answer:
         case Rejected(scope=RejectionScope.CHANNEL | RejectionScope.CREDENTIALS | RejectionScope.APP):
             return send.retry_reply_edit(context, step, now)
@@ -126,7 +126,7 @@ def give_up_search(context: CardContext, reason: str, remedy: str, rules: Delive
 
 
 def _with_known_answer(context: CardContext, step: PostRoot | PostReply | Edit) -> CardContext | None:
-    """The context for an answer to that step; None where the answer does not matter any more."""
+    """The context for an answer to that step; None if the answer does not matter any more."""
     if isinstance(step, Edit):  # the card may have moved to another message since
         return send.without_edit_doubt(context, step) if context.card.ts == step.ts else None
     # The attempt may have been settled without this answer, and another one may be open by now.

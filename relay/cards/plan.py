@@ -1,4 +1,4 @@
-"""Decide what a share turns into: the new record, the entries, the cards, the tasks. One pure function does it.
+"""Decide the effects of a share: the new record, the entries, the cards, the tasks. One pure function does it.
 
 Live work, `explain`, `render`, `test` and `backtest` all call `plan`. What a due card does next is in `send`.
 """
@@ -37,7 +37,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     has_callback: Callable[[str], bool] = lambda _integration: False,
     processor_time: ProcessorTime = untimed,
 ) -> Plan:
-    """What a share turns into; its `received` is the present, or that of a share that was planned before it.
+    """The effects of a share; its `received` is now, or that of a share that was planned before it.
 
     `incident_state` is None for an incident's first share; `cards` are its current cards. `canonical_refs` maps the
     other references of a channel to the one that is used. `has_callback` says whether BigPanda waits for a callback

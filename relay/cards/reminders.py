@@ -38,7 +38,7 @@ class NextStep:
 
     @property
     def is_then(self) -> bool:
-        """Whether another channel is to be told."""
+        """Whether another channel gets a card."""
         return not self.number
 
     @property
@@ -83,7 +83,7 @@ def is_unattended(card: Card, incident: Incident, least: State | None = None) ->
 
 
 def with_due(card: Card, incident: Incident) -> Card:
-    """The card with the moment at which its next reminder is due; None where there is none."""
+    """The card with the moment at which its next reminder is due; None if there is none."""
     step = next_step(card) if card.options.remind and is_unattended(card, incident) else None
     return replace_changed(card, reminder_due=step and step.at)
 

@@ -1,4 +1,4 @@
-"""Decide what is done about the reminders of a channel that are due: who is asked first, who reads what, who waits.
+"""Decide about the due reminders of a channel: what to ask BigPanda first, what to send, and what waits.
 
 Before each reminder relay asks BigPanda how the incident stands, since many integrations share no assignments: to nag
 people about what somebody has already is worse than no reminder.
@@ -395,7 +395,7 @@ class _Look:
         return [each for each in self.reminder.cards if each.id != self.card.id]
 
     def _escalate(self, then: Then) -> _Change:
-        """Tell another channel: with a card, or in the thread of the one that is there already."""
+        """Escalate to another channel: with a card, or in the thread of the card that is there already."""
         ref, step = self.surroundings.canonical_refs.get(then.channel.ref, then.channel.ref), self.step
         if step is None:
             return _Change()

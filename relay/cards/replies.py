@@ -108,7 +108,7 @@ def next_reply(  # noqa: PLR0913  all that it depends on
     whole: bool = False,
     surroundings: Surroundings = NO_SURROUNDINGS,
 ) -> Reply | None:
-    """The reply that reports the first of these entries (`whole`: all); None where none is to be reported."""
+    """The reply that reports the first of these entries (`whole`: all); None if none is to be reported."""
     shown: list[_CardEntry] = []
     passed: list[_CardEntry] = []
     last: _CardEntry | None = None
@@ -147,7 +147,7 @@ def next_reply_of(
     whole: bool = False,
     surroundings: Surroundings = NO_SURROUNDINGS,
 ) -> Reply | None:
-    """The reply that reports the first of these entries of the topic (`whole`: all); None where there is none."""
+    """The reply that reports the first of these entries of the topic (`whole`: all); None if there is none."""
     if not isinstance(context.topic, BulletinState):
         return next_reply(context.card, context.incident, entries, now, whole=whole, surroundings=surroundings)
     lines = _unposted_lines(context.card, entries)
@@ -186,7 +186,7 @@ def held_for(
 
 
 def due_of(context: CardContext, card: Card, entries: Sequence[Entry], now: float) -> Due | None:
-    """From when, and by when, these entries of the card's topic need a reply; None where they need none."""
+    """From when, and by when, these entries of the card's topic need a reply; None if they need none."""
     if not isinstance(context.topic, BulletinState):
         return reply_due(card, context.incident, entries, now)
     if not context.topic.bulletin.row.in_thread:
@@ -202,7 +202,7 @@ def due_of(context: CardContext, card: Card, entries: Sequence[Entry], now: floa
 
 
 def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: float) -> Due | None:
-    """From when, and by when, these entries need a reply; None where they need none."""
+    """From when, and by when, these entries need a reply; None if they need none."""
     due: Due | None = None
     for each in _card_entries(card, incident, entries, now):
         if each.visible:
@@ -211,7 +211,7 @@ def reply_due(card: Card, incident: Incident, entries: Sequence[Entry], now: flo
 
 
 def next_due(context: CardContext, card: Card, now: float) -> Due | None:
-    """When the thread of `card` needs its next reply; None where it needs none. `context` is that of its incident.
+    """When the thread of `card` needs its next reply; None if it needs none. `context` is that of its incident.
 
     Where not all entries are known, a reply is due: it reports or passes over those that are.
     """
@@ -418,7 +418,7 @@ def _merge_states(entries: Sequence[Entry], how: str = "") -> dict[str, JSON]:
 
 
 def _merge(entries: Sequence[Entry], room: int) -> dict[str, JSON]:
-    """The data of one entry for many of one kind; empty where nothing is left to report."""
+    """The data of one entry for many of one kind; empty if nothing is left to report."""
     match entries[0].kind:
         case EntryKind.TAGS:
             return _merge_tags(entries, room)

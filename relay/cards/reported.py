@@ -1,4 +1,4 @@
-"""Decide what a thread has reported, by what the metadata of its replies says: for a database that does not know them.
+"""Decide what a thread has reported, from the metadata of its replies: for a database that does not contain them.
 
 An entry has facts: a subject and a value. Two databases that saw different shares find the same facts in the same news:
 `state=critical`, whatever the state was before and whichever share said so. A fact is old news if the thread's newest

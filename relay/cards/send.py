@@ -291,7 +291,7 @@ def _wait(context: CardContext, incident: Incident, attention: Attention) -> Not
 
 
 def _named_by_storm(card: Card, incident: Incident, attention: Attention, hold: Hold) -> tuple[BulletinChange, ...]:
-    """What changes in the storm card; nothing where it names the incident already, and nothing has changed."""
+    """What changes in the storm card; nothing if it names the incident already, and nothing has changed."""
     storm, now = attention.question.surroundings.storm, attention.question.at
     is_new = card.held is None or card.held.reason is not Reason.STORM
     if storm is None or (hold.until is None and not is_new):
@@ -526,7 +526,7 @@ def retry_later(context: CardContext, step: SlackStep, retry_at: float) -> CardU
         attempt = replace(attempt, state=AttemptState.WAITING if attempt.is_repeat else AttemptState.DROPPED)
     card = replace(card, post=_postpone(card.post, retry_at))
     if card.state is CardState.POSTING:
-        # Nobody was pinged. Whom the next try pings is decided anew, unless an earlier try may have landed.
+        # Nobody was pinged. Relay decides again whom the next try pings, unless an earlier try may have arrived.
         pinged = card.pinged if attempt and attempt.state is AttemptState.WAITING else ()
         card = replace(card, state=CardState.PENDING, pinged=pinged)
     return CardUpdate(cards=(card,), attempt=attempt)

@@ -1,7 +1,7 @@
 """Decide what follows when an incident has been silent for longer than `stale_after`.
 
 If BigPanda can be asked, a task asks it, once in each such time. If not, or if BigPanda does not know the incident any
-more, the card turns grey and says how old its news is, until the next share, or until BigPanda answers again.
+more, the card turns grey and shows the age of its data, until the next share, or until BigPanda answers again.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def handle_silence(
 
 
 def mark_stale(incident_state: IncidentState, cards: Sequence[Card], now: float, *, can_query: bool) -> StalenessUpdate:
-    """Nobody knows how it stands: the cards say how old their news is. If BigPanda can be asked, it is asked again."""
+    """Its state is unknown: the cards show the age of their data. Relay asks BigPanda again if it can."""
     notice = Notice(kind=NoticeKind.STALE, at=int(incident_state.last_share_at))
     silent = replace(incident_state, stale_at=_next_check(cards, now) if can_query else None)
     return StalenessUpdate(silent, _with_age(incident_state, cards, notice, now))
@@ -55,13 +55,13 @@ def mark_gone(incident_state: IncidentState, cards: Sequence[Card], now: float) 
 
 
 def clear_stale(cards: Sequence[Card], now: float) -> tuple[Card, ...]:
-    """BigPanda has answered how the incident stands: the cards that said how old their news is."""
+    """BigPanda has returned the incident: the cards that showed the age of their data."""
     fresh = ((card, remove_notices(card.notices, NoticeKind.STALE)) for card in cards)
     return tuple(_edit(replace(card, notices=rest), now) for card, rest in fresh if rest != card.notices)
 
 
 def clear_staleness(card: Card) -> Card:
-    """A share has come: the card does not say how old its news is any more."""
+    """A share has come: the card no longer shows the age of its data."""
     return replace_changed(card, notices=remove_notices(card.notices, NoticeKind.STALE, NoticeKind.GONE))
 
 

@@ -1,6 +1,6 @@
 """Decide which card of the fallback stands in for a card, or for its thread, that Slack rejects, and when it makes way.
 
-A card that stands in goes on reporting where the other had to stop. It makes way when the other one can be posted.
+A stand-in continues to report where the other card had to stop. It makes way when the other one can be posted.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ def fallback_cards(
 
 
 def make_way(cards: Sequence[Card], posted: Card, now: float, *kinds: NoticeKind) -> list[Card]:
-    """The cards that change since `posted` is there (FOR_CARD) or its thread goes on (FOR_THREAD).
+    """The cards that change since `posted` is there (FOR_CARD) or its thread continues (FOR_THREAD).
 
-    Those that stood in for it do so no more. One that is not needed any more becomes a pointer, or is never posted; if
+    They are no longer stand-ins for it. One that is not needed any more becomes a pointer, or is never posted; if
     the fallback rejected it, its dead letter is closed.
     """
     changed = []
@@ -75,7 +75,7 @@ def _stand_in(context: CardContext, home: str, mention: Mention, notice: Notice,
     extra = (notice,) if there.route else (notice, STAND_IN)
     card = replace(there, notices=add_notices(there.notices, *extra))
     if there.is_pointer:
-        # It is a card again, and goes on reporting where the card that it pointed to had to stop.
+        # It is a card again, and continues to report where the card that it pointed to had to stop.
         seq = max(card.reported_seq, context.card.reported_seq)
         rest = remove_notices(card.notices, NoticeKind.POINTER, NoticeKind.STAND_IN)
         card = replace(card, reported_seq=seq, notices=(*rest, STAND_IN))

@@ -9,7 +9,7 @@ More than `over` new cards in a channel within `within` are a storm. From then o
     ... of a critical incident, or of       is posted when the channel takes new cards again, worst first
         one that has changed since
 
-The people of what waits are pinged in the thread. Nobody is pinged there twice, except for a worse state or for the
+The thread pings the people of the waiting incidents. Nobody is pinged there twice, except for a worse state or for the
 first critical incident of another group, and never more often than every `PING_EVERY` seconds.
 
 What was posted when is known from the database alone (`ChannelStorm`), so it is the same after a restart.
@@ -98,7 +98,7 @@ def allowance(rules: Storm, *, reserve: bool = False) -> int:
 def group_of(incident: Incident, by: str, show_tags: Iterable[str]) -> str:
     """The group of an incident: the value of the tag `by`, or of the first of `show_tags` that it has.
 
-    Of several values the first counts. It is empty where there is none.
+    Of several values the first counts. It is empty if there is none.
     """
     tags = (incident.tag(name) for name in ([by] if by else show_tags))
     values = (value.strip() for tag in tags if tag is not None for value in tag.values[:1])
@@ -137,7 +137,7 @@ class StormPing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormPings:
-    """Whom a storm has pinged, be it by its own messages or by cards meanwhile, and whom it has still to ping."""
+    """The targets that a storm or its cards have pinged, and those that it still has to ping."""
 
     sent: Mapping[str, StormPing]
     owed: Mapping[str, StormPing]
@@ -236,7 +236,7 @@ def _rules(rules: Storm) -> dict[str, JSON]:
 def posted_in_storm(
     storm: ChannelStorm, channel: str, incident: Incident, targets: Iterable[str], now: float
 ) -> BulletinChange | None:
-    """A card was let through that pings these targets: the storm need not ping them for the same."""
+    """A card that pings these targets may be posted: the storm does not ping them again for it."""
     if not storm.is_open or not targets:
         return None
     before = StormPings.of(storm.bulletin)

@@ -1,7 +1,7 @@
-"""Summaries: at fixed times, one message without pings says how a channel stands.
+"""Summaries: at fixed times, one message without pings shows the state of a channel.
 
-A moment at which a channel gets one is a *slot*. `SummaryProgress` says which slots of a summary are done, so that each
-is decided once, by whichever relay delivers then:
+Each such time is a *slot*. `SummaryProgress` says which slots of a summary are done, so that each is decided once, by
+the relay that delivers then:
 
     outcome           of its newest slot
     begun             its message is on its way to Slack
@@ -45,7 +45,7 @@ SummaryKey = tuple[str, str]
 
 
 class SummaryOutcome(StrEnum):
-    """What became of the newest slot of a summary; metrics, logs and `relay doctor` use these words."""
+    """The outcome of the newest slot of a summary; metrics, logs and `relay doctor` use these words."""
 
     BEGUN = "begun"
     POSTED = "posted"
@@ -65,7 +65,8 @@ OUTCOME_WORDS: Final[Mapping[SummaryOutcome, str]] = {
 class SummaryProgress(Struct, frozen=True, kw_only=True):
     """How far a summary is; times are Unix seconds.
 
-    `channel` is its reference in the file. `times` are its times in words: others begin anew. The slots up to `decided`
+    `channel` is its reference in the file. `times` describes its times: if they change, it starts again. The slots up
+    to `decided`
     are done; `outcome` is that of the slot at `decided`, None before the first one. `posted_as_of` is the moment that
     its newest posted message describes; None if there is none.
     """
@@ -140,7 +141,7 @@ def progress_of(
 
 
 def due_slots(summary: Summary, progress: SummaryProgress, now: float, hours: Mapping[str, Hours]) -> DueSlots:
-    """The slots that nobody has decided. What was missed is done once, and only if it is not too late."""
+    """The slots that nobody has decided. A missed slot is done once, and only if it is not too late."""
     slots = tuple(summary.slots(progress.decided, now, hours))
     if slots and now - slots[-1].at <= LATEST:
         return DueSlots(slots[-1], slots[:-1])
@@ -160,7 +161,7 @@ def described_since(progress: SummaryProgress, now: float) -> float:
 def summary_message(
     summary: Summary, slot: Slot, content: ChannelContent, since: float, now: float
 ) -> BulletinChange | None:
-    """The message of a slot, for the channel as the file names it; None where there is nothing to say."""
+    """The message of a slot, for the channel as the file names it; None if there is nothing to say."""
     if not (content.says_something or summary.always):
         return None
     return described(

@@ -1,4 +1,4 @@
-"""Why nothing came of a task, in words for the person who pressed."""
+"""Why a task failed, in words for the person who pressed the button."""
 
 from collections.abc import Mapping
 from typing import Final

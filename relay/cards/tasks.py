@@ -1,4 +1,4 @@
-"""Decide what becomes of a task: one thing that BigPanda is to do or to answer, stored before relay calls it.
+"""Decide about a task: one call to BigPanda, stored before relay makes it.
 
     callback   tell BigPanda that the card exists (or that none will), so that it sends updates again
     assign     somebody pressed this button of the card
@@ -154,7 +154,7 @@ def begin_restored(context: TaskContext, action: PendingAction | None, now: floa
 
 
 def close_task(context: TaskContext, state: AttemptState, reason: str, follow_ups: tuple[Task, ...] = ()) -> TaskUpdate:
-    """Nothing more is done about it."""
+    """Relay does nothing more about it."""
     task = replace(context.task, state=state, reason=reason, due_at=None)
     unsent = state in {AttemptState.DROPPED, AttemptState.REJECTED}
     undone = _without_action(context, task.key) if unsent else None
@@ -162,7 +162,7 @@ def close_task(context: TaskContext, state: AttemptState, reason: str, follow_up
 
 
 def retry_task(context: TaskContext, reason: str, at: float) -> TaskUpdate:
-    """It is tried again, unless that would be too late. An action that was not done names nobody until then."""
+    """Try it again, unless that would be too late. Until it is done, the thread names nobody for it."""
     task = context.task
     if at > _deadline(task):
         return close_task(context, AttemptState.DROPPED, reason)
@@ -233,7 +233,7 @@ def apply_search(context: TaskContext, comments: Sequence[str] | None, sent: str
 
 
 def recover_interrupted(task: Task, now: float) -> Task:
-    """What a relay that died was doing: a comment may have arrived; anything else may be done once more."""
+    """The tasks of a relay that died: a comment may have arrived; anything else may be repeated."""
     if task.kind in COMMENT_KINDS:
         return replace(task, state=AttemptState.IN_DOUBT, reason="interrupted", due_at=now)
     return replace(_as_ambiguous(task), state=AttemptState.WAITING, reason="interrupted", due_at=now)
@@ -242,7 +242,7 @@ def recover_interrupted(task: Task, now: float) -> Task:
 def confirm_checked(context: TaskContext) -> TaskUpdate:
     """A check is answered. An action that BigPanda does not report yet is checked again.
 
-    One that it does not report at the last check was not done, and names nobody later.
+    If it does not report the action at the last check, the action was not done, and names nobody later.
     """
     task, asked = context.task, int(context.task.payload.get("asked", 0)) + 1
     awaited = is_awaited(context.incident_state.record, checked_task_key(task))
@@ -288,7 +288,7 @@ def _with_actions(context: TaskContext, actions: tuple[PendingAction, ...]) -> I
 
 
 def _without_action(context: TaskContext, key: str) -> IncidentState | None:
-    """An action that was not done must not name anybody; None where there is none."""
+    """An action that was not done must not name anybody; None if there is none."""
     known = context.incident_state.record.pending_actions
     kept = tuple(each for each in known if each.key != key or each.confirmed)
     return None if kept == known else _with_actions(context, kept)

@@ -1,4 +1,4 @@
-"""What the command can do, and what was not understood."""
+"""The list of verbs, and the word that relay did not understand."""
 
 from relay.commands.requests import VERBS, Help, Unclear
 from relay.commands.texts import bold, mrkdwn_list, typed, written

@@ -37,7 +37,7 @@ _TEAM = "team"
 
 
 async def answer_open(question: SlackQuestion, request: Open) -> Message | None:
-    """Return the message; None where there is no such channel or team that the person may see."""
+    """Return the message; None if there is no such channel or team that the person may see."""
     viewer, rulebook = question.viewer, question.live.rulebook
     refs = _references(request, viewer, rulebook)
     if any(map(viewer.sees, refs)):

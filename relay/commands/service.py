@@ -1,4 +1,4 @@
-"""Takes slash commands, the message shortcut and `Why?` on a card, and answers them to the person alone.
+"""Answers slash commands, the message shortcut and `Why?` on a card, only to the person who asks.
 
 The answer to a command is the response to Slack, which waits three seconds for it; there is no second one. A shortcut
 and a click have no such response: an ephemeral message follows in the background, or a direct message where relay may

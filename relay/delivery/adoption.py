@@ -1,8 +1,9 @@
-"""Reads the channels of a new database before relay posts there: it may be in the place of a lost one.
+"""Reads the channels of a new database before relay posts there: it may replace a lost one.
 
 A lost database leaves relay's cards in Slack, and a second card of the same incident would mislead everybody. So the
 posts of a channel wait until its history was read once, and the cards that are found are taken over
-(`relay.cards.adoption`). Other channels go on. After a new installation, that is one empty page for each channel.
+(`relay.cards.adoption`). Other channels are not affected. After a new installation, that is one empty page for each
+channel.
 """
 
 from collections import Counter
@@ -51,7 +52,7 @@ _WITHOUT_READING = "Relay posts there without knowing what it has posted before.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelAdoption:
-    """What came of the cards of one channel; `complete`: all of the history that was asked for was read."""
+    """The result for the cards of one channel; `complete`: all of the history that was asked for was read."""
 
     outcomes: Counter[AdoptionOutcome] = field(default_factory=Counter)
     complete: bool = True
@@ -146,7 +147,7 @@ def _age(card: FoundCard) -> tuple[int, int, str]:
 
 
 def _options(rulebook: Rulebook, card: FoundCard, channel: Channel) -> Options:
-    """Until a share comes, those of the route that the card names; the next share decides anew."""
+    """Until a share comes, those of the route that the card names; the next share decides again."""
     if not card.marker.route and rulebook.fallback is not None:
         return rulebook.fallback.options
     return rulebook.options_for(card.marker.route, channel.ref)
@@ -166,7 +167,7 @@ class Adoption:
         identity = self._shared.slack.breaker.identity
         if identity is None:
             return None
-        while unread := await self._shared.store.unread_channels():  # asked anew: a share may wait for another by now
+        while unread := await self._shared.store.unread_channels():  # read again: a share may wait for another
             now = self._shared.clock.monotonic()
             due = [channel for channel in unread if self._retry_at.get(channel.ref, 0.0) <= now]
             if not due:

@@ -1,7 +1,7 @@
-"""Cards whose work failed unexpectedly: each is skipped for a while, and delays no other card.
+"""Skips cards whose work failed unexpectedly, each for a while, so that it delays no other card.
 
-The cause may be a row that another version of relay wrote, or a bug. Nothing of it is stored: the card stays due, so
-that metrics and alerts show that it waits. It is tried again after ever longer pauses.
+The cause may be a row that another version of relay wrote, or a bug. This is not stored: the card stays due, so
+that metrics and alerts show that it waits. Relay tries it again after growing pauses.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,7 +39,7 @@ class CardBackoff:
         return frozenset(card for card, (_, until) in self._failures.items() if until > now)
 
     def retry_at(self, card: int | None = None) -> float | None:
-        """Return when this card (without one: the first card) is tried again; None where none is skipped."""
+        """Return when this card (without one: the first card) is tried again; None if none is skipped."""
         now = self._clock.monotonic()
         ends = [until for number, (_, until) in self._failures.items() if card in {None, number} and until > now]
         return self._clock.time_at(min(ends)) if ends else None

@@ -1,4 +1,4 @@
-"""Makes up for held pings when they are due, and closes the lists of held cards."""
+"""Posts catch-ups when held pings are due, and closes the lists of held cards."""
 
 from collections.abc import Sequence
 from math import inf
@@ -21,7 +21,7 @@ LISTS_EVERY = 60.0
 
 
 class CatchUps:
-    """Makes up for held pings, one channel after the other."""
+    """Posts catch-ups, one channel after the other."""
 
     def __init__(self, shared: DeliveryContext) -> None:
         self._shared = shared
@@ -29,7 +29,7 @@ class CatchUps:
         self._list_ends: float | None = None
 
     async def catch_up_due(self) -> float | None:
-        """Make up for everything that is due; return when to look again."""
+        """Post all catch-ups that are due; return when to look again."""
         return await do_due(self._shared.store.next_catch_up_due, self._catch_up_next, self._shared.clock)
 
     async def _catch_up_next(self, now: float) -> bool:

@@ -86,7 +86,7 @@ class ChannelResolver:
     async def _most_urgent(
         self, found: Mapping[str, ChannelInfo], asked: AbstractSet[str], now: float
     ) -> Channel | None:
-        """The next channel to ask about, each time anew: one for which a card waits by then, and open ones last."""
+        """The next channel to look up, chosen each time: first one for which a card waits, open ones last."""
         store = self._shared.store
         waiting = await store.waiting_channels()
         names = [channel for channel in await store.unresolved_names() if channel.ref in found] if found else []

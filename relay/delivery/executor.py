@@ -171,7 +171,7 @@ class Executor:
             self._shared.wake_all()  # the reconciler, repair or the channel resolver has work now
 
     async def _answer(self, call: PreparedCall) -> SlackOutcome:
-        """Call Slack, and fix at once what can be fixed: a channel not joined, a message that Slack rejects."""
+        """Call Slack, and correct at once what relay can: a channel not joined, a message that Slack rejects."""
         answer = await self._send(call)
         match answer:
             case Rejected(reason="not_in_channel"):
@@ -221,7 +221,7 @@ class Executor:
                 assert_never(step)
 
     async def _delete_stray(self, stray: Delivered) -> SlackOutcome:
-        """Delete a reply that stands in the channel; until it is deleted it is in doubt, and searched for."""
+        """Delete a reply that is in the channel instead of the thread; until then it is in doubt, and searched for."""
         with check_before_send(None):  # it is this relay's message, even if another relay is the leader by now
             deleted = await self._shared.slack.delete(stray.channel, stray.ts)
         if isinstance(deleted, Delivered):
@@ -317,7 +317,7 @@ def _log_answer(call: PreparedCall, answer: SlackOutcome) -> None:
 
 
 def _described(kind: MessageKind, answer: SlackOutcome) -> str:
-    """Return a sentence on what came of a message."""
+    """Return a sentence about the result of a message."""
     name = _NAMES[kind]
     match answer:
         case Delivered():

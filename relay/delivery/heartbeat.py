@@ -1,7 +1,7 @@
-"""The heartbeat: an address is called every minute while relay does its work, so that its silence raises an alarm.
+"""The heartbeat: relay calls an address every minute. If the calls stop, another service raises an alarm.
 
 Only the relay that delivers calls it, and only while it can store shares and Slack takes messages. So the people who
-watch the address learn when incidents do not reach anybody, whatever the reason. The address is a secret: anybody who
+watch the address learn when incidents reach nobody, for any reason. The address is a secret: anybody who
 knows it can fake a heartbeat.
 """
 
@@ -30,7 +30,7 @@ log = structlog.get_logger("relay.heartbeat")
 
 
 class Heartbeat:
-    """Calls the address. It is a job of its own: whatever it takes holds up nothing else."""
+    """Calls the address. It is a job of its own, so a slow call delays nothing else."""
 
     def __init__(
         self, url: str, session: aiohttp.ClientSession, clock: Clock, problem: Callable[[], Awaitable[str]]

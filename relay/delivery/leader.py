@@ -42,11 +42,11 @@ CRASH_PAUSE = 30.0
 
 
 class LeaseGuard:
-    """How long this relay may go on calling Slack and BigPanda without asking the database.
+    """How long this relay may call Slack and BigPanda without asking the database.
 
-    A process that was stopped or cut off from the database does not notice that its lease has ended and another relay
-    leads. So a check of the clock, which needs nobody, comes before each call. The time counts from before the lease
-    was asked for, so that it is never longer than the lease really holds.
+    A process that was stopped or cut off from the database does not notice that its lease has ended and that there is
+    another leader. So relay checks the clock before each call. The time counts from before the request for the lease,
+    so that it is never longer than the lease.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -111,7 +111,7 @@ class Leader:
                 await self._clock.wait(self._stopped, self._clock.now() + LEASE_ACQUIRE_EVERY)
 
     async def _turn(self, stopping: asyncio.Event) -> bool:
-        """Lead until `stopping` is set; return False where another relay leads, or where the work was interrupted.
+        """Lead until `stopping` is set; return False if another relay leads, or where the work was interrupted.
 
         A failing database does not end relay: shares are answered 503 meanwhile, and afterwards what was interrupted is
         searched for as after a crash.

@@ -1,7 +1,7 @@
-"""Lets the cards say which of them are muted, whenever a mute begins, ends or is changed.
+"""Updates the notices of muted cards whenever a mute begins, ends or changes.
 
-What a mute holds is asked in the transaction that would post or ping. This only keeps the words on posted cards true,
-and looks at what is held when a mute is over.
+The transaction that would post or ping checks what a mute holds. This only updates the notices on posted cards,
+and re-evaluates what is held when a mute is over.
 """
 
 from functools import partial
@@ -21,13 +21,13 @@ CHECK_EVERY = 60.0
 
 
 class MuteWatch:
-    """Keeps the words on cards true while mutes begin and end."""
+    """Updates the cards when mutes begin and end."""
 
     def __init__(self, shared: DeliveryContext) -> None:
         self._shared = shared
 
     async def apply_changed(self) -> float | None:
-        """Apply the mutes if one has changed; return when the next one may. Who makes a mute wakes this."""
+        """Apply the mutes if one has changed; return when the next one may. Making a mute wakes this."""
         now = self._shared.clock.now()
         mutes, changed = await self._shared.store.mutes_to_apply(now)
         if changed:

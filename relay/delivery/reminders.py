@@ -1,4 +1,4 @@
-"""Reminds people of incidents that nobody has, when it is time; what is decided stands in `relay.cards.reminding`."""
+"""Sends reminders of incidents that nobody has; `relay.cards.reminding` decides about them."""
 
 from collections.abc import Callable, Sequence
 from typing import Final

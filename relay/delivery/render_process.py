@@ -1,7 +1,7 @@
 """Renders in a process that can be abandoned, so that no template blocks relay.
 
-The sandbox of templates bounds what they cost, and this is the last resort: whatever it does not foresee costs its own
-card and no other. relay's built-in templates are rendered in relay's own process.
+The sandbox bounds the cost of templates, and this process is the last resort: a case that the sandbox does not cover
+affects only its own card. relay's built-in templates are rendered in relay's own process.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""Lets what is stored follow the live rules, whenever they have changed.
+"""Applies changed live rules to stored cards and reminders.
 
-What the change may have freed is looked at at once, and the reminders of posted cards follow.
+It re-evaluates held cards and pings at once, and then the reminders of posted cards.
 """
 
 from functools import partial
@@ -19,11 +19,11 @@ class RulesWatch:
         self._followed = ""
 
     async def begin(self) -> None:
-        """Follow the live rules anew: another relay may have delivered by others."""
+        """Apply the live rules again: another relay may have delivered with other rules."""
         self._followed = ""
 
     async def follow(self) -> None:
-        """Follow the live rules, if they are others than before."""
+        """Apply the live rules, if they have changed."""
         live, shared = self._shared.live(), self._shared
         if live.hash == self._followed:
             return

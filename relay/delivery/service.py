@@ -73,7 +73,7 @@ class DeliveryService:
         `on_change` is called when cards changed, which may make tasks due.
 
         `on_channel_changed` is called when a channel of the routes is found, or begins or stops to take messages.
-        `can_ask` says whether BigPanda can be asked how an incident stands.
+        `can_ask` says whether relay can ask BigPanda for an incident.
         """
         self.delivering = False
         self._store = store
@@ -232,7 +232,7 @@ class DeliveryService:
         return begin_edit(context, self._clock.now(), has_room=has_room)
 
     async def _is_known_message(self, channel: str, ts: str) -> bool:
-        """Whether a card stands there. Slack's ids grow: one that is newer than all others is a new message's."""
+        """Whether a card is there. Slack's ids grow: one that is newer than all others is a new message's."""
         newest = self._newest_ts.get(channel)
         if newest is None or float(ts) <= newest:
             try:

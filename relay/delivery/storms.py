@@ -1,4 +1,4 @@
-"""Tends the storms that are open: lets waiting cards go as there is room, pings people, and ends what is over."""
+"""Handles open storms: releases waiting cards, pings people, and closes storms that are over."""
 
 from math import inf
 

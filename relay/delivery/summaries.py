@@ -1,4 +1,4 @@
-"""Posts the summaries of channels when their time comes, each slot once; one that fails holds up no other."""
+"""Posts the summaries of channels when their time comes, each slot once; a failing one does not delay the others."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -52,7 +52,7 @@ class Summaries:
         self._on_their_way = 0
 
     async def begin(self) -> None:
-        """Begin anew: of what an earlier relay began, some may be on its way."""
+        """Start again: a message that an earlier relay began may be on its way."""
         self._hash, self._on_their_way = "", 1
 
     async def decide_due(self) -> float | None:
@@ -67,7 +67,7 @@ class Summaries:
         return min(until, default=None)
 
     async def _progress(self, summaries: tuple[Summary, ...]) -> Mapping[SummaryKey, SummaryProgress]:
-        """How far each summary is. What is new, or has other times, begins now."""
+        """The progress of each summary. A new summary, or one with other times, begins now."""
         known = await self._shared.store.summary_progress()
         progress = progress_of(summaries, known, self._shared.clock.now())
         if {each.key: each for each in known} != progress:

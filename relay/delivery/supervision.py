@@ -58,14 +58,14 @@ async def supervise(
 
 
 async def _pause(wakeup: WakeEvent, seconds: float, stopping: asyncio.Event, clock: Clock) -> None:
-    """Wait this long, or until `stopping` is set. What sets `wakeup` does not end it: the crash itself may set it."""
+    """Wait this long, or until `stopping` is set. Setting `wakeup` does not end it: the crash may set it."""
     ends_at = clock.monotonic() + seconds
     while not stopping.is_set() and clock.monotonic() < ends_at:
         await clock.wait_idle(wakeup, clock.time_at(ends_at))
 
 
 async def save_result(save: Callable[[], Awaitable[T]], clock: Clock, fields: Mapping[str, str]) -> T:
-    """Save what came of a call, with retries while the store is unusable: a result that is lost is in doubt."""
+    """Save the result of a call, with retries while the store is unusable: a lost result is in doubt."""
     problem = LastingProblem(log)
     while True:
         try:

@@ -45,7 +45,8 @@ class Sweep:
     async def _sweep(self) -> None:
         """Read one channel back a little, and repost each open card that is missing.
 
-        Each sweep of a channel goes on where the one before stopped, back to the oldest open card; then it begins anew.
+        Each sweep of a channel continues where the previous one stopped, back to the oldest open card; then it starts
+        again.
         """
         found = await self._next_channel()
         if found is None:

@@ -31,7 +31,7 @@ class _Waiter:
 
     @property
     def woken(self) -> bool:
-        """Whether the task can go on."""
+        """Whether the task can continue."""
         return self.event.is_set() or self.is_due
 
     async def wait(self) -> None:

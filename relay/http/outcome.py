@@ -57,14 +57,14 @@ LONGEST_WAIT = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """A response. `body` is the parsed JSON, or else the text or bytes; None where nothing could be read."""
+    """A response. `body` is the parsed JSON, or else the text or bytes; None if nothing could be read."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: object = None
 
     def header(self, name: str) -> str:
-        """Return a header's value, whatever the case of its name; empty where it is missing."""
+        """Return a header's value, whatever the case of its name; empty if it is missing."""
         return next((value for key, value in self.headers.items() if key.casefold() == name.casefold()), "")
 
     @property

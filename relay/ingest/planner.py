@@ -147,7 +147,7 @@ class InboxPlanner:
             await self._clock.wait(self._check_again, next_due)
 
     async def _take_due(self) -> float | None:
-        """Take in hand what is due; return when more is due (Unix seconds)."""
+        """Claim the shares that are due; return when more are due (Unix seconds)."""
         now = self._clock.now()
         if len(self._in_hand) < MOST_FOUND:
             due = await self._store.due_shares(now, MOST_FOUND)

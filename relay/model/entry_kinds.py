@@ -35,7 +35,7 @@ class EntryKindRow:
     """One name that `thread` or `broadcast` may take.
 
     `thread` is the name by which `thread` selects the entry: a state change has three kinds, which go together. It is
-    empty where another option decides about the entry. `batched` entries wait for `gather`, so that several become one
+    empty if another option decides about the entry. `batched` entries wait for `gather`, so that several become one
     reply; an entry that stands `alone` has a reply of its own.
     """
 

@@ -104,7 +104,7 @@ class Alert(Struct, frozen=True, kw_only=True, dict=True):
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def values(self, name: str) -> tuple[str, ...]:
-        """The values of the tag of that name (any case); empty where the alert has no such tag."""
+        """The values of the tag of that name (any case); empty if the alert has no such tag."""
         return self.tags_by_name.get(name.casefold(), ())
 
     @cached_property

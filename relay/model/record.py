@@ -42,7 +42,7 @@ ALERT_PREFIX = "alert:"
 class Block(Struct, frozen=True, kw_only=True):
     """What is known of one part of an incident, and up to when.
 
-    `omitted` counts what was left out of it (`relay.model.bounds`); None where it is whole.
+    `omitted` counts what was left out of it (`relay.model.bounds`); None if it is whole.
     """
 
     as_of: float
@@ -92,7 +92,7 @@ class Record(Struct, frozen=True, kw_only=True):
     `comments` holds reported comments as (hash of the text, Unix seconds).
     `note` is what the person wrote who resolved it from Slack; empty while it is open.
     `episodes` holds the episodes after the first as (number, Unix seconds of the share that began it).
-    `assigned_since` is when the present assignee got the incident (Unix seconds), None where no share told.
+    `assigned_since` is when the present assignee got the incident (Unix seconds), None if no share told.
     `shadows` are the cards that routes in shadow would have made in this episode, as (channel, route).
     """
 
@@ -116,7 +116,7 @@ class Record(Struct, frozen=True, kw_only=True):
     shadows: tuple[tuple[str, str], ...] = ()
 
     def value(self, block: str) -> JSON:
-        """The value of a block; None where it was never reported or reported as empty."""
+        """The value of a block; None if it was never reported or reported as empty."""
         found = self.blocks.get(block)
         return None if found is None else found.value
 

@@ -21,7 +21,7 @@ class Throttle:
         self._reserved: Counter[tuple[str, str]] = Counter()
 
     def blocked_until(self, method: str, channel: str = "") -> float | None:
-        """Return the earliest moment at which a call may be made; None where it may be made now."""
+        """Return the earliest moment at which a call may be made; None if it may be made now."""
         now = self._clock.monotonic()
         ready_at = self._budgets.ready_at(method, channel, now)
         return self._clock.now() + (ready_at - now) if ready_at > now else None
@@ -50,7 +50,7 @@ class Throttle:
         self._reserved += Counter()  # drops the zeros
 
     def pause(self, method: str, retry_after: float | None, channel: str = "") -> float:
-        """Stop a rate-limited method for so many seconds (None: the answer did not say); return when it goes on."""
+        """Stop a rate-limited method for so many seconds (None: the answer did not say); return the end."""
         now = self._clock.monotonic()
         until = self._budgets.pause(method, None if retry_after is None else now + retry_after, now, channel)
         return self._clock.now() + (until - now)

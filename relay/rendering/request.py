@@ -49,7 +49,7 @@ class RenderRequest:
 class TemplateFailure:
     """A template, or one tag of it, that failed while it ran. Line 0 means that the line is unknown.
 
-    `absent_value` is True where the template uses a value that this incident does not have.
+    `absent_value` is True if the template uses a value that this incident does not have.
     """
 
     file: str

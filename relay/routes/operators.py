@@ -152,7 +152,7 @@ class Combined:
 
 
 def longest_read(wanted: Glob | Regex) -> int | None:
-    """The most bytes of a value that relay compares with a pattern; None where there is no such limit."""
+    """The most bytes of a value that relay compares with a pattern; None if there is no such limit."""
     pattern = wanted.compiled
     return pattern.longest if isinstance(pattern, _Pattern) else None
 

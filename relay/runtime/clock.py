@@ -73,7 +73,7 @@ class Clock:
 
         A clock that is set forward ends the wait, and one that is set back does not prolong it.
 
-        A cancellation at the moment of the event cancels. `asyncio.wait_for` would go on instead
+        A cancellation at the moment of the event cancels. `asyncio.wait_for` would continue instead
         (https://github.com/python/cpython/issues/86296, fixed in Python 3.12).
         """
         ends_at = inf if until is None else self.monotonic() + until - self.now()

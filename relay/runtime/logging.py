@@ -203,7 +203,7 @@ def _as_json(event: EventDict) -> str:
 
 
 def _as_plain_json(event: EventDict) -> str | None:
-    """Write JSON fast; None where the result is not ASCII, or where a value is no JSON."""
+    """Write JSON fast; None if the result is not ASCII, or where a value is no JSON."""
     try:
         line = orjson.dumps(event, option=orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME).decode()
     except TypeError:

@@ -10,7 +10,7 @@ T = TypeVar("T")
 class SharedCall(Generic[T]):
     """Call it to run `work`, or to wait for the run in progress: many who ask cost as much as one.
 
-    A caller that is cancelled stops waiting; the work goes on.
+    A cancelled caller stops waiting; the work continues.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:

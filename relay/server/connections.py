@@ -89,13 +89,13 @@ class Connections:
     def received(self, connection: RequestHandler) -> None:
         """Note that a request is complete: now the connection waits for relay, and not relay for it.
 
-        The time limit of the request goes on.
+        The time limit of the request continues.
         """
         for line in self._waiting.values():
             line.pop(connection, None)
 
     def responding(self, connection: RequestHandler) -> None:
-        """Note that a response is ready: relay waits until it is read. The time limit of the request goes on."""
+        """Note that a response is ready: relay waits until it is read. The time limit of the request continues."""
         if state := self._open.get(connection):
             self.received(connection)
             self._waiting[state.has_key][connection] = None

@@ -1,7 +1,7 @@
 """The outcomes of a call to Slack: a closed union, `SlackOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set, and its own name as `outcome`. Logs, metrics and the store use
-both. `remedy` says what an operator has to do; it is empty where nobody has to.
+both. `remedy` says what an operator has to do; it is empty if nobody has to.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Read:
 class Retryable:
     """Surely not done; the same call may work later.
 
-    `retry_after` is the wait in seconds, None where it is unknown. `pauses`: no call of this method works in the
+    `retry_after` is the wait in seconds, None if it is unknown. `pauses`: no call of this method works in the
     workspace until then.
     """
 

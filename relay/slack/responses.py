@@ -188,7 +188,7 @@ def cursor_of(read: Read) -> str | None:
 
 
 def _id(entry: JsonObject, name: str) -> str:
-    """Return an id, as of a channel, a user or a team; empty where the field is none."""
+    """Return an id, as of a channel, a user or a team; empty if the field is none."""
     value = text_field(entry, name)
     return value if _ID.fullmatch(value) else ""
 

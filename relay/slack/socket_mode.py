@@ -33,7 +33,7 @@ PayloadHandler: TypeAlias = Callable[[JsonObject], Awaitable[JsonObject | None]]
 """Stores a payload and returns what to answer. If it raises, the payload was not stored."""
 
 STABLE_AFTER: Final = 30.0
-"""Seconds after which a connection counts as stable: the next one is opened at once, and the backoff starts anew."""
+"""Seconds after which a connection counts as stable: the next one is opened at once, and the backoff starts again."""
 
 _LONGEST_WAIT: Final = 60.0
 _FINISH_SECONDS: Final = 3.0

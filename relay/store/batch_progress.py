@@ -22,7 +22,7 @@ _NUMBERED = select(_line).where(_OF_BULLETIN, _line.c.seq.in_(bindparam("seqs", 
 
 
 def record_progress(connection: Connection, task: Task, now: float) -> BatchProgress | None:
-    """Say in the line of a batch how far it is, since this task of it was changed; None where there is no batch."""
+    """Say in the line of a batch how far it is, since this task of it was changed; None if there is no batch."""
     if not task.batch or "bulletin" not in task.payload:
         return None
     bulletin = int(task.payload["bulletin"])

@@ -57,7 +57,7 @@ class OpenList:
     """An open storm card or held list, in a channel (reference): what holds the cards, since when, and until when.
 
     `waiting` counts the incidents without a card. `slack_channel` and `ts` say where its message is; empty without one.
-    Times are Unix seconds; `until` is None where nobody knows.
+    Times are Unix seconds; `until` is None if nobody knows.
     """
 
     kind: BulletinKind

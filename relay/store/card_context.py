@@ -33,7 +33,7 @@ from relay.store.types import Lease, SlackCall
 from relay.store.upsert import insert_or_update
 
 MAX_ENTRIES = 200
-"""The most entries that a decision about a card looks at. A reply reports about twenty, and the next one goes on."""
+"""The most entries that a decision about a card looks at. A reply reports about twenty, and the next one continues."""
 
 _CARD = select(schema.card).where(schema.card.c.id == bindparam("card"))
 _INCIDENT = (

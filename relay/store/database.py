@@ -282,7 +282,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 
 def missing_database(path: Path) -> str:
-    """Say that a database was deleted or moved, and what to do; empty where none is missing.
+    """Say that a database was deleted or moved, and what to do; empty if none is missing.
 
     Its log remains, and may hold all that relay accepted: a new database there would overwrite it.
     """

@@ -39,7 +39,7 @@ _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
 def file_system_at(path: Path) -> str:
-    """Return the type of the file system that holds `path`, or would hold it; empty where the system does not say."""
+    """Return the type of the file system that holds `path`, or would hold it; empty if the system does not say."""
     with suppress(OSError, RuntimeError):  # links that form a loop, before Python 3.13
         return find_file_system(path.resolve(), _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape"))
     return ""

@@ -245,12 +245,12 @@ def failed_shares(connection: Connection) -> tuple[FailedShare, ...]:
 
 
 def unplanned_body(connection: Connection, number: int) -> ShareBody | None:
-    """Return a share of the inbox as it was sent; None if there is none of that number, or not any more."""
+    """Return a share of the inbox as it was sent; None if there is none with that number (any more)."""
     return next(map(to_share_body, execute(connection, _SHARES, {"ids": [number]}).mappings()), None)
 
 
 def discard_share(connection: Connection, number: int) -> bool:
-    """Delete a share whose planning failed; return False if there is none of that number, or not any more."""
+    """Delete a share whose planning failed; return False if there is none with that number (any more)."""
     return connection.execute(delete(_share).where(_share.c.id == number, _FAILED)).rowcount > 0
 
 

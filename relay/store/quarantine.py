@@ -58,11 +58,11 @@ def quarantined_bodies(connection: Connection) -> tuple[QuarantinedBody, ...]:
 
 
 def quarantined_body(connection: Connection, number: int) -> QuarantinedBody | None:
-    """Return one body with its bytes; None if there is none of that number, or not any more."""
+    """Return one body with its bytes; None if there is none with that number (any more)."""
     row = connection.execute(select(_quarantine).where(_quarantine.c.id == number)).mappings().one_or_none()
     return None if row is None else to_quarantined_body(row, row["body"])
 
 
 def delete_quarantined_body(connection: Connection, number: int) -> bool:
-    """Delete one body; return False if there is none of that number, or not any more."""
+    """Delete one body; return False if there is none with that number (any more)."""
     return connection.execute(delete(_quarantine).where(_quarantine.c.id == number)).rowcount > 0

@@ -216,7 +216,7 @@ def _card(card: Card, link: PermalinkBuilder, names: ChannelNames) -> Iterator[s
 
 
 def next_reminder(card: Card) -> str:
-    """The next reminder of the series, and when it is due; empty where none is."""
+    """The next reminder of the series, and when it is due; empty if none is."""
     step = next_step(card)
     if card.reminder_due is None or step is None:
         return ""

@@ -1,4 +1,4 @@
-"""What a person reads about what they pressed: nothing where the card shows it, one message where it takes long."""
+"""What a person reads about what they pressed: nothing if the card shows it, one message where it takes long."""
 
 from relay.actions.interaction_handler import NOTIFY_AFTER
 from tests.support.bigpanda_round_trip import ANN, BOB, DB, START

@@ -31,7 +31,7 @@ INCIDENT = Incident(id="i1", state=State.CRITICAL, reported_status="critical", s
 
 
 def hold(reason, ping=None, *, card=CARD, incident=INCIDENT, at=NOW, worsens=False, **surroundings):
-    """What holds the post, or that ping; None where it is another reason."""
+    """What holds the post, or that ping; None if it is another reason."""
     attention = attend(card, incident, Surroundings(**surroundings), at)
     found = attention.post if ping is None else attention.ping(ping, worsens=worsens)
     return found if found and found.reason is reason else None

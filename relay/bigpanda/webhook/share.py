@@ -70,7 +70,7 @@ class Share(ReceivedShare, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedShare:
-    """What a SHARE.json holds; `received` (Unix seconds) is None where the file does not say."""
+    """What a SHARE.json holds; `received` (Unix seconds) is None if the file does not say."""
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)

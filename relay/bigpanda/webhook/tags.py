@@ -78,7 +78,7 @@ def _pair(item: dict[str, JSON], name_keys: Spellings) -> tuple[JSON, JSON]:
 
 
 def _values(value: JSON) -> list[str] | Absent:
-    """Return the values of one tag as text; empty where it has none."""
+    """Return the values of one tag as text; empty if it has none."""
     if isinstance(value, list):
         return [word for item in value if isinstance(word := _value(item), str)]
     single = _value(value)

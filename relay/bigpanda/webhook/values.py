@@ -183,7 +183,7 @@ def whole_timestamp(value: JSON) -> int | Absent | None:
 
 
 def _date(written: str) -> datetime | None:
-    """Read a date; None where it is none, or where its zone is not known."""
+    """Read a date; None if it is none, or where its zone is not known."""
     if len(written) > _MAX_DATE:
         return None
     text = _CTIME_ZONE.sub(r" \2 GMT", _TWELVE_HOURS.sub(_of_24_hours, _YEAR_FIRST.sub(r"\1-\2-\3", written)))

@@ -85,7 +85,7 @@ class TagExtension(Extension):
         return self._part(kind, token.lineno, body)
 
     def part(self, kind: str, caller: Callable[[], str]) -> str:
-        """Run a tag's body. One that fails is left out, and the rest of the template goes on."""
+        """Run a tag's body. One that fails is left out, and the rest of the template is rendered."""
         try:
             return marks.part(NodeKind[kind], caller())
         except BudgetExceeded:

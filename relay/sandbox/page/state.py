@@ -56,7 +56,7 @@ def shown_messages(channel: FakeChannel) -> Iterator[FakeMessage]:
 def message_state(workspace: Workspace, message: FakeMessage) -> State:
     """One message. `incident` is the one in its metadata, `versions` how often it was written.
 
-    `to` is the one person who can see it; None where everybody can.
+    `to` is the one person who can see it; None if everybody can.
     """
     payload = (message.metadata or {}).get("event_payload")
     incident = payload.get("incident") if isinstance(payload, Mapping) else None

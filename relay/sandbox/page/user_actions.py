@@ -26,7 +26,7 @@ class UserActions:
     async def perform(self, action: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
         """Perform one of `ACTIONS`; return whether the app has acknowledged it, and if not, why.
 
-        `acknowledged` is None where nothing was sent to the app. An impossible action is 400, with the reason.
+        `acknowledged` is None if nothing was sent to the app. An impossible action is 400, with the reason.
         """
         try:
             delivery = await self._perform(action, _object(body))

@@ -20,7 +20,7 @@ _TROUBLE: Final = "We had some trouble connecting. Try again?"
 class InteractiveWorkspace(Workspace):
     """A workspace whose users click, write and submit.
 
-    `interactivity` is the transport to the app, None where it has none. `deliveries` are all payloads sent to it.
+    `interactivity` is the transport to the app, None if it has none. `deliveries` are all payloads sent to it.
     `subscriptions` are its event subscriptions (https://docs.slack.dev/reference/events), `commands` its slash
     commands, and `shortcuts` the callback ids of its shortcuts in the menus of messages.
     """
@@ -135,7 +135,7 @@ class InteractiveWorkspace(Workspace):
     ) -> PayloadDelivery | None:
         """Post what a user types; the app gets the event where it is a member, subscribed, and may read.
 
-        None where the app gets nothing. `broadcast=True` shows a reply in the channel, too.
+        None if the app gets nothing. `broadcast=True` shows a reply in the channel, too.
         """
         content = MessageContent(text=payloads.typed_text(self, text))
         return await self.send_message_event(self.channel(channel).add_message(content, user, thread_ts, **more))

@@ -143,7 +143,7 @@ class BoardPages:
                 response = await handler(request)
             except StoreError as error:
                 log.warning("board_unavailable", path=request.path, detail=str(error))
-                text = "The database does not answer. Relay goes on by itself once it does; this page, too."
+                text = "The database does not answer. Relay and this page continue by themselves as soon as it does."
                 response = self._error(request, HTTPStatus.SERVICE_UNAVAILABLE, text)
             except QueryError as error:
                 response = self._error(request, HTTPStatus.BAD_REQUEST, str(error))
@@ -406,7 +406,7 @@ class BoardPages:
 
 
 def _path(address: str) -> str:
-    """The path and query of an address; nothing where it is none."""
+    """The path and query of an address; nothing if it is none."""
     try:
         return URL(address).path_qs
     except ValueError:

@@ -61,7 +61,7 @@ class Sessions:
         self._digests = {role: hashlib.sha256(_encoded(key)).digest() for role, key in keys.items()}
 
     def sign_in(self, key: str, name: str, now: float) -> str | None:
-        """Return the cookie for a key; None where it is not valid. One that both roles have makes an operator.
+        """Return the cookie for a key; None if it is not valid. One that both roles have makes an operator.
 
         Every key is compared, whichever it is and however long.
         """
@@ -75,7 +75,7 @@ class Sessions:
         return f"{payload}.{self._signature(role, 'cookie', payload)}"
 
     def read(self, cookie: str, now: float) -> Session | None:
-        """Return the session of a cookie; None where it is not valid, or not any more."""
+        """Return the session of a cookie; None if it is invalid or has ended."""
         payload, _, signature = cookie.partition(".")
         if len(cookie) > _MAX_COOKIE:
             return None

@@ -58,7 +58,7 @@ class IncidentView:
 
 
 async def read_incident_view(source: BoardSource, incident: str) -> IncidentView | None:
-    """Read the page; None where there is no such incident. Raises StoreError: the database failed."""
+    """Read the page; None if there is no such incident. Raises StoreError: the database failed."""
     history = await source.store.incident_history(incident)
     if history is None:
         return None

@@ -73,7 +73,7 @@ async def discard_letter(source: BoardSource, letter: LetterId, reason: str) -> 
 
 
 async def letter_body(source: BoardSource, letter: LetterId) -> bytes | None:
-    """Return a failed share or a quarantined body as it was sent; None if there is none of that id, or not any more."""
+    """Return a failed share or a quarantined body as it was sent; None if there is none with that id (any more)."""
     if letter.kind is LetterKind.FAILED_SHARE:
         share = await source.store.unplanned_body(letter.number)
         return None if share is None else share.body

@@ -16,7 +16,7 @@ MAX_LISTS = 200
 class ShownList:
     """A storm card or a held list: what holds cards in a channel, since when, until when, and how many wait.
 
-    Times are Unix seconds; `until` is None where nobody knows. `link` is the address of its message.
+    Times are Unix seconds; `until` is None if nobody knows. `link` is the address of its message.
     """
 
     name: str

@@ -185,7 +185,7 @@ def _muted_until(cards: Sequence[Card], now: float) -> float | None:
 
 
 def _due(card: Card, now: float) -> float | None:
-    """When an unposted card may be posted; None where that is now, or where nobody knows, as in a storm."""
+    """When an unposted card may be posted; None if that is now, or where nobody knows, as in a storm."""
     if card.held is not None:
         until = UNKNOWN_END if card.held.until is None or card.held.reason is Reason.STORM else card.held.until
         return until if until < UNKNOWN_END else None
