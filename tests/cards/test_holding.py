@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.bigpanda.webhook.parsing import parse_share
@@ -354,7 +354,6 @@ def played(history, options):
     return simulation.receive_all(shares)
 
 
-@settings(max_examples=60, deadline=None)
 @given(histories, option_sets)
 def test_nobody_is_pinged_twice_for_one_thing(history, options):
     simulation = played(history, options)
@@ -365,7 +364,6 @@ def test_nobody_is_pinged_twice_for_one_thing(history, options):
             assert any(before <= round(at - START) <= after for at in news), (sent, news)
 
 
-@settings(max_examples=60, deadline=None)
 @given(histories, st.sampled_from(["quiet: [night]", "quiet: {during: [night], unless: never}", "hold: [night]"]))
 def test_in_silent_hours_only_what_their_exception_names_pings(history, options):
     for card in played(history, options).cards:
@@ -378,7 +376,6 @@ def test_in_silent_hours_only_what_their_exception_names_pings(history, options)
                 assert "never" not in options
 
 
-@settings(max_examples=60, deadline=None)
 @given(histories, option_sets)
 def test_every_held_ping_ends_in_a_ping_or_the_incident_is_over_or_owned(history, options):
     simulation = played(history, options)

@@ -1,6 +1,6 @@
 """A decision about a card sees only the first of very many entries: nothing is lost, repeated or forgotten."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cards import send
@@ -79,7 +79,6 @@ def drained(context, entries, most):
 
 
 @given(st.lists(entry_kinds, max_size=60), st.integers(1, 25))
-@settings(max_examples=60)
 def test_replies_report_the_same_comments_however_few_entries_a_decision_sees(kinds, most):
     start = posted(kinds)
     entries = [entry(start.card.reported_seq + 1 + number, kind) for number, kind in enumerate(kinds)]

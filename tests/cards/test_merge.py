@@ -4,7 +4,7 @@ import random
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cards.merge import is_new_comment, merge_share, stub_record
@@ -217,7 +217,6 @@ def one_share(draw, moment):
 
 
 @given(shares(), st.randoms(use_true_random=False))
-@settings(max_examples=80)
 def test_the_blocks_are_the_same_in_whatever_order_shares_arrive(some, chance: random.Random):
     shuffled = [*some, *chance.sample(some, k=len(some) // 2)]
     chance.shuffle(shuffled)
@@ -232,7 +231,6 @@ def seen(record):
 
 
 @given(shares())
-@settings(max_examples=100)
 def test_merging_a_share_again_changes_nothing(some):
     record = merge_shares(*some)
     newest = max(some, key=lambda each: each.as_of)

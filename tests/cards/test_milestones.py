@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cards.milestones import Milestone
@@ -84,7 +84,6 @@ LIVES = MOMENTS.flatmap(
 
 
 @given(LIVES, st.randoms(use_true_random=False))
-@settings(max_examples=60)
 def test_in_any_order_and_repeated_each_milestone_counts_at_most_once_an_episode(life, chance: random.Random):
     arriving = [*life, *life]
     chance.shuffle(arriving)

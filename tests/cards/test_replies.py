@@ -1,7 +1,7 @@
 """Replies: what is in one, in which order, how many lines, whom it pings, and when it is due."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.cards.model import Entry
@@ -324,7 +324,6 @@ def entries(draw):
 
 
 @given(entries(), st.sampled_from([(), ("comment",), ("status", "tags")]), st.sampled_from([(), ("reopened", "rise")]))
-@settings(max_examples=80)
 def test_every_entry_is_reported_exactly_once_and_in_order(some, thread, broadcast):
     sequence = with_posted_card()
     options = replace(
@@ -343,7 +342,6 @@ def test_every_entry_is_reported_exactly_once_and_in_order(some, thread, broadca
 
 
 @given(entries())
-@settings(max_examples=100)
 def test_a_reply_is_due_exactly_when_there_is_one(some):
     sequence = with_posted_card()
     card = replace(sequence.cards[NOC, 1], reported_seq=0)

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.model.reading import read_incident
@@ -74,7 +74,6 @@ def seen(record):
 
 
 @given(lives(), st.randoms(use_true_random=False))
-@settings(max_examples=80)
 def test_the_record_ends_at_the_newest_share_and_every_comment_is_reported_once(some, chance: random.Random):
     sequence = ShareSequence()
     for each in arriving(some, chance):
@@ -88,7 +87,6 @@ def test_the_record_ends_at_the_newest_share_and_every_comment_is_reported_once(
 
 
 @given(lives(), st.randoms(use_true_random=False))
-@settings(max_examples=80)
 def test_the_reported_entries_add_up_to_what_the_card_shows(some, chance: random.Random):
     """Each entry begins where the last one ended: nothing is reported twice, and nothing is left out."""
     sequence = ShareSequence()
@@ -123,7 +121,6 @@ def steps(entry):
 
 
 @given(lives())
-@settings(max_examples=100)
 def test_repeated_shares_report_nothing_new(some):
     sequence = ShareSequence()
     for each in sorted(some, key=lambda each: each.as_of):
@@ -135,7 +132,6 @@ def test_repeated_shares_report_nothing_new(some):
 
 
 @given(lives())
-@settings(max_examples=100)
 def test_there_is_never_more_than_one_card_for_an_episode_and_a_channel(some):
     sequence = ShareSequence()
     for each in some:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.cards.model import CardState
@@ -221,7 +221,6 @@ def without_shadow(routes: RouteList) -> RouteList:
 TWICE = [{"channel": "C0A0000001", "shadow": True}, {"channel": "C0A0000001"}]
 
 
-@settings(max_examples=40)
 @given(routes())
 @example([{"name": "r0", "match": {"status": "critical"}, "post": TWICE}])
 def test_everything_live_is_as_if_nobody_had_written_what_is_in_shadow(written):

@@ -14,6 +14,7 @@ from relay.cards.send import begin_post
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.delivery import render_process
 from relay.delivery.render_process import RenderProcess, TemplateAbandoned
+from relay.runtime.worker_process import WorkerFailed
 from relay.samples import read_sample
 from tests.support.worker_functions import compare_for_years, die, fill_memory
 
@@ -51,6 +52,11 @@ async def process():
     worker = RenderProcess()
     yield worker
     await worker.close()
+
+
+async def died(*_):
+    """In place of a call of the process: its counts need no process."""
+    raise WorkerFailed("its process died")
 
 
 async def test_the_process_renders_what_relay_would_render(process):
@@ -96,6 +102,7 @@ async def test_a_process_that_was_killed_between_two_cards_is_replaced(process):
 @pytest.mark.parametrize("renders", [compare_for_years, die, fill_memory])
 async def test_what_never_ends_is_abandoned_while_the_loop_lives(process, monkeypatch, renders):
     monkeypatch.setattr(render_process, "render_loaded", renders)
+    monkeypatch.setattr(render_process, "RENDER_SECONDS", 0.2)
     live = configuration()
     longest, last = 0.0, time.perf_counter()
 
@@ -115,7 +122,7 @@ async def test_what_never_ends_is_abandoned_while_the_loop_lives(process, monkey
 async def test_an_incident_whose_rendering_was_abandoned_thrice_is_not_tried_again_until_the_template_changes(
     process, monkeypatch
 ):
-    monkeypatch.setattr(render_process, "render_loaded", die)
+    monkeypatch.setattr(process._worker, "call", died)
     live = configuration()
     for attempt in range(3):
         with pytest.raises(TemplateAbandoned, match="died"):
@@ -130,7 +137,7 @@ async def test_an_incident_whose_rendering_was_abandoned_thrice_is_not_tried_aga
 async def test_one_incident_does_not_take_the_template_from_the_others_for_long(process, monkeypatch):
     live = configuration()
     with monkeypatch.context() as hostile:
-        hostile.setattr(render_process, "render_loaded", die)
+        hostile.setattr(process._worker, "call", died)
         for _ in range(3):
             with pytest.raises(TemplateAbandoned, match="died"):
                 await process.render(live, *step(live, "hostile"), link, NOW)

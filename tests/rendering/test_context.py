@@ -1,7 +1,7 @@
 """What templates and channel expressions see of an incident."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.model.incident import Alert, Change, Person, Snooze, State, Tag
@@ -130,7 +130,6 @@ def test_titles_are_one_line():
     assert (variables["incident"]["title"], variables["incident"]["alerts"][0]["subject"]) == ("a b", "x y")
 
 
-@settings(max_examples=60)
 @given(incidents())
 def test_no_value_holds_a_mark(given_incident):
     for text in _strings(template_variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):

@@ -29,7 +29,7 @@ from tests.support.rendering_samples import (
     texts_in,
 )
 
-RELAXED = settings(max_examples=40, suppress_health_check=list(HealthCheck))
+RELAXED = settings(suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.slow
@@ -219,21 +219,21 @@ templates = st.recursive(
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=30)
+@RELAXED
 @given(templates.map("{% section %}It begins.{% endsection %}".__add__), render_requests(incidents(most_alerts=40)))
 def test_any_template_makes_a_card_that_fits_and_pings_nobody_else(source, request_):
     check_message(render_card(library(card=source), "incident", request_), request_.mentions)
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=30)
+@RELAXED
 @given(templates, render_requests(), st.lists(entries(), min_size=1, max_size=3))
 def test_any_template_of_an_entry_makes_a_reply_that_fits(source, request_, given_entries):
     files = dict.fromkeys(("comment", "status", "tags", "alerts", "other"), source)
     check_message(render_reply(library(**files), "incident", request_, given_entries), request_.mentions)
 
 
-@settings(RELAXED, max_examples=30)
+@RELAXED
 @given(alerts(1), st.sampled_from(NASTY))
 def test_the_same_request_makes_the_same_card(each, title):
     requests = [render_request(incident(alerts=(each,), title=title)) for _ in range(2)]
@@ -251,7 +251,7 @@ def test_only_the_mentions_of_the_route_ping():
 
 
 @pytest.mark.slow
-@settings(RELAXED, max_examples=60)
+@RELAXED
 @given(templates, st.integers(0, 200))
 def test_every_fault_of_a_damaged_file_is_in_one_of_its_lines(source, left_out):
     damaged = source[: max(0, len(source) - left_out)]

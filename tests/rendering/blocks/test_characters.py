@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.rendering.blocks.characters import safe_cut
@@ -19,7 +19,6 @@ def test_a_cut_never_splits_a_visible_character(character):
         assert end - safe_cut(text, end) < len(character)
 
 
-@settings(max_examples=40)
 @given(st.text(st.characters(categories=["L", "M", "S"]), max_size=80), st.integers(0, 80))
 def test_a_cut_never_separates_an_accent_from_its_letter(text, end):
     place = safe_cut(text, end)

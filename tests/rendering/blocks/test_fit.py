@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.model.incident import State, Tag
@@ -179,7 +179,6 @@ rows = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
 @given(rows, st.booleans())
 def test_exactly_what_is_left_out_is_counted(drawn, beside_a_bar):
     ends = list(accumulate(count for _, count in drawn))

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.rendering.blocks.characters import TICK, utf16_length
@@ -66,7 +66,6 @@ atoms = st.one_of(
 )
 
 
-@settings(max_examples=40)
 @given(st.lists(atoms, max_size=25), st.integers(1, 400))
 def test_any_text_is_cut_to_any_length_outside_of_markup(flow, limit):
     text = mrkdwn(flow, limit)

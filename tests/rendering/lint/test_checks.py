@@ -1,7 +1,7 @@
 """What the lint finds wrong with template files."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.config.template_files import load_packaged
@@ -109,7 +109,6 @@ def test_each_fault_is_at_its_own_word_among_equal_words():
 
 
 @pytest.mark.slow
-@settings(max_examples=40)
 @given(st.data())
 def test_no_fault_hides_another(data):
     wrong = {

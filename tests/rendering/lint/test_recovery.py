@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import DictLoader
 
@@ -68,7 +68,6 @@ def test_a_slip_is_reported_at_its_line_and_nothing_else_is(slip):
     assert lines_of_faults(f"{GOOD}{slip}\n{GOOD}") == {6}
 
 
-@settings(max_examples=40)
 @given(slips=st.lists(st.sampled_from(["", *SLIPS]), min_size=2, max_size=6))
 def test_several_slips_are_all_reported_and_nothing_else_is(slips):
     source, places = "", set()
@@ -187,7 +186,6 @@ VALUES = [
 ]
 
 
-@settings(max_examples=40)
 @given(data=st.data())
 def test_no_message_has_words_of_python(data):
     names = sorted(ENVIRONMENT.filters)
