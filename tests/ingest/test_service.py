@@ -83,7 +83,7 @@ async def test_slow_planning_keeps_no_sender_waiting(tmp_path, monkeypatch):
 
     async with run_relay(tmp_path) as relay:
         monkeypatch.setattr(service, "plan", slowly)
-        monkeypatch.setattr(relay.ingest, "_timeout", 4.0)  # all together take longer
+        monkeypatch.setattr(service, "ACCEPT_TIMEOUT", 4.0)  # all together take longer
         kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(50)))
         assert {each.planned for each in kept} == {False}
         await until(lambda: relay.ingest.idle)
