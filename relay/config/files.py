@@ -18,8 +18,7 @@ from relay.config.template_files import load_packaged, load_templates, raise_if_
 from relay.model.errors import ConfigurationError, Fault
 from relay.model.struct import replace
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser.parse import parse_rulebook
-from relay.routes.rulebook import Rulebook
+from relay.routes.parser.parse import ParsedRoutes, parse_routes
 
 MAX_ROUTES_BYTES: Final = 4 * 1024 * 1024
 """The size of routes.yaml: some ten thousand routes."""
@@ -86,11 +85,11 @@ def build_configuration(
     if not files.has_templates_folder and (had_templates or (previous is not None and previous.templates)):
         message = "the folder of templates is missing; to use the built-in templates, leave the folder there, empty"
         template_faults.append(Fault(file="", message=message))
-    rulebook, faults = judge(files, library, template_faults)
-    if rulebook is None or faults:
+    routes, faults = judge(files, library, template_faults)
+    if routes.rulebook is None or faults:
         raise ConfigurationError(faults)
     return Configuration(
-        rulebook=rulebook,
+        rulebook=routes.rulebook,
         library=library,
         templates=files.templates,
         hash=_digest(files.routes_text, files.templates)[:16],
@@ -99,21 +98,19 @@ def build_configuration(
 
 def judge(
     files: ConfigurationFiles, library: TemplateLibrary, template_faults: Iterable[Fault]
-) -> tuple[Rulebook | None, list[Fault]]:
-    """Decide whether relay may use these files: the rulebook, and every fault for which it may not.
+) -> tuple[ParsedRoutes, list[Fault]]:
+    """Decide whether relay may use these files: the routes, and every fault for which it may not.
 
     It is the one judgement of a start, a reload and `relay check`. `template_faults` are those of the `library`;
     warnings among them do not count.
     """
     faults = [*files.read_faults, *(files.with_path(fault) for fault in template_faults if not fault.warning)]
     if any(fault.file == files.routes_file for fault in files.read_faults):
-        return None, faults
+        return ParsedRoutes(), faults
     # If templates cannot be read, relay does not know which are missing.
     folders = None if files.read_faults else library.folders
-    try:
-        return parse_rulebook(files.routes_text, file=files.routes_file, templates=folders), faults
-    except ConfigurationError as error:
-        return None, [*error.faults, *faults]
+    routes = parse_routes(files.routes_text, file=files.routes_file, templates=folders)
+    return routes, [*routes.faults, *faults]
 
 
 def _routes(path: Path) -> tuple[str, list[Fault]]:

@@ -6,8 +6,9 @@ returned.
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from relay.model.errors import ConfigurationError
+from relay.model.errors import ConfigurationError, Fault
 from relay.model.struct import replace
 from relay.routes.hour_types import ANY_ZONE
 from relay.routes.key_types import Place
@@ -25,6 +26,15 @@ from relay.routes.yaml_reader.scalars import describe, read_items, read_mapping,
 VERSION = "1"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedRoutes:
+    """What was read: the rulebook, or its faults; and the tree of YAML, if there is one."""
+
+    rulebook: Rulebook | None = None
+    top: MappingNode | None = None
+    faults: tuple[Fault, ...] = ()
+
+
 def parse_rulebook(text: str, *, file: str = "routes.yaml", templates: Collection[str] | None = None) -> Rulebook:
     """Parse and check a routes.yaml.
 
@@ -32,13 +42,19 @@ def parse_rulebook(text: str, *, file: str = "routes.yaml", templates: Collectio
 
     Raises ConfigurationError: every fault, with its place.
     """
+    parsed = parse_routes(text, file=file, templates=templates)
+    if parsed.rulebook is None:
+        raise ConfigurationError(parsed.faults)
+    return parsed.rulebook
+
+
+def parse_routes(text: str, *, file: str = "routes.yaml", templates: Collection[str] | None = None) -> ParsedRoutes:
+    """Parse and check a routes.yaml as `parse_rulebook` does, and return its faults instead of raising them."""
     context = ParseContext(file=file, templates=templates)
     root = parse_yaml(text, context)
-    top = root and read_mapping(root, context, "keys, beginning with version: 1")
+    top = None if root is None else read_mapping(root, context, "keys, beginning with version: 1")
     rulebook = _rulebook(top, text, context) if top else None
-    if rulebook is None or context.faults:
-        raise ConfigurationError(context.faults)
-    return rulebook
+    return ParsedRoutes(rulebook=None if context.faults else rulebook, top=top, faults=tuple(context.faults))
 
 
 def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from relay.model.errors import Fault
 from relay.model.nearest import nearest
+from relay.model.struct import Struct
 from relay.routes.channel_template import FixedChannel
 
 _MAX_CHOICES = 40
 """The longest list of choices that a message names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
+class Position(Struct, frozen=True, kw_only=True):
     """A place in a file, or what begins there; lines and columns count from 1."""
 
     line: int

@@ -4,14 +4,12 @@ A scalar keeps its text. Its readers decide what it means, not YAML (which makes
 10).
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from relay.routes.yaml_reader.context import Position
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScalarNode(Position):
+class ScalarNode(Position, frozen=True, kw_only=True):
     """A scalar: its `text`, and the type that YAML gives it (`str`, `bool`, `int`, `null`, ...).
 
     `hint` says what YAML made of a value that was meant as text, and what to write.
@@ -27,15 +25,13 @@ class ScalarNode(Position):
         return self.yaml_type == "null" and not self.text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListNode(Position):
+class ListNode(Position, frozen=True, kw_only=True):
     """A sequence."""
 
     items: "tuple[Node, ...]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MappingNode(Position):
+class MappingNode(Position, frozen=True, kw_only=True):
     """A mapping, with what `<<` merged into it; each key stands once."""
 
     entries: "tuple[tuple[ScalarNode, Node], ...]"

@@ -14,11 +14,8 @@ from relay.config.template_files import load_packaged
 from relay.model.errors import ConfigurationError, Fault
 from relay.model.struct import replace
 from relay.rendering.library import TemplateLibrary
-from relay.routes.parser.parse import parse_rulebook
+from relay.routes.parser.parse import ParsedRoutes, parse_routes, parse_rulebook
 from relay.routes.rulebook import Rulebook
-from relay.routes.yaml_reader.context import ParseContext
-from relay.routes.yaml_reader.nodes import MappingNode
-from relay.routes.yaml_reader.parse import parse_yaml
 from relay.tools.check.lint import impossible_comparisons, lint, unused_templates
 from relay.tools.check.report import CheckReport
 from relay.tools.check.template_trial import failures_of, without_buttons
@@ -39,11 +36,9 @@ def run_checks(routes: Path, templates: Path) -> CheckReport:
     if unreadable := [fault for fault in files.read_faults if fault.file == files.routes_file]:
         raise ConfigurationError(unreadable)
     library = TemplateLibrary(files.templates, packaged=load_packaged())
-    # If templates cannot be read, relay does not know which are missing.
-    folders = None if files.read_faults else library.folders
-    rulebook, route_findings = check_routes(files.routes_text, files.routes_file, folders)
     template_findings = [*library.faults(strict=True)]
-    _, rejected = judge(files, library, library.faults())
+    parsed, rejected = judge(files, library, library.faults())
+    rulebook, route_findings = parsed.rulebook, _route_findings(parsed, files.routes_file)
     posts = []
     if rulebook:
         template_findings += unused_templates(rulebook, files.templates)
@@ -92,10 +87,14 @@ def check_routes(text: str, file: str, folders: Iterable[str] | None) -> tuple[R
 
     `folders` are the known template folders, or None.
     """
-    top = parse_yaml(text, ParseContext(file=file))
-    try:
-        rulebook = parse_rulebook(text, file=file, templates=None if folders is None else frozenset(folders))
-    except ConfigurationError as error:
-        more = impossible_comparisons(top, file) if isinstance(top, MappingNode) else []
-        return None, sorted({*error.faults, *more})
-    return rulebook, lint(rulebook, top, file) if isinstance(top, MappingNode) else []
+    known = None if folders is None else frozenset(folders)
+    parsed = parse_routes(text, file=file, templates=known)
+    return parsed.rulebook, _route_findings(parsed, file)
+
+
+def _route_findings(parsed: ParsedRoutes, file: str) -> list[Fault]:
+    if parsed.top is None:
+        return [*parsed.faults]
+    if parsed.rulebook is None:
+        return sorted({*parsed.faults, *impossible_comparisons(parsed.top, file)})
+    return lint(parsed.rulebook, parsed.top, file)

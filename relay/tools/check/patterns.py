@@ -4,7 +4,7 @@ Texts are infinite, so patterns of texts are compared by a small automaton. Stat
 tried one by one with the operators themselves. `False` only means that nothing was proven.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from functools import lru_cache
 from math import floor, isfinite
@@ -24,25 +24,29 @@ _MAX_EXACT: Final = 2**53
 
 # --- one value of a finite set ---
 
+_VALUES: Final[Mapping[ValueType, Sequence[SubjectValues]]] = {
+    ValueType.STATE: [SubjectValues((state.value,)) for state in State],
+    ValueType.FLAG: [SubjectValues((text,)) for text in ("true", "false")],
+}
+
 
 def no_value(value_type: ValueType, claims: Sequence[tuple[Wanted, bool]]) -> bool:
     """Whether no single value gives each operator the result that its claim says."""
-    match value_type:
-        case ValueType.STATE:
-            texts = [state.value for state in State]
-        case ValueType.FLAG:
-            texts = ["true", "false"]
-        case ValueType.NUMBER:
-            bounds = [bound for wanted, _ in claims for bound in _bounds(wanted) if isfinite(bound)]
-            if any(abs(bound) >= _MAX_EXACT for bound in bounds):
-                return False
-            # Zero, and the numbers at and beside each bound: between bounds nothing changes.
-            counts = {0, *(floor(bound) + step for bound in bounds for step in (-1, 0, 1))}
-            texts = [str(count) for count in counts if count >= 0]
-        case _:
-            return False
-    values = [SubjectValues((text,)) for text in texts]
-    return not any(all(wanted.matches(value) is positive for wanted, positive in claims) for value in values)
+    if value_type is ValueType.TEXT:
+        return False
+    values = _VALUES.get(value_type) or _numbers(claims)
+    return bool(values) and not any(
+        all(wanted.matches(value) is positive for wanted, positive in claims) for value in values
+    )
+
+
+def _numbers(claims: Sequence[tuple[Wanted, bool]]) -> Sequence[SubjectValues]:
+    """Zero, and the numbers at and beside each bound: between bounds nothing changes. None if one is too large."""
+    bounds = [bound for wanted, _ in claims for bound in _bounds(wanted) if isfinite(bound)]
+    if any(abs(bound) >= _MAX_EXACT for bound in bounds):
+        return ()
+    counts = {0, *(floor(bound) + step for bound in bounds for step in (-1, 0, 1))}
+    return [SubjectValues((str(count),)) for count in counts if count >= 0]
 
 
 def _bounds(wanted: Wanted) -> Sequence[float]:

@@ -11,11 +11,11 @@ because it does not look into regular expressions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final, assert_never
 
 from relay.model.incident import State
+from relay.model.struct import Struct
 from relay.routes.match import Combination, Comparison, Condition, Match
 from relay.routes.match_keys import MATCH_KEYS, Subject, ValueType
 from relay.routes.operators import Between, Combined, Exactly, Exists, Glob, Regex, Wanted
@@ -28,8 +28,7 @@ MAX_DEPTH: Final = 200
 """How many choices deep a proof goes; it is recursive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A statement about one subject: it matches `wanted`, or (if not `positive`) it does not."""
 
     subject: Subject
@@ -37,15 +36,13 @@ class Claim:
     positive: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(Struct, frozen=True):
     """All parts are true; without parts, always true."""
 
     parts: "tuple[Formula, ...]" = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     """One of the parts is true; without parts, never true."""
 
     parts: "tuple[Formula, ...]" = ()

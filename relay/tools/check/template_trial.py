@@ -45,7 +45,7 @@ def without_buttons(trial: Trial, folders: Iterable[str]) -> Iterator[Fault]:
 
 def _failures(trial: Trial, sample: str) -> Iterator[tuple[tuple[str, int], TemplateFailure]]:
     """Each failure of the operator's own files, by file and line."""
-    for drawn in trial.bulletins(sample):
+    for drawn in trial.bulletins(sample) if trial.has_bulletins else ():
         yield from (((each.file, each.line), each) for each in drawn.rendered.failures if each.file in trial.sources)
     for folder in trial.folders:
         for simulation in trial.simulations(folder, sample):

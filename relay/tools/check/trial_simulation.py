@@ -17,7 +17,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import ACTION_WORDS
 from relay.model.errors import ConfigurationError
-from relay.rendering.library import DEFAULT_FOLDER, TemplateLibrary, is_bulletin_file
+from relay.rendering.library import BULLETIN_FOLDER, DEFAULT_FOLDER, TemplateLibrary, is_bulletin_file
 from relay.routes.parser.parse import parse_rulebook
 from relay.samples import read_sample
 from relay.tools.check.trial_bulletins import DrawnBulletin, bare_lines, draw_bulletins, extreme_lines, usual_lines
@@ -54,12 +54,13 @@ class Trial:
     """Templates that were found valid, and the simulations of sample incidents with them.
 
     `library` is theirs if they are compiled already; templates of which none may be used have no simulations. `folders`
-    are those that may make cards.
+    are those that may make cards. `has_bulletins`: some may make the messages about several incidents.
     """
 
     def __init__(self, sources: Mapping[str, str], library: TemplateLibrary | None = None) -> None:
         self.sources = sources
         self.folders = sorted({name.partition("/")[0] for name in sources if not is_bulletin_file(name)})
+        self.has_bulletins = any(name.startswith(f"{BULLETIN_FOLDER}/") for name in sources)
         self._simulated: dict[tuple[str, str], Sequence[Simulation]] = {}
         self._compiled = self._with_library(library) if library else self._configuration(DEFAULT_FOLDER)
 

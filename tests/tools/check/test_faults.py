@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from relay.cards.draw import entry_variables
 from relay.cards.replies import merge_entries
+from relay.config.template_files import load_packaged
 from relay.model.entry_kinds import ENTRY_TEMPLATES
 from relay.model.errors import Fault
 from relay.rendering.context import ENTRY_NAMES, ITEM_NAMES
+from relay.rendering.library import BULLETIN_FOLDER
 from relay.routes.parser.parse import parse_rulebook
 from relay.tools.check.command import check_routes, run_checks
 from relay.tools.check.template_trial import failures_of
@@ -95,6 +97,13 @@ def test_every_kind_of_template_is_rendered_by_the_check(stem):
     [found] = failures
     assert (found.file, found.line, found.warning) == (f"payments/{stem}.j2", 2, False)
     assert found.message.endswith("division by zero; check the divisor with {% if %} first")
+
+
+def test_built_in_messages_about_several_incidents_use_no_file_of_the_operator():
+    """So the check draws these messages only if the operator has templates of them."""
+    built_in = {name: source for name, source in load_packaged().items() if name.startswith(f"{BULLETIN_FOLDER}/")}
+    assert built_in
+    assert [name for name, source in built_in.items() if re.search(r"\b(include|import|extends)\b", source)] == []
 
 
 @pytest.mark.parametrize(
