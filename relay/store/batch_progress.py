@@ -13,7 +13,7 @@ from relay.store.mappers import loads, to_bulletin_line
 _line, _task = schema.bulletin_line, schema.bigpanda_task
 _OF_BULLETIN = _line.c.bulletin == bindparam("of")
 _WITH_KEY = select(_line).where(_OF_BULLETIN, _line.c.key == bindparam("key"))
-_TASKS = (
+TASKS = (
     select(_task.c.state, _task.c.reason, _task.c.payload)
     .where(_task.c.batch == bindparam("batch"), _task.c.kind != TaskKind.CHECK)
     .order_by(_task.c.id)
@@ -39,7 +39,7 @@ def _progress(connection: Connection, bulletin: int, batch: str) -> BatchProgres
     """Count the tasks of a batch; the failed ones get the titles of their lines."""
     ends = [
         TaskEnd(state=AttemptState(row.state), reason=row.reason, line=int(loads(row.payload)["line"]))
-        for row in connection.execute(_TASKS, {"batch": batch})
+        for row in connection.execute(TASKS, {"batch": batch})
     ]
     progress = progress_of(ends)
     seqs = [end.line for end in progress.failures]

@@ -40,7 +40,7 @@ _LISTED = (
 )
 _CARDS = select(_card).where(_card.c.id.in_(bindparam("ids", expanding=True)))
 _RECORDS = select(_incident.c.id, _incident.c.record).where(_incident.c.id.in_(bindparam("ids", expanding=True)))
-_IN_PROGRESS = union(
+IN_PROGRESS = union(
     *(
         select(_task.c.incident).where(_task.c.kind == TaskKind.ASSIGN, text(f"bigpanda_task.{condition}"))
         for condition in ("due_at IS NOT NULL", f"state = '{AttemptState.IN_FLIGHT}'")
@@ -69,7 +69,7 @@ def listed_incidents(connection: Connection, bulletin: int) -> Listed:
         return Listed()
     query = {"of": bulletin, "channel": storm["channel"]}
     rows = {row.seq: row for row in connection.execute(_LISTED, query)}
-    awaited = set(connection.execute(_IN_PROGRESS).scalars()) if rows else set()
+    awaited = set(connection.execute(IN_PROGRESS).scalars()) if rows else set()
     incidents = tuple(
         OfferedIncident(
             seq=row.seq,

@@ -22,7 +22,7 @@ from relay.store.types import ListedIncident
 WORST_FIRST = tuple(sorted(State, key=lambda state: -state.rank))
 
 _incident, _card, _share = schema.incident, schema.card, schema.share
-_LAST_CARDS = (
+LAST_CARDS = (
     select(_card)
     .where(_card.c.channel == bindparam("ref"), _card.c.ts.is_not(None))
     .order_by(_card.c.ts.desc())
@@ -115,7 +115,7 @@ def open_incidents(
         is_more = True
         while is_more:
             batch = min(scanned, _BATCH if wanted.words else most - len(found))
-            rows = connection.execute(_of_state(state, wanted, position).limit(batch)).mappings().all()
+            rows = connection.execute(open_of_state(state, wanted, position).limit(batch)).mappings().all()
             for row in rows:
                 after = position = OpenPosition(state, row["last_share_at"], row["id"])
                 scanned -= 1 + (len(row["record"]) // _CHARACTERS if wanted.words else 0)
@@ -127,7 +127,8 @@ def open_incidents(
     return OpenIncidents(incidents=load_listed(connection, found), after=None)
 
 
-def _of_state(state: State, wanted: OpenFilter, after: OpenPosition | None) -> Select[Any]:
+def open_of_state(state: State, wanted: OpenFilter, after: OpenPosition | None) -> Select[Any]:
+    """The open incidents of a state in the order of the list, after a position."""
     query = select(_incident).where(schema.IS_OPEN_INCIDENT, _incident.c.state == state).order_by(*NEWEST_FIRST)
     if after is not None:
         query = query.where(comes_after(after.last_share_at, after.incident))
@@ -141,7 +142,7 @@ def _of_state(state: State, wanted: OpenFilter, after: OpenPosition | None) -> S
 
 def last_cards(connection: Connection, ref: str, most: int) -> tuple[Card, ...]:
     """Return the cards of a channel that were posted last, the newest first."""
-    return tuple(to_card(row) for row in connection.execute(_LAST_CARDS, {"ref": ref, "most": most}).mappings())
+    return tuple(to_card(row) for row in connection.execute(LAST_CARDS, {"ref": ref, "most": most}).mappings())
 
 
 def open_lists(connection: Connection, most: int) -> tuple[OpenList, ...]:

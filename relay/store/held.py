@@ -53,8 +53,8 @@ _DUE = (
     _MAY_BE_CAUGHT_UP,
     or_(_card.c.catch_up_due <= _NOW - CARDS_FIRST, ~_CARDS_COME_FIRST),
 )
-_FIRST_DUE = select(_card.c.channel, _card.c.catch_up_due).where(*_DUE).order_by(_card.c.catch_up_due).limit(1)
-_DUE_IN_CHANNEL = (
+FIRST_DUE = select(_card.c.channel, _card.c.catch_up_due).where(*_DUE).order_by(_card.c.catch_up_due).limit(1)
+DUE_IN_CHANNEL = (
     select(_card.c.id, _card.c.incident)
     .select_from(_card.join(reference, reference.c.ref == _card.c.channel))
     .where(bindparam("channel", type_=Text) == CANONICAL_REF, *_DUE)
@@ -112,7 +112,7 @@ def catch_up_next(
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    first = connection.execute(_FIRST_DUE, {"now": now}).one_or_none()
+    first = connection.execute(FIRST_DUE, {"now": now}).one_or_none()
     if first is None or connection.execute(UNPLANNED_BEFORE, {"moment": first.catch_up_due}).first() is not None:
         return None
     share_channel_references(connection)
@@ -151,7 +151,7 @@ def _still_holds(connection: Connection, held: HeldList, now: float) -> bool:
 
 def _due_cards(connection: Connection, channel: str, now: float) -> list[tuple[Card, IncidentState]]:
     """Load the due cards of a channel, each with its incident, which is locked first."""
-    due = connection.execute(_DUE_IN_CHANNEL, {"channel": channel, "now": now}).all()
+    due = connection.execute(DUE_IN_CHANNEL, {"channel": channel, "now": now}).all()
     found = sorted(due, key=lambda row: row.incident)  # incidents are locked in their order
     cards: list[tuple[Card, IncidentState]] = []
     for start in range(0, len(found), _BATCH):

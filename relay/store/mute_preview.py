@@ -52,14 +52,17 @@ def incidents_to_compare(
     parts = (*_WORST_FIRST, None)
     for state in parts if after is None else parts[parts.index(after.state) :]:
         place = after if after is not None and after.state is state else None
-        rows = connection.execute(_part(state, since, place, routes).limit(most - len(found))).mappings().all()
+        rows = connection.execute(part_of_state(state, since, place, routes).limit(most - len(found))).mappings().all()
         found += [ComparedIncident(to_record(row["record"]), state is not None, row["last_share_at"]) for row in rows]
         if len(found) == most:
             return ComparedIncidents(tuple(found), PreviewPlace(state, rows[-1]["at"], rows[-1]["id"]))
     return ComparedIncidents(tuple(found), None)
 
 
-def _part(state: State | None, since: float, after: PreviewPlace | None, routes: Collection[str]) -> Select[Any]:
+def part_of_state(
+    state: State | None, since: float, after: PreviewPlace | None, routes: Collection[str]
+) -> Select[Any]:
+    """The open incidents of a state (None: those that ended after `since`), the newest first, after a place."""
     at = _incident.c.ended_at if state is None else _incident.c.last_share_at
     columns = (_incident.c.id, _incident.c.record, _incident.c.last_share_at, at.label("at"))
     query = select(*columns).order_by(at.desc(), _incident.c.id.desc())

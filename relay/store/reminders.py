@@ -30,14 +30,14 @@ _card, _share = schema.card, schema.share
 _task = schema.bigpanda_task
 _NOW: Any = bindparam("now", type_=Double)
 _HAS_DUE = and_(_card.c.reminder_due.is_not(None), _card.c.state == CardState.POSTED)
-_FIRST_DUE = (
+FIRST_DUE = (
     select(_card.c.channel)
     .where(_HAS_DUE, _card.c.reminder_due <= _NOW)
     .order_by(_card.c.reminder_due, _card.c.id)
     .limit(1)
 )
 _NEXT_DUE = select(func.min(_card.c.reminder_due)).where(_HAS_DUE, _card.c.reminder_due < UNKNOWN_END)
-_IN_CHANNEL = (
+IN_CHANNEL = (
     select(_card.c.id, _card.c.incident)
     .select_from(_card.join(reference, reference.c.ref == _card.c.channel))
     .where(bindparam("channel", type_=Text) == CANONICAL_REF, _HAS_DUE, _card.c.reminder_due <= _NOW)
@@ -70,7 +70,7 @@ def remind_next(
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    ref = connection.execute(_FIRST_DUE, {"now": now}).scalar()
+    ref = connection.execute(FIRST_DUE, {"now": now}).scalar()
     if ref is None:
         return None
     share_channel_references(connection)
@@ -83,7 +83,7 @@ def remind_next(
 
 def _due(connection: Connection, channel: str, until: float) -> list[_Due]:
     """Load the cards of a channel that are due by then, one of each incident, which is locked first."""
-    found = connection.execute(_IN_CHANNEL, {"channel": channel, "now": until, "most": MOST}).all()
+    found = connection.execute(IN_CHANNEL, {"channel": channel, "now": until, "most": MOST}).all()
     states = load_incident_states(connection, sorted({row.incident for row in found}))
     rows = connection.execute(_CARDS, {"ids": [row.id for row in found]}).mappings()
     first: dict[str, Card] = {}

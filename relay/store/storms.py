@@ -40,26 +40,26 @@ class StormsAt(NamedTuple):
 _card, _line, _bulletin = schema.card, schema.bulletin_line, schema.bulletin
 _NOW: Any = bindparam("now", type_=Double)
 _COUNTS = (of_channel(_card.c.channel), _card.c.first_posted_at.is_not(None), _card.c.state.in_(IN_SLACK))
-_POSTED = (
+POSTED = (
     select(_card.c.first_posted_at)
     .where(*_COUNTS, _card.c.first_posted_at > bindparam("since", type_=Double))
     .order_by(_card.c.first_posted_at.desc())
     .limit(bindparam("most", type_=Integer))
 )
-_GROUP_POSTED = select(func.max(_card.c.first_posted_at)).where(
+GROUP_POSTED = select(func.max(_card.c.first_posted_at)).where(
     *_COUNTS, _card.c.first_posted_at >= bindparam("since", type_=Double), _card.c.storm_group == bindparam("group")
 )
 _WAITS = (of_channel(_card.c.channel), schema.IS_IN_STORM, _card.c.state == CardState.PENDING)
 _IS_CANDIDATE = _card.c.held_until.is_not(None)
-_OTHERS_WAIT = select(_card.c.id).where(*_WAITS, _IS_CANDIDATE).limit(1)
-_CANDIDATES = (
+OTHERS_WAIT = select(_card.c.id).where(*_WAITS, _IS_CANDIDATE).limit(1)
+CANDIDATES = (
     select(_card.c.id)
     .join(schema.incident, schema.incident.c.id == _card.c.incident)
     .where(*_WAITS, _IS_CANDIDATE, _card.c.post_due > _NOW)
     .order_by(by_rank(schema.incident.c.state).desc(), _card.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-_RELEASING = select(func.count()).where(*_WAITS, _IS_CANDIDATE, _card.c.post_due <= _NOW)
+RELEASING = select(func.count()).where(*_WAITS, _IS_CANDIDATE, _card.c.post_due <= _NOW)
 _RELEASE = (
     update(_card)
     .where(_card.c.id.in_(bindparam("ids", expanding=True)), _card.c.held_by == Reason.STORM)
@@ -98,8 +98,8 @@ def load_channel_storm(connection: Connection, context: CardContext, storms: Sto
     of_group = {**here, "group": group, "since": since}
     return replace(
         storm,
-        group_posted_at=execute(connection, _GROUP_POSTED, of_group).scalar(),
-        others_wait=execute(connection, _OTHERS_WAIT, here).first() is not None,
+        group_posted_at=execute(connection, GROUP_POSTED, of_group).scalar(),
+        others_wait=execute(connection, OTHERS_WAIT, here).first() is not None,
     )
 
 
@@ -131,8 +131,8 @@ def _open_storm(connection: Connection, bulletin: Bulletin, storm_in: StormRules
     return OpenStorm(
         storm=ChannelStorm(rules=rules, posted=_posted(connection, bulletin.channel, rules, now), bulletin=bulletin),
         bulletin=bulletin,
-        candidates=tuple(connection.execute(_CANDIDATES, {**here, "most": most}).scalars()),
-        releasing=connection.execute(_RELEASING, here).scalar_one(),
+        candidates=tuple(connection.execute(CANDIDATES, {**here, "most": most}).scalars()),
+        releasing=connection.execute(RELEASING, here).scalar_one(),
         open_lines=open_by_state(connection, bulletin.id),
     )
 
@@ -144,7 +144,7 @@ _ALL_AT_ONCE = 1000
 
 def _posted(connection: Connection, channel: str, rules: Storm, now: float) -> tuple[float, ...]:
     query = {"channel": channel, "since": now - rules.within, "most": allowance(rules, reserve=True)}
-    return tuple(reversed(execute(connection, _POSTED, query).scalars()))
+    return tuple(reversed(execute(connection, POSTED, query).scalars()))
 
 
 def _named_in(connection: Connection, card: Card, channel: str) -> Bulletin | None:

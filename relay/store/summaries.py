@@ -55,19 +55,19 @@ _of_card = _card.join(reference, reference.c.ref == _card.c.channel)
 _of_line = _line.join(_bulletin, _bulletin.c.id == _line.c.bulletin).join(
     reference, reference.c.ref == _bulletin.c.channel
 )
-_OPEN_CARDS = (
+OPEN_CARDS = (
     select(_card)
     .select_from(_of_card.join(_incident, _incident.c.id == _card.c.incident))
     .where(schema.IS_OPEN_INCIDENT, *_SHOWN, _IN_CHANNEL)
 )
-_OPEN_LINES = (
+OPEN_LINES = (
     select(_line.c.incident)
     .select_from(_of_line.join(_incident, _incident.c.id == _line.c.incident))
     .where(_bulletin.c.kind.in_(_LISTS), schema.IS_OPEN_LINE, schema.IS_OPEN_INCIDENT, _IN_CHANNEL)
     .distinct()
 )
 _ENDED_SINCE = (schema.IS_ENDED_INCIDENT, _incident.c.ended_at > bindparam("since"))
-_RESOLVED_CARDS = (
+RESOLVED_CARDS = (
     select(_card)
     .select_from(_of_card.join(_incident, _incident.c.id == _card.c.incident))
     .where(*_ENDED_SINCE, *_SHOWN, _IN_CHANNEL)
@@ -129,9 +129,9 @@ def channel_content(connection: Connection, ref: str, since: float, slot: float,
     if connection.execute(_IS_UNPLANNED_BEFORE, {"moment": slot}).scalar():
         return None
     query = {"channel": _canonical(connection, ref), "since": since}
-    cards = _cards(connection, _OPEN_CARDS, query)
-    named = {row.incident for row in connection.execute(_OPEN_LINES, query)}
-    ended = _cards(connection, _RESOLVED_CARDS, query)
+    cards = _cards(connection, OPEN_CARDS, query)
+    named = {row.incident for row in connection.execute(OPEN_LINES, query)}
+    ended = _cards(connection, RESOLVED_CARDS, query)
     ended_lines = {row.incident: State(row.state) for row in connection.execute(_RESOLVED_LINES, query)}
     return ChannelContent(
         open=tuple((state, cards.get(key)) for key, state in _states(connection, {*cards, *named})),

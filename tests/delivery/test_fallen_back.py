@@ -4,7 +4,6 @@ Relay runs through the life of an incident. Each commit of its database is copie
 dies, a copy is put back, and the rest of the life follows: a rise to critical, a comment, the end.
 """
 
-import copy
 import re
 import shutil
 
@@ -98,7 +97,7 @@ async def test_a_copy_of_any_moment_reports_what_is_new_and_repeats_nothing(tmp_
     clock = ManualClock()
     slack = fake_workspace(clock)
     number = await live(folders[1], copies=folders[0], slack=slack, clock=clock)
-    left = copy.deepcopy([(each._messages, each._replies) for each in slack.channels.values()])
+    left = [each.copy_messages() for each in slack.channels.values()]
     found = {}
     for nth in [*range(3, number, every), None]:
         folder = tmp_path / str(nth)
@@ -106,8 +105,8 @@ async def test_a_copy_of_any_moment_reports_what_is_new_and_repeats_nothing(tmp_
         shutil.copy(folders[1] / "relay.db" if nth is None else folders[0] / f"{nth}.db", folder / "relay.db")
         later = ManualClock(clock.now() + 60)
         workspace = fake_workspace(later)
-        for channel, (messages, replies) in zip(workspace.channels.values(), copy.deepcopy(left), strict=True):
-            channel._messages, channel._replies = messages, replies
+        for channel, copied in zip(workspace.channels.values(), left, strict=True):
+            channel.restore_messages(copied)
         found[nth] = await read_later(folder, workspace, later)
     expected = found.pop(None)
     assert {nth: read for nth, read in found.items() if read != expected} == {}

@@ -4,7 +4,6 @@ What was accepted and not posted yet is lost with the database; nothing else is.
 taking its cards over, and goes on.
 """
 
-import copy
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
@@ -65,13 +64,13 @@ class Moment:
 
 
 def stored(slack):
-    return copy.deepcopy([(each._messages, each._replies) for each in slack.channels.values()])
+    return [each.copy_messages() for each in slack.channels.values()]
 
 
 def workspace(moment, clock):
     slack = fake_workspace(clock)
-    for channel, (messages, replies) in zip(slack.channels.values(), copy.deepcopy(moment.slack), strict=True):
-        channel._messages, channel._replies = messages, replies
+    for channel, copied in zip(slack.channels.values(), moment.slack, strict=True):
+        channel.restore_messages(copied)
     return slack
 
 

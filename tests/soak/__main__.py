@@ -70,7 +70,7 @@ async def soak(database: str, seconds: float, seed: int, *, lose: bool = False) 
 def print_report(database: str, run: Soak, faults: list[str], seconds: float) -> None:
     """Print the counts and the faults."""
     kinds = Counter(word for fault in faults for word in ("LOST", "DOUBLE", "UNTRUE", "ORDER") if word in fault)
-    cards = [message for incident in run.incidents for message in run._roots(incident)]
+    cards = [message for incident in run.incidents for message in run.roots(incident)]
     replies = sum(len(run.slack.channel(card.channel).thread(card.ts)) for card in cards)
     tally = run.tally
     console.print(

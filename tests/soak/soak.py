@@ -276,7 +276,7 @@ class Soak:
             file.unlink()
         for incident in self.incidents:
             thread = self._thread(incident)
-            self.tally.cards_when_lost += bool(self._roots(incident))
+            self.tally.cards_when_lost += bool(self.roots(incident))
             texts = (*incident.comments, *incident.expected_changes)
             incident.may_be_lost |= {each for each in texts if each not in thread}
             incident.again = True
@@ -344,7 +344,7 @@ class Soak:
 
     async def _share(self, incident: SharedIncident, status: str, relays: Sequence[Relay], *, comment: bool) -> None:
         phrase = PHRASES.get(status, "")
-        if phrase and self._roots(incident):
+        if phrase and self.roots(incident):
             incident.expected_changes.append(phrase)
         incident.shares, incident.status = incident.shares + 1, status
         body = self._body(incident)
@@ -419,7 +419,7 @@ class Soak:
                 yield from (f"{incident.name}: {fault}" for fault in self._wrong_of(incident))
 
     def _wrong_of(self, incident: SharedIncident) -> Iterator[str]:
-        roots = self._roots(incident)
+        roots = self.roots(incident)
         if len(roots) != 1:
             yield f"{'LOST' if not roots else 'DOUBLE'}: {len(roots)} cards"
             return
@@ -430,7 +430,7 @@ class Soak:
 
     def _thread(self, incident: SharedIncident) -> str:
         channel = self.slack.channel(incident.channel)
-        replies = (reply for root in self._roots(incident) for reply in channel.thread(root.ts))
+        replies = (reply for root in self.roots(incident) for reply in channel.thread(root.ts))
         return "\n".join(self.slack.text_of(reply) for reply in replies)
 
     def _wrong_in_thread(self, incident: SharedIncident) -> Iterator[str]:
@@ -449,7 +449,8 @@ class Soak:
         if visible := [stray for stray in strays if not stray.deleted]:
             yield f"DOUBLE: {len(visible)} strays"
 
-    def _roots(self, incident: SharedIncident) -> list[FakeMessage]:
+    def roots(self, incident: SharedIncident) -> list[FakeMessage]:
+        """Its cards in Slack, without those that were deleted."""
         return [each for each in self._all(incident) if "relay_card" in str(each.metadata) and not each.deleted]
 
     def _all(self, incident: SharedIncident) -> list[FakeMessage]:

@@ -90,6 +90,6 @@ async def test_a_batch_goes_on_after_its_storm_is_over(store):
 async def test_tasks_of_a_batch_and_what_is_in_progress_are_found_along_an_index(store):
     if store.shared:
         pytest.skip("the plan is SQLite's")
-    for statement in (batches._IN_PROGRESS, batch_progress._TASKS.params(batch="take:V1")):
+    for statement in (batches.IN_PROGRESS, batch_progress.TASKS.params(batch="take:V1")):
         plan_of = await query_plan(store, statement)
         assert [step for step in plan_of if step.startswith("SCAN bigpanda_task") and "INDEX" not in step] == []

@@ -12,15 +12,15 @@ from tests.support.store_samples import query_plan
 
 PLACE = OpenPosition(State.CRITICAL, 1_700_000_000.0, "i5")
 STATEMENTS = {
-    "ix_incident_open": board._of_state(State.CRITICAL, OpenFilter(), None).limit(100),
-    "ix_incident_open from a place on": board._of_state(State.CRITICAL, OpenFilter(route="a"), PLACE).limit(100),
-    "ix_incident_open for a new mute": mute_preview._part(
+    "ix_incident_open": board.open_of_state(State.CRITICAL, OpenFilter(), None).limit(100),
+    "ix_incident_open from a place on": board.open_of_state(State.CRITICAL, OpenFilter(route="a"), PLACE).limit(100),
+    "ix_incident_open for a new mute": mute_preview.part_of_state(
         State.CRITICAL, 1.7e9, mute_preview.PreviewPlace(State.CRITICAL, 1.7e9, "i5"), ("a", "")
     ).limit(100),
-    "ix_incident_ended_at": mute_preview._part(
+    "ix_incident_ended_at": mute_preview.part_of_state(
         None, 1.7e9, mute_preview.PreviewPlace(None, 1.7e9, "i5"), ("a", "")
     ).limit(100),
-    "uq_card_channel_ts": board._LAST_CARDS.params(ref="C1", most=5),
+    "uq_card_channel_ts": board.LAST_CARDS.params(ref="C1", most=5),
     "uq_bulletin_kind_channel_key_episode": board.OPEN_LISTS.params(most=200),
     "ix_bulletin_line": board.LISTED_OPEN.params(of=1),
     "uq_card_bulletin": board.LIST_CARDS.params(of=1),

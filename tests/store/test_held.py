@@ -146,6 +146,6 @@ async def test_a_second_catch_up_for_the_same_moment_is_another_message(store):
 async def test_the_queries_find_their_cards_along_an_index(store):
     if store.shared:
         pytest.skip("the plan is SQLite's")
-    for statement, parameters in ((held_cards._FIRST_DUE, {}), (held_cards._DUE_IN_CHANNEL, {"channel": "#noc"})):
+    for statement, parameters in ((held_cards.FIRST_DUE, {}), (held_cards.DUE_IN_CHANNEL, {"channel": "#noc"})):
         plan = await query_plan(store, statement.params(parameters), now=NOW)
         assert [step for step in plan if step.startswith("SCAN")] == []

@@ -167,7 +167,7 @@ async def test_a_mute_or_a_reload_lets_every_reminder_be_looked_at_again(store):
 async def test_the_queries_find_their_cards_along_an_index(store):
     if store.shared:
         pytest.skip("the plan is SQLite's")
-    queries = ((reminders._FIRST_DUE, {}), (reminders._IN_CHANNEL, {"channel": "#noc", "most": 10}))
+    queries = ((reminders.FIRST_DUE, {}), (reminders.IN_CHANNEL, {"channel": "#noc", "most": 10}))
     for statement, parameters in queries:
         plan = await query_plan(store, statement.params(parameters), now=NOW)
         assert [step for step in plan if step.startswith("SCAN")] == []

@@ -105,7 +105,7 @@ async def test_a_reserve_is_kept_for_the_first_critical_incident_of_a_group(stor
 async def test_what_was_posted_lately_and_what_waits_are_found_along_an_index(store):
     if store.shared:
         pytest.skip("the plan is SQLite's")
-    for statement in (storms._POSTED, storms._OTHERS_WAIT, storms._GROUP_POSTED, storms._CANDIDATES, storms._RELEASING):
+    for statement in (storms.POSTED, storms.OTHERS_WAIT, storms.GROUP_POSTED, storms.CANDIDATES, storms.RELEASING):
         values = {"channel": "C1", "since": NOW, "group": "", "most": 30}
         plan_of = await query_plan(store, statement.params(values), now=NOW)
         assert [step for step in plan_of if step.startswith("SCAN card")] == []

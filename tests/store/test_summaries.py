@@ -177,6 +177,6 @@ async def test_a_relay_without_the_lease_decides_nothing(store):
 async def test_a_summary_reads_along_indexes(store):
     if store.shared:
         pytest.skip("PostgreSQL chooses by the number of rows")
-    for statement in (summaries._OPEN_CARDS, summaries._RESOLVED_CARDS, summaries._OPEN_LINES):
+    for statement in (summaries.OPEN_CARDS, summaries.RESOLVED_CARDS, summaries.OPEN_LINES):
         plan = await query_plan(store, statement, channel="#noc", since=DAY_AGO)
         assert not any(step.startswith(("SCAN card", "SCAN bulletin_line")) for step in plan), plan

@@ -1,6 +1,7 @@
 """One channel: its messages in order, its threads, and what people do to it without the app."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,10 @@ class Timestamps:
         """The present, or the next free microsecond."""
         self._newest = max(round(self.clock() * MICROSECONDS), self._newest + 1)
         return f"{self._newest // MICROSECONDS}.{self._newest % MICROSECONDS:06d}"
+
+
+CopiedMessages = tuple[dict[str, FakeMessage], dict[str, list[FakeMessage]]]
+"""All messages of a channel by their ts, and the replies by the ts of their root."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -162,6 +167,14 @@ class FakeChannel:
             self._replies.setdefault(parent.ts, []).append(message)
         self.on_change()
         return message
+
+    def copy_messages(self) -> CopiedMessages:
+        """Everything that was posted here, for `restore_messages` of this channel or of one in another workspace."""
+        return deepcopy((self._messages, self._replies))
+
+    def restore_messages(self, copied: CopiedMessages) -> None:
+        """Hold what was copied, and nothing else."""
+        self._messages, self._replies = deepcopy(copied)
 
     # --- what people do ---
 
