@@ -119,7 +119,7 @@ def classify(call: BigPandaCall, response: HttpResponse | Failure) -> TaskOutcom
         return _from_failure(call, response)
     status = response.status
     if status == HTTPStatus.CONFLICT and call is BigPandaCall.RESOLVE:
-        return TaskDone(repeated=True)
+        return TaskDone()  # it was resolved before
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _success(call, response)
     if outcome := STATUSES.get(status):

@@ -22,13 +22,9 @@ class RejectionCause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDone:
-    """Done. `body` is the response's JSON, None if a write was answered without any.
-
-    `repeated`: it was done before this call. An incident may be resolved already, for example.
-    """
+    """Done, now or before. `body` is the response's JSON, None if a write was answered without any."""
 
     body: JSON = None
-    repeated: bool = False
     reason: ClassVar[str] = "ok"
     remedy: ClassVar[str] = ""
     outcome: ClassVar[str] = "done"

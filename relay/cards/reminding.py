@@ -117,12 +117,11 @@ class DueReminder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentReminder:
-    """A reminder that was decided: number 0 stands for `then`, which goes to `channel`."""
+    """A reminder that was decided: number 0 stands for `then`, which goes to another channel."""
 
     card: Card
     number: int
     of: int
-    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

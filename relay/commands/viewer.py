@@ -55,13 +55,9 @@ class Viewer:
         return tuple(card for card in cards if self.sees(card.channel))
 
 
-async def find_viewer(
-    people: People, channels: Iterable[Channel], user: str, asked_in: str, *, within: float = ASK_WITHIN
-) -> Viewer:
-    """Find out what a person may see; what Slack does not answer within so many seconds is unknown."""
-    person, member_of = await asyncio.gather(
-        _in_time(people.person(user), within), _in_time(people.channels(user), within)
-    )
+async def find_viewer(people: People, channels: Iterable[Channel], user: str, asked_in: str) -> Viewer:
+    """Find out what a person may see; what Slack does not answer in time is unknown."""
+    person, member_of = await asyncio.gather(_in_time(people.person(user)), _in_time(people.channels(user)))
     return Viewer(
         user=user,
         asked_in=asked_in,
@@ -71,9 +67,9 @@ async def find_viewer(
     )
 
 
-async def _in_time(answer: Awaitable[T | LookupFailed], seconds: float) -> T | None:
+async def _in_time(answer: Awaitable[T | LookupFailed]) -> T | None:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(ASK_WITHIN):
             found = await answer
     except TimeoutError:
         return None

@@ -46,13 +46,12 @@ _NO_TEMPLATES = TemplateLibrary({})
 class ReloadState:
     """The result of the last reload, for `/readyz` and metrics. Times are Unix seconds.
 
-    `hash` identifies the active configuration, which was valid at `last_success_at`. The files on disk were last
-    checked at `checked_at`, with these `faults`: while there are any, the last valid configuration stays active.
+    `hash` identifies the active configuration, which was valid at `last_success_at`. The files on disk have
+    these `faults`: while there are any, the last valid configuration stays active.
     """
 
     hash: str
     last_success_at: float
-    checked_at: float
     faults: tuple[Fault, ...] = ()
 
     @property

@@ -45,10 +45,13 @@ They do after 60 seconds or more, usually (nginx: 75,
 https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout; Envoy: an hour; a load balancer of AWS: 60).
 """
 
+MAX_CONNECTIONS = 20
+"""The most connections of a session at once."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
+def make_session() -> aiohttp.ClientSession:
     """Make a session for the clients, inside the running loop. The caller closes it.
 
     It never sends a request twice, follows no redirect and limits each answer. It sends nothing on a connection that
@@ -59,7 +62,7 @@ def make_session(*, connections: int = 20) -> aiohttp.ClientSession:
     trace.on_connection_reuseconn.append(_on_connection)
     trace.on_request_headers_sent.append(_before_send)
     return aiohttp.ClientSession(
-        connector=_Connector(limit=connections, keepalive_timeout=KEEP_IDLE, ttl_dns_cache=60),
+        connector=_Connector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_IDLE, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=5.0),
         trace_configs=[trace],
         middlewares=[_refuse_redirect, _send_once],

@@ -224,7 +224,7 @@ class IngestService:
         """Report a share, or have it planned."""
         share = waiting.share
         if accepted.outcome is None and not accepted.error:
-            unplanned = UnplannedShare(id=accepted.share_id, incident=accepted.incident, size=len(share.body))
+            unplanned = UnplannedShare(id=accepted.share_id, size=len(share.body))
             self._planner.add(unplanned, sender=waiting.sender)
         else:
             self._planner.report(accepted, share.headers, share.received)

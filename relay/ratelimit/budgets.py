@@ -27,11 +27,6 @@ class Limit:
     burst: int
     stretch: float = 1.0
 
-    @property
-    def ceiling(self) -> float:
-        """The most calls in any 60 seconds while the rate has not grown."""
-        return self.steady + self.burst
-
 
 # https://docs.slack.dev/apis/web-api/rate-limits: limits hold per method, workspace and app, in calls a minute.
 TIER_2 = Limit(steady=16, burst=4, stretch=1.5)  # 20+ a minute

@@ -111,8 +111,8 @@ class Reloader:
             raise ConfigurationError(result)
         self._set_live(await _restore(stored, result))
         await self._store.add_channels(self._live.rulebook.channel_refs)
-        now, faults = self._clock.now(), [str(fault) for fault in result]
-        self._state = ReloadState(hash=stored.hash, last_success_at=stored.saved_at, checked_at=now, faults=result)
+        faults = [str(fault) for fault in result]
+        self._state = ReloadState(hash=stored.hash, last_success_at=stored.saved_at, faults=result)
         detail = f"routes.yaml or a template is invalid; relay uses the last valid version, of {utc(stored.saved_at)}."
         log.error("started_with_last_valid_configuration", configuration=self._live.hash, faults=faults, detail=detail)
 
@@ -167,7 +167,7 @@ class Reloader:
         if isinstance(result, Configuration):
             await self._adopt(result)
         else:
-            self._state = replace(self._state, checked_at=self._clock.now(), faults=result)
+            self._state = replace(self._state, faults=result)
             faults = [str(fault) for fault in result]
             detail = "The edit is invalid and changes nothing; the previous configuration stays live."
             log.error("configuration_invalid", configuration=self._live.hash, faults=faults, detail=detail)
@@ -254,7 +254,7 @@ class Reloader:
         await self._store.add_channels(rulebook.channel_refs)
         await self._store.save_configuration(configuration.hash, rulebook.text, configuration.templates, now)
         self._set_live(configuration)
-        self._state = ReloadState(hash=configuration.hash, last_success_at=now, checked_at=now)
+        self._state = ReloadState(hash=configuration.hash, last_success_at=now)
         log.info("configuration_live", configuration=configuration.hash, detail="Routes and templates are live.")
 
     def _notify(self, notifier: Notifier) -> None:

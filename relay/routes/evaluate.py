@@ -79,7 +79,6 @@ class ChannelFailure:
     source: str
     reason: str
     options: Options
-    mention: Mention
 
     @property
     def description(self) -> str:
@@ -178,7 +177,6 @@ def _resolve_channels(
                         source=post.channel.source,
                         reason=ref.reason,
                         options=post.options,
-                        mention=post.mention,
                     )
                 )
             else:

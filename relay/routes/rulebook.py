@@ -40,18 +40,15 @@ class Rulebook:
 
     `notices` is where relay reports what is wrong with itself. `channels` and `people` are the aliases of channels and
     of people (alias to Slack's id). `hours` are hours by name, `zone` is the time zone of those that name none. `storm`
-    says what a storm is, and `channel_storms` says it for single channels, by ref. `channels_allowed` are globs of
-    names that may be made from an incident; without any, such a name begins with fixed text. `users` maps e-mail
-    addresses (casefolded) to BigPanda user ids; `hash` is the SHA-256 of `text`, in hexadecimal digits.
+    says what a storm is, and `channel_storms` says it for single channels, by ref. `users` maps e-mail
+    addresses (casefolded) to BigPanda user ids.
     `tag_definitions` are not part of the file: they are BigPanda's, by tag id (casefolded), if relay has fetched them.
     """
 
     text: str
-    hash: str
     channels: Mapping[str, FixedChannel] = field(default_factory=dict)
     fallback: Fallback | None = None
     notices: FixedChannel | None = None
-    channels_allowed: tuple[str, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
     hours: Mapping[str, Hours] = field(default_factory=dict)

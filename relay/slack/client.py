@@ -26,6 +26,9 @@ BASE_URL = "https://slack.com/api/"
 TIMEOUT = 10.0
 """Seconds that one call may take in all, from the wait for a connection to the last byte of the response."""
 
+PAGE_SIZE = 200
+"""Messages of one page of a channel or a thread."""
+
 _POST, _GET = "POST", "GET"
 _ONLY_WHEN_POSTED = frozenset({"unfurl_links", "unfurl_media"})
 """What chat.update does not list among its arguments (https://docs.slack.dev/reference/methods/chat.update)."""
@@ -93,14 +96,14 @@ class SlackClient:
         return await self._query(Method.DELETE, {"channel": channel, "ts": ts}, _POST)
 
     async def history(
-        self, channel: str, oldest: str, latest: str | None = None, cursor: str | None = None, limit: int = 200
+        self, channel: str, oldest: str, latest: str | None = None, cursor: str | None = None
     ) -> SlackOutcome:
         """Read a page of a channel's own messages and broadcast replies, the newest first, with their markers."""
         window = {"oldest": oldest, "latest": latest, "inclusive": True}
-        return await self._query(Method.HISTORY, {"channel": channel, **window, **_page(cursor, limit)})
+        return await self._query(Method.HISTORY, {"channel": channel, **window, **_page(cursor)})
 
     async def replies(
-        self, channel: str, ts: str, oldest: str | None = None, cursor: str | None = None, limit: int = 200
+        self, channel: str, ts: str, oldest: str | None = None, cursor: str | None = None, limit: int = PAGE_SIZE
     ) -> SlackOutcome:
         """Read a page of a thread, its root first, with their markers."""
         window = {"oldest": oldest, "inclusive": True}
@@ -209,7 +212,7 @@ class SlackClient:
                 return failure_from(error, watch)
 
 
-def _page(cursor: str | None, limit: int) -> dict[str, Any]:
+def _page(cursor: str | None, limit: int = PAGE_SIZE) -> dict[str, Any]:
     return {"limit": limit, "cursor": cursor, "include_all_metadata": True}
 
 

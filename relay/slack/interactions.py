@@ -171,24 +171,19 @@ class Command:
     name: str
     text: str
     user: str
-    user_name: str
     channel: str
     trigger_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadReply:
-    """A reply that a person wrote in a thread, in Slack's markup, with the names of its files.
-
-    `event_id` is the same when Slack sends the event again.
-    """
+    """A reply that a person wrote in a thread, in Slack's markup, with the names of its files."""
 
     channel: str
     thread_ts: str
     ts: str
     user: str
     text: str
-    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +216,6 @@ def parse_command(payload: object) -> Command | None:
         name=clean_text(text_field(source, "command")),
         text=clean_text(text_field(source, "text")),
         user=text_field(source, "user_id"),
-        user_name=text_field(source, "user_name"),
         channel=text_field(source, "channel_id"),
         trigger_id=text_field(source, "trigger_id"),
     )
@@ -324,7 +318,6 @@ def _confirmed(payload: JsonObject) -> Command | None:
             command = Command(
                 **{name: text_field(value, name) for name in ("name", "text", "trigger_id")},
                 user=text_field(user, "id"),
-                user_name=_user_name(user),
                 channel=text_field(object_field(payload, "container"), "channel_id"),
             )
             return command if all((command.name, command.trigger_id, command.user, command.channel)) else None
@@ -401,7 +394,6 @@ def _reply(payload: JsonObject, event: JsonObject) -> ThreadReply | None:
         ts=text_field(event, "ts"),
         user=text_field(event, "user"),
         text="\n".join(filter(None, lines)),
-        event_id=text_field(payload, "event_id"),
     )
     complete = all((reply.channel, reply.thread_ts, reply.ts, reply.user, reply.text.strip()))
     return reply if complete and reply.ts != reply.thread_ts else None

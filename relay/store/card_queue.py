@@ -170,14 +170,14 @@ def stalled_channels(connection: Connection, now: float) -> tuple[Channel, ...]:
     return tuple(by_ref[ref] for ref in sorted(by_ref))
 
 
-def due_cards(connection: Connection, ref: str, now: float, limit: int = 100) -> tuple[int, ...]:
+def due_cards(connection: Connection, ref: str, now: float, limit: int) -> tuple[int, ...]:
     """Return the ids of a channel's cards with due work, the longest overdue first."""
     return tuple(connection.execute(_DUE_CARDS, {"ref": ref, "now": now, "most": limit}).scalars())
 
 
-def open_cards(connection: Connection, ref: str, limit: int = 2000) -> tuple[tuple[int, str], ...]:
+def open_cards(connection: Connection, ref: str) -> tuple[tuple[int, str], ...]:
     """Return the id and `ts` of the posted cards of open incidents in a channel, the newest first."""
-    return tuple((row.id, row.ts) for row in execute(connection, _OPEN_CARDS, {"ref": ref, "most": limit}))
+    return tuple((row.id, row.ts) for row in execute(connection, _OPEN_CARDS, {"ref": ref, "most": _MOST_OPEN}))
 
 
 def card_at(connection: Connection, slack_channel: str, ts: str, incident: str = "") -> Card | None:
@@ -209,6 +209,8 @@ _DUE_CARDS = (
     .order_by(func.coalesce(_card.c.post_deadline, _card.c.edit_deadline), _card.c.id)
     .limit(bindparam("most"))
 )
+_MOST_OPEN = 2000
+"""Cards of one channel that are looked at."""
 _OPEN_CARDS = (
     select(_card.c.id, _card.c.ts)
     .select_from(

@@ -41,7 +41,7 @@ _IDS: Any = bindparam("ids", expanding=True)
 _FAILED = and_(schema.IS_UNPLANNED, _share.c.plan_error != "")
 
 DUE = (
-    select(*_share.c["id", "incident", "size"], _share.c.plan_starts.label("starts"))
+    select(*_share.c["id", "size"], _share.c.plan_starts.label("starts"))
     .where(_share.c.plan_due.is_not(None), _share.c.plan_due <= _NOW)
     .order_by(_share.c.plan_due, _share.c.id)
     .limit(bindparam("most", type_=Integer))
@@ -111,7 +111,7 @@ _INTERRUPTED = (
     update(_share).where(schema.IS_UNPLANNED, _share.c.plan_error == "", _share.c.plan_due > _NOW).values(plan_due=_NOW)
 )
 _LIST = select(
-    *_share.c["id", "incident", "received", "size"],
+    *_share.c["id", "incident", "received"],
     _share.c.plan_tries.label("tries"),
     _share.c.plan_error.label("error"),
     _share.c.plan_due.label("retry_at"),

@@ -65,7 +65,6 @@ class UnplannedShare:
     """A share in the inbox: `starts` counts how often planning began and did not end, `size` is the body's in bytes."""
 
     id: int
-    incident: str
     size: int
     starts: int = 0
 
@@ -74,7 +73,7 @@ class UnplannedShare:
 class FailedShare:
     """A share whose planning failed: how often, and the last error.
 
-    `retry_at` (Unix seconds) is None if relay does not retry it by itself. `size` is the body's in bytes.
+    `retry_at` (Unix seconds) is None if relay does not retry it by itself.
     """
 
     id: int
@@ -83,7 +82,6 @@ class FailedShare:
     tries: int
     error: str
     retry_at: float | None
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

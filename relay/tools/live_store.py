@@ -38,7 +38,7 @@ async def stored_tag_definitions(store: Store) -> Mapping[str, TagDefinition]:
 async def stored_rulebook(store: Store) -> Rulebook:
     """The live routes with BigPanda's definitions of tags; no routes if none are stored, or none that can be read."""
     stored = await store.latest_configuration()
-    rulebook = Rulebook(text="", hash="")
+    rulebook = Rulebook(text="")
     with suppress(ConfigurationError):  # of another version of relay
         rulebook = parse_rulebook(stored.routes) if stored else rulebook
     return rulebook.with_tag_definitions(await stored_tag_definitions(store))

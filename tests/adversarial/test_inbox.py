@@ -113,9 +113,7 @@ async def test_shares_that_differ_in_a_header_alone_make_one_message(tmp_path):
 
 
 def waiting(number, since, sender):
-    return planning_queue.WaitingShare(
-        UnplannedShare(id=number, incident=f"i{number}", size=100), since, sender, found=False
-    )
+    return planning_queue.WaitingShare(UnplannedShare(id=number, size=100), since, sender, found=False)
 
 
 async def test_twenty_thousand_waiting_shares_of_one_sender_delay_another_by_one_slice():

@@ -128,7 +128,7 @@ async def test_resolving_a_resolved_incident_is_done(client):
 
     assert [await CALLS[BigPandaCall.RESOLVE](api) for _ in range(2)] == [
         TaskDone(body={"status": 202, "data": {}}),
-        TaskDone(repeated=True),
+        TaskDone(),
     ]
 
 

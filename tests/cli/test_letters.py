@@ -308,7 +308,7 @@ async def test_a_discarded_body_is_deleted(relay):
 
 async def test_a_body_that_this_relay_can_read_is_accepted_as_a_share(relay):
     rulebook = relay.configuration.rulebook
-    await relay.store.save_configuration(rulebook.hash, rulebook.text, {}, 0.0)
+    await relay.store.save_configuration("live", rulebook.text, {}, 0.0)
     share = json.dumps({"incident": {"id": "late", "status": "critical"}, "incidentTags": DB}).encode()
     for body in (share, b'{"not": "a share"}'):  # an older relay could not read the first
         await relay.store.quarantine(body, {}, "no_incident", relay.clock.now())

@@ -313,7 +313,7 @@ async def test_a_relay_that_begins_to_deliver_looks_at_the_channels(bench, store
 
 async def test_a_share_that_cannot_be_processed_is_named_until_it_is_processed(bench, monkeypatch):
     failed = [
-        FailedShare(id=7, incident="i7", received=0.0, tries=1, error="KeyError: 'x'", retry_at=None, size=2),
+        FailedShare(id=7, incident="i7", received=0.0, tries=1, error="KeyError: 'x'", retry_at=None),
     ]
 
     async def failed_shares():

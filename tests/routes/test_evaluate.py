@@ -179,7 +179,6 @@ def test_an_unresolved_channel_is_a_failure_with_the_options_of_its_card():
     assert where(decision) == ["#noc"]
     assert (failure.route, failure.source) == ("a", "#inc-{{ tags.team }}")
     assert failure.options.gather == 300
-    assert failure.mention.targets(State.WARNING) == ("here",)
     assert (
         failure.description == "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
     )

@@ -7,6 +7,7 @@ import time
 import aiohttp
 import pytest
 
+from relay.http import session as session_module
 from relay.http.session import check_before_send, make_session
 from relay.model.errors import LeaseLost, SettingsError
 from relay.sandbox.slack.server import FakeSlack, serve_slack
@@ -186,9 +187,10 @@ async def test_a_call_that_times_out_while_connecting_was_surely_not_sent(answer
     assert peer.requests == []
 
 
-async def test_a_call_that_times_out_while_waiting_for_a_free_connection_was_surely_not_sent(answering):
+async def test_a_call_that_times_out_while_waiting_for_a_free_connection_was_surely_not_sent(answering, monkeypatch):
+    monkeypatch.setattr(session_module, "MAX_CONNECTIONS", 1)
     peer = await answering(None)
-    async with make_session(connections=1) as session:
+    async with make_session() as session:
         slow = asyncio.create_task(post(SlackClient(session, TOKEN, base_url=peer.url)))
         await peer.arrived.wait()
 
@@ -386,10 +388,10 @@ FLAG = {"include_all_metadata": "1", "inclusive": "1"}
 CALLS = [
     (lambda s: s.delete("C1", "1.2"), "POST", "chat.delete", {"channel": "C1", "ts": "1.2"}),
     (
-        lambda s: s.history("C1", "1.0", "2.0", "abc", 50),
+        lambda s: s.history("C1", "1.0", "2.0", "abc"),
         "GET",
         "conversations.history",
-        {"channel": "C1", "oldest": "1.0", "latest": "2.0", "cursor": "abc", "limit": "50", **FLAG},
+        {"channel": "C1", "oldest": "1.0", "latest": "2.0", "cursor": "abc", "limit": "200", **FLAG},
     ),
     (
         lambda s: s.history("C1", "1.0"),

@@ -82,7 +82,7 @@ EVENT_CALLBACK = {
         "thread_ts": "100.000100",
     },
 }
-REPLY = ThreadReply(channel="C1", thread_ts="100.000100", ts="102.000100", user="U1", text="on it", event_id="Ev1")
+REPLY = ThreadReply(channel="C1", thread_ts="100.000100", ts="102.000100", user="U1", text="on it")
 
 
 def edited(payload, *path, **changed):
@@ -233,7 +233,6 @@ def test_a_command_has_who_typed_what_where_without_control_characters():
         name="/relay",
         text="open noc",
         user="U0ANN00001",
-        user_name="ann",
         channel="C0DB000001",
         trigger_id="13345224609.738474920.8088930838d88f008e0",
     )

@@ -223,7 +223,7 @@ async def test_a_channel_with_due_work_that_is_not_open_is_stalled(store, state)
     assert [await start(store, work) for work in ("post", "edit")] == [None, None]
     assert await store.stalled_channels(NOW) == (channel,)
     assert await store.stalled_channels(NOW - 1) == ()
-    assert await store.due_cards("#noc", NOW) == (card.id,)
+    assert await store.due_cards("#noc", NOW, 9) == (card.id,)
 
 
 async def test_an_open_channel_with_due_work_is_not_stalled(store):

@@ -42,7 +42,7 @@ async def relay(tmp_path, monkeypatch):
     monkeypatch.setenv("RELAY_DATABASE_URL", f"sqlite:///{tmp_path / 'relay.db'}")
     async with run_relay(tmp_path, routes=ROUTES) as running:
         rulebook = running.configuration.rulebook
-        await running.store.save_configuration(rulebook.hash, rulebook.text, {}, START)
+        await running.store.save_configuration("live", rulebook.text, {}, START)
         lead = {"email": "ann@example.org", "name": "Ann Lee"}
         await shared(
             running,

@@ -4,7 +4,6 @@ The parser adds faults to a context, leaves the faulty part out, and reads on. A
 returned.
 """
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -76,11 +75,9 @@ def _rulebook(top: MappingNode, text: str, context: ParseContext) -> Rulebook:
     notices = _fixed_place(top, Place.NOTICES, options, context)
     return Rulebook(
         text=text,
-        hash=hashlib.sha256(text.encode()).hexdigest(),
         channels=channels,
         fallback=fallback,
         notices=notices.channel if notices else None,
-        channels_allowed=context.channels_allowed,
         people=people,
         channel_storms=read_channel_storms(top.get("channels"), context),
         storm=keys.STORM.read(top, context),
