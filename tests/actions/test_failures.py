@@ -120,6 +120,7 @@ async def test_an_answer_that_cannot_be_stored_does_not_stop_delivery(round_trip
         "relay.delivery.supervision.log.error", lambda *arguments, **_more: interrupted.append(arguments)
     )
     await round_trip.advance(6.1 * 3600)
+    await round_trip.advance(120)  # it is tried again
     assert fails == []
     assert interrupted == []
     assert ("check", "done", "") in await round_trip.tasks()

@@ -190,7 +190,7 @@ async def test_of_two_cards_of_an_incident_the_newest_is_taken_over(life):
         for status, alert in (("warning", ALERT), ("ok", OK)):
             await relay.share("i1", status=status, alerts=[alert])
             await relay.advance(60)
-        await relay.advance(7200)
+        await relay.advance(7200, step=30)
         await relay.share("i1", status="warning", alerts=[ALERT])
         await relay.advance(60)
         assert len(cards(relay, "i1")) == 2
@@ -208,7 +208,7 @@ async def test_a_card_that_is_deleted_meanwhile_is_posted_again_with_the_next_sh
     async with lost.run() as relay:
         [card] = cards(relay, "i1")
         relay.slack.channel("all").delete(card.ts)
-        await relay.advance(1200)
+        await relay.advance(1200, step=30)
         assert cards(relay, "i1") == []
         await relay.share("i1", status="critical", alerts=[ALERT])
         await relay.advance(60)
@@ -219,9 +219,9 @@ async def test_a_card_that_is_deleted_meanwhile_is_posted_again_with_the_next_sh
 async def test_an_incident_that_is_never_shared_again_leaves_its_card_as_it_is(lost):
     edits = len(lost.slack.calls_to(EDIT))
     async with lost.run() as relay:
-        await relay.advance(3600)
+        await relay.advance(3600, step=30)
         relay.clock.advance(10 * 86_400)  # at once: step by step, relay would look for work ten thousand times
-        await relay.advance(3600)
+        await relay.advance(3600, step=30)
         assert len(cards(relay, "i1")) == 1
         assert len(relay.slack.calls_to(EDIT)) == edits
 
@@ -256,7 +256,7 @@ async def test_a_private_channel_without_relay_goes_to_the_fallback_and_is_read_
         await relay.advance(60)
         assert len(cards(relay, "new", "noc")) == 1
         channel.members.add(relay.slack.bot.user_id)
-        await relay.advance(900)
+        await relay.advance(900, step=30)
         await relay.share("i1", status="critical", alerts=[ALERT])
         await relay.share("new", status="critical", alerts=[ALERT])
         await relay.advance(120)
@@ -404,7 +404,7 @@ async def test_a_card_that_its_channel_rejected_is_taken_over_where_it_stands(li
             await relay.advance(60)
             for status, alert in (("critical", ALERT), ("ok", OK)):
                 await relay.share("i1", status=status, alerts=[alert], incidentTags=DB)
-                await relay.advance(900)
+                await relay.advance(900, step=30)
             seen[loses] = {
                 name: [(relay.slack.text_of(card).splitlines()[0], pings(card)) for card in cards(relay, "i1", name)]
                 for name in ("db", "noc", "all")

@@ -67,7 +67,7 @@ async def test_when_the_channel_works_again_it_shows_the_newest_state_without_a_
     await relay.share("over", status="ok")
     await relay.advance(60)
     relay.slack.channel("db").unarchive()
-    await relay.advance(700)
+    await relay.advance(700, step=30)
     [card] = cards(relay, "open", "db")
     assert "🔴" in relay.slack.text_of(card)
     assert pings(card) == ()
@@ -90,7 +90,7 @@ async def test_a_card_from_before_the_rejection_is_edited_afterwards_and_continu
     assert pings(stand_in) == ()
     relay.slack.channel("db").unarchive()
     await relay.share("one", status="ok")
-    await relay.advance(700)
+    await relay.advance(700, step=30)
     [card] = cards(relay, "one", "db")
     assert "✅" in relay.slack.text_of(card)
     assert "meanwhile" not in thread_text(relay, card, "db")
@@ -105,7 +105,7 @@ async def test_a_rejecting_fallback_makes_dead_letters_and_nothing_more(relay):
     assert sorted(channel for channel, _ in await reasons(relay)) == ["C0DB000001", "C0NOC00001"]
     relay.slack.channel("noc").unarchive()
     relay.slack.channel("db").unarchive()
-    await relay.advance(700)
+    await relay.advance(700, step=30)
     assert len(cards(relay, "one", "db")) == 1
     assert await reasons(relay) == []
 
@@ -131,11 +131,11 @@ async def test_a_fallback_that_works_again_posts_nothing_for_a_card_that_its_own
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
     relay.slack.channel("db").unarchive()
-    await relay.advance(700)
+    await relay.advance(700, step=30)
     assert len(cards(relay, "one", "db")) == 1
     assert await reasons(relay) == []
     relay.slack.channel("noc").unarchive()
-    await relay.advance(700)
+    await relay.advance(700, step=30)
     assert cards(relay, "one", "noc") == []
 
 
@@ -145,7 +145,7 @@ async def test_a_fallback_that_works_first_posts_the_card_until_its_own_channel_
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.advance(60)
     relay.slack.channel("noc").unarchive()
-    await relay.advance(700)
+    await relay.advance(700, step=30)
     [stand_in] = cards(relay, "one", "noc")
     assert "for #db, which accepts no messages" in relay.slack.text_of(stand_in)
     assert [channel for channel, _ in await reasons(relay)] == ["C0DB000001"]
@@ -178,7 +178,7 @@ async def test_an_unknown_error_code_is_retried_a_few_times_and_then_a_dead_lett
         InjectedFault(behaviour=ErrorCode("some_new_code"), method=POST, channel="C0ALL00001", times=None)
     )
     await relay.share("one", status="critical", alerts=[ALERT])
-    await relay.advance(600)
+    await relay.advance(600, step=30)
     assert len([call for call in relay.slack.calls_to(POST) if call.channel == "C0ALL00001"]) == 4
     assert [reason for _, reason in await reasons(relay)] == ["unknown_code"]
 
@@ -295,7 +295,7 @@ async def test_the_sweep_finds_a_card_that_somebody_deleted(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.channel("all").delete(cards(relay, "one")[0].ts)
-    await relay.advance(2400)
+    await relay.advance(2400, step=30)
     [card] = cards(relay, "one")
     assert "posted again: " in relay.slack.text_of(card)
 
@@ -308,7 +308,7 @@ async def test_the_sweep_finds_a_deleted_card_below_more_messages_than_one_page(
     await relay.share("upper", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.channel("all").delete(cards(relay, "lower")[0].ts)
-    await relay.advance(2400)
+    await relay.advance(2400, step=30)
     assert len(cards(relay, "lower")) == 1
     assert "posted again: " not in relay.slack.text_of(cards(relay, "upper")[0])
     assert len(relay.slack.calls_to("conversations.history")) <= 2 * (2520 / 120)
@@ -321,7 +321,7 @@ async def test_a_stray_whose_deletion_fails_is_deleted_later(relay, does):
     relay.slack.channel("all").delete(cards(relay, "one")[0].ts)
     relay.slack.faults.add(InjectedFault(behaviour=does, method=DELETE, times=2))
     await relay.share("one", metadata={"comment": {"comment": "still there"}})
-    await relay.advance(600)
+    await relay.advance(600, step=30)
     [card] = cards(relay, "one")
     assert [each for each in relay.slack.channel("all").messages if "relay_entry" in str(each.metadata)] == []
     assert thread_text(relay, card).count("still there") == 1
@@ -335,7 +335,7 @@ async def test_a_stand_in_pings_although_the_lost_card_may_have_pinged_and_a_ret
     await relay.advance(120)
     assert pings(cards(relay, "one", "noc")[0]) == ("S0NOC",)
     relay.slack.channel("db").unarchive()
-    await relay.advance(900)
+    await relay.advance(900, step=30)
     [card] = cards(relay, "one", "db")
     assert pings(card) == ()
 
@@ -349,7 +349,7 @@ async def test_a_rejecting_channel_is_tried_with_one_card_at_a_time_and_its_dead
     await relay.advance(30)
     before = [(letter.id, letter.since) for letter in await relay.store.dead_letters()]
     assert len(before) == 5
-    await relay.advance(3600)
+    await relay.advance(3600, step=30)
     assert [(letter.id, letter.since) for letter in await relay.store.dead_letters()] == before
     assert len([call for call in relay.slack.calls_to(POST) if not call.took_effect]) <= 13
     relay.slack.faults.clear()
@@ -374,7 +374,7 @@ async def test_a_card_for_a_name_that_relay_cannot_look_up_is_on_the_fallback_un
         assert (letter.reason, "channels:read" in letter.remedy) == ("missing_scope", True)
         assert len(slack.calls_to("conversations.info")) <= 2
         slack.grant_scope("channels:read")
-        await relay.advance(900)
+        await relay.advance(900, step=30)
         assert len(cards(relay, "one", "db")) == 1
         assert await reasons(relay) == []
 
@@ -400,5 +400,5 @@ async def test_channels_are_looked_up_when_new_or_due_and_not_with_every_share(r
     await relay.advance(1)
     assert 1 <= len(read) <= 2  # the second finds that nothing more is due
     assert {channel.ref: channel.state for channel in await every()}["C0NEW00001"] == "open"
-    await relay.advance(3600)
+    await relay.advance(3600, step=30)
     assert len(read) > 1

@@ -96,8 +96,9 @@ class RoundTrip:
             await wait_until_idle(lambda: self.idle)
 
     async def advance(self, seconds: float) -> None:
+        """Let time pass, in steps of half a minute; hours pass in forty steps."""
         async with asyncio.timeout(100):
-            await self.clock.run_for(seconds, lambda: self.idle, min_step=seconds / 100 if seconds > 3600 else 30.0)
+            await self.clock.run_for(seconds, lambda: self.idle, min_step=max(30.0, seconds / 40))
 
     async def start_incident(self, incident: str = "i1", **values: Any) -> None:
         await self.panda.start_incident(body(incident, **values))
