@@ -1,6 +1,6 @@
 """Posts whose result is unknown: those in doubt, and those that a relay left unfinished."""
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Double, Select, and_, bindparam, func, select, update
 
 from relay.cards.model import Attempt, AttemptState, CardState
 from relay.store import schema
@@ -32,6 +32,27 @@ _REJECTED = (
     .where(_attempt.c.card == bindparam("of_card"), _attempt.c.state == AttemptState.REJECTED)
     .order_by(_attempt.c.id)
 )
+_LEFT = and_(
+    schema.IS_OPEN,
+    _attempt.c.state == AttemptState.IN_FLIGHT,
+    _attempt.c.card.not_in(bindparam("in_progress", expanding=True)),
+)
+_LEFT_TOPICS = select(_card.c.incident, _card.c.bulletin).join(_attempt, _attempt.c.card == _card.c.id).where(_LEFT)
+_DOUBT = (
+    update(_attempt)
+    .where(_LEFT)
+    .values(
+        state=AttemptState.IN_DOUBT,
+        next_search_at=func.coalesce(_attempt.c.next_search_at, bindparam("now", type_=Double)),
+    )
+)
+# The cards are found by id, along an index; a condition on their state alone would read all cards.
+_CARDS_IN_DOUBT = select(_attempt.c.card).where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
+_DOUBT_CARDS = (
+    update(_card)
+    .where(_card.c.id.in_(_CARDS_IN_DOUBT), _card.c.state == CardState.POSTING)
+    .values(state=CardState.IN_DOUBT)
+)
 
 
 def attempts_in_doubt(connection: Connection) -> tuple[SearchTarget, ...]:
@@ -60,23 +81,12 @@ def recover_attempts(
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    left = and_(_attempt.c.state == AttemptState.IN_FLIGHT, _attempt.c.card.not_in(in_progress))
-    topics = select(_card.c.incident, _card.c.bulletin).join(_attempt, _attempt.c.card == _card.c.id)
-    rows = connection.execute(topics.where(schema.IS_OPEN, left)).all()
+    of = {"in_progress": list(in_progress)}
+    rows = list(execute(connection, _LEFT_TOPICS, of))
     lock_incidents(connection, {row.incident for row in rows if row.incident is not None})
     lock_bulletins(connection, {row.bulletin for row in rows if row.bulletin is not None})
-    in_doubt = connection.execute(
-        update(_attempt)
-        .where(schema.IS_OPEN, left)
-        .values(state=AttemptState.IN_DOUBT, next_search_at=func.coalesce(_attempt.c.next_search_at, now))
-    )
-    # The cards are found by id, along an index; a condition on their state alone would read all cards.
-    cards_in_doubt = select(_attempt.c.card).where(schema.IS_OPEN, _attempt.c.state == AttemptState.IN_DOUBT)
-    connection.execute(
-        update(_card)
-        .where(_card.c.id.in_(cards_in_doubt), _card.c.state == CardState.POSTING)
-        .values(state=CardState.IN_DOUBT)
-    )
+    in_doubt = execute(connection, _DOUBT, {**of, "now": now})
+    execute(connection, _DOUBT_CARDS)
     return in_doubt.rowcount
 
 

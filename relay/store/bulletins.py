@@ -207,7 +207,7 @@ def newest_bulletin_id(connection: Connection, bulletin: Bulletin) -> int | None
 
 def find_newest_bulletin(connection: Connection, kind: str, channel: str, key: str) -> Bulletin | None:
     """Find and lock the newest bulletin with that key."""
-    row = connection.execute(_NEWEST, {"kind": kind, "channel": channel, "key": key}).mappings().one_or_none()
+    row = execute(connection, _NEWEST, {"kind": kind, "channel": channel, "key": key}).mapping()
     return None if row is None else to_bulletin(row)
 
 

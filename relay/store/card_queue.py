@@ -186,11 +186,9 @@ def card_at(connection: Connection, slack_channel: str, ts: str, incident: str =
     For an `incident`, also its card in that channel whose post Slack has not confirmed yet: people may press a button
     before relay has the answer, and the answer may be lost.
     """
-    row = connection.execute(_CARD_AT, {"slack_channel": slack_channel, "ts": ts}).mappings().first()
+    row = execute(connection, _CARD_AT, {"slack_channel": slack_channel, "ts": ts}).mapping()
     if row is None and incident:
-        row = (
-            connection.execute(_UNCONFIRMED, {"slack_channel": slack_channel, "incident": incident}).mappings().first()
-        )
+        row = execute(connection, _UNCONFIRMED, {"slack_channel": slack_channel, "incident": incident}).mapping()
     return None if row is None else to_card(row)
 
 

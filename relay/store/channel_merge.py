@@ -10,6 +10,7 @@ from relay.model.struct import replace
 from relay.store import schema
 from relay.store.channels import add_channels, canonical_channel
 from relay.store.dead_letters import close_dead_letter
+from relay.store.execution import execute
 from relay.store.locks import lock_bulletins, lock_channel_references, lock_incidents
 from relay.store.mappers import channel_row, no_work, to_card, to_channel
 
@@ -57,12 +58,13 @@ def update_channel(connection: Connection, channel: Channel) -> Channel:
     """
     lock_channel_references(connection)
     add_channels(connection, [channel.ref])
-    known = to_channel(connection.execute(_BY_REF, {"ref": channel.ref}).mappings().one())
+    (row,) = execute(connection, _BY_REF, {"ref": channel.ref}).mappings()
+    known = to_channel(row)
     if channel.slack_id is None:
         _save(connection, replace(channel, slack_id=known.slack_id, canonical_ref=known.canonical_ref))
         return canonical_channel(connection, channel.ref)
     query = {"slack_id": channel.slack_id, "ref": channel.ref}
-    other = connection.execute(_OTHER_WITH_ID, query).mappings().one_or_none()
+    other = execute(connection, _OTHER_WITH_ID, query).mapping()
     if other is None:
         channel = replace(channel, canonical_ref=None)
         _save(connection, channel)
@@ -77,7 +79,7 @@ def update_channel(connection: Connection, channel: Channel) -> Channel:
 
 def _save(connection: Connection, channel: Channel) -> None:
     row = channel_row(channel)
-    connection.execute(_SAVE, {name: row[name] for name in _COLUMNS} | {"which": channel.ref})
+    execute(connection, _SAVE, {name: row[name] for name in _COLUMNS} | {"which": channel.ref})
 
 
 def _move_cards(connection: Connection, ref: str, canonical_ref: str) -> None:

@@ -84,17 +84,17 @@ def channels(connection: Connection) -> tuple[Channel, ...]:
 
 def channels_due_by_id(connection: Connection, now: float, limit: int) -> tuple[Channel, ...]:
     """Return the channels with a known id that are due to be looked up, the most urgent first."""
-    return tuple(to_channel(row) for row in connection.execute(_DUE_BY_ID, {"now": now, "most": limit}).mappings())
+    return tuple(to_channel(row) for row in execute(connection, _DUE_BY_ID, {"now": now, "most": limit}).mappings())
 
 
 def waiting_channels(connection: Connection) -> frozenset[str]:
     """Return the channels for which a card or a reply waits to be posted, by canonical reference."""
-    return frozenset(connection.execute(_WAITING).scalars())
+    return frozenset(execute(connection, _WAITING).scalars())
 
 
 def unresolved_names(connection: Connection) -> tuple[Channel, ...]:
     """Return the names of which no id is known, whether they are due or not."""
-    return tuple(to_channel(row) for row in connection.execute(_NAMES).mappings())
+    return tuple(to_channel(row) for row in execute(connection, _NAMES).mappings())
 
 
 def update_names(connection: Connection, names: Collection[Channel]) -> None:

@@ -5,14 +5,22 @@ One row. Relay never changes the workspace by itself: the cards in the database 
 
 import secrets
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from relay.slack.workspace import SlackWorkspace
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.upsert import insert_or_keep
 
 _installation = schema.installation
 _ROW = select(_installation)
+_READ_FIRST = update(schema.channel).values(unread_since=bindparam("since"))
+_WORKSPACE = ("team_id", "team", "bot_id")
+_BIND = (
+    update(_installation)
+    .where(_installation.c.team_id.is_(None))
+    .values({name: bindparam(name) for name in _WORKSPACE})
+)
 
 
 def marker_secret(connection: Connection, fresh: str, *, adopt_since: float | None = None) -> str:
@@ -23,9 +31,9 @@ def marker_secret(connection: Connection, fresh: str, *, adopt_since: float | No
     """
     row = {"id": 1, "marker_secret": fresh, "adopt_since": adopt_since}
     statement = insert_or_keep(connection, _installation, ("id",), returning=("id",))
-    if connection.execute(statement, row).one_or_none() is not None:
-        connection.execute(update(schema.channel).values(unread_since=adopt_since))
-    return str(connection.execute(_ROW).one().marker_secret)
+    if execute(connection, statement, row).first() is not None:
+        execute(connection, _READ_FIRST, {"since": adopt_since})
+    return str(execute(connection, _ROW).first().marker_secret)
 
 
 def end_adoption(connection: Connection, before: float) -> None:
@@ -36,15 +44,13 @@ def end_adoption(connection: Connection, before: float) -> None:
 def bind_workspace(connection: Connection, workspace: SlackWorkspace) -> SlackWorkspace:
     """Return the workspace that the database belongs to; `workspace` becomes it if there is none yet."""
     marker_secret(connection, secrets.token_hex(32))  # the row may not exist yet
-    free = _installation.c.team_id.is_(None)
-    values = {"team_id": workspace.team_id, "team": workspace.team, "bot_id": workspace.bot_id}
-    connection.execute(update(_installation).where(free).values(**values))
+    execute(connection, _BIND, {name: getattr(workspace, name) for name in _WORKSPACE})
     return bound_workspace(connection) or workspace
 
 
 def bound_workspace(connection: Connection) -> SlackWorkspace | None:
     """Return the workspace that the database belongs to; None before relay first reached Slack."""
-    row = connection.execute(_ROW).one_or_none()
+    row = execute(connection, _ROW).first()
     if row is None or row.team_id is None:
         return None
     return SlackWorkspace(team_id=row.team_id, team=row.team or "", bot_id=row.bot_id or "")

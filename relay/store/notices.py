@@ -1,17 +1,19 @@
 """The open notices about relay itself, so that each is posted once and edited where it stands."""
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.types import StoredNotice
 from relay.store.upsert import insert_or_keep
 
 _notice = schema.notice
+_OF_KIND = select(_notice).where(_notice.c.kind == bindparam("kind"))
 
 
 def notice(connection: Connection, kind: str) -> StoredNotice | None:
     """Return the open notice of this kind."""
-    row = connection.execute(select(_notice).where(_notice.c.kind == kind)).one_or_none()
+    row = execute(connection, _OF_KIND, {"kind": kind}).first()
     return (
         None
         if row is None

@@ -12,6 +12,7 @@ from relay.cards.reminding import WINDOW, DueReminder, Reminding, asked_key
 from relay.store import schema
 from relay.store.bulletins import save_bulletin_changes
 from relay.store.channels import CANONICAL_REF, canonical_channel, reference
+from relay.store.execution import execute
 from relay.store.integrations import integrations_with_owners
 from relay.store.locks import check_lease, share_channel_references
 from relay.store.mappers import to_card, to_task
@@ -59,7 +60,8 @@ class _Due(NamedTuple):
 
 def next_reminder_due(connection: Connection) -> float | None:
     """Return the first moment at which a reminder may be due; None if there is none. This is cheap."""
-    return connection.execute(_NEXT_DUE).scalar()
+    due: float | None = execute(connection, _NEXT_DUE).scalar()
+    return due
 
 
 def remind_next(

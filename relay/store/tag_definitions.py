@@ -6,6 +6,7 @@ from sqlalchemy import Connection, delete, select
 
 from relay.model.tag_labels import TagDefinition
 from relay.store import schema
+from relay.store.execution import execute
 from relay.store.mappers import tag_definition_row, to_tag_definition
 
 _ALL = select(schema.tag_definition).order_by(schema.tag_definition.c.id)
@@ -22,5 +23,5 @@ def save_tag_definitions(connection: Connection, definitions: Sequence[TagDefini
 
 def tag_definitions(connection: Connection) -> tuple[tuple[TagDefinition, ...], float]:
     """Return the stored definitions, and when they were fetched (0: never)."""
-    rows = connection.execute(_ALL).mappings().all()
+    rows = execute(connection, _ALL).mappings()
     return tuple(to_tag_definition(row) for row in rows), max((row["fetched_at"] for row in rows), default=0.0)

@@ -79,12 +79,13 @@ def update_task(
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    incident = connection.execute(_INCIDENT_OF, {"key": key}).scalar_one_or_none()
+    incident = execute(connection, _INCIDENT_OF, {"key": key}).scalar()
     if incident is None:
         return None
     state = load_incident_states(connection, [incident])[incident]
     # Read behind the incident's lock: another relay may have closed it meanwhile.
-    task = to_task(connection.execute(_BY_KEY, {"key": key}).mappings().one())
+    (row,) = execute(connection, _BY_KEY, {"key": key}).mappings()
+    task = to_task(row)
     if not task.state.open:
         return None
     context = _task_context(connection, task, state)
@@ -109,7 +110,7 @@ def update_task(
 
 def _remind_after_answer(connection: Connection, incident: str) -> None:
     """Look at once at the reminders for which BigPanda was asked: what it says is known now."""
-    if connection.execute(_WAKE_REMINDERS, {"of_incident": incident}).rowcount:
+    if execute(connection, _WAKE_REMINDERS, {"of_incident": incident}).rowcount:
         leave(connection, [Work.REMIND])
 
 
@@ -141,9 +142,10 @@ def update_silent_incident(
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    incident: str | None = connection.execute(_SILENT, {"now": now}).scalar()
+    incident: str | None = execute(connection, _SILENT, {"now": now}).scalar()
     if incident is None:
-        return connection.execute(_NEXT_SILENT).scalar()
+        silent_at: float | None = execute(connection, _NEXT_SILENT).scalar()
+        return silent_at
     state = load_incident_states(connection, [incident])[incident]
     if state.stale_at is not None and state.stale_at <= now:  # else a share was accepted before the lock
         context = IncidentContext(incident_state=state, cards=tuple(load_current_cards(connection, [incident])))
@@ -189,7 +191,7 @@ def _task_context(connection: Connection, task: Task, state: IncidentState) -> T
 
 def _save_task(connection: Connection, task: Task) -> None:
     row = task_row(task)
-    connection.execute(_UPDATE, {"which": task.key, **{f"new_{name}": row[name] for name in _CHANGING}})
+    execute(connection, _UPDATE, {"which": task.key, **{f"new_{name}": row[name] for name in _CHANGING}})
 
 
 def _save_incident_state(connection: Connection, before: IncidentState, after: IncidentState | None) -> None:
