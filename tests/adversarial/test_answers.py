@@ -79,8 +79,9 @@ async def endless(*, compressed: bool, status: int = 200, megabytes: int = 200):
             response.headers["Content-Encoding"] = "gzip"
         await response.prepare(request)
         chunk = b'"' + b"x" * (1024**2 - 3) + b'",'
+        sendable = gzip.compress(chunk, 1) if compressed else chunk
         for _ in range(megabytes):
-            await response.write(gzip.compress(chunk, 1) if compressed else chunk)
+            await response.write(sendable)
             sent.append(len(chunk))
         return response
 

@@ -43,111 +43,129 @@ NASTY = (
     "&" * 900,
 )
 
-words = st.one_of(st.text(max_size=30), st.sampled_from(NASTY), st.just(""))
-texts = st.lists(words, max_size=4).map("".join)
+words = st.one_of(st.sampled_from(["", *NASTY]), st.text(max_size=20))
+texts = st.one_of(words, st.lists(words, max_size=4).map("".join))
 long_texts = st.one_of(texts, st.builds(lambda text, times: text * times, texts, st.integers(1, 60)))
 moments = st.one_of(st.none(), st.integers(-5, 10**13))
 states = st.sampled_from(list(State))
 people = st.one_of(st.none(), st.builds(Person, name=texts, email=texts, id=st.just("u1")))
+flags = st.booleans()
+# Strategies that are made once: to make one in each example costs more than to draw from it.
+ALERTS = st.fixed_dictionaries(
+    {
+        "state": states,
+        "primary": st.sampled_from(["host", "service", ""]),
+        "secondary": st.sampled_from(["check", ""]),
+        "description": long_texts,
+        "source": texts,
+        "started": moments,
+        "tags": st.dictionaries(st.sampled_from(["host", "check", "run-book", "service", "items"]), st.tuples(texts)),
+    }
+)
+CHANGES = st.builds(
+    Change,
+    id=st.just("c"),
+    identifier=texts,
+    summary=long_texts,
+    url=texts,
+    certainty=st.just("SUSPECT"),
+    end=moments,
+)
+INCIDENTS = st.fixed_dictionaries(
+    {
+        "id": texts.map(lambda text: text or "i"),
+        "state": states,
+        "reported_status": texts,
+        "severity": states,
+        "flapping": flags,
+        "snooze": st.builds(Snooze, snoozed=flags, wake=moments),
+        "started": moments,
+        "ended": moments,
+        "links": st.fixed_dictionaries({"landing_page": st.one_of(texts, st.just("https://a.example/x"))}),
+        "changes": st.lists(CHANGES, max_size=3).map(tuple),
+        "assignee": people,
+        "title": long_texts,
+        "environment": st.builds(Environment, name=texts, id=st.just("e")),
+        "sender": people,
+    }
+)
+TAGS = st.lists(st.tuples(texts, long_texts), max_size=9)
+ALERT_LISTS = st.lists(ALERTS, max_size=3)
 
 
-@st.composite
-def alerts(draw, number):
-    state = draw(states)
-    return Alert(
-        id=str(number),
-        state=state,
-        active=state is not State.RESOLVED,
-        primary=draw(st.sampled_from(["host", "service", ""])),
-        secondary=draw(st.sampled_from(["check", ""])),
-        description=draw(long_texts),
-        source=draw(texts),
-        started=draw(moments),
-        tags={
-            name: (draw(texts),)
-            for name in draw(st.sets(st.sampled_from(["host", "check", "run-book", "service", "items"])))
-        },
-    )
+def _alert(number, values):
+    return Alert(id=str(number), active=values["state"] is not State.RESOLVED, **values)
+
+
+def alerts(number):
+    return ALERTS.map(lambda values: _alert(number, values))
 
 
 @st.composite
 def incidents(draw, most_alerts=12):
-    state = draw(states)
-    names = draw(st.lists(texts, max_size=9))
-    sample = [draw(alerts(number)) for number in range(draw(st.integers(0, 3)))]
+    values, tags, sample = draw(INCIDENTS), draw(TAGS), draw(ALERT_LISTS)
+    sample = [_alert(number, each) for number, each in enumerate(sample)]
     many = draw(st.integers(0, most_alerts)) if sample else 0
     return Incident(
-        id=draw(texts) or "i",
-        state=state,
-        reported_status=draw(texts),
-        severity=draw(states),
-        active=state is not State.RESOLVED,
-        flapping=draw(st.booleans()),
-        snooze=Snooze(snoozed=draw(st.booleans()), wake=draw(moments)),
-        started=draw(moments),
-        ended=draw(moments),
+        active=values["state"] is not State.RESOLVED,
         alerts=tuple(sample[number % len(sample)] for number in range(many)),
-        tags=tuple(
-            Tag(id=f"{number}{name}", name=name, values=(draw(long_texts),)) for number, name in enumerate(names)
-        ),
-        links={"landing_page": draw(st.one_of(texts, st.just("https://a.example/x")))},
-        changes=tuple(
-            Change(
-                id="c",
-                identifier=draw(texts),
-                summary=draw(long_texts),
-                url=draw(texts),
-                certainty="SUSPECT",
-                end=draw(moments),
-            )
-            for _ in range(draw(st.integers(0, 3)))
-        ),
-        assignee=draw(people),
-        title=draw(long_texts),
-        environment=Environment(name=draw(texts), id="e"),
-        sender=draw(people),
+        tags=tuple(Tag(id=f"{number}{name}", name=name, values=(value,)) for number, (name, value) in enumerate(tags)),
+        **values,
     )
 
 
 kinds = st.sampled_from(
     ["status", "comment", "assignment", "snooze", "tags", "alerts", "changes", "resolved", "reopened", "other", "??"]
 )
-
-
-@st.composite
-def entries(draw):
-    names = ("label", "title", "identifier", "summary", "url", "old", "new", "state", "certainty")
-    return {
-        "kind": draw(kinds),
-        "at": draw(moments),
-        "late": draw(st.booleans()),
-        "actor": draw(st.one_of(st.none(), texts)),
-        "old": draw(st.one_of(st.none(), texts, moments)),
-        "new": draw(st.one_of(st.none(), texts, moments)),
-        "text": draw(st.one_of(st.none(), long_texts)),
-        "lasted": draw(st.one_of(st.none(), st.floats(0, 1e9))),
-        "joined": draw(st.integers(0, 300)),
-        "total": draw(st.one_of(st.none(), st.integers(0, 300))),
-        "items": [{name: draw(texts) for name in names} for _ in range(draw(st.integers(0, 3)))],
+ENTRIES = st.fixed_dictionaries(
+    {
+        "kind": kinds,
+        "at": moments,
+        "late": flags,
+        "actor": st.one_of(st.none(), texts),
+        "old": st.one_of(st.none(), texts, moments),
+        "new": st.one_of(st.none(), texts, moments),
+        "text": st.one_of(st.none(), long_texts),
+        "lasted": st.one_of(st.none(), st.floats(0, 1e9)),
+        "joined": st.integers(0, 300),
+        "total": st.one_of(st.none(), st.integers(0, 300)),
+        "items": st.lists(
+            st.fixed_dictionaries(
+                dict.fromkeys(
+                    ("label", "title", "identifier", "summary", "url", "old", "new", "state", "certainty"), texts
+                )
+            ),
+            max_size=3,
+        ),
     }
+)
 
 
-@st.composite
-def render_requests(draw, incident=None):
-    return RenderRequest(
-        variables=template_variables(
-            draw(incident if incident is not None else incidents()),
-            route=draw(texts),
-            show_tags=("priority",),
-            previous=draw(st.one_of(st.none(), st.fixed_dictionaries({"at": moments, "link": texts}))),
+def entries():
+    return ENTRIES
+
+
+PREVIOUS = st.one_of(st.none(), st.fixed_dictionaries({"at": moments, "link": texts}))
+MENTIONS = st.lists(st.sampled_from(["S0A", "U0B", "W0C", "here", "channel", "<!everyone>", "x"]), max_size=3).map(
+    tuple
+)
+NOTICES = st.lists(texts, max_size=2).map(tuple)
+BUTTONS = (Button(action_id="relay_assign", text="Assign to me", value="i", style="primary"),)
+
+
+def render_requests(incident=None):
+    return st.builds(
+        lambda incident, route, previous, mentions, notices: RenderRequest(
+            variables=template_variables(incident, route=route, show_tags=("priority",), previous=previous),
+            mentions=mentions,
+            notices=notices,
+            buttons=BUTTONS,
         ),
-        mentions=draw(
-            st.lists(st.sampled_from(["S0A", "U0B", "W0C", "here", "channel", "<!everyone>", "x"]), max_size=3).map(
-                tuple
-            )
-        ),
-        notices=draw(st.lists(texts, max_size=2).map(tuple)),
-        buttons=(Button(action_id="relay_assign", text="Assign to me", value="i", style="primary"),),
+        incidents() if incident is None else incident,
+        texts,
+        PREVIOUS,
+        MENTIONS,
+        NOTICES,
     )
 
 
