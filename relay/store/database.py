@@ -87,7 +87,7 @@ class Database:
         """
         address = parse_database_url(url)
         if address.path is None:
-            return cls(address, _postgresql(address, _WRITE), _postgresql(address, _READ))
+            return cls(address, _postgresql(address, *_WRITE), _postgresql(address, *_READ))
         _check_file(address.path, address.name, exclusive=exclusive)
         if not network:
             reject_network(address.path, file_system_at(address.path))
@@ -343,17 +343,15 @@ def _sqlite(address: Address, pragmas: Sequence[str], begin: str) -> Engine:
     return _beginning_with(begin, engine)
 
 
-_IDLE_LIMIT = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_LIMIT:.0f}s'"
-"""For the transaction alone: behind a pooler, other programs get the session afterwards."""
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
 """A commit that PostgreSQL confirms is on disk, whatever the server's default is; stricter settings stay.
 https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT"""
-_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; {_IDLE_LIMIT}; {_DURABLE}"
-_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ; {_IDLE_LIMIT}"
+_WRITE = ("BEGIN ISOLATION LEVEL READ COMMITTED", _DURABLE)
+_READ = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)
 """One snapshot for all statements of a read, so that its parts fit together."""
 
 
-def _postgresql(address: Address, begin: str) -> Engine:
+def _postgresql(address: Address, *begin: str) -> Engine:
     import psycopg  # noqa: PLC0415  not where SQLite is used
 
     engine = create_engine(
@@ -377,7 +375,9 @@ def _postgresql(address: Address, begin: str) -> Engine:
         if getattr(context.original_exception, "sqlstate", "") == READ_ONLY:
             context.is_disconnect = True
 
-    return _beginning_with(begin, engine)
+    # For the transaction alone: behind a pooler, other programs get the session afterwards.
+    idle_limit = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_LIMIT:.0f}s'"
+    return _beginning_with("; ".join((*begin, idle_limit)), engine)
 
 
 def _beginning_with(statements: str, engine: Engine) -> Engine:

@@ -11,6 +11,7 @@ from relay.model.errors import StoreInUse, StoreUnusable
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from relay.store.backup import backup
 from relay.store.store import Store
+from tests.support.intervals import intervals
 from tests.support.relay_process import running
 
 ROUTES = "version: 1\nfallback: C0NOC00001\nroutes: []\n"
@@ -110,7 +111,8 @@ async def test_nothing_is_accepted_that_a_restart_would_lose(folder, slack, faul
     database = folder / "data" / "relay.db"
     address = {"RELAY_DATABASE_URL": f"sqlite:///{database}"}
     noc = slack.channel("C0NOC00001")
-    async with running(folder, slack.url, **address) as relay:
+    soon = intervals({"relay.store.monitor.CHECK_EVERY": 0.1})
+    async with running(folder, slack.url, prepare=soon, **address) as relay:
         before = await accept(relay, "before")
         assert len(before) == 10
         await relay.until(lambda: noc.messages)

@@ -19,6 +19,7 @@ from relay.reload import reloader as reloader_module
 from relay.reload.reloader import Reloader
 from relay.runtime.clock import Clock
 from relay.store.store import Store
+from tests.support.intervals import intervals
 from tests.support.relay_process import running
 
 ROUTES = "version: 1\nroutes: []\n"
@@ -173,7 +174,8 @@ async def test_a_reader_that_does_not_return_is_reported_and_reloading_goes_on_a
 
 async def test_relay_reloads_after_a_fifo_was_there(folder):
     routes = folder / "routes.yaml"
-    async with running(folder, "http://127.0.0.1:9/api/") as relay:
+    soon = intervals({"relay.reload.reloader.CHECK_EVERY": 0.1, "relay.reload.watcher.REWATCH_MS": 100})
+    async with running(folder, "http://127.0.0.1:9/api/", prepare=soon) as relay:
         routes.unlink()
         fifo(routes)
         invalid = await relay.line("configuration_invalid")

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from tests.support.intervals import intervals
 from tests.support.load_probe import load_probe
 from tests.support.relay_process import children, is_running, running, until
+from tests.support.stop_limits import SHORT_STOP
 from tests.support.worker_functions import let_templates_hang
 
 ROUTES = 'version: 1\nfallback: "#noc"\nroutes: [{name: all, match: {status: {min: unknown}}, post: ["#noc"]}]\n'
@@ -28,9 +30,9 @@ async def slack(tmp_path):
         yield workspace, url
 
 
-def relay(folder, url, seconds):
+def relay(folder, url, seconds, **shorter):
     """Run a relay whose templates hang in one step of Python's own code, and may do so for some seconds."""
-    prepare = partial(let_templates_hang, seconds)
+    prepare = partial(let_templates_hang, seconds, intervals(shorter))
     return running(folder, url, prepare=prepare, PYTHONPATH=str(Path(__file__).parents[2]))
 
 
@@ -51,7 +53,7 @@ async def test_the_card_is_the_built_in_one_and_relay_answers_meanwhile(tmp_path
 async def test_no_worker_outlives_relay(tmp_path, slack, number, seconds):
     """Neither one that hangs in the middle of a call, nor one that waits for the next."""
     _, url = slack
-    async with relay(tmp_path, url, seconds) as process:
+    async with relay(tmp_path, url, seconds, **SHORT_STOP) as process:
         large = BODY | {"incident": BODY["incident"] | {"id": "i2", "description": "d" * 100_000}}
         assert (await process.share(large)).status == 202
         await until(lambda: len(children(process.process.pid)) == 2)

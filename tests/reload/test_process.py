@@ -6,9 +6,11 @@ import signal
 import pytest
 
 from relay.sandbox.slack.server import FakeSlack, serve_slack
+from tests.support.intervals import intervals
 from tests.support.relay_process import running
 from tests.support.reload_samples import BAD, BETTER, GOOD
 
+SOON = intervals({"relay.reload.reloader.CHECK_EVERY": 0.1, "relay.reload.watcher.REWATCH_MS": 100})
 SHARE = {"incident": {"id": "i1", "status": "critical", "active": True}}
 
 
@@ -45,7 +47,7 @@ async def test_edits_of_a_running_relay_and_a_restart_with_a_faulty_one(folder, 
         answer = await relay.share(SHARE | {"incident": SHARE["incident"] | {"id": f"to-{route}"}})
         return (await answer.json())["routes"] == [route]
 
-    async with running(folder.path, slack.url) as relay:
+    async with running(folder.path, slack.url, prepare=SOON) as relay:
         assert await routed_to("all", relay)
         folder.write(BETTER)
         await until(lambda: routed_to("everything", relay))
@@ -60,7 +62,7 @@ async def test_edits_of_a_running_relay_and_a_restart_with_a_faulty_one(folder, 
         await until(lambda: notice_contains("not applied"))
         assert await relay.stop() == 0
 
-    async with running(folder.path, slack.url) as relay:
+    async with running(folder.path, slack.url, prepare=SOON) as relay:
         started = await relay.line("started_with_last_valid_configuration")
         assert any("routes.yaml:6:5" in fault for fault in started["faults"])
         assert await routed_to("everything", relay)

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from relay.cards.holds import Reason
 from relay.config.settings import Listen
 from relay.model.errors import SettingsError, StoreUnusable
+from relay.server import endpoints
 from relay.server.api_keys import ApiKeys
 from relay.server.backend import Readiness
 from relay.server.body import DecompressedTooLarge, decompress
@@ -529,7 +530,10 @@ async def test_no_response_names_the_versions_of_aiohttp_and_python(backend):
 
 
 @pytest.mark.parametrize("key", ["", f"X-Relay-Key: {KEY}\r\n"])
-async def test_invalid_chunks_are_a_problem_without_a_traceback_whether_or_not_the_key_is_valid(backend, caplog, key):
+async def test_invalid_chunks_are_a_problem_without_a_traceback_whether_or_not_the_key_is_valid(
+    backend, caplog, key, monkeypatch
+):
+    monkeypatch.setitem(endpoints._PROTOCOL, "lingering_time", 0.1)
     head, end, chunks = BAD_CHUNKS.format(key=key).partition("\r\n\r\n")
     async with running(backend) as server:
         with structlog.testing.capture_logs() as logged:

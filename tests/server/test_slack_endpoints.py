@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.model.errors import StoreUnusable
+from relay.server import endpoints
 from relay.server.endpoints import create_app
 from relay.server.lifecycle import IN_FLIGHT
 from relay.server.slack_endpoints import MAX_BYTES
@@ -306,10 +307,12 @@ async def test_a_signed_event_that_is_not_an_object_is_400(client, body):
     assert (await send_event(client, body)).status == 400
 
 
-async def test_a_body_above_one_megabyte_is_413(client, backend):
+async def test_a_body_above_one_megabyte_is_413(clock, backend, monkeypatch):
+    monkeypatch.setitem(endpoints._PROTOCOL, "lingering_time", 0.1)
     body = b"x" * (MAX_BYTES + 1)
 
-    response = await client.post("/slack/actions", data=io.BytesIO(body), headers=signed(body))
+    async with client_for(backend, clock) as client:
+        response = await client.post("/slack/actions", data=io.BytesIO(body), headers=signed(body))
 
     assert response.status == 413
     assert backend.clicks == []

@@ -132,6 +132,9 @@ async def test_cancelling_does_not_wait_for_a_server_that_hangs(server):
             await requested.wait()
         listening.cancel()
         _, waiting = await asyncio.wait([listening], timeout=3)
+        async with asyncio.timeout(100):
+            while len(connections) == 1:  # noqa: ASYNC110  psycopg asks the server to cancel its statement
+                await asyncio.sleep(0.01)
         left = [*connections, *(task for task in asyncio.all_tasks() if task.get_name() == "listen for notifications")]
         for task in connections:
             task.cancel()

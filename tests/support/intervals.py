@@ -22,7 +22,7 @@ def _set(seconds: Mapping[str, float]) -> None:
     for name, value in seconds.items():
         module, _, constant = name.rpartition(".")
         before = getattr(import_module(module), constant)
-        assert isinstance(before, float), f"{name} is {before!r}"
+        assert isinstance(before, (int, float)), f"{name} is {before!r}"
         for importing in [each for each in list(sys.modules) if each.startswith("relay.")]:
             if vars(sys.modules[importing]).get(constant) is before:
                 setattr(sys.modules[importing], constant, value)

@@ -11,12 +11,13 @@ from relay.server import lifecycle
 KILLED_AFTER = 10.0
 """Seconds after which an orchestrator kills a process that does not stop."""
 
-_OWN = {
-    "relay.app.DRAIN_SECONDS": app.DRAIN_SECONDS,
-    "relay.app.LAST_CALLS_SECONDS": app.LAST_CALLS_SECONDS,
-    "relay.app.CLOSE_SECONDS": app.CLOSE_SECONDS,
-    "relay.server.lifecycle.SHUTDOWN_TIMEOUT": lifecycle.SHUTDOWN_TIMEOUT,
+SHORT_STOP = {
+    "relay.app.DRAIN_SECONDS": app.DRAIN_SECONDS / 10,
+    "relay.app.LAST_CALLS_SECONDS": app.LAST_CALLS_SECONDS / 10,
+    "relay.app.CLOSE_SECONDS": app.CLOSE_SECONDS / 10,
+    "relay.server.lifecycle.SHUTDOWN_TIMEOUT": lifecycle.SHUTDOWN_TIMEOUT / 10,
 }
+"""A tenth of relay's own time limits for a stop."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,7 @@ class StopLimits:
     intervals: Mapping[str, float] = field(default_factory=dict)
 
 
-_SHORT = StopLimits(
-    KILLED_AFTER - app.CLOSE_SECONDS + app.CLOSE_SECONDS / 10, {name: seconds / 10 for name, seconds in _OWN.items()}
-)
+_SHORT = StopLimits(KILLED_AFTER - app.CLOSE_SECONDS + SHORT_STOP["relay.app.CLOSE_SECONDS"], SHORT_STOP)
 
 with_stop_limits = pytest.mark.parametrize(
     "limits",

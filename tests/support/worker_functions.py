@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ def compare_for_years(*_: Any) -> None:
     assert one == other
 
 
-def let_templates_hang(seconds: float) -> None:
-    """In a relay: let each rendering hang in its worker, which may take so many seconds."""
+def let_templates_hang(seconds: float, prepare: Callable[[], object]) -> None:
+    """In a relay: prepare it, and let each rendering hang in its worker, which may take so many seconds."""
+    prepare()
     render_process.RENDER_SECONDS, render_process.render_loaded = seconds, compare_for_years  # type: ignore[assignment,misc]
 
 

@@ -93,6 +93,7 @@ async def test_an_envelope_without_an_acknowledgement_is_sent_to_another_socket(
 
 
 async def test_a_lost_acknowledgement_is_no_acknowledgement(slack, connect, card):
+    slack.socket_mode.timeout = 0.05
     async with connect() as stream:
         slack.socket_mode.open[0].ignores_acknowledgements = True
         clicking = asyncio.create_task(slack.click(ANN, "noc", card.ts, "relay_assign"))
@@ -107,6 +108,7 @@ async def _answer(stream):
 
 
 async def test_with_no_socket_there_is_no_acknowledgement(slack, connect, card):
+    slack.socket_mode.timeout = 0.05
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
     assert (delivery.acknowledged, delivery.reason) == (False, "the app has no socket open")
 

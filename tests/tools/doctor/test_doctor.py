@@ -2,6 +2,7 @@
 
 import json
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
@@ -21,7 +22,7 @@ from relay.tools.check import slack_validation
 from relay.tools.doctor.doctor import examine
 from tests.support.clocks import SkippingClock
 from tests.support.pgbouncer import needs_pgbouncer, pgbouncer
-from tests.support.postgres import a_server
+from tests.support.postgres import postgresql_with_tables, shared_server
 from tests.support.surfaces import drawn_once
 
 ROUTES = """
@@ -321,10 +322,9 @@ async def test_an_unreachable_database_is_an_error_without_its_password(environm
 @needs_pgbouncer
 @pytest.mark.parametrize(("mode", "found"), [("transaction", True), ("session", False)])
 async def test_notifications_that_do_not_arrive_are_a_warning(environment, monkeypatch, mode, found):
-    monkeypatch.setattr("relay.store.notify.TEST_SECONDS", 1.0 if found else 20.0)
-    with a_server() as server, pgbouncer(server, mode) as url:
-        await (await Store.open(server.get_uri())).close()
-        environment.settings["RELAY_DATABASE_URL"] = url
+    monkeypatch.setattr("relay.store.notify.TEST_SECONDS", 0.2 if found else 20.0)
+    with postgresql_with_tables() as direct, pgbouncer(shared_server(), mode) as pooled:
+        environment.settings["RELAY_DATABASE_URL"] = pooled.replace("/postgres", urlsplit(direct).path)
         ok, findings = await environment.examine()
     assert ok
     assert ("pool_mode = session" in findings.get(("warning", "notifications"), "")) is found
@@ -441,7 +441,8 @@ async def test_bigpanda_is_unreachable_or_its_key_is_missing(environment):
     assert "BIGPANDA_API_KEY" in found["error", "BigPanda"]
 
 
-def test_the_command_prints_each_finding_with_its_remedy_and_exits_with_1(tmp_path):
+def test_the_command_prints_each_finding_with_its_remedy_and_exits_with_1(tmp_path, monkeypatch):
+    monkeypatch.setattr("relay.tools.doctor.slack.MAX_WAIT", 0.0)
     (tmp_path / "routes.yaml").write_text(ROUTES)
     environment = {
         "RELAY_ROUTES": str(tmp_path / "routes.yaml"),
