@@ -1,4 +1,4 @@
-"""What stands behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
+"""The functions behind the HTTP endpoints and Socket Mode: shares, interactions, and the state of relay."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ milestones ....... when an episode was shared, assigned and resolved first
 staleness ........ what follows when an incident is silent for `stale_after`
 late ............. the cards of routes that were in shadow until now
 
-When relay speaks
+When relay posts and pings
 attention ........ whether a card may be posted and whom it may ping: one table of reasons
 holds ............ what is held, and the names of the reasons
 holding .......... what a card keeps of what is held, and what a catch-up makes up for

@@ -6,7 +6,7 @@ A database may be new because the previous one was lost. The metadata of a card 
     a share came, its card is not posted yet    adopted in its place, and edited
     a share came, and made no card there        adopted and edited: the incident has ended meanwhile, for example
     it was reopened late since the card ended   left alone: the new episode has a card of its own
-    another card of the incident stands there   left alone
+    another card of the incident is there   left alone
 
 An adopted card pings nobody and reports no earlier events. What changed since its last edit is news, and is reported
 like any: relay reads the thread before it posts there (`recovery.skip_reported`).
@@ -34,7 +34,7 @@ class AdoptionOutcome(StrEnum):
 
     adopted         the next share of its incident edits it
     known           the database has it already
-    another_card    another card of the incident stands in the channel
+    another_card    another card of the incident is in the channel
     being_posted    a card of the incident is being posted in the channel
     older_episode   a later episode of the incident has its own card
     another_bot     another app posted it, or relay's app before it was installed anew: Slack lets nobody edit it

@@ -3,7 +3,7 @@
 A bulletin is delivered like a card: it has a row in the table of cards. It has lines where an incident has entries.
 What a card shows, and its thread reports, is its *topic*: the state of an incident, or that of a bulletin.
 
-    kind       opened by                 its lines stand        ends
+    kind       opened by                 its lines are        ends
     held       the first held card       in its thread          with the reason that holds the cards
     storm      the first card that a     in its thread          with the storm; a new one soon after it opens the same
                storm holds                                      again
@@ -11,7 +11,7 @@ What a card shows, and its thread reports, is its *topic*: the state of an incid
     reminders  several reminders at once    in the message itself  when all its incidents have ended
     summary    its time of the day       in its data            once it is posted, or too late
 
-A line names one incident. When the end of the line is known, the message in which it stands is edited. A *ping* is a
+A line names one incident. When the end of the line is known, relay edits the message that shows it. A *ping* is a
 line without an incident. Its reply has no other line, pings people, and is broadcast. It never ends.
 The line with the progress of a batch (`relay.cards.batches`) also has a reply of its own, but pings nobody.
 A summary describes one moment, and is not edited.
@@ -53,7 +53,7 @@ class BulletinKind(StrEnum):
 class BulletinKindRow(Struct, frozen=True, kw_only=True):
     """How a kind is called, and how it behaves.
 
-    `in_thread`: its lines stand in its thread, in batches; else the message itself shows them. `repeats`: once it is
+    `in_thread`: its lines are in its thread, in batches; else the message itself shows them. `repeats`: once it is
     closed, the same key opens the next one; else it stays closed. `ends_with_lines`: it is closed with its last line.
     `reopens_within`: for so many seconds after it was closed, its key opens it again instead of the next one. `why`
     tells a reader why the message is there.
@@ -382,7 +382,7 @@ def _urgency(line: BulletinLine) -> tuple[bool, int, float, str]:
 
 
 def summary_bulletin(channel: str, key: str, data: Mapping[str, JSON], now: float) -> BulletinChange:
-    """Say how a channel stands now, in a message that pings nobody; `key` names the summary and its slot."""
+    """Show the state of a channel, in a message that pings nobody; `key` names the summary and its slot."""
     bulletin = new_bulletin(BulletinKind.SUMMARY, channel, key, now, data)
     return BulletinChange(bulletin=bulletin, at=now)
 

@@ -217,7 +217,7 @@ def _govern_unmatched(share: ShareContext, card: Card, *, routed: bool) -> Card:
 
 
 def _govern_stand_in(share: ShareContext, card: Card, postings: Mapping[str, Posting]) -> Card:
-    """The first of the cards for which it stands in decides its options. It pings the fallback's own people.
+    """The first of the cards that it replaces decides its options. It pings the fallback's own people.
 
     It pings nobody once other routes match: their cards do.
     """

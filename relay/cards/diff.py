@@ -95,7 +95,7 @@ def _named(items: Sequence[Mapping[str, JSON]]) -> dict[str, JSON]:
 
 
 def _shortened(item: Mapping[str, JSON]) -> dict[str, JSON]:
-    """The item with short texts; an address stays whole, since a part of one leads nowhere."""
+    """The item with short texts; an address stays whole, because a part of it is useless."""
     return bound_texts(item, LONGEST_NAMED) | ({"url": item["url"]} if "url" in item else {})
 
 

@@ -134,7 +134,8 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
     """
     card, attempt = context.card, None
     if context.attempt is not None and context.attempt.kind != ROOT:
-        # The next reply reports its entries. It may stand in the channel as a stray, or come to: it is searched for.
+        # The next reply reports its entries. It may be in the channel as a stray, now or later, so relay searches for
+        # it.
         search_at = None if context.attempt.reads_thread else now + STRAY_SEARCH_AFTER
         attempt = replace(context.attempt, state=AttemptState.DROPPED, next_search_at=search_at)
     if card.ts != ts:
@@ -152,7 +153,7 @@ def repost_lost_root(context: CardContext, ts: str, reason: str, now: float) -> 
         card,
         state=CardState.PENDING,
         generation=card.generation + 1,
-        # The lines of a bulletin were nowhere but in the thread that is lost.
+        # The lines of a bulletin were only in the thread that is lost.
         reported_seq=card.reported_seq if card.bulletin is None else 0,
         thread_unread=False,
         ts=None,

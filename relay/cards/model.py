@@ -563,7 +563,7 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 class ShownLines(Struct, frozen=True, kw_only=True):
     """The lines of a bulletin that a reply shows, as of that version of the bulletin.
 
-    They are those after the first and up to the last number, or without these all that stand in it already.
+    They are those after the first and up to the last number, or without these all that are in it already.
     """
 
     ts: str

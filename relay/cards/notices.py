@@ -17,7 +17,7 @@ class NoticeKind(StrEnum):
     for_thread   channel, name, reason    the fallback's card for what the thread there could not report
     unnamed      reason                   the fallback's card in place of one whose channel has no name, and why
     may_repeat                            it may be a duplicate: relay could not search for the first message
-    reposted     reason                   the message before it was deleted, or stands and cannot be edited any more
+    reposted     reason                   the previous message was deleted, or cannot be edited any more
     no_edits                              Slack allows no more edits; the thread reports the changes
     stand_in                              the fallback's card, until the cards that it replaces are posted
     no_ping                               it pings nobody when it is posted: it is a retry or a repost

@@ -76,7 +76,7 @@ def plan(  # noqa: PLR0913  all that the decision depends on
     after = {(card.channel, card.episode): card for card in (*cards, *changed)}
     current = [card for card in after.values() if card.is_current]
     shadows = _shadows(context, current, new_episode=episode > known.episode)
-    # BigPanda holds updates back until it hears of the card: one callback for each integration that shares it.
+    # BigPanda holds updates back until relay reports the card: one callback for each integration that shares it.
     awaited = has_callback(share.integration) and not (before and share.integration in before.integrations)
     return Plan(
         incident_state=IncidentState(

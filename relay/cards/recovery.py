@@ -239,7 +239,7 @@ def merge_duplicates(
 ) -> tuple[CardUpdate, tuple[MarkedMessage, ...]]:
     """After the last search for a root that was posted twice: the card is the one that stays, and shows the record.
 
-    Returns also those that are to be deleted, once the card has moved: what is reported from then on stands below the
+    Returns also those that are to be deleted, once the card has moved: what is reported from then on is below the
     one that stays. A card below which relay itself has reported something, or is about to, stays where it is, whatever
     Slack's history shows of that by now.
     """

@@ -1,7 +1,7 @@
 """Decide about the due reminders of a channel: what to ask BigPanda first, what to send, and what waits.
 
-Before each reminder relay asks BigPanda how the incident stands, since many integrations share no assignments: to nag
-people about what somebody has already is worse than no reminder.
+Before each reminder relay asks BigPanda for the incident, because many integrations share no assignments. A reminder
+about an incident that somebody has is worse than no reminder.
 
     nothing is wrong any more, or somebody has it    no reminder
     something holds its pings                        it waits until that is over
@@ -64,7 +64,7 @@ class Blocked(StrEnum):
     """Why a reminder cannot be sent.
 
     no_access    relay has no key for BigPanda's API, and no share of the integration has ever carried an assignment
-    no_answer    BigPanda did not say how the incident stands, and no share of the integration ever did
+    no_answer    BigPanda did not return the incident, and no share of the integration carried an assignment
     """
 
     NO_ACCESS = "no_access"

@@ -1,7 +1,7 @@
 """Decide what a thread has reported, from the metadata of its replies: for a database that does not contain them.
 
 An entry has facts: a subject and a value. Two databases that saw different shares find the same facts in the same news:
-`state=critical`, whatever the state was before and whichever share said so. A fact is old news if the thread's newest
+`state=critical`, for any earlier state and from any share. A fact is old news if the thread's newest
 value of that subject is the same. A comment is a subject of its own, and its value is when it was made.
 
     state=critical          a new state, an end, a reopening
@@ -10,7 +10,7 @@ value of that subject is the same. A comment is a subject of its own, and its va
     line:1a2b3c4d=1         hash of the line's key in a bulletin
     snooze=9f8e7d6c         and the like: the hash of the new value
 
-Names and texts are hashed to be short, not to be secret: they stand in the thread.
+Names and texts are hashed to be short, not to be secret: they are in the thread.
 """
 
 import hashlib

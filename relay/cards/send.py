@@ -576,7 +576,7 @@ def _postpone(due: Due | None, retry_at: float) -> Due:
 
 
 def _complete_post(context: CardContext, card: Card, now: float, *kinds: NoticeKind) -> CardUpdate:
-    """The card with the reply that is due next; those that stand in for it (of these kinds) make way."""
+    """The card with the reply that is due next; stand-ins for it (of these kinds) make way."""
     card, attempt = _schedule_reply(context, card, now), context.attempt
     if attempt is not None:
         # A repeated attempt is searched for once more: the lost one may turn up late.

@@ -8,7 +8,7 @@
     end_snooze
     resolve
     reply      somebody replied in the thread: the reply becomes a comment
-    check      ask how the incident stands, after a long silence or after an action that no share confirmed
+    check      ask BigPanda for the incident, after a long silence or after an action that no share confirmed
 
 A task is known by its key, so that a click that Slack sends twice is one task. A comment whose answer was lost is
 `in_doubt`: relay searches for it and never sends it again.
@@ -47,7 +47,7 @@ CALLBACK_DEADLINE = 240.0
 (https://docs.bigpanda.io/docs/bigpanda-callback-service)."""
 
 CONFIRMATION_CHECKS = (0.0, 3.0, 10.0, 30.0, 90.0)
-"""Seconds after BigPanda has accepted an action at which relay asks how the incident stands, until a share or an answer
+"""Seconds after BigPanda has accepted an action at which relay asks for the incident, until a share or an answer
 confirms the action. BigPanda carries out some actions later than it accepts them."""
 
 CONFIRMATION_WAIT = CONFIRMATION_CHECKS[-1]
@@ -117,7 +117,7 @@ def is_card_settled(cards: Sequence[Card]) -> bool:
 
 
 def check_task(incident: str, why: str, at: float, now: float) -> Task:
-    """Ask BigPanda at that moment how an incident stands."""
+    """Ask BigPanda for an incident at that moment."""
     return Task(
         key=f"check:{incident}:{why}",
         kind=TaskKind.CHECK,

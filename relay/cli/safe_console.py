@@ -9,7 +9,7 @@ from relay.runtime.terminal import for_terminal, on_one_line
 
 
 class SafeConsole(Console):
-    """A console that writes only its own terminal codes, and none that stand in a text or in a link."""
+    """A console that writes only its own terminal codes, and none that are in a text or in a link."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments of a text with escapes in place of terminal codes."""

@@ -61,7 +61,7 @@ _VERBS: Mapping[type[Request], str] = {
     EndMute: "unmute",
     Unclear: "unclear",
 }
-"""What metrics and the log call a request; besides, `shortcut` and `button` ask why."""
+"""The name of a request in metrics and the log; `shortcut` and `button` also ask why."""
 
 _NO_SUCH_PLACE = "relay knows no channel or team with this name that you can see."
 _NOT_ALL_KNOWN = "_Slack did not return all channels that you are in, so some incidents may be missing._"

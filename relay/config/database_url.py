@@ -37,7 +37,7 @@ _NAMES: Final = {
     "hostaddr": re.compile(r"[0-9A-Fa-f:.%,]*"),
     "port": re.compile(r"[0-9,]*"),
 }
-"""What may stand in the parts that libpq shows, decoded; a user that contains `:` contains a password, for example."""
+"""What may be in the parts that libpq shows, decoded; a user that contains `:` contains a password, for example."""
 
 
 def check_database_url(text: str) -> str:

@@ -53,7 +53,7 @@ def read_files(routes: Path, templates: Path | None) -> ConfigurationFiles:
     """Read both, or only the routes. What cannot be read is in `read_faults`.
 
     Raises:
-        ConfigurationUnreadable: this process cannot open a file now, whichever it is.
+        ConfigurationUnreadable: this process cannot open any file now.
     """
     text, unread = _routes(routes)
     own, unread_templates = _templates(templates) if templates else (None, ())

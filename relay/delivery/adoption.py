@@ -41,7 +41,7 @@ RETRY_PAUSE = 15.0
 """Seconds until a channel is read again that could not be read just now."""
 
 MAX_WAIT = 600.0
-"""Seconds after which relay posts in a channel all the same, though Slack does not let it read there."""
+"""Seconds after which relay posts in a channel anyway, although Slack does not let it read there."""
 
 _LOST = (
     "The database is new, and relay's cards are in Slack: relay takes them over. The rest of what the database knew is "

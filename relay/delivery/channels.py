@@ -235,7 +235,7 @@ def _is_about_channel(answer: Rejected | NotFound, channel: Channel) -> bool:
         case Rejected(scope=RejectionScope.CREDENTIALS):
             return False
         case Rejected(scope=RejectionScope.APP):
-            return not channel.slack_id  # without the scope, a name that is not resolved yet leads nowhere
+            return not channel.slack_id  # without the scope, relay cannot resolve a new name
         case _:
             return True
 

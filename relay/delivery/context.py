@@ -66,7 +66,7 @@ class DeliveryContext:
         return DeliveryRules(fallback=self.live().rulebook.fallback, canonical_refs=self.canonical_refs)
 
     def surroundings(self) -> Surroundings:
-        """Return what else decides when relay speaks, by the live configuration."""
+        """Return what else decides when relay posts and pings, by the live configuration."""
         return Surroundings(rulebook=self.live().rulebook, canonical_refs=self.canonical_refs)
 
     def storm_in(self, *refs: str) -> Storm:

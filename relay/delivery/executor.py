@@ -47,7 +47,7 @@ class PreparedCall:
 
     @property
     def slack_channel(self) -> str:
-        """The id of the channel that it goes to: where the card stands, if it is posted."""
+        """The id of the channel that it goes to: where the card is, if it is posted."""
         posted_in = None if isinstance(self.step, PostRoot) else self.context.card.slack_channel
         return posted_in or self.context.channel.slack_id or ""
 

@@ -108,7 +108,7 @@ class Reconciler:
         channel: str,
         history: SlackOutcome | MessageHistory,
     ) -> None:
-        # a dropped reply matters only where it stands in the channel
+        # a dropped reply matters only where it is in the channel
         in_thread = target.attempt.kind != ROOT and target.attempt.state is not AttemptState.DROPPED
         if in_thread and not isinstance(history, Rejected):
             history = await self._with_thread(channel, context, target, history)
@@ -161,7 +161,7 @@ class Reconciler:
         return any(card is not None and card.id != target.card for card in cards)
 
     def _reported(self, history: MessageHistory, card: Card) -> ReportedFacts:
-        """Return what relay's own replies below a card have reported, whichever database they are of."""
+        """Return what relay's own replies below a card have reported, from any database."""
         replies = sorted((each for each in history.messages if each.thread_ts == card.ts), key=lambda each: each.ts)
         own = [(float(each.ts), marker) for each in replies if (marker := self._shared.own_marker(each)) is not None]
         return ReportedFacts.of((at, marker.entries) for at, marker in own if marker.incident == card.incident)

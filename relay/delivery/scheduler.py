@@ -121,7 +121,7 @@ class Scheduler:
         return again
 
     async def _recover(self) -> None:
-        """Recover attempts that nobody works on: a pick that failed may have been committed all the same."""
+        """Recover attempts that nobody works on: a pick that failed may have been committed anyway."""
         if not self._must_recover:
             return
         self._must_recover = False

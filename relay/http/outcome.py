@@ -76,7 +76,7 @@ class HttpResponse:
         in_body = self.body.get("retry_after") if isinstance(self.body, Mapping) else None
         for value in (self.header("Retry-After"), in_body):
             try:
-                seconds = float(value)  # type: ignore[arg-type]  # any value may stand there; `except` is for that
+                seconds = float(value)  # type: ignore[arg-type]  # any value may be there; `except` is for that
             except (TypeError, ValueError, OverflowError):
                 continue
             if math.isfinite(seconds) and seconds >= 0:

@@ -4,10 +4,10 @@ A failed call is only useful with the answer to "may it have arrived?". So the s
 connection, and `failure_from` sorts exceptions into "surely not done" and "nobody knows"
 (`Failure.is_surely_not_done`).
 
-To get a connection may take seconds. Somebody who was allowed to call before may not be any more, so a check can run
-right before the first byte (`check_before_send`).
+To get a connection may take seconds. A relay that was allowed to call may have lost the lease by then, so a check can
+run right before the first byte (`check_before_send`).
 
-No answer is trusted: a session follows no redirect, and reads at most `MAX_ANSWER_BYTES` of a body, decompressed.
+Relay trusts no answer: a session follows no redirect, and reads at most `MAX_ANSWER_BYTES` of a body, decompressed.
 """
 
 import json

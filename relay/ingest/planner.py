@@ -189,7 +189,7 @@ class InboxPlanner:
         except (StoreError, OSError) as error:
             self._problem.report("warning", "planning_delayed", shares=len(chosen), detail=str(error))
             queue.put_back(chosen)
-            self._wake_delivery()  # they may be planned all the same
+            self._wake_delivery()  # they may be planned anyway
             await asyncio.sleep(RETRY_AFTER)
             return
         self._problem.over()

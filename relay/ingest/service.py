@@ -120,7 +120,7 @@ class IngestService:
         Raises:
             ShareError: the body is not a share; it is in quarantine.
             StoreError, or any other error: the share is not stored. (Where the database did not answer for too long, it
-                may be stored all the same; sent again, it is a repeat.)
+                may be stored anyway; sent again, it is a repeat.)
         """
         with self._metrics.time_accept():
             received = self._clock.now()
@@ -199,7 +199,7 @@ class IngestService:
                 waiting.answer.cancel()
             raise
         except Exception as error:  # noqa: BLE001  whatever it is, each sender gets an answer
-            self._wake_delivery()  # it may be committed all the same; sent again it is a repeat, and wakes nobody
+            self._wake_delivery()  # it may be committed anyway; sent again it is a repeat, and wakes nobody
             is_final = len(group) == 1 and (isinstance(error, StoreError) or not plan_at_once)
             if is_final or self._clock.monotonic() - started >= STUCK_AFTER:
                 self._reject(group, error)
@@ -215,7 +215,7 @@ class IngestService:
             for waiting, each in zip(group, accepted, strict=True):
                 self._take_note(waiting, each)
         for waiting, each in zip(group, accepted, strict=True):
-            with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored all the same
+            with suppress(asyncio.InvalidStateError):  # the sender is gone; its share is stored anyway
                 waiting.answer.set_result(each)
         if any(each.error for each in accepted):
             self._planner.check_inbox()
@@ -270,7 +270,7 @@ class IngestService:
             return state, ()
 
     def decide(self, context: PlanContext) -> Plan:
-        """Return what a share turns into, by the live routes."""
+        """Return the effects of a share, by the live routes."""
         return plan(
             self._rulebook(),
             context.incident_state,

@@ -55,7 +55,7 @@ _CARD_REASONS: Mapping[str, str] = {
 
 
 def _described(accepted: AcceptedShare) -> str:
-    """Return a sentence on what a share leads to."""
+    """Return a sentence about the effects of a share."""
     begun = [str(card["channel"]) for card in accepted.decision.get("cards", ()) if card["new"]]
     news = ", ".join(str(kind).replace("_", " ") for kind in accepted.decision.get("entries", ()))
     cards = f"; new cards in {', '.join(begun[:MAX_LOGGED])}" if begun else ""

@@ -25,7 +25,7 @@ _NO_PATH: Final = frozenset({".", ".."})
 def incident_path(incident: str) -> str:
     """Return the address of an incident's page under the board's, for any id.
 
-    Browsers resolve `.` and `..` in a path, also in their percent-encoded form, so such an id stands in the query
+    Browsers resolve `.` and `..` in a path, also in their percent-encoded form, so such an id goes into the query
     (https://url.spec.whatwg.org/#double-dot-path-segment).
     """
     written = quote(incident, safe="")

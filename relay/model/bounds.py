@@ -239,7 +239,7 @@ def _tags_cost(tags: Iterable[Sequence[JSON]]) -> tuple[int, int]:
 
 
 def _links(links: Mapping[str, str], left_out: Counter[str]) -> dict[str, str]:
-    """The links that fit. A part of an address leads nowhere, so a long one is left out."""
+    """The links that fit. A part of an address is useless, so a long one is left out."""
     usable = [each for each in links.items() if len(each[0]) <= MAX_ID_LENGTH and len(each[1]) <= LONGEST_VALUE]
     # The landing page first: the card's button needs it.
     kept = _take(

@@ -187,7 +187,7 @@ _ROWS = (
 )
 
 BUTTONS: Final[Mapping[str, CardButton]] = {button.name: button for button in _ROWS}
-"""Name -> button, in the order in which they stand on a card."""
+"""Name -> button, in the order in which they are on a card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +222,7 @@ _STORM_ROWS = (
 )
 
 STORM_BUTTONS: Final[Mapping[str, StormButton]] = {button.name: button for button in _STORM_ROWS}
-"""Name -> button, in the order in which they stand on a storm card. Each opens a modal."""
+"""Name -> button, in the order in which they are on a storm card. Each opens a modal."""
 
 ACTION_WORDS: Final = tuple(dict.fromkeys(button.word for button in _ROWS if button.word))
 """The words that `actions` in routes.yaml takes."""

@@ -36,7 +36,7 @@ class EntryKindRow:
 
     `thread` is the name by which `thread` selects the entry: a state change has three kinds, which go together. It is
     empty if another option decides about the entry. `batched` entries wait for `gather`, so that several become one
-    reply; an entry that stands `alone` has a reply of its own.
+    reply; an `alone` entry has a reply of its own.
     """
 
     name: str

@@ -92,7 +92,7 @@ class Record(Struct, frozen=True, kw_only=True):
     `comments` holds reported comments as (hash of the text, Unix seconds).
     `note` is what the person wrote who resolved it from Slack; empty while it is open.
     `episodes` holds the episodes after the first as (number, Unix seconds of the share that began it).
-    `assigned_since` is when the present assignee got the incident (Unix seconds), None if no share told.
+    `assigned_since` is when the present assignee got the incident (Unix seconds), None if no share said so.
     `shadows` are the cards that routes in shadow would have made in this episode, as (channel, route).
     """
 

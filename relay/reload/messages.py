@@ -27,7 +27,7 @@ class NoticeTopic(StrEnum):
 class NoticeRow:
     """How a kind is reported.
 
-    `headline` may count the problems, which `noun` names; `effect` follows it. `remedy` stands below them. `over` takes
+    `headline` may count the problems, which `noun` names; `effect` follows it. `remedy` is below them. `over` takes
     the place of all that once there is no problem left. `page` is the board's page that shows the problems.
 
     `gathers` are the seconds for which the problems must not change. `leader_first` are the seconds that the relay that

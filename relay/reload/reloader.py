@@ -1,7 +1,8 @@
 """Holds the live configuration, and replaces it as a whole, after everything that can fail.
 
 An invalid edit changes nothing, not even after a restart: the last valid configuration is in the store, and relay
-starts with it where the files are invalid. On PostgreSQL all relays use the newest valid one, whichever has read it.
+starts with it where the files are invalid. On PostgreSQL all relays use the newest valid configuration that any of them
+has read.
 """
 
 import asyncio
@@ -175,7 +176,7 @@ class Reloader:
         return True
 
     async def adopt_stored(self) -> None:
-        """Where several relays share a store: adopt the newest valid configuration, whichever relay has read it."""
+        """If several relays share a store: adopt the newest valid configuration that any of them has read."""
         current = (None, self._state.hash, self._unusable_hash)
         if not self._store.shared or await self._store.latest_configuration_hash() in current:
             return

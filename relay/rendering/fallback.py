@@ -20,7 +20,7 @@ _COMMENT_LENGTH: Final = 800
 _COMMENT_LINES: Final = 12
 _LINE_LENGTH: Final = 150
 _FENCE: Final = "```"
-"""A block of code cannot stand in a quote: its lines would show the quote's marks."""
+"""A block of code cannot be in a quote: its lines would show the quote's marks."""
 
 
 def card(variables: Values) -> str:

@@ -12,7 +12,7 @@ from relay.slack.message import Message
 class Button:
     """One of relay's own buttons. `style` is `primary`, `danger` or empty; `value` holds ids, never content.
 
-    `place` says where it stands in its row.
+    `place` is its place in its row.
     """
 
     action_id: str

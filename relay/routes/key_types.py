@@ -38,7 +38,7 @@ class Place(StrEnum):
 
 
 CARD_PLACES: Final = (Place.DEFAULTS, Place.ROUTE, Place.POST)
-"""Where an option may stand, unless its row says otherwise."""
+"""Where an option is allowed, unless its row says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def parts(*rows: tuple[str, KeyType[Any], Any, str]) -> Parts:
 def with_known_keys(
     mapping: MappingNode, known: Collection[str], message: Callable[[str, str], str], context: ParseContext
 ) -> MappingNode:
-    """Add a fault for every key that is not known; `x-...` keys may stand anywhere.
+    """Add a fault for every key that is not known; `x-...` keys are allowed anywhere.
 
     `message` makes it from the key and the known key that it was meant to be, or an empty text. Returns the mapping
     with misspelt keys as they were meant, so that what they hold is read too.

@@ -1,4 +1,4 @@
-"""Reminders: when an incident that nobody has is mentioned again, and who else hears of it in the end."""
+"""Reminders: when relay reminds people of an incident that nobody has, and the escalation after the last reminder."""
 
 from dataclasses import dataclass
 from typing import Final

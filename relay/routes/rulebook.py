@@ -129,7 +129,7 @@ class Rulebook:
         return (*notices, *fallback)
 
     def names_channel(self, refs: Collection[str]) -> bool:
-        """Whether the file names a channel by one of these references, be it in a disabled route."""
+        """Whether the file names a channel by one of these references, also in a disabled route."""
         return any(channel.can_resolve_to(ref) for channel in self._channels() for ref in refs)
 
     def _channels(self, *, shadow: bool = True) -> Iterator[RouteChannel]:

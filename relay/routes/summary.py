@@ -57,7 +57,7 @@ class Summary:
 
 
 MAX_TITLE: Final = 60
-"""Characters of a title: it stands in the headline, and in the marker of the message."""
+"""Characters of a title: it is in the headline, and in the marker of the message."""
 
 
 def _read_title(node: Node, context: ParseContext) -> str | None:
@@ -102,7 +102,7 @@ def _read_summary(node: Node, context: ParseContext) -> Summary | None:
 
 
 def read_summaries(node: Node, context: ParseContext) -> tuple[Summary, ...] | None:
-    """Read `summaries`; a title stands once for each channel."""
+    """Read `summaries`; a title is unique in its channel."""
     items = read_items(node, context, "a list of summaries")
     summaries: dict[tuple[str, str], Summary] = {}
     for item in items or ():

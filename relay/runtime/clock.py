@@ -89,7 +89,7 @@ class Clock:
             event.clear()
 
     def _left(self, until: float | None, ends_at: float) -> float:
-        """Return the seconds until that time, by the clock or by the time that has passed, whichever is less."""
+        """Return the seconds until that time, by the clock or by the time that has passed: the smaller one."""
         return inf if until is None else min(until - self.now(), ends_at - self.monotonic())
 
     async def wait_idle(self, event: WakeEvent, until: float | None) -> None:

@@ -223,7 +223,7 @@ _MULTILINE: Mapping[str, Callable[[str], str]] = {"exception": for_terminal, "st
 
 
 def _route_standard_library(rendering: Sequence[Processor], stream: TextIO, least: int) -> None:
-    """Write what libraries log, from `least` upwards, as relay's own events, and nowhere else."""
+    """Write what libraries log, from `least` upwards, only as relay's own events."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

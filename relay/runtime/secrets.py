@@ -1,7 +1,7 @@
 """Finds secrets in text, and replaces them where text leaves: in the log, on the terminal, in responses over HTTP.
 
 Messages contain no secret in the first place. This is the last defence, against what a library may put into an error's
-text. It stands where all text leaves, so that no new message can miss it.
+text. It is applied where all text leaves relay, so that it covers every new message.
 """
 
 import html

@@ -143,7 +143,7 @@ def serve() -> None:
     """Answer calls until the input ends, as it does when relay ends."""
     _limit()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may stand between two answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing else may be between two answers
     with suppress(BrokenPipeError):
         while head := sys.stdin.buffer.read(_LENGTH_BYTES):
             answer = _run_call(sys.stdin.buffer.read(int.from_bytes(head, "big")))
@@ -183,7 +183,7 @@ def _memory() -> int:
 
 
 def _limit() -> None:
-    """Limit this process, so that it never outlives relay, and the machine never ends relay because of it.
+    """Limit this process, so that it ends with relay, and the machine never ends relay because of it.
 
     Not every system has each of these limits.
     """

@@ -79,7 +79,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int, tries: int) -> No
 
 
 def bearer_token(request: web.Request) -> str | None:
-    """What stands in the header `Authorization: Bearer ...`; None without one."""
+    """What is in the header `Authorization: Bearer ...`; None without one."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
 
@@ -87,7 +87,7 @@ def bearer_token(request: web.Request) -> str | None:
 def to_response(
     request: web.Request, call: ReceivedCall, answer: RawResponse | DropConnection, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """The response, noted on the call; or a cut connection, where the returned response goes nowhere."""
+    """The response, noted on the call; or a cut connection, on which the returned response is lost."""
     if isinstance(answer, DropConnection):
         if request.transport is not None:
             request.transport.close()

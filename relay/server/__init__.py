@@ -1,10 +1,10 @@
-"""The HTTP server. The endpoints translate and decide nothing; `backend.Backend` says what stands behind them.
+"""The HTTP server. The endpoints translate and decide nothing; `backend.Backend` describes the functions behind them.
 
 The pages for operators are in `board`; what they show is read by `relay.tools.board`.
 
 endpoints .......................... the addresses and what they answer: shares, /healthz, /readyz, /metrics
 slack_endpoints, slack_signature ... clicks and commands from Slack
-backend ............................ what stands behind the endpoints
+backend ............................ the functions behind the endpoints
 problem ............................ an error as the sender reads it
 api_keys ........................... the keys of senders and operators
 body, byte_budget .................. reads a body within limits

@@ -1,4 +1,4 @@
-"""API keys: compared in constant time, whichever key it is and however long."""
+"""API keys: compared in constant time for every key and length."""
 
 import hashlib
 import hmac

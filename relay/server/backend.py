@@ -1,4 +1,4 @@
-"""What stands behind the endpoints: one protocol, and the values that it returns."""
+"""The functions behind the endpoints: one protocol, and the values that it returns."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -53,9 +53,9 @@ class _Open:
 class Connections:
     """All open connections, and which of them relay waits for.
 
-    Those on which a valid key was seen and those without one stand in two lines. A new connection too many costs the
+    Connections with a valid key and connections without one are in two queues. A new connection too many closes the
     longer line its first, so that neither kind can take more than half of the places from the other. A connection whose
-    request is complete stands in no line until relay begins to answer: then relay waits for it to read the response.
+    request is complete is in no queue until relay begins to answer: then relay waits for it to read the response.
     """
 
     def __init__(self, limits: ConnectionLimits, observer: ProblemObserver) -> None:
@@ -66,7 +66,7 @@ class Connections:
         self._reported_at = float("-inf")
 
     def opened(self, connection: RequestHandler, transport: asyncio.Transport) -> None:
-        """Add a new connection; if there are too many now, close one (at worst this one: it stands in a line)."""
+        """Add a new connection; if there are too many now, close one (at worst this one: it is in a queue)."""
         self._open[connection] = _Open(transport)
         self._waiting[False][connection] = None
         self._limit(connection, self.limits.head, HTTPStatus.REQUEST_TIMEOUT)

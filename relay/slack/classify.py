@@ -1,6 +1,6 @@
 """Classify what came back from Slack: every response and every failure becomes one outcome. It trusts no shape.
 
-The order of the checks matters. Without a response, only the failure speaks. HTTP 429 and 5xx come before the body: a
+The order of the checks matters. Without a response, the failure decides. HTTP 429 and 5xx come before the body: a
 gateway may give up with a 5xx while Slack continues. Then `ok`, then the error code. What is left is unreadable, and a
 post without a readable answer is in doubt. So is one whose answer is about another channel, message or user.
 """

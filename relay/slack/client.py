@@ -50,7 +50,7 @@ class SlackClient:
         timeout: float = TIMEOUT,
         team_id: str = "",
     ) -> None:
-        """Use a session that outlives this (best one of `relay.http.session.make_session`), inside the running loop.
+        """Use a session of `relay.http.session.make_session` that is closed after this client, in the running loop.
 
         `team_id` is the workspace (`T...`) that an org-wide token lists channels and user groups of. Slack ignores it
         for other tokens (https://api.slack.com/enterprise/apps/changes-apis).

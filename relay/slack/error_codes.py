@@ -58,7 +58,7 @@ _UNLOCK = "Unlock the thread: an administrator has locked it."
 _BLOCKS = "Correct the template of the message (`relay check` and `relay render` show it): Slack rejects its blocks."
 _SHORTEN = "Shorten the template of the message: it is larger than Slack allows."
 _MALFORMED = (
-    "Check what stands between relay and Slack (SLACK_API_URL, a proxy): Slack cannot read the call. If nothing does, "
+    "Check what is between relay and Slack (SLACK_API_URL, a proxy): Slack cannot read the call. If nothing does, "
     "report this to relay's authors."
 )
 _FILES = "Remove the files from the template: Slack rejects those that the message refers to."

@@ -53,7 +53,7 @@ class SlackGateway(SlackClient):
         budgets: Budgets | None = None,
         team_id: str = "",
     ) -> None:
-        """Take a session that outlives this; `budgets` are those of one workspace, unspent.
+        """Use a session that is closed after this gateway; `budgets` are those of one workspace, unspent.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """

@@ -17,7 +17,7 @@ class RejectionScope(StrEnum):
     """How far a rejection reaches; not a scope of a token."""
 
     CREDENTIALS = "credentials"  # the token: no call works in this workspace until somebody acts
-    APP = "app"  # the app lacks a scope or a permission: this method works nowhere
+    APP = "app"  # the app lacks a scope or a permission: this method works in no channel
     CHANNEL = "channel"  # the channel: no call of this kind works in it until somebody acts
     THREAD = "thread"  # the thread accepts no replies; the channel accepts cards, and the card can still be edited
     PAYLOAD = "payload"  # this message: it never passes as it is, but a simpler one may
@@ -30,7 +30,7 @@ class RejectionScope(StrEnum):
 class Delivered:
     """The message is posted, edited or deleted.
 
-    `stray`: it is a reply that stands in the channel, because its parent is gone.
+    `stray`: it is a reply that is in the channel, because its parent is gone.
     """
 
     channel: str

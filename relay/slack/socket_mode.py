@@ -84,7 +84,7 @@ class SocketMode:
         clock: Clock | None = None,
         observer: Observer | None = None,
     ) -> None:
-        """Take a session that outlives this, inside the running loop, and the handlers of what Slack sends.
+        """Use a session that is closed later, in the running loop, and handlers for the messages from Slack.
 
         Raises `SettingsError` where `base_url` is no http or https address.
         """

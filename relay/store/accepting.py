@@ -44,7 +44,7 @@ def accept(
 
     A `Share` is planned in the same transaction, in the order of arrival; a share that is not parsed stays in the
     inbox. So does a share that cannot be planned, with its error, one for which there was no time `within` so many
-    seconds, and one whose record is too large to be loaded with the others. A repeated share is counted, not planned,
+    seconds, and one with a record too large to load with the others. A repeated share is counted, not planned,
     and gets the answer of the first one.
 
     Raises StoreError: nothing of the whole group is saved.

@@ -95,7 +95,7 @@ def _check_source(source: Path) -> None:
     if has_foreign_log(source):
         log = DatabaseFiles.at(source).log
         raise StoreUnusable(
-            f"{log} belongs to another database than {source}: start relay, which sets it aside, and back up then."
+            f"{log} belongs to another database than {source}: start relay, which renames it, and then back up."
         )
     for path in (source, DatabaseFiles.at(source).database):  # a link may have come in place of the file
         for name, inode in inodes_of_holder(path.with_name(f"{path.name}.lock")).items():

@@ -1,4 +1,4 @@
-"""What the board reads: open incidents from the worst, a channel's last cards, what storms and lists hold, route hits.
+"""What the board reads: open incidents from the worst, a channel's last cards, held cards, route hits.
 
 Each reads along an index, however many incidents are stored.
 """

@@ -50,7 +50,7 @@ _SAVE = (
 
 
 def update_channel(connection: Connection, channel: Channel) -> Channel:
-    """Save what Slack says about a channel; return the row that speaks for it now.
+    """Save what Slack says about a channel; return the row that now represents it.
 
     Without a `slack_id` the known one stays: ids survive a rename. If another reference has the same id already, this
     one points to it from now on, and the facts hold for both. Its cards move there. If both have a card of one episode

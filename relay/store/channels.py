@@ -1,6 +1,6 @@
 """Channels by every reference (an id or a #name) that names them.
 
-Several references may name one channel. One of them is canonical: its row speaks for the channel, and the others point
+Several references may name one channel. One of them is canonical: its row represents the channel, and the others point
 to it with `canonical_ref`.
 """
 
@@ -111,7 +111,7 @@ def next_channel_lookup_at(connection: Connection) -> float | None:
 
 
 def canonical_channel(connection: Connection, ref: str) -> Channel:
-    """Return the channel that `ref` names, from the row that speaks for it."""
+    """Return the channel that `ref` names, from the row that represents it."""
     (row,) = execute(connection, _CANONICAL, {"ref": ref}).mappings()
     return to_channel(row)
 

@@ -48,7 +48,7 @@ def file_system_at(path: Path) -> str:
 def find_file_system(path: Path, mounts: str) -> str:
     """Return the type of the file system that holds a path without links, by the text of /proc/self/mountinfo.
 
-    The deepest mount point above the path counts, and of several there the newest, which stands last
+    The deepest mount point above the path counts, and the newest of several there, which is the last one
     (https://docs.kernel.org/filesystems/proc.html, section 3.5).
     """
     depth, found = 0, ""

@@ -15,7 +15,7 @@ _WRITE = _probe.update().values(writes=_probe.c.writes + 1, padding=bindparam("b
 
 
 def check_writable(connection: Connection, size: int = USUAL_SIZE) -> None:
-    """Write so many bytes, to the disk: a full disk shows only at the commit, and may still have room for less.
+    """Write so many bytes, to the disk: a full disk shows only at the commit, and may still have space for less.
 
     Raises StoreUnusable: the database does not take writes.
     """

@@ -1,4 +1,4 @@
-"""What is held: cards with something held are looked at again, and held pings are made up for once they are free."""
+"""Held cards and pings: re-evaluates them, and decides the catch-ups when held pings may be sent."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -84,7 +84,7 @@ _LOOK_AT_CARDS = (
 
 
 def look_at_held(connection: Connection, now: float, *, lease: Lease | None = None) -> int:
-    """Make everything that is held due, so that it is asked again what holds it; return how many cards that is.
+    """Make all held cards due, so that relay checks again what holds them; return their number.
 
     Raises LeaseLost: another relay delivers now.
     """
@@ -104,7 +104,7 @@ def next_catch_up_due(connection: Connection) -> float | None:
 def catch_up_next(
     connection: Connection, now: float, decide: DecideCatchUp, *, lease: Lease | None = None
 ) -> CatchUp | None:
-    """Make up for the held pings of one channel that are due, with one message for all; return what was decided.
+    """Decide the catch-up for the due held pings of one channel, one message for all; return the decision.
 
     None if nothing can be done now: what is due waits for a reply on its way, or for shares that came before that
     moment, which are planned first.

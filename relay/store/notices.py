@@ -1,4 +1,4 @@
-"""The open notices about relay itself, so that each is posted once and edited where it stands."""
+"""The open notices about relay itself, so that each is posted once and then edited."""
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 

@@ -1,7 +1,7 @@
-"""Plans shares: saves what they turn into, as one change for all shares of an incident.
+"""Plans shares: saves their effects, as one change for all shares of an incident.
 
-A share that cannot be planned costs no other share. All shares of a call are planned behind one savepoint; if that
-fails, each is planned behind one of its own, and the error stays with the share that caused it.
+A share that cannot be planned affects no other share. All shares of a call are planned in one savepoint. If that fails,
+each is planned in its own savepoint, and the error stays with the share that caused it.
 """
 
 import time

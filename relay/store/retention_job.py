@@ -12,19 +12,19 @@ from relay.store.store import Store
 log = structlog.get_logger("relay.retention")
 
 RUN_EVERY = 3600.0
-"""Seconds between two runs; each deletes a day's worth at most, whatever the clock says."""
+"""Seconds between two runs; each deletes the data of one day at most, even if the clock is wrong."""
 FIRST_RUN_AFTER = 600.0
 """Seconds from the start to the first run.
 
-The clock of a machine that has just started may be wrong, and a relay that restarts again and again must not delete a
-day's worth each time.
+The clock of a machine that has just started may be wrong, and a relay that restarts repeatedly must not delete the data
+of a day each time.
 """
 
 
 async def run_retention(store: Store, days: int, clock: Clock, is_leader: Callable[[], bool]) -> None:
     """Delete what is older than so many days, every hour, until cancelled.
 
-    `is_leader` says whether this relay does it: of several on one database, only one may delete a day's worth.
+    `is_leader` says whether this relay does it: if several share one database, only one may delete the data of a day.
     """
     await clock.sleep(FIRST_RUN_AFTER)
     while True:

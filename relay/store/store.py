@@ -397,7 +397,7 @@ class Store:
     def notify_problem(self) -> str:
         """Why the notifications of other relays do not arrive while this one listens, and what to do; empty if they do.
 
-        Work is noticed all the same: see `changed_elsewhere`.
+        Work is noticed anyway: see `changed_elsewhere`.
         """
         return self._listener.problem
 
@@ -461,7 +461,7 @@ class Store:
         """Delete what is older than `days`: shares, the details of ended incidents, and Slack's answers.
 
         Of an incident, its cards and its row stay, with the record that `stub` makes of it. Shares in the inbox stay;
-        only if those that failed take too much room, the oldest of them are deleted. The work is done in
+        only if failed ones take too much space, the oldest of them are deleted. The work is done in
         batches, each one transaction. One run never deletes more than the oldest day of each, whatever the clock says.
         """
         # All cutoffs are read before anything is deleted: one deletion must not move the cutoff of the next.

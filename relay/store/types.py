@@ -111,7 +111,7 @@ class OpenDeadLetter(DeadLetter, frozen=True, kw_only=True):
 
     @property
     def of_stand_in(self) -> bool:
-        """Whether the card only stands in at the fallback for another card, which has a dead letter of its own."""
+        """Whether the card is only a stand-in at the fallback for another card, which has its own dead letter."""
         return STAND_IN in self.card.notices
 
 
@@ -281,7 +281,7 @@ class IncidentBatch:
 class RetentionResult:
     """How much one run of retention deleted: shares and calls; `incidents` counts those reduced to a stub.
 
-    `failed` counts the shares that were never planned, and took too much room.
+    `failed` counts the shares that were never planned, and took too much space.
     """
 
     shares: int = 0

@@ -220,7 +220,7 @@ def next_reminder(card: Card) -> str:
     step = next_step(card)
     if card.reminder_due is None or step is None:
         return ""
-    what = "another channel is told" if step.is_then else f"{step.number} of {step.of}"
+    what = "escalation to another channel" if step.is_then else f"{step.number} of {step.of}"
     at = "when nothing holds it any more" if card.reminder_due >= UNKNOWN_END else format_time(card.reminder_due)
     asked = "; relay asks BigPanda who has the incident" if card.reminder_asked_at is not None else ""
     return f"{what}, due {at}{asked}"
@@ -229,7 +229,7 @@ def next_reminder(card: Card) -> str:
 def held_until(hold: Hold, moment: Callable[[float], str] = format_time) -> str:
     """What holds something, and until when; `moment` writes Unix seconds."""
     if hold.reason is Reason.STORM:
-        until = "until it changes or ends" if hold.until is None else "until there is room for it in the channel"
+        until = "until it changes or ends" if hold.until is None else "until the channel takes new cards again"
         return f"{_words(hold.reason)}, {until}"
     until = "for an unknown time" if hold.until is None else f"until {moment(hold.until)}"
     return f"{_words(hold.reason)}, {until}"

@@ -30,7 +30,7 @@ class FirstPost:
 class HeldByStorm:
     """One storm: from the first card that it holds until the last, in Unix seconds, and how many cards it holds.
 
-    `critical` are those of critical incidents, which get their card as soon as there is room.
+    `critical` are those of critical incidents, which get their card as soon as the channel allows it.
     """
 
     channel: str
@@ -56,7 +56,7 @@ class _Channel:
         self.groups[post.group] = at
 
     def release(self, until: float) -> None:
-        """Post what waits for room, up to that moment."""
+        """Post the waiting cards that the channel allows, up to that moment."""
         while self.waiting:
             free_at = max(self.storm(self.waiting[0].group).free_at(self.posted[-1], critical=True), self.posted[-1])
             if free_at > until:

@@ -18,7 +18,7 @@ SOON = intervals({"relay.cards.recovery.FIRST_SEARCH_AFTER": 0.05, "relay.delive
 """Relay searches at once for a lost card, and looks often for what other programs write."""
 
 
-# How relay hears of a change on PostgreSQL is tested without processes (`tests/store/test_notify.py`).
+# How relay notices a change on PostgreSQL is tested without processes (`tests/store/test_notify.py`).
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
 def database(request, tmp_path):
     with ExitStack() as stack:

@@ -15,7 +15,7 @@ from tests.support.bigpanda_round_trip import ROUTES, settings
 
 @pytest.mark.parametrize("later", range(6))
 async def test_a_component_that_crashes_ends_relay_even_while_delivery_is_cancelled(tmp_path, monkeypatch, later):
-    """Before Python 3.13, a group of tasks that breaks off does not hear that it is cancelled from outside."""
+    """Before Python 3.13, a failing group of tasks does not notice a cancellation from outside."""
     turns, breaking_off = [], asyncio.Event()
 
     async def lingers():

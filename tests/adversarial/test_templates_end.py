@@ -2,7 +2,7 @@
 
 The values are small to write and large to read: lists that hold one list many times, long texts, numbers that ask for
 many digits. They meet every filter, test, function and method that a template can call, and every statement. Times are
-processor times of a process of its own, so that a busy machine changes no verdict.
+processor times of a process of its own, so that a busy machine changes no result.
 """
 
 import random

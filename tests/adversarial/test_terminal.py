@@ -148,7 +148,7 @@ def test_the_log_is_safe_in_every_field_and_in_a_traceback(text, log_format):
 
 
 def test_a_console_of_rich_alone_would_not_be_safe():
-    """Where this fails, rich has learnt it, and relay's own console can go."""
+    """If this fails, rich escapes them itself, and relay's own console can be removed."""
     stream = io.StringIO()
     Console(file=stream).print(Text(STRANGE["C1 CSI"]))
     assert not is_safe(stream.getvalue())

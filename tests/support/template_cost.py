@@ -33,7 +33,7 @@ TOGETHER: Final = 100
 """How many sources are measured in one process, at most."""
 
 GROWN: Final = 32 << 20
-"""Bytes of memory from which a process measures no other source: what it has needed would be told of both."""
+"""Bytes of memory from which a process measures no other source: its memory would count for both."""
 
 
 @dataclass(frozen=True, slots=True)

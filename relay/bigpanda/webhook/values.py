@@ -58,7 +58,7 @@ _UNKNOWN_ZONE = re.compile(r"[A-Za-z\])]$")
 _MAX_DATE = 100
 """Characters; no date is longer, and a pattern may read a long run of blanks once for each of them."""
 _CTIME_ZONE = re.compile(r"\s+(UTC|GMT)\s+(\d{4})$", re.ASCII)
-"""The zone stands before the year in what `date` prints: `Tue Nov 14 22:13:20 UTC 2023`."""
+"""The zone is before the year in what `date` prints: `Tue Nov 14 22:13:20 UTC 2023`."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _SECONDS_BELOW = 1e11

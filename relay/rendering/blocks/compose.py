@@ -39,7 +39,7 @@ _BUTTONS: Final = frozenset({NodeKind.BUTTON, NodeKind.RELAY_ACTIONS})
 _ACCESSORIES: Final = _BUTTONS | {NodeKind.IMAGE}
 _DIVERTED: Final = "↪️"
 _LONGEST_NOTICES: Final = 600
-"""Characters of all first lines, or of all notices. They are never cut to make room, so they must be short."""
+"""Characters of all first lines, or of all notices. They are never cut, so they must be short."""
 
 _LONGEST_LABEL: Final = 150
 """Characters of a field's label, so that its value has room."""
@@ -169,7 +169,7 @@ class _Composer:
             self._put(Header(flow=flow, group=self._group))
 
     def _put(self, *parts: Part) -> None:
-        """Add parts. The first headline is the message's, and stands on top wherever the template has it."""
+        """Add parts. The first headline is the message's, and is on top wherever the template has it."""
         for part in parts:
             leads = _is_headline(part) and not any(map(_is_headline, self.draft.top))
             (self.draft.top if leads else self._out).append(part)
@@ -228,7 +228,7 @@ class _Composer:
         self._walk_without(node, _BUTTONS)
 
     def _bar(self, node: Node) -> None:
-        """Everything after a bar stands beside it too, because Slack shows all top-level blocks above it."""
+        """Everything after a bar is beside it too, because Slack shows all top-level blocks above it."""
         self.draft.color = self.draft.color or plain_words(node.argument())
         self._out = self.draft.bar
         self.walk(node.body())

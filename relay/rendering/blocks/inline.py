@@ -1,4 +1,4 @@
-"""Turns what stands in a line (texts, tokens, quotes and code) into the atoms of running text."""
+"""Turns what is in a line (texts, tokens, quotes and code) into the atoms of running text."""
 
 import re
 from collections.abc import Iterator, Sequence

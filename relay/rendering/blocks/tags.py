@@ -9,7 +9,7 @@ class BlockTag:
     """One tag: its name, and what it makes, for the documentation.
 
     `inside` names the tags in which it belongs. `argument` is what it must be given, `optional_argument` whether it may
-    be given another. `in_entry` says whether it may stand in the paragraph that an entry of the thread is.
+    be given another. `in_entry` says whether an entry of the thread, which is one paragraph, may contain it.
     """
 
     name: str

@@ -8,6 +8,6 @@ budget, metering ...... how many steps a run may take, and who counts them
 failures, positions ... where a template failed, and why, for its author
 formatting ............ bold and italic that the author wrote
 raw_yaml .............. the YAML of `{% blocks %}`, read before Jinja runs
-syntax_tree ........... the nodes below a node, for whoever walks a template
+syntax_tree ........... the nodes below a node, for every walk over a template
 code_cache ............ keeps compiled templates
 """

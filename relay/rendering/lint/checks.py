@@ -404,7 +404,7 @@ def _unknown_variables(file: _File, known: Collection[str], maybe_defined: Colle
 
 
 def _others_used(file: _File, defined: Collection[str]) -> bool:
-    """Whether it uses any name besides these that is not clearly its own; to ask Jinja's compiler takes far longer."""
+    """Whether it uses other names that are not clearly its own; asking Jinja's compiler takes far longer."""
     used = ((node.name, scope) for node, scope in file.scoped if isinstance(node, nodes.Name) and node.ctx == "load")
     return any(name not in defined and not is_local(name, scope) for name, scope in used)
 

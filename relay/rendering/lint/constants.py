@@ -125,7 +125,7 @@ FILTER_RULES: Final[Mapping[str, Mapping[str | int, Rule]]] = {
     "join": {"d": _text, "separator": _text},
     "trim": {"chars": _text},
 }
-"""By filter: what its parameters (by name, or by number in `*args`) take; `value` is what stands before the `|`."""
+"""By filter: what its parameters (by name, or by number in `*args`) take; `value` is the part before the `|`."""
 
 TEST_RULES: Final[Mapping[str, Mapping[str | int, Rule]]] = {"divisibleby": {"num": _divisor}}
 FUNCTION_RULES: Final[Mapping[str, Mapping[str | int, Rule]]] = {

@@ -90,4 +90,4 @@ FOREIGN_PATHS: Final[Mapping[tuple[str, str], str]] = {
     ("an alert", "host"): "write alert.tags.host",
     ("an alert", "severity"): "write alert.state",
 }
-"""Attributes whose value stands elsewhere -> what to write."""
+"""Attributes whose value is elsewhere -> what to write."""

@@ -26,12 +26,12 @@ class SourceTag(Struct, frozen=True, kw_only=True):
 
     @property
     def end(self) -> int:
-        """Where the next character after it stands."""
+        """The position of the next character after it."""
         return self.start + len(self.text)
 
     @property
     def name_end(self) -> int:
-        """Where the next character after its name stands."""
+        """The position of the next character after its name."""
         return self.name_start + len(self.name)
 
 

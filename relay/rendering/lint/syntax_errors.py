@@ -118,7 +118,7 @@ def visible(source: str) -> str:
 
 
 def _last_open(source: str, name: str) -> _Opened | None:
-    """The last tag of this name that is open where the tags cease to match."""
+    """The last open tag of this name at the place where the tags no longer match."""
     text = visible(source)
     for tag in reversed(_open_tags(text)[0]):
         if tag["name"] == name:
@@ -128,13 +128,13 @@ def _last_open(source: str, name: str) -> _Opened | None:
 
 
 def unmatched_end(source: str, line: int) -> int | None:
-    """Where on this line the name of the first end stands that does not match what is open; None if there is none."""
+    """The position on this line of the first end that does not match the open tag; None if there is none."""
     end = _open_tags(visible(source))[1]
     return end.start("name") if end and source.count("\n", 0, end.start("name")) + 1 == line else None
 
 
 def _open_tags(text: str) -> tuple[list[re.Match[str]], re.Match[str] | None]:
-    """The tags that are open where the tags cease to match, and the end that does not match them."""
+    """The open tags at the place where the tags no longer match, and the end that does not match them."""
     stack: list[re.Match[str]] = []
     for tag in _TAG.finditer(text):
         if tag["name"].startswith("end"):

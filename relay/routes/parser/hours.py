@@ -65,7 +65,7 @@ def _definition(name: ScalarNode, node: Node, context: ParseContext) -> _Definit
     minus = values.get("except", ())
     if node.get("any") is not None:
         if written:
-            context.add_fault(node, f"'any' names other hours, so it stands without {' and '.join(written)}")
+            context.add_fault(node, f"'any' names other hours, so remove {' and '.join(written)}")
         return _Definition(at=name, any=values.get("any", ()), minus=minus)
     if node.get("days") is not None and node.get("dates") is not None:
         context.add_fault(node, "a window has days or dates, not both; write two windows, and a list of both")

@@ -201,12 +201,12 @@ KEYS: Final[Mapping[str, Key[Any] | StructureKey]] = {
 
 
 def keys_in(place: Place) -> Mapping[str, Key[Any] | StructureKey]:
-    """Every key that may stand in a part of the file."""
+    """Every key that is allowed in a part of the file."""
     return {name: key for keys in (KEYS, OPTION_KEYS) for name, key in keys.items() if place in key.places}
 
 
 def known_keys(mapping: MappingNode, place: Place, context: ParseContext) -> MappingNode:
-    """Add a fault for every key that may not stand here. Returns the mapping with misspelt keys as they were meant."""
+    """Add a fault for every key that is not allowed here. Returns the mapping with misspelt keys as they were meant."""
     return with_known_keys(mapping, keys_in(place), partial(_unknown_key, place), context)
 
 

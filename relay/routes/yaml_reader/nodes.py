@@ -32,7 +32,7 @@ class ListNode(Position, frozen=True, kw_only=True):
 
 
 class MappingNode(Position, frozen=True, kw_only=True):
-    """A mapping, with what `<<` merged into it; each key stands once."""
+    """A mapping, with what `<<` merged into it; each key occurs once."""
 
     entries: "tuple[tuple[ScalarNode, Node], ...]"
 

@@ -189,7 +189,7 @@ _MESSAGES = {
         "a value cannot begin with this character; indent with spaces, and quote @, ` and %"
     ),
     "mapping values are not allowed in this context": (
-        "a key cannot stand here; check the indentation, and quote text that contains a colon"
+        "a key is not allowed here; check the indentation, and quote text that contains a colon"
     ),
     "did not find expected key": "expected a key here; check the indentation",
     "could not find expected ':'": "expected a colon and a space after this key",

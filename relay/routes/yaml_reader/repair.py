@@ -171,7 +171,7 @@ def _brackets(number: int, line: str) -> Iterator[LineRepair]:
 
 
 def _indentations(lines: Sequence[str], number: int) -> Iterator[LineRepair]:
-    """The line at each depth at which it may stand. A near depth is likely, and one that many lines have."""
+    """The line at each depth that is possible. A near depth is likely, and one that many lines have."""
     line = lines[number - 1]
     depth, text = _depth(line), line.lstrip()
     common = Counter(_depth(each) for each in lines if _holds_text(each))

@@ -88,7 +88,7 @@ def _check_attachment(attachment: Any, at: str, report: ErrorMessages, block_ids
 
 
 def _validate_totals(content: MessageContent) -> None:
-    """Limits over the whole message, wherever its blocks stand."""
+    """Limits over the whole message, wherever its blocks are."""
     inner = [attachment.get("blocks", []) for attachment in content.attachments]
     blocks = list(chain(content.blocks, *inner))
     if len(of_type(blocks, "table", "data_table")) > limits.TABLES:

@@ -63,7 +63,7 @@ class Sessions:
     def sign_in(self, key: str, name: str, now: float) -> str | None:
         """Return the cookie for a key; None if it is not valid. One that both roles have makes an operator.
 
-        Every key is compared, whichever it is and however long.
+        It compares with every key, in constant time.
         """
         digest = hashlib.sha256(_encoded(key)).digest()
         found = [role for role, each in self._digests.items() if hmac.compare_digest(each, digest)]

@@ -193,7 +193,7 @@ def _due(card: Card, now: float) -> float | None:
 
 
 def _mute_end(card: Card) -> float:
-    """When the mute of a card is over, be it posted or held; 0 for one that is not muted."""
+    """When the mute of a posted or held card is over; 0 for one that is not muted."""
     if card.held is not None and card.held.reason is Reason.MUTE:
         return card.held.until or 0.0
     return max((float(each.at) for each in card.notices if each.kind is NoticeKind.MUTED), default=0.0)

@@ -152,7 +152,7 @@ def values(top: MappingNode, key: str) -> Sequence[Node]:
 
 
 def words_under(node: Node, *keys: str) -> Iterator[str]:
-    """Every word below one of these keys, wherever the key stands."""
+    """Every word below one of these keys, at any place of the key."""
     if isinstance(node, MappingNode):
         for key, value in node.entries:
             yield from words(value) if key.text in keys else words_under(value, *keys)

@@ -29,8 +29,8 @@ Tests are in files `*.test.yaml` beside routes.yaml:
                   broadcast: false
 
 `keys` has a row for each key, from which docs/routes.md and `relay schema --tests` follow. A text in `says` must be in
-the message as its reader sees it (without styling, a link by its label, a date in UTC, a mention by its id). Besides
-`expect`, every message must fit into Slack's limits, and no template may fail.
+the message as its reader sees it (without styling, a link by its label, a date in UTC, a mention by its id). In
+addition to `expect`, every message must fit into Slack's limits, and no template may fail.
 
     keys ......... the table of keys
     model ........ the values

@@ -158,6 +158,6 @@ _REQUIRED: Final = {
 
 
 def part_schema(part: FilePart) -> dict[str, Any]:
-    """The schema of one part; `x-...` keys may stand anywhere."""
+    """The schema of one part; `x-...` keys are allowed anywhere."""
     properties = {name: key.schema for name, key in KEYS[part].items()}
     return closed_object(properties, required=_REQUIRED.get(part, ()), extensible=True)

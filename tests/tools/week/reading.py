@@ -310,7 +310,7 @@ class Reading:
     def _share(self, card: ReadCard, before: Update | None, now: Update) -> None:
         """A posted card that gets worse, or comes back, pings in its thread."""
         reopened = before is not None and before.state == "resolved" != now.state
-        if card.gone and reopened:  # it was not posted, and waits anew
+        if card.gone and reopened:  # it was not posted, and waits again
             card.gone, card.waiting, card.born = False, False, now.at
         if card.over or card.posted_at is None or before is None:
             return

@@ -94,14 +94,14 @@ BLOCK_CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(_NEWER, non_empty),
 }
 
-# Each block's page says where it may stand: https://docs.slack.dev/reference/block-kit/blocks
+# Each block's page says where it is allowed: https://docs.slack.dev/reference/block-kit/blocks
 _MODAL_BLOCKS = ("actions", "context", "divider", "header", "image", "input", "rich_text", "section", "video")
 
 IN_MESSAGES = tagged(BLOCK_CHECKS)
 IN_MODALS = tagged({kind: BLOCK_CHECKS[kind] for kind in _MODAL_BLOCKS})
 
 
-def check_blocks(  # noqa: PLR0913  where they stand, and what may stand there
+def check_blocks(  # noqa: PLR0913  the place of the blocks, and what is allowed there
     blocks: list[Any],
     at: str,
     report: Report,
@@ -110,7 +110,7 @@ def check_blocks(  # noqa: PLR0913  where they stand, and what may stand there
     block_ids: set[str] | None = None,
     of: Check = IN_MESSAGES,
 ) -> None:
-    """Report whatever Slack would reject in these blocks, which stand at this JSON pointer.
+    """Report whatever Slack would reject in these blocks, which are at this JSON pointer.
 
     `block_ids` are those that the same message uses elsewhere; the ids found here are added. `of` checks one block.
     """

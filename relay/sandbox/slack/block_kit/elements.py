@@ -1,4 +1,4 @@
-"""What stands inside blocks: text objects, buttons, menus, inputs, images.
+"""What is inside blocks: text objects, buttons, menus, inputs, images.
 
 The tables follow https://docs.slack.dev/reference/block-kit, the sizes are those of `relay.slack.limits`.
 """
