@@ -53,8 +53,8 @@ class _Open:
 class Connections:
     """All open connections, and which of them relay waits for.
 
-    Connections with a valid key and connections without one are in two queues. A new connection too many closes the
-    longer line its first, so that neither kind can take more than half of the places from the other. A connection whose
+    Connections with a valid key and connections without one are in two queues. If there are too many, a new one closes the
+    first of the longer queue, so that neither kind takes more than half of the places from the other. A connection whose
     request is complete is in no queue until relay begins to answer: then relay waits for it to read the response.
     """
 
