@@ -21,7 +21,7 @@ def backtest(  # noqa: PLR0913  each is an option of its own
     *,
     routes: Annotated[Path | None, typer.Option(metavar="NEW.yaml", help="The candidate.")] = None,
     shadow: Annotated[
-        bool, typer.Option("--shadow", help="The candidate is the live routes.yaml with everything live in it.")
+        bool, typer.Option("--shadow", help="The candidate is the live routes.yaml without shadow.")
     ] = False,
     templates: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The candidate's templates; by default the live ones.")
@@ -38,8 +38,8 @@ def backtest(  # noqa: PLR0913  each is an option of its own
     Examples: `relay backtest --routes new.yaml`, `relay backtest --shadow` (what the routes with `shadow: true` would
     have changed).
 
-    Compares it with the live configuration: which incidents would be lost, go to other channels, ping others or read
-    differently. Only reads the database (RELAY_DATABASE_URL), beside a running relay. Nothing is sent.
+    Compares it with the live configuration: which incidents would have no card, go to other channels, ping other people
+    or have other texts. Only reads the database (RELAY_DATABASE_URL), beside a running relay. Nothing is sent.
     """
     if (routes is None) != shadow:
         raise typer.BadParameter("Give either a candidate, or --shadow.", param_hint="--routes")

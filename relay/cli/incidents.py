@@ -24,7 +24,7 @@ def incidents(  # noqa: PLR0913  each is an option of its own
     channel: Annotated[
         str, typer.Option(metavar="CHANNEL", help="With a card in this channel: an alias, an id, or a name.")
     ] = "",
-    route: Annotated[str, typer.Option(metavar="ROUTE", help="That this route matched.")] = "",
+    route: Annotated[str, typer.Option(metavar="ROUTE", help="Matched by this route.")] = "",
     search: Annotated[
         str, typer.Option(metavar="WORDS", help="With all of these words in title, id, owner, tags or alerts.")
     ] = "",

@@ -32,7 +32,7 @@ def about() -> None:
 
     Example: `relay mute add --match '{tags: {service: checkout}}' --for 2h --reason deploy`.
 
-    Cards that are posted are edited as ever, and resolutions and thread entries are sent. When a mute ends, one message
+    Relay still edits posted cards, and sends resolutions and thread entries. When a mute ends, one message
     pings those who were not pinged, and names what is still open. Nothing changes in BigPanda. Uses the database
     (RELAY_DATABASE_URL) of the running relay.
     """
@@ -50,7 +50,7 @@ def add(  # noqa: PLR0913  each is an option of its own
     start: Annotated[
         str, typer.Option("--from", metavar="TIME", help="When it begins: 2026-11-30T22:00+01:00; by default now.")
     ] = "",
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; the cards say it.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="The reason; cards show it.")],
     unless: Annotated[State | None, typer.Option(help="Incidents in this state or a worse one are not muted.")] = None,
     author: Author = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -61,7 +61,7 @@ def add(  # noqa: PLR0913  each is an option of its own
     Examples: `relay mute add --match '{tags: {service: checkout}}' --for 2h --reason deploy`, `relay mute add --match
     '{environment: Staging}' --from 2026-12-01T22:00Z --for 4h --unless critical --reason "load test"`.
 
-    Says first how many open incidents it matches, and asks if there is none, or more than 50. Exits with 1 if you say
+    First says how many open incidents match, and asks if there are none, or more than 50. Exits with 1 if you say
     no, and with 2 if the mute cannot be made.
     """
     from relay.actions.mute_preview import preview
@@ -131,7 +131,7 @@ def list_mutes(
 
 @mute.command()
 def extend(number: Number, *, how_long: HowLong) -> None:
-    """Let a mute last so much longer than its end. There is no gap.
+    """Extend a mute by this time. There is no gap.
 
     Example: `relay mute extend 7 --for 2h` lets a mute that ends at 14:00 end at 16:00.
 

@@ -23,7 +23,7 @@ ListenAddress = Annotated[
     typer.Option(
         "--listen",
         metavar="HOST:PORT",
-        help="Where to listen; the next free port if this one is taken, and any free one for 0.",
+        help="Where to listen; the next free port if this one is in use, any free port for 0.",
     ),
 ]
 

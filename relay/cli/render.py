@@ -39,8 +39,8 @@ def render(  # noqa: PLR0913  each is an option of its own
     5555370aabc20a001145d6g9 --html incident.html`.
 
     A share is the body of a webhook, or a recorded share with its time and headers. Shares may belong to several
-    incidents. Delays (`gather`, `wait`) pass in simulated time. The options change the last share. Of an incident in
-    the database all stored shares are rendered; with changes, one more follows. Uses neither the network nor the
+    incidents. Delays (`gather`, `wait`) pass in simulated time. The options change the last share. For an incident in
+    the database, all stored shares are rendered; changes make one more share. Uses neither the network nor the
     database, except for --incident (RELAY_DATABASE_URL). Exits with 1 if there is no such incident.
     """
     from relay.config.files import load_configuration

@@ -20,9 +20,9 @@ def restored(
 
     Example: `relay restored --at 2026-11-26T03:00Z`.
 
-    Run it after `pg_restore`, before relay starts if you can; a running relay notices within seconds. relay then
+    Run it after `pg_restore`, if possible before relay starts; a running relay notices within seconds. relay then
     searches Slack before it posts, for 24 hours, and reads each thread before it reports there. If you are not sure of
-    the time, give an earlier one. A copy by `relay backup` knows its time by itself.
+    the time, give an earlier one. A copy made by `relay backup` contains its time.
     """
     moment = _parse_time(at)
 

@@ -10,7 +10,7 @@ from relay.cli.output import print_json
 def print_schema(
     *, tests: Annotated[bool, typer.Option("--tests", help="Print the schema of *.test.yaml instead.")] = False
 ) -> None:
-    """Print the JSON Schema of routes.yaml, with which editors complete and check it.
+    """Print the JSON Schema of routes.yaml, for completion and checks in editors.
 
     Example: `relay schema > routes.schema.json`.
 

@@ -23,7 +23,7 @@ def workspace(
     Example: `relay workspace --accept`.
 
     With the token of another workspace or bot, relay sends nothing: it would find none of its cards, and post alerts
-    where nobody expects them. If the change is meant, run this with --accept: the database then belongs to the next
+    where nobody expects them. If the change is intended, run this with --accept: the database then belongs to the next
     workspace that relay reaches. A running relay notices within half a minute.
     """
 

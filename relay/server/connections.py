@@ -53,9 +53,9 @@ class _Open:
 class Connections:
     """All open connections, and which of them relay waits for.
 
-    Connections with a valid key and connections without one are in two queues. If there are too many, a new one closes the
-    first of the longer queue, so that neither kind takes more than half of the places from the other. A connection whose
-    request is complete is in no queue until relay begins to answer: then relay waits for it to read the response.
+    Connections with a valid key and connections without one are in two queues. If there are too many, relay closes the
+    first of the longer queue, so that neither kind takes more than half of the places from the other. A connection with
+    a complete request is in no queue until relay begins to answer: then relay waits for it to read the response.
     """
 
     def __init__(self, limits: ConnectionLimits, observer: ProblemObserver) -> None:

@@ -40,7 +40,7 @@ def token_rejection(bound: SlackWorkspace, found: SlackWorkspace) -> Rejected | 
     return Rejected(code="", scope=RejectionScope.CREDENTIALS, reason=reason, remedy=remedy)
 
 
-_REMEDY = "Put the former token back; if the change is meant, run `relay workspace --accept`."
+_REMEDY = "Put the former token back; if the change is intended, run `relay workspace --accept`."
 
 
 def _named(workspace: SlackWorkspace) -> str:
