@@ -87,6 +87,7 @@ class ReasonRow:
     paced             its end is when the first of what it holds may go: relay lets one after the other go
     catch_up          the pings that it holds are made up for by a catch-up
     only_if_it_pings  that names the incident only if it would ping for its state then, and nobody has it
+    words             why it holds pings, as the card says it while they wait
     """
 
     reason: Reason
@@ -101,6 +102,7 @@ class ReasonRow:
     paced: bool = False
     catch_up: bool = True
     only_if_it_pings: bool = False
+    words: str = ""
 
 
 def _while(condition: Callable[[Question], bool]) -> Callable[[Question], float]:
@@ -249,14 +251,23 @@ REASONS: Mapping[Reason, ReasonRow] = {
             broadcasts=True,
             overlaps=True,
             listed=True,
+            words="muted",
         ),
-        ReasonRow(reason=Reason.QUIET, ends=_quiet, pings=frozenset(Ping), broadcasts=True, overlaps=True),
+        ReasonRow(
+            reason=Reason.QUIET,
+            ends=_quiet,
+            pings=frozenset(Ping),
+            broadcasts=True,
+            overlaps=True,
+            words="quiet hours",
+        ),
         ReasonRow(
             reason=Reason.SNOOZED,
             ends=_snoozed,
             pings=frozenset({Ping.FIRST_POST, Ping.REOPENED, Ping.REMINDER}),
             overlaps=True,
             only_if_it_pings=True,
+            words="the incident is snoozed",
         ),
         ReasonRow(
             reason=Reason.FLAPPING,
@@ -264,12 +275,14 @@ REASONS: Mapping[Reason, ReasonRow] = {
             pings=frozenset({Ping.REOPENED}),
             overlaps=True,
             only_if_it_pings=True,
+            words="the incident flaps",
         ),
         ReasonRow(
             reason=Reason.REOPENED_LATELY,
             ends=_reopened_lately,
             pings=frozenset({Ping.REOPENED}),
             only_if_it_pings=True,
+            words="it reopened shortly before",
         ),
         ReasonRow(
             reason=Reason.LATE,

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
+from relay.cards.attention import REASONS
 from relay.cards.batches import batch_variables
 from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinKind, BulletinLine, BulletinState, LineEnd
 from relay.cards.failures import EXTERNAL
-from relay.cards.holds import Reason
 from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
 from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
@@ -282,20 +282,10 @@ def notice_lines(
 
 def held_lines(card: Card) -> Iterator[str]:
     """What holds pings of the card, and until when: one line for each hold."""
-    waiting = (each.hold for each in card.held_pings if not each.caught_up and each.hold.reason in HELD_WORDS)
+    waiting = (each.hold for each in card.held_pings if not each.caught_up and REASONS[each.hold.reason].words)
     for hold in dict.fromkeys(waiting):
         until = f" until {slack_time(int(hold.until))}" if hold.until is not None else ""
-        yield f"pings held{until}: {HELD_WORDS[hold.reason]}"
-
-
-HELD_WORDS: Mapping[Reason, str] = {
-    Reason.MUTE: "muted",
-    Reason.QUIET: "quiet hours",
-    Reason.SNOOZED: "the incident is snoozed",
-    Reason.FLAPPING: "the incident flaps",
-    Reason.REOPENED_LATELY: "it reopened shortly before",
-}
-"""Why a ping is held, as a reader of the card sees it."""
+        yield f"pings held{until}: {REASONS[hold.reason].words}"
 
 
 def omission_lines(incident: Incident) -> Iterator[str]:

@@ -42,6 +42,11 @@ def test_every_reason_has_one_row_and_holds_something():
     assert all(row.post or row.pings for row in REASONS.values())
 
 
+def test_every_reason_says_on_the_card_why_it_holds_pings_that_follow_later():
+    silent = [row.reason for row in REASONS.values() if row.pings and row.catch_up and not row.pings_with_post]
+    assert [reason for reason in silent if not REASONS[reason].words] == [], "add `words` to these rows"
+
+
 def test_nothing_holds_a_card_that_is_due_in_an_open_channel():
     attention = attend(CARD, INCIDENT, Surroundings(channel=Channel(ref="C0NOC00001", state=ChannelState.OPEN)), NOW)
     assert attention.post is None

@@ -20,8 +20,10 @@ from relay.model.board_links import PAGE_NAMES
 from relay.model.entry_kinds import EntryKind
 from relay.routes.options import Options
 from relay.server.board.pages import BoardPages
+from relay.server.endpoints import create_app
 from tests.support.document_tables import generated, with_tables
 from tests.support.documents import DOCS, check_rows, tables
+from tests.support.fake_backend import FakeBackend
 
 PACKAGE = Path(relay.__file__).parent
 
@@ -105,6 +107,16 @@ def test_every_page_of_the_board_is_in_its_navigation_and_in_its_guide():
     [documented] = tables("board.md", "# The board")
     names = ["Incident", *PAGE_NAMES.values()]
     check_rows("docs/board.md", [row[0] for row in documented], names, in_order=False)
+
+
+def test_every_endpoint_is_in_the_reference():
+    """The board is one row there, whatever pages it has."""
+    made = create_app(FakeBackend(), keys=["k"], header="X-Key", admin_key="a", signing_secret="s")
+    pairs = {(route.method, route.resource.canonical) for route in made.router.routes() if route.method != "HEAD"}
+    endpoints = {f"{method} {path.replace('{before}', '').replace('{after}', '')}" for method, path in pairs}
+    [documented] = tables("reference.md", "## HTTP")
+    rows = [row[0].strip("`") for row in documented]
+    check_rows("docs/reference.md (HTTP)", rows, {"GET /board", *endpoints}, in_order=False)
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
