@@ -62,7 +62,7 @@ def replies(slack, incident):
     return [slack.text_of(reply) for reply in slack.channel("all").thread(root.ts)]
 
 
-async def test_what_one_relay_accepts_another_one_delivers_at_once(relays, slack, url):
+async def test_a_share_that_one_relay_accepts_is_delivered_by_another_at_once(relays, slack, url):
     first, second = relays
     loop = asyncio.get_running_loop()
     for number in range(4):

@@ -50,7 +50,7 @@ async def scraped(relay):
         return await answer.text()
 
 
-async def test_without_slack_shares_are_kept_and_relay_stays_ready(folder):
+async def test_shares_are_kept_and_relay_stays_ready_while_slack_is_down(folder):
     async with running(folder, "http://127.0.0.1:9/api/") as relay:
         assert await share(relay, "i1") == 202
         status, readiness = await relay.get("/readyz")

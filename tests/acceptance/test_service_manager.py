@@ -23,7 +23,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 FAULTY = "version: 1\nroutes: [{name: all, post: 7}]\n"
 
 
-async def test_systemd_learns_that_relay_is_ready_reloads_lives_and_stops(folder, slack):
+async def test_relay_notifies_systemd_that_it_is_ready_reloads_is_alive_and_stops(folder, slack):
     name = uuid4().hex
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{name}")

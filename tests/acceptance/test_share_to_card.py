@@ -131,7 +131,7 @@ async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sen
         slack.faults.release()
 
 
-async def test_killed_between_the_answer_and_slack_it_posts_after_the_next_start(folder, slack):
+async def test_a_relay_killed_between_its_answer_and_the_post_posts_after_the_next_start(folder, slack):
     slack.pause("chat.postMessage", 3600)
     async with running(folder, slack.url) as relay:
         assert (await relay.share(SAMPLE.read_bytes())).status == 202
