@@ -75,7 +75,7 @@ def owners(storm, number=6):
     return [each.name if each else "" for each in every]
 
 
-async def test_who_takes_the_incidents_of_a_storm_has_all_that_the_modal_counted(storm):
+async def test_taking_the_incidents_of_a_storm_assigns_exactly_those_that_the_modal_counted(storm):
     await flood(storm)
     await press_take(storm)
     title, text = question(storm)
@@ -89,7 +89,7 @@ async def test_who_takes_the_incidents_of_a_storm_has_all_that_the_modal_counted
     assert len([each for each in storm.slack.channel(NOC).messages if each.thread_ts is None]) == 3
 
 
-async def test_the_criticals_are_taken_alone(storm):
+async def test_take_the_criticals_assigns_only_critical_incidents(storm):
     await flood(storm, warning={3, 5})
     await press_take(storm, action="take_criticals")
     assert question(storm)[0] == "Take 2 incidents"
@@ -98,7 +98,7 @@ async def test_the_criticals_are_taken_alone(storm):
     assert owners(storm) == ["", "", "Ann Lee", "", "Ann Lee", ""]
 
 
-async def test_what_the_actors_of_a_route_exclude_is_counted_and_left_alone(storm):
+async def test_incidents_whose_actors_exclude_the_person_are_counted_and_not_assigned(storm):
     await flood(storm, guarded={2, 3})
     await press_take(storm)
     title, text = question(storm)
@@ -108,7 +108,7 @@ async def test_what_the_actors_of_a_route_exclude_is_counted_and_left_alone(stor
     assert owners(storm) == ["", "", *["Bob"] * 4]
 
 
-async def test_an_incident_that_somebody_took_meanwhile_stays_theirs_and_a_resolved_one_is_skipped(storm):
+async def test_an_incident_that_was_taken_or_resolved_meanwhile_is_skipped(storm):
     await flood(storm)
     await press_take(storm)
     storm.panda.incident("i3").assign(CID, CID)
@@ -120,7 +120,7 @@ async def test_an_incident_that_somebody_took_meanwhile_stays_theirs_and_a_resol
     assert not storm.slack.open_views(ANN)
 
 
-async def test_what_fails_is_named_in_the_end_and_told_to_the_person(storm):
+async def test_failures_are_named_at_the_end_and_reported_to_the_person(storm):
     await flood(storm)
     await press_take(storm)
     storm.panda.incident("i3").environments = ()
@@ -132,7 +132,7 @@ async def test_what_fails_is_named_in_the_end_and_told_to_the_person(storm):
     assert "1 failed" in storm.slack.text_of(storm.slack.direct_messages(ANN)[-1])
 
 
-async def test_slack_may_send_the_answer_twice_and_people_may_press_twice(storm):
+async def test_a_repeated_answer_and_a_second_press_start_nothing_new(storm):
     await flood(storm)
     await press_take(storm)
     [view] = storm.slack.open_views(ANN)
@@ -145,7 +145,7 @@ async def test_slack_may_send_the_answer_twice_and_people_may_press_twice(storm)
     assert "you can take none of the listed incidents" in storm.ephemeral_messages(ANN)[-1]
 
 
-async def test_of_two_people_who_take_the_same_incidents_each_is_told_what_they_have(storm):
+async def test_when_two_people_take_the_same_incidents_each_learns_which_ones_they_have(storm):
     await flood(storm)
     await press_take(storm, ANN)
     await press_take(storm, BOB)
@@ -159,7 +159,7 @@ async def test_of_two_people_who_take_the_same_incidents_each_is_told_what_they_
     ]
 
 
-async def test_who_is_unknown_to_bigpanda_reads_it_once_and_starts_nothing(storm):
+async def test_a_person_whom_bigpanda_does_not_know_gets_one_message_and_starts_no_task(storm):
     await flood(storm)
     storm.panda.users.pop(BOB_THERE.id)
     await press_take(storm, BOB)
@@ -168,7 +168,7 @@ async def test_who_is_unknown_to_bigpanda_reads_it_once_and_starts_nothing(storm
     assert "BigPanda has no user with your e-mail address" in told
 
 
-async def test_what_a_mute_took_over_after_it_was_listed_is_not_offered_again(storm):
+async def test_a_listed_incident_that_a_mute_now_covers_is_not_offered_again(storm):
     await flood(storm)
     now = storm.clock.now()
     await storm.store.add_mute(
@@ -185,7 +185,7 @@ async def test_what_a_mute_took_over_after_it_was_listed_is_not_offered_again(st
 
 @pytest.mark.soak
 @pytest.mark.parametrize("minutes", [1, 5, 20])
-async def test_many_are_taken_at_bigpandas_rate_also_after_minutes_in_which_it_takes_nothing(storm, minutes):
+async def test_many_incidents_are_assigned_at_bigpandas_rate_even_after_minutes_without_an_answer(storm, minutes):
     """All of them, or each that relay gave up is counted as failed: nothing is done later than people expect."""
     await flood(storm, 210)
     await press_take(storm)

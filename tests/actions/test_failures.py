@@ -88,7 +88,7 @@ async def step_until(round_trip, condition):
         await asyncio.sleep(0.01)
 
 
-async def test_tag_definitions_are_requested_once_an_hour_where_there_are_none(round_trip):
+async def test_tag_definitions_are_requested_once_an_hour_if_there_are_none(round_trip):
     round_trip.panda.definitions.clear()
     await round_trip.advance(4000)
     before = len(round_trip.panda.calls_to("definitions"))
@@ -199,7 +199,7 @@ BODIES = [
 ]
 
 
-async def test_no_answer_of_bigpanda_stops_what_people_do_next(round_trip):
+async def test_no_answer_of_bigpanda_prevents_later_actions(round_trip):
     """Each read gets each of these answers once, while people click."""
     with structlog.testing.capture_logs() as lines:
         for body in BODIES:

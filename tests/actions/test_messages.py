@@ -36,7 +36,7 @@ async def test_a_snooze_that_takes_long_says_until_when(round_trip):
     assert told.startswith(f"Snoozing until <!date^{START + 3600}^")
 
 
-async def test_who_presses_again_and_again_while_bigpanda_is_away_reads_it_once(round_trip):
+async def test_repeated_presses_while_bigpanda_is_down_give_one_message(round_trip):
     round_trip.panda.pause("assign", 90)
     for _ in range(5):
         await round_trip.click("assign")
@@ -59,7 +59,7 @@ async def test_an_action_that_fails_for_good_reaches_the_person_by_direct_messag
     assert "Not assigned" in round_trip.ephemeral_messages()[-1]
 
 
-async def test_what_the_person_sees_at_once_needs_no_direct_message(round_trip):
+async def test_a_reason_that_the_person_sees_at_once_is_not_repeated_as_a_direct_message(round_trip):
     await round_trip.click("assign")
     await round_trip.advance(MINUTE)
     await round_trip.click("assign")

@@ -39,7 +39,7 @@ def sent(view, **values):
 
 
 @pytest.mark.parametrize("action", MODALS)
-def test_a_modal_comes_back_with_what_it_is_about(action):
+def test_a_submitted_modal_carries_its_incident_and_action(action):
     assert parse_interaction(sent(build_modal(action, **ABOUT))) == Submission(
         action=action,
         incident="5e7f",
@@ -51,12 +51,12 @@ def test_a_modal_comes_back_with_what_it_is_about(action):
     )
 
 
-def test_what_asks_for_nothing_opens_no_modal():
+def test_a_button_without_questions_opens_no_modal():
     assert MODALS == ["comment", "snooze", "mute", "end_mute", "resolve"]
 
 
 @pytest.mark.parametrize("action", ["assign", "unassign"])
-def test_the_answer_to_a_question_names_whom_the_person_was_asked_about(action):
+def test_the_answer_to_a_question_carries_the_owner_that_the_question_named(action):
     origin = ModalOrigin(action=action, owner="5506e4fb", incident="5e7f", channel="C1", message_ts="100.000100")
     view = build_owner_question(origin, title="db-117", question="*Cid* has it. Take over?")
     assert view["submit"]["text"] == {"assign": "Take over", "unassign": "Unassign"}[action]
@@ -84,7 +84,7 @@ def test_snoozing_offers_an_hour_first():
     assert asked["initial_option"]["value"] == "1h"
 
 
-def test_resolving_says_what_it_does_and_its_note_may_be_left_out():
+def test_the_resolve_modal_states_its_effect_and_its_note_is_optional():
     view = build_modal("resolve", **ABOUT)
 
     assert any("all of its alerts" in text and "cannot be undone" in text for text in texts(view))
@@ -102,7 +102,7 @@ def test_an_empty_comment_is_a_problem_that_slack_shows_beside_its_input(values)
 
 
 @pytest.mark.parametrize("until", [*LENGTHS, "", "5y"])
-def test_only_the_times_on_offer_can_be_chosen(until):
+def test_only_offered_snooze_times_are_accepted(until):
     assert (validation_errors("snooze", {"until": until}, NOW) is None) is (until in LENGTHS)
 
 
@@ -116,7 +116,7 @@ def test_only_the_times_on_offer_can_be_chosen(until):
         (NOW + LONGEST_SNOOZE + 60, "90 days"),
     ],
 )
-def test_a_chosen_moment_counts_and_must_be_one_that_bigpanda_takes(moment, problem):
+def test_a_chosen_time_is_used_if_bigpanda_accepts_it(moment, problem):
     view = build_modal("snooze", **ABOUT)
     state = {"moment": {"moment": {"type": "datetimepicker", "selected_date_time": int(moment)}}}
     answer = parse_interaction(sent(view) | {"view": {**view, "id": "V1", "state": {"values": state}}})
@@ -126,7 +126,7 @@ def test_a_chosen_moment_counts_and_must_be_one_that_bigpanda_takes(moment, prob
     assert (errors is None) is (problem == "")
 
 
-def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
+def test_a_comment_with_text_and_a_resolution_without_a_note_are_valid():
     assert validation_errors("comment", {"text": "x"}, NOW) is None
     assert validation_errors("resolve", {}, NOW) is None
 
@@ -136,7 +136,7 @@ def test_a_comment_with_words_and_a_resolution_without_a_note_are_fine():
     title=st.text(max_size=20) | st.text(min_size=200, max_size=500).map(lambda text: text * 20),
     incident=st.text(min_size=1, max_size=255),
 )
-def test_whatever_an_incident_is_called_its_modal_fits(action, title, incident):
+def test_a_modal_fits_for_any_title_of_an_incident(action, title, incident):
     view = build_modal(action, title=title, incident=incident, channel="C1", message_ts="1.2")
     findings = ErrorMessages()
     blocks.check_blocks(view["blocks"], "/view/blocks", findings, at_most=limits.VIEW_BLOCKS)

@@ -45,7 +45,7 @@ async def live(folder, death, point, *, after):
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("after", [True, False], ids=["after", "before"])
-async def test_a_relay_that_dies_while_a_mute_is_made_makes_it_once(tmp_path, monkeypatch, after):
+async def test_a_relay_that_dies_while_it_makes_a_mute_makes_it_once(tmp_path, monkeypatch, after):
     death, point, died = Death(monkeypatch), 0, True
     while died:
         point += 1

@@ -29,7 +29,7 @@ def incident(tags=(), state=State.WARNING):
 
 @settings(max_examples=60, deadline=None)
 @given(tags=TAGS, shown=st.lists(TEXT, max_size=2), count=st.integers(0, 10**9), longest=st.floats(60, 7 * 86400))
-def test_the_modal_is_valid_whatever_the_tags_are(tags, shown, count, longest):
+def test_the_mute_modal_is_valid_for_any_tags(tags, shown, count, longest):
     choices = mute_choices(incident(tags), shown)
     previews = dict.fromkeys(choices, MutePreview(open=count, recent=count, open_cut=True, recent_cut=True))
     inputs = mute_inputs(choices, previews, critical=True, routes=[tag.name for tag in tags], longest=max(longest, 60))
@@ -38,7 +38,7 @@ def test_the_modal_is_valid_whatever_the_tags_are(tags, shown, count, longest):
 
 @settings(max_examples=60, deadline=None)
 @given(made=st.lists(st.tuples(TEXT, TEXT, TEXT), max_size=12))
-def test_the_modal_that_ends_a_mute_is_valid_whatever_was_written(made):
+def test_the_end_mute_modal_is_valid_for_any_reason_and_name(made):
     mutes = [
         Mute(id=number, match=match, start=1.7e9, end=1.7e9 + 60, reason=reason, author=author, origin="cli")
         for number, (match, reason, author) in enumerate(made, 1)
@@ -48,7 +48,7 @@ def test_the_modal_that_ends_a_mute_is_valid_whatever_was_written(made):
 
 @settings(max_examples=60, deadline=None)
 @given(tags=TAGS)
-def test_each_choice_comes_back_as_what_was_meant_and_mutes_exactly_that(tags):
+def test_each_choice_comes_back_unchanged_and_mutes_exactly_that(tags):
     about = incident(tags)
     for choice in mute_choices(about):
         assert chosen(about, choice.id) == choice
@@ -58,12 +58,12 @@ def test_each_choice_comes_back_as_what_was_meant_and_mutes_exactly_that(tags):
             assert not mute.matches(IncidentFacts(incident((Tag(id=choice.tag, name=choice.tag, values=("other",)),))))
 
 
-def test_a_choice_that_the_incident_does_not_have_is_none():
+def test_a_value_that_the_incident_does_not_have_is_no_valid_choice():
     assert chosen(incident(), MuteChoice(tag="service", name="service", value="checkout").id) is None
     assert chosen(incident(), "") is None
 
 
-def test_critical_incidents_are_let_through_unless_somebody_ticks_the_box_or_means_a_critical_one():
+def test_critical_incidents_are_not_muted_unless_the_box_is_ticked_or_the_muted_incident_is_critical():
     tag, this = MuteChoice(tag="service", name="service", value="checkout"), MuteChoice()
     for choice, state, ticked, expected in [
         (tag, State.WARNING, False, State.CRITICAL),

@@ -122,7 +122,7 @@ async def test_a_tag_is_muted_only_on_the_routes_where_the_person_may(round_trip
     assert (await mutes(round_trip))[1].routes == ("databases", "guarded")
 
 
-async def test_what_is_critical_pings_through_the_mute_of_a_tag_unless_the_person_wants_otherwise(round_trip):
+async def test_a_critical_incident_pings_despite_a_tag_mute_unless_the_person_ticks_the_box(round_trip):
     await start(round_trip)
     await mute(round_trip, "team: database")
     await mute(round_trip, "team: database", critical="yes")
@@ -160,7 +160,7 @@ async def test_a_submission_that_slack_sends_twice_makes_one_mute(round_trip):
     assert len(await mutes(round_trip)) == 1
 
 
-async def test_who_tries_again_after_a_lost_commit_has_made_one_mute(round_trip, monkeypatch):
+async def test_a_retry_after_a_lost_commit_makes_one_mute(round_trip, monkeypatch):
     await start(round_trip)
     add = round_trip.store.add_mute
 
@@ -179,7 +179,7 @@ async def test_who_tries_again_after_a_lost_commit_has_made_one_mute(round_trip,
     assert len(await mutes(round_trip)) == 1
 
 
-async def test_nothing_is_answered_before_the_mute_is_stored(round_trip, monkeypatch):
+async def test_relay_answers_only_after_the_mute_is_stored(round_trip, monkeypatch):
     await start(round_trip)
     await round_trip.click("mute")
 
@@ -192,7 +192,7 @@ async def test_nothing_is_answered_before_the_mute_is_stored(round_trip, monkeyp
     assert modal(round_trip).open
 
 
-async def test_nobody_mutes_without_saying_why(round_trip):
+async def test_a_mute_needs_a_reason(round_trip):
     await start(round_trip)
     await round_trip.click("mute")
     with pytest.raises(InvalidInput):
@@ -202,7 +202,7 @@ async def test_nobody_mutes_without_saying_why(round_trip):
     assert await mutes(round_trip) == ()
 
 
-async def test_a_moment_that_cannot_be_is_said_beside_its_input(round_trip):
+async def test_an_impossible_time_is_reported_beside_its_input(round_trip):
     await start(round_trip)
     await round_trip.click("mute")
     for moment, said in [(START - 3600, "past"), (START + 8 * 86400, "longer than 7 d")]:
@@ -213,7 +213,7 @@ async def test_a_moment_that_cannot_be_is_said_beside_its_input(round_trip):
     assert made.end == (START + 6 * 86400) // 60 * 60
 
 
-async def test_who_is_in_none_of_the_groups_gets_no_modal_and_no_mute(round_trip):
+async def test_a_person_in_none_of_the_groups_gets_no_modal_and_no_mute(round_trip):
     await start(round_trip, "i1", {"id": "team", "value": "payments"})
     await round_trip.click("mute", ANN, NOC)
     assert round_trip.slack.open_views(ANN) == []
@@ -242,7 +242,7 @@ async def test_the_file_says_who_may_mute_and_for_how_long(tmp_path):
         assert "longer than 2 h" in modal(round_trip, BOB).errors["moment"]
 
 
-async def test_however_many_groups_may_mute_the_modal_opens_after_one_look_at_all_of_them(tmp_path):
+async def test_the_mute_modal_opens_after_one_lookup_of_all_groups(tmp_path):
     teams = "".join(
         f"  - {{name: t{number}, match: {{tags: {{team: t{number}}}}}, post: [C0NOC00001], "
         f"actions: [mute], actors: [S0TEAM000{number:02}]}}\n"
@@ -261,7 +261,7 @@ async def test_however_many_groups_may_mute_the_modal_opens_after_one_look_at_al
         assert (await mutes(round_trip))[0].routes == ("databases", *mine)
 
 
-async def test_a_wider_mute_is_not_ended_by_somebody_who_may_not_make_it(round_trip):
+async def test_only_a_person_who_may_make_a_mute_can_end_it(round_trip):
     await start(round_trip)
     await mute(round_trip, "service: checkout", user=BOB)
     await round_trip.advance(20)
@@ -301,7 +301,7 @@ async def test_a_tag_that_has_changed_meanwhile_is_not_muted(round_trip):
     assert await mutes(round_trip) == ()
 
 
-async def test_a_mute_by_a_tag_warns_where_it_matches_very_much(round_trip):
+async def test_a_tag_mute_that_matches_many_incidents_shows_a_warning(round_trip):
     for number in range(MANY + 1):
         await round_trip.panda.start_incident(share(f"n{number}"))
     await round_trip.settle()

@@ -254,7 +254,7 @@ async def test_the_wrong_region_ends_no_card(tmp_path):
         assert "no update from BigPanda since" in round_trip.card_text()
 
 
-async def test_where_relay_cannot_check_an_incident_its_card_turns_grey_until_the_next_share(tmp_path):
+async def test_a_card_turns_grey_until_the_next_share_if_relay_cannot_check_the_incident(tmp_path):
     async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
         await round_trip.start_incident()
         before = round_trip.card().attachments[0]["color"]
@@ -277,7 +277,7 @@ async def test_an_action_that_no_share_confirms_is_confirmed_by_a_check(tmp_path
         assert len(round_trip.thread()) == 1
 
 
-async def test_an_action_that_is_confirmed_is_checked_no_more(round_trip):
+async def test_a_confirmed_action_is_not_checked_again(round_trip):
     await round_trip.click("assign")
     await round_trip.advance(600)
     assert len(round_trip.panda.calls_to("incident")) <= 2  # before it, and after it if no share was quicker

@@ -29,7 +29,7 @@ def modal_texts(round_trip, user):
     return [block["text"]["text"] for block in round_trip.slack.open_views(user)[-1].definition["blocks"]]
 
 
-async def test_where_somebody_has_the_incident_the_button_says_so_and_asks_first(round_trip):
+async def test_the_button_of_an_assigned_incident_reads_take_over_and_asks_first(round_trip):
     await round_trip.click("assign", ANN)
     await round_trip.advance(60)
     assert "[Take over]" in round_trip.card_text()
@@ -50,7 +50,7 @@ async def test_where_somebody_has_the_incident_the_button_says_so_and_asks_first
     assert f"<@{ANN}>" not in str(round_trip.slack.channel(NOC).thread(round_trip.card(NOC).ts)[-1].blocks)
 
 
-async def test_a_card_that_does_not_show_the_owner_asks_too(round_trip):
+async def test_take_over_asks_even_if_the_card_does_not_show_the_owner(round_trip):
     give_silently(round_trip, CID)
     assert "[Assign to me]" in round_trip.card_text()
     await round_trip.click("assign")
@@ -62,7 +62,7 @@ async def test_a_card_that_does_not_show_the_owner_asks_too(round_trip):
     assert round_trip.ephemeral_messages() == []
 
 
-async def test_an_answer_counts_for_the_person_named_in_the_question_only(round_trip):
+async def test_a_confirmation_is_valid_only_for_the_owner_named_in_the_question(round_trip):
     give_silently(round_trip, CID)
     await round_trip.click("assign")
     give_silently(round_trip, BEN)
@@ -75,7 +75,7 @@ async def test_an_answer_counts_for_the_person_named_in_the_question_only(round_
     assert "*Ann Lee* took over from Bob" in round_trip.thread()[-1]
 
 
-async def test_somebody_who_left_the_incident_meanwhile_loses_nothing(round_trip):
+async def test_a_previous_owner_who_left_the_incident_meanwhile_is_not_affected(round_trip):
     give_silently(round_trip, CID)
     await round_trip.click("assign")
     await round_trip.advance(5)
@@ -88,7 +88,7 @@ async def test_somebody_who_left_the_incident_meanwhile_loses_nothing(round_trip
     assert "took over" not in "".join(round_trip.thread())
 
 
-async def test_of_two_people_who_press_at_the_same_moment_one_has_it_and_the_other_is_asked(round_trip):
+async def test_when_two_people_press_at_the_same_time_one_gets_the_incident_and_the_other_is_asked(round_trip):
     round_trip.panda.share_delay = 30
     await round_trip.click("assign", ANN)
     await round_trip.click("assign", BOB)
@@ -102,7 +102,7 @@ async def test_of_two_people_who_press_at_the_same_moment_one_has_it_and_the_oth
     assert f"<@{ANN}>" in str(round_trip.slack.channel(DB).thread(round_trip.card().ts)[-1].blocks)
 
 
-async def test_a_slow_bigpanda_does_not_prevent_the_question_where_the_card_names_the_owner(round_trip):
+async def test_the_question_comes_despite_a_slow_bigpanda_if_the_card_names_the_owner(round_trip):
     await round_trip.click("assign", ANN)
     await round_trip.advance(60)
     round_trip.panda.faults.add(InjectedFault(behaviour=NoAnswer(), method="incident", times=1))
@@ -110,7 +110,7 @@ async def test_a_slow_bigpanda_does_not_prevent_the_question_where_the_card_name
     assert any("*Ann Lee* has had it" in text for text in modal_texts(round_trip, BOB))
 
 
-async def test_where_it_is_too_late_for_a_modal_the_person_reads_who_has_it(round_trip):
+async def test_if_it_is_too_late_for_a_modal_a_message_names_the_owner(round_trip):
     give_silently(round_trip, CID)
     round_trip.panda.pause("incident", 20)
     await round_trip.click("assign")
@@ -122,7 +122,7 @@ async def test_where_it_is_too_late_for_a_modal_the_person_reads_who_has_it(roun
     assert round_trip.panda.calls_to("assign") == []
 
 
-async def test_whoever_has_the_incident_can_leave_it_at_once(round_trip):
+async def test_the_owner_can_unassign_themselves_at_once(round_trip):
     await round_trip.click("assign")
     await round_trip.advance(60)
     await round_trip.click("unassign")

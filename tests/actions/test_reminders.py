@@ -44,7 +44,7 @@ async def test_bigpanda_is_asked_before_each_reminder(trip):
     assert len(trip.panda.calls_to("incident")) == 3
 
 
-async def test_what_somebody_has_in_bigpanda_gets_no_reminder_and_the_card_says_who(trip):
+async def test_an_incident_assigned_in_bigpanda_gets_no_reminder_and_its_card_names_the_owner(trip):
     await trip.advance(4 * MINUTE)
     trip.panda.incident("i1").assign(RELAY_USER, RELAY_USER)
     await trip.advance(20 * MINUTE)
@@ -63,13 +63,13 @@ async def test_the_button_of_a_reminder_takes_the_incident_and_ends_the_series(t
     assert len(reminders(trip)) == 1
 
 
-async def test_while_bigpanda_does_not_answer_nobody_is_reminded(trip):
+async def test_no_reminder_is_sent_while_bigpanda_does_not_answer(trip):
     trip.panda.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="incident", times=None))
     await trip.advance(20 * MINUTE)
     assert reminders(trip) == []
 
 
-async def test_without_a_key_for_bigpanda_nobody_is_reminded_and_readyz_says_why_until_a_share_names_somebody(tmp_path):
+async def test_without_a_bigpanda_key_no_reminder_is_sent_and_readyz_says_why_until_a_share_names_an_owner(tmp_path):
     async with run_round_trip(tmp_path, routes=ROUTES, BIGPANDA_API_KEY="") as trip:
         await trip.start_incident()
         await trip.advance(10 * MINUTE)

@@ -60,7 +60,7 @@ async def test_a_comment_goes_to_bigpanda_under_the_persons_name_and_into_every_
         assert "failing over" in reply
 
 
-async def test_an_empty_comment_is_asked_for_again(round_trip):
+async def test_an_empty_comment_is_rejected_in_the_modal(round_trip):
     await round_trip.click("comment")
     delivery = await round_trip.submit(text="   ")
     assert delivery.answer["response_action"] == "errors"
@@ -99,7 +99,7 @@ async def test_a_resolution_is_reported_once_with_its_person_and_note(round_trip
     assert round_trip.ephemeral_messages() == []  # not "Resolving…" after the card has shown it
 
 
-async def test_a_resolved_card_has_no_buttons_but_the_link(round_trip):
+async def test_a_resolved_card_has_only_the_link(round_trip):
     assert "Resolve" in round_trip.card_text()
     await round_trip.panda.resolve_incident("i1")
     await round_trip.advance(60)
@@ -107,7 +107,7 @@ async def test_a_resolved_card_has_no_buttons_but_the_link(round_trip):
     assert "Open in BigPanda" in round_trip.card_text()
 
 
-async def test_a_link_button_is_acknowledged_and_nothing_follows(round_trip):
+async def test_a_click_on_a_link_button_is_acknowledged_and_has_no_effect(round_trip):
     delivery = await round_trip.slack.click(ANN, DB, round_trip.card().ts, "open_link_0")
     assert delivery.acknowledged
     assert [kind for kind, *_ in await round_trip.tasks()] == ["callback"]
@@ -172,7 +172,7 @@ async def test_edits_deletions_and_messages_outside_a_thread_do_not_become_comme
     assert round_trip.panda.incident("i1").comments == ["Ann Lee (Slack): first"]
 
 
-async def test_replies_stay_in_slack_where_the_route_does_not_synchronise_them(round_trip):
+async def test_replies_stay_in_slack_if_the_route_does_not_synchronise_them(round_trip):
     await round_trip.start_incident("i2", team="payments")
     card = round_trip.slack.channel(NOC).messages[-1]
     await round_trip.slack.post_as(ANN, NOC, "just between us", card.ts)

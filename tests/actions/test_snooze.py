@@ -40,24 +40,24 @@ def test_the_next_morning_is_the_first_nine_o_clock_after_the_press(after, zone)
         ("2026-10-25 01:30", "2026-10-25 09:00"),  # the night in which an hour comes twice
     ],
 )
-def test_until_the_next_morning_is_todays_before_nine_in_the_persons_own_zone(pressed, ends):
+def test_until_the_next_0900_means_today_before_nine_in_the_persons_time_zone(pressed, ends):
     pressed_at, end = (
         datetime.fromisoformat(each).replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp() for each in (pressed, ends)
     )
     assert snoozed_until(task(pressed_at, until="morning"), BERLIN) == end
 
 
-def test_an_unknown_zone_is_read_by_its_offset():
+def test_an_unknown_time_zone_is_replaced_by_its_offset():
     pressed = datetime(2026, 11, 30, 3, 12, tzinfo=UTC).timestamp()
     somewhere = SlackUser(id="U1", time_zone="Mars/Olympus", utc_offset=7200)
     assert snoozed_until(task(pressed, until="morning"), somewhere) == datetime(2026, 11, 30, 7, tzinfo=UTC).timestamp()
 
 
-def test_a_chosen_moment_counts_instead_of_a_choice():
+def test_a_chosen_time_overrides_the_choice():
     assert snoozed_until(task(1000.0, until="4h", moment="1700009999"), BERLIN) == 1_700_009_999
 
 
-async def test_a_chosen_moment_reaches_bigpanda_and_the_thread_repeats_it_in_the_readers_zone(round_trip):
+async def test_a_chosen_time_reaches_bigpanda_and_the_thread_shows_it_in_the_readers_time_zone(round_trip):
     until = (START + 2 * 86_400) // 60 * 60
     await round_trip.click("snooze")
     await round_trip.submit(moment=str(until))
@@ -78,7 +78,7 @@ async def test_a_moment_in_the_past_is_rejected_in_the_modal(round_trip):
     assert "snoozed until" in round_trip.card_text()
 
 
-async def test_a_moment_that_passes_while_bigpanda_is_away_snoozes_nothing_and_the_person_learns_of_it(round_trip):
+async def test_a_time_that_passes_while_bigpanda_is_down_snoozes_nothing_and_the_person_gets_a_message(round_trip):
     round_trip.panda.pause("snooze", 300)
     await round_trip.click("snooze")
     await round_trip.submit(moment=str(START + 120))
@@ -88,7 +88,7 @@ async def test_a_moment_that_passes_while_bigpanda_is_away_snoozes_nothing_and_t
     assert "Not snoozed: the chosen time has passed." in told.text
 
 
-async def test_ending_a_snooze_shows_at_once_with_who_did_it(round_trip):
+async def test_the_end_of_a_snooze_shows_at_once_with_the_persons_name(round_trip):
     await round_trip.click("snooze")
     await round_trip.submit(until="4h")
     await round_trip.advance(60)
