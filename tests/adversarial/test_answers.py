@@ -93,7 +93,7 @@ async def endless(*, compressed: bool, status: int = 200, megabytes: int = 200):
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_an_answer_without_end_is_given_up_at_the_limit(session, call, compressed):
+async def test_an_endless_answer_is_abandoned_at_the_limit(session, call, compressed):
     async with endless(compressed=compressed) as (url, _):
         tracemalloc.start()
         outcome = await call(SlackClient(session, "xoxb-1", base_url=url))
@@ -129,7 +129,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS.keys())
-async def test_nothing_in_an_answer_of_bigpanda_goes_on_for_ever(session, stream):
+async def test_every_list_and_text_of_a_bigpanda_answer_is_bounded(session, stream):
     begin, again = stream
 
     answers = []
@@ -176,7 +176,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:20])
-def test_a_time_of_bigpanda_can_be_shown_or_is_none(number):
+def test_a_time_from_bigpanda_can_be_displayed_or_is_ignored(number):
     body = parse_answer(f'{{"id": "i1", "assignee": {{"name": "Ann"}}, "changed_at": {number}}}'.encode())
 
     person, since = assignment_of(body)
@@ -186,7 +186,7 @@ def test_a_time_of_bigpanda_can_be_shown_or_is_none(number):
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, Retryable), (503, Ambiguous), (404, Retryable)])
-async def test_of_an_error_the_status_is_enough_however_long_the_body(session, status, kind):
+async def test_an_error_is_classified_by_its_status_even_with_a_very_long_body(session, status, kind):
     async with endless(compressed=False, status=status, megabytes=20) as (url, _):
         outcome = await SlackClient(session, "xoxb-1", base_url=url).history("C1", "0")
     assert isinstance(outcome, kind)
@@ -217,7 +217,7 @@ LOOKS_DONE = {"ok": True, "channel": "C1", "ts": "1.000200", "messages": []}
 
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-async def test_no_redirect_is_followed_and_its_body_is_not_believed(session, peers, status, call):
+async def test_no_redirect_is_followed_and_its_body_is_ignored(session, peers, status, call):
     elsewhere = await peers(http_response(body=LOOKS_DONE))
     peer = await peers(http_response(status, LOOKS_DONE, Location=f"{elsewhere.url}chat.postMessage"))
 
@@ -255,7 +255,7 @@ async def test_bigpandas_calls_follow_no_redirect_either(session, peers, status)
     ],
     ids=str,
 )
-async def test_bigpandas_answer_about_another_incident_is_not_believed(session, peers, body):
+async def test_bigpandas_answer_about_another_incident_is_ignored(session, peers, body):
     """The bug took what a wrong cache said for the incident: it made cards of others, and took owners away."""
     peer = await peers(http_response(body={"folders": []} | body if isinstance(body, dict) else body))
 
@@ -296,14 +296,14 @@ def test_a_post_without_a_proper_ts_is_in_doubt(ts):
         (Method.USER, {"user": "U1"}, {"user": {"id": "U2"}}),
     ],
 )
-def test_an_answer_about_something_else_is_not_believed(method, arguments, body):
+def test_an_answer_about_another_channel_or_message_is_ignored(method, arguments, body):
     outcome = classify(method, HttpResponse(status=200, body={"ok": True, **body}), arguments)
     assert outcome == Ambiguous(reason="mismatch")
 
 
 @pytest.mark.parametrize("method", [Method.HISTORY, Method.REPLIES])
 @pytest.mark.parametrize("messages", [None, {}, "", 7])
-def test_a_page_without_a_list_of_messages_is_no_empty_page(method, messages):
+def test_a_page_without_a_list_of_messages_does_not_count_as_empty(method, messages):
     """Without this, every card would look deleted, and be posted again."""
     body = {"ok": True, "messages": messages}
     assert classify(method, HttpResponse(status=200, body=body)) == Ambiguous(reason="unreadable")
@@ -358,7 +358,7 @@ READS = {
 
 
 @pytest.mark.parametrize(("call", "read", "body"), READS.values(), ids=READS.keys())
-async def test_no_field_of_an_answer_holds_what_a_database_or_a_terminal_cannot(session, peers, call, read, body):
+async def test_answer_fields_contain_no_text_that_breaks_a_database_or_a_terminal(session, peers, call, read, body):
     sound, hostile = {"ok": True, **body}, {"ok": True, **hostile_everywhere(body)}
     peer = await peers(*(http_response(body=json.dumps(each)) for each in (sound, hostile)))
     slack = SlackClient(session, "xoxb-1", base_url=peer.url)
@@ -372,7 +372,7 @@ async def test_no_field_of_an_answer_holds_what_a_database_or_a_terminal_cannot(
 
 
 @pytest.mark.parametrize("offset", [10**9, -(10**9), 86_400, 1e308, True, "7", None, [1]])
-def test_a_users_offset_from_utc_is_one_that_exists(offset):
+def test_a_users_utc_offset_is_a_valid_one(offset):
     user = responses.user_of(Read(body={"user": {"id": "U1", "tz_offset": offset}}))
     assert user is not None
     assert user.utc_offset == 0
@@ -382,11 +382,11 @@ def test_a_users_offset_from_utc_is_one_that_exists(offset):
     "url",
     ["javascript:alert(1)", "https://evil/|click>", "https://a.slack.com/x?y", "https://a b/", "//x", "x" * 999],
 )
-def test_the_address_of_the_workspace_is_one_that_links_can_be_made_of(url):
+def test_the_address_of_the_workspace_is_usable_for_links(url):
     assert responses.identity_of(Read(body={"team_id": "T1", "url": url})).url == ""
 
 
-def test_lists_have_a_most():
+def test_lists_have_a_maximum_length():
     many = [f"U{number}" for number in range(100_000)]
     assert len(responses.members_of(Read(body={"users": many}))) == responses.MAX_MEMBERS
     entries = [{"id": f"t{number}", "name": "x" * 10_000} for number in range(10_000)]
@@ -410,7 +410,7 @@ class EndlessPages:
     channels = history = replies = page
 
 
-async def test_a_cursor_that_never_ends_ends():
+async def test_paging_stops_even_if_the_cursor_never_ends():
     slack = EndlessPages()
     read = await read_channel(slack, "C1", "0")
     assert (slack.asked, read.complete) == (MAX_PAGES, False)
@@ -443,7 +443,7 @@ async def test_a_strange_field_in_the_answer_to_a_post_leaves_one_card(tmp_path,
 
 
 @pytest.mark.parametrize("url", ["sqlite_url", "postgresql_url"])
-async def test_text_that_no_database_can_store_is_stored_without_it(request, url):
+async def test_characters_that_no_database_can_store_are_removed(request, url):
     """The last defence, for what no reader of answers knows."""
     store = await Store.open(request.getfixturevalue(url))
     try:
@@ -539,7 +539,7 @@ async def test_a_ts_in_the_far_future_hides_no_later_message_from_relay(tmp_path
         assert not [each for each in relay.slack.calls_to(HISTORY) if float(each.arguments.get("oldest", 0)) > 9e10]
 
 
-async def test_a_history_that_shows_another_card_as_the_lost_one_is_not_believed(tmp_path):
+async def test_a_history_that_shows_another_card_in_place_of_the_lost_one_is_ignored(tmp_path):
     async with run_relay(tmp_path) as relay:
         await relay.share(status="critical", alerts=[ALERT])
         await relay.settle()
@@ -566,7 +566,7 @@ async def test_a_history_that_shows_another_card_as_the_lost_one_is_not_believed
 OTHER_BOT = Bot(user_id="U0OTHER", bot_id="B0OTHER", app_id="A0OTHER", name="other")
 
 
-async def test_another_apps_copy_of_a_lost_message_is_not_taken_for_the_card(tmp_path):
+async def test_another_apps_copy_of_a_lost_message_does_not_count_as_the_card(tmp_path):
     async with run_relay(tmp_path) as relay:
 
         def copy_and_lose(call):
@@ -586,7 +586,7 @@ async def test_another_apps_copy_of_a_lost_message_is_not_taken_for_the_card(tmp
         assert card.ts == next(message.ts for message in roots if message.author == relay.slack.bot)
 
 
-def test_the_key_of_a_message_needs_the_secret():
+def test_the_key_of_a_message_cannot_be_computed_without_the_secret():
     keys = {marker_key(secret, key) for secret in ("a", "b") for key in ("k1", "k2")}
     assert len(keys) == 4
     assert all(len(key) == 32 for key in keys)
@@ -662,7 +662,7 @@ async def check_change(relay, change):
 
 
 @pytest.mark.parametrize("seconds", [10**9, 10**30])
-async def test_a_retry_after_of_years_pauses_for_minutes_and_is_reported(tmp_path, seconds):
+async def test_a_retry_after_of_years_pauses_calls_for_minutes_and_is_reported(tmp_path, seconds):
     async with run_relay(tmp_path) as relay:
         relay.slack.faults.add(InjectedFault(behaviour=rate_limited(seconds), method=POST, times=1))
         with structlog.testing.capture_logs() as logged:

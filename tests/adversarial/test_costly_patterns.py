@@ -93,7 +93,7 @@ def test_patterns_in_any_script_have_a_price(pattern):
     assert compiled.longest > 3_000
 
 
-def test_a_pattern_in_another_script_matches_what_it_says():
+def test_a_pattern_in_another_script_matches_correctly():
     assert Regex(pattern="日+[本-本]").matches(SubjectValues(("日日本",)))
     assert not Regex(pattern="日+[本-本]").matches(SubjectValues(("ÿÿÿ", "?")))
 
@@ -164,7 +164,7 @@ def test_many_conditions_on_the_worst_record_cost_a_share_no_more_than_50_ms():
     assert routes_are_cheap(routes, share)
 
 
-def test_what_is_not_read_matches_neither_a_condition_nor_its_opposite():
+def test_a_value_that_was_not_compared_matches_neither_a_condition_nor_its_opposite():
     values = SubjectValues(("a" * 3000, "c"), MatchBudget(seconds=0))
     with pytest.raises(Unread):
         Regex(pattern="a{0,500}b").matches(values)
@@ -188,13 +188,13 @@ def test_what_is_not_read_matches_neither_a_condition_nor_its_opposite():
         ({"alert_tags": {"team": "/d./"}}, True),
     ],
 )
-def test_what_was_read_decides_where_it_can(match, matches):
+def test_conditions_that_were_compared_decide_if_they_can(match, matches):
     decided = routed([{"name": "slow", "match": match, "post": ["db"]}], share_with((SLOW_TEXT * 3000)[:2990]))
     assert decided.routes == (("slow",) if matches else ())
     assert "unread" not in decided.decision
 
 
-def test_an_incident_of_which_a_route_could_not_be_read_is_never_dropped():
+def test_an_incident_is_never_dropped_if_one_of_the_routes_could_not_be_compared():
     routes = [
         {"name": "slow", "match": {"alert_tags": {"msg": f"/{HUGE}/"}}, "post": ["db"]},
         {"name": "rest", "post": []},

@@ -116,14 +116,14 @@ async def test_a_sound_environment_is_accepted(environ):
 
 
 @pytest.mark.parametrize("break_it", FAULTS, ids=lambda each: each.__name__)
-async def test_what_serve_refuses_is_an_error_of_doctor(environ, tmp_path, break_it):
+async def test_doctor_reports_an_error_for_everything_that_serve_rejects(environ, tmp_path, break_it):
     break_it(tmp_path, environ)
     assert not await is_accepted_by_doctor(environ)
     with pytest.raises((RelayError, ExceptionGroup)):
         await serve(Settings.from_env(environ).for_serving(), ServiceManager())
 
 
-async def test_a_port_that_a_running_relay_has_is_no_error(environ):
+async def test_a_port_in_use_by_a_running_relay_is_not_an_error(environ):
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         environ["RELAY_LISTEN"] = f"127.0.0.1:{server.getsockname()[1]}"
         assert await is_accepted_by_doctor(environ)

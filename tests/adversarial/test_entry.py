@@ -135,7 +135,7 @@ WAYS_TO_WAIT = {
 
 
 @pytest.mark.parametrize("sent", WAYS_TO_WAIT.values(), ids=WAYS_TO_WAIT)
-async def test_connections_that_wait_take_no_place_from_a_share(sent):
+async def test_waiting_connections_do_not_block_a_share(sent):
     async with serving(limits=ConnectionLimits(most=8), signing_secret="the-signing-secret") as server:
         for _ in range(40):
             peer = await server.connect()
@@ -145,7 +145,7 @@ async def test_connections_that_wait_take_no_place_from_a_share(sent):
     assert server.problems["too_many_connections"] >= 40 + 5 - 8
 
 
-async def test_the_connection_that_was_waited_for_longest_makes_room():
+async def test_the_connection_that_has_waited_longest_is_closed_first():
     async with serving(limits=ConnectionLimits(most=3)) as server:
         peers = []
         for _ in range(4):
@@ -177,7 +177,7 @@ async def test_slow_senders_with_a_key_do_not_close_all_those_without_one():
             assert await peer.send(request(share(), key=OTHER_KEY)) == 202
 
 
-async def test_a_share_that_is_being_stored_is_answered_however_many_connect():
+async def test_a_share_that_is_being_stored_is_answered_despite_many_connections():
     async with serving(limits=ConnectionLimits(most=3)) as server:
         server.backend.open.clear()
         peer = await server.connect()
@@ -191,7 +191,7 @@ async def test_a_share_that_is_being_stored_is_answered_however_many_connect():
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/metrics"])
-async def test_a_request_without_a_body_is_answered_however_many_connect(path, monkeypatch):
+async def test_a_request_without_a_body_is_answered_despite_many_connections(path, monkeypatch):
     async with serving(limits=ConnectionLimits(most=3)) as server:
         entered, answer = asyncio.Event(), asyncio.Event()
         for name in ("readiness", "metrics"):
@@ -213,7 +213,7 @@ async def test_a_request_without_a_body_is_answered_however_many_connect(path, m
         assert await peer.status() == 200
 
 
-async def test_those_who_read_no_response_make_room():
+async def test_clients_that_do_not_read_their_response_are_closed_first():
     async with serving(limits=ConnectionLimits(most=8)) as server:
         server.backend.exposition = b"x" * 8_000_000
         for _ in range(8):
@@ -226,13 +226,13 @@ async def test_those_who_read_no_response_make_room():
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nX-A: b\r\n"])
-async def test_a_head_that_does_not_arrive_ends_the_connection(sent):
+async def test_a_connection_is_closed_if_its_request_header_does_not_arrive(sent):
     async with serving(limits=ConnectionLimits(head=0.1)) as server:
         assert await (await server.connect()).send(sent) == 0
         assert server.problems == {"too_slow": 1}
 
 
-async def test_a_slow_head_is_ended_even_if_it_never_pauses():
+async def test_a_slow_request_header_ends_the_connection_even_if_it_never_pauses():
     async with serving(limits=ConnectionLimits(head=0.3)) as server:
         peer = await server.connect()
 
@@ -248,7 +248,7 @@ async def test_a_slow_head_is_ended_even_if_it_never_pauses():
     assert server.problems == {"too_slow": 1}
 
 
-async def test_an_idle_connection_is_closed_and_that_is_no_problem():
+async def test_closing_an_idle_connection_is_not_counted_as_a_problem():
     async with serving(limits=ConnectionLimits(idle=0.1)) as server:
         peer = await server.connect()
         assert await peer.send(request(share())) == 202
@@ -269,7 +269,7 @@ async def test_a_response_that_nobody_reads_ends_the_connection():
                 server.problems.clear()
 
 
-async def test_the_bytes_of_a_head_are_limited_in_all_also_behind_another_request():
+async def test_the_size_of_a_request_header_is_limited_even_after_another_request():
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"v" * 4000) for number in range(2 * MAX_HEAD // 4000))
     async with serving() as server:
         server.backend.open.clear()
@@ -280,7 +280,7 @@ async def test_the_bytes_of_a_head_are_limited_in_all_also_behind_another_reques
     assert server.problems == {"head_too_large": 2}
 
 
-async def test_a_long_head_within_the_limit_and_a_long_body_are_fine():
+async def test_a_long_header_within_the_limit_and_a_long_body_are_accepted():
     lines = [f"X-{number}: {'v' * 4000}" for number in range(MAX_HEAD // 4000 - 1)]
     async with serving() as server:
         peer = await server.connect()
@@ -312,7 +312,7 @@ async def test_a_body_arrives_as_it_was_sent_in_chunks_of_any_size(size):
         assert [stored for stored, _ in server.backend.stored] == [body, share()]
 
 
-async def test_no_connection_parses_much_before_the_others_have_their_turn(monkeypatch):
+async def test_connections_take_turns_in_parsing(monkeypatch):
     sizes, real = [], RequestHandler.data_received
 
     def watched(connection: RequestHandler, data: bytes) -> None:
@@ -328,7 +328,7 @@ async def test_no_connection_parses_much_before_the_others_have_their_turn(monke
 
 
 @pytest.mark.parametrize("rest", [request(share("i2")), b""])
-async def test_a_client_that_closes_its_side_at_once_gets_its_answer(rest):
+async def test_a_client_that_half_closes_the_connection_gets_its_answer(rest):
     async with serving() as server:
         peer = await server.connect()
         peer.writer.write(head(200_000)[:-4] + b"\r\nConnection: close\r\n\r\n" + share().ljust(200_000) + rest)
@@ -339,7 +339,7 @@ async def test_a_client_that_closes_its_side_at_once_gets_its_answer(rest):
 @pytest.mark.parametrize(
     ("sent", "status"), [(request(share()), 202), (b"GET /healthz HTTP/1.1\r\nHost: relay\r\n\r\n", 200)]
 )
-async def test_a_small_request_is_answered_although_nothing_follows_it(sent, status):
+async def test_a_small_request_is_answered_without_further_data(sent, status):
     async with serving() as server:
         peer = await server.connect()
         peer.writer.write(sent)
@@ -363,7 +363,7 @@ def large(number: int, size: int = 6_000_000) -> bytes:
     return share(f"large{number}").ljust(size)
 
 
-async def test_large_bodies_of_one_key_wait_for_each_other_and_small_ones_pass():
+async def test_large_bodies_of_one_key_wait_for_each_other_and_small_ones_do_not_wait():
     async with serving() as server:
         server.backend.open.clear()
         peers = [await server.connect() for _ in range(12)]
@@ -398,7 +398,7 @@ async def test_a_large_body_of_unknown_size_counts_as_the_largest(form):
         assert server.backend.most_inside == 1
 
 
-async def test_a_large_body_whose_sender_is_gone_counts_until_it_is_stored():
+async def test_a_large_body_counts_until_it_is_stored_even_if_its_sender_has_disconnected():
     async with serving() as server:
         server.backend.open.clear()
         for number in range(6):
@@ -413,7 +413,7 @@ async def test_a_large_body_whose_sender_is_gone_counts_until_it_is_stored():
     assert server.backend.most_inside == 2
 
 
-async def test_a_sender_that_floods_is_asked_to_come_back():
+async def test_a_sender_that_floods_gets_a_503_with_retry_after():
     budget = ByteBudget(100, wait_seconds=0.05)
     await budget.reserve(100)
     with pytest.raises(Problem) as late:
@@ -429,7 +429,7 @@ async def test_a_sender_that_floods_is_asked_to_come_back():
     await asyncio.gather(*waiting)
 
 
-async def test_a_budget_is_spent_in_the_order_of_arrival_and_given_back_whole():
+async def test_a_budget_is_used_in_the_order_of_arrival_and_returned_completely():
     budget, order = ByteBudget(100), []
 
     async def use(name: str, size: int) -> None:
@@ -463,7 +463,7 @@ async def test_a_cancelled_wait_takes_nothing_from_the_budget():
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-async def test_what_becomes_large_is_decompressed_in_a_thread(coding, monkeypatch):
+async def test_a_body_that_becomes_large_is_decompressed_in_a_thread(coding, monkeypatch):
     large_in_loop: list[bool] = []
     loop_thread, real = threading.get_ident(), body_module.decompress
 
@@ -482,7 +482,7 @@ async def test_what_becomes_large_is_decompressed_in_a_thread(coding, monkeypatc
     assert not any(large_in_loop)
 
 
-async def test_a_body_without_a_signature_holds_a_connection_for_seconds_only(monkeypatch):
+async def test_a_body_without_a_signature_keeps_a_connection_only_for_seconds(monkeypatch):
     monkeypatch.setattr(slack_endpoints, "BODY_TIMEOUT", 0.1)
     async with serving(signing_secret="the-signing-secret") as server:
         peer = await server.connect()
@@ -507,7 +507,7 @@ async def test_a_body_without_a_signature_holds_a_connection_for_seconds_only(mo
         ("X-Team", "xoxb-another-secret"),
     ],
 )
-async def test_a_key_in_any_header_is_not_passed_on(name, value):
+async def test_a_header_that_contains_a_key_is_not_stored(name, value):
     async with serving(
         admin_key="the-admin-key", secrets=["xoxb-another-secret", "a key with blanks", "short"]
     ) as server:
@@ -522,7 +522,7 @@ async def test_a_key_in_any_header_is_not_passed_on(name, value):
 
 
 @pytest.mark.parametrize("soft", [64, 256, 512, 1024, 2048, 4096, 1_048_576, resource.RLIM_INFINITY])
-def test_connections_leave_files_for_everything_else(monkeypatch, soft):
+def test_connections_leave_enough_open_files_for_everything_else(monkeypatch, soft):
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (soft, soft))
     limits = connection_limits()
     assert limits.most > 0 < limits.backlog
@@ -593,7 +593,7 @@ async def change_bloated(relay: Process) -> None:
         await asyncio.sleep(1)
 
 
-async def test_one_sender_is_answered_quickly_whatever_the_others_send(tmp_path):
+async def test_one_sender_gets_quick_answers_while_others_send_hostile_requests(tmp_path):
     """Beside a bloated incident that changes all the time, twelve large bodies and 1,200 idle connections."""
     raise_file_limit()
     (tmp_path / "routes.yaml").write_text(ROUTES)

@@ -107,7 +107,7 @@ def stored(database):
     ids=lambda fault: fault.__name__,
 )
 @pytest.mark.slow
-async def test_nothing_is_accepted_that_a_restart_would_lose(folder, slack, fault):
+async def test_no_share_is_accepted_that_a_restart_would_lose(folder, slack, fault):
     database = folder / "data" / "relay.db"
     address = {"RELAY_DATABASE_URL": f"sqlite:///{database}"}
     noc = slack.channel("C0NOC00001")
@@ -162,7 +162,7 @@ async def test_no_write_is_confirmed_after_a_file_was_changed(folder, fault):
     await again.close()
 
 
-async def test_what_a_change_during_a_write_would_lose_is_not_confirmed(folder):
+async def test_a_share_is_not_confirmed_if_the_file_changes_during_the_write(folder):
     database = folder / "data" / "relay.db"
     store = await Store.open(f"sqlite:///{database}")
     with pytest.raises(StoreUnusable, match="restart relay"):
@@ -204,7 +204,7 @@ async def test_a_log_beside_a_backup_is_not_applied_to_it(folder):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-async def test_no_copy_is_made_of_other_files_than_the_running_relay_has_open(folder, fault):
+async def test_a_backup_is_refused_if_relay_has_other_files_open(folder, fault):
     database = folder / "data" / "relay.db"
     address = f"sqlite:///{database}"
     store = await Store.open(address)

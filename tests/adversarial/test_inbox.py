@@ -55,7 +55,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize("error", STRANGE, ids=lambda error: type(error).__name__)
-async def test_whatever_goes_wrong_when_a_stored_share_is_parsed_only_that_share_fails(tmp_path, monkeypatch, error):
+async def test_an_error_while_parsing_a_stored_share_fails_only_that_share(tmp_path, monkeypatch, error):
     async with run_relay(tmp_path) as relay:
         call = WorkerProcess.call
 
@@ -76,7 +76,7 @@ async def test_whatever_goes_wrong_when_a_stored_share_is_parsed_only_that_share
 # -- How often, and how many -------------------------------------------------------------------------------------------
 
 
-async def test_repeats_of_a_failed_share_neither_try_it_again_nor_put_off_its_next_try(tmp_path, plans):
+async def test_repeats_of_a_failed_share_do_not_change_the_time_of_its_next_try(tmp_path, plans):
     async with run_relay(tmp_path) as relay:
         await relay.ingest.accept(body("bad"), {})
         await relay.settle()
@@ -88,7 +88,7 @@ async def test_repeats_of_a_failed_share_neither_try_it_again_nor_put_off_its_ne
         assert (plans, await relay.store.failed_shares()) == (["bad"], (before,))
 
 
-async def test_many_failing_shares_of_an_incident_cost_a_try_each_and_put_off_no_earlier_one(tmp_path, plans):
+async def test_many_failing_shares_of_an_incident_cost_one_try_each_and_delay_no_earlier_one(tmp_path, plans):
     """They differ in a header alone, so each is a share of its own."""
     async with run_relay(tmp_path) as relay:
         await relay.ingest.accept(body("bad"), {"X-Number": "first"})
@@ -104,7 +104,7 @@ async def test_many_failing_shares_of_an_incident_cost_a_try_each_and_put_off_no
         assert plans.count("bad") == 21 + 1 + 21  # once together, then one by one
 
 
-async def test_shares_that_differ_in_a_header_alone_make_one_message(tmp_path):
+async def test_shares_that_differ_only_in_a_header_make_one_message(tmp_path):
     async with run_relay(tmp_path) as relay:
         for number in range(20):
             await relay.ingest.accept(body("i1"), {"X-Number": str(number)})
@@ -130,7 +130,7 @@ async def test_twenty_thousand_waiting_shares_of_one_sender_delay_another_by_one
     assert most < 20 * 1024**2
 
 
-async def test_a_trickle_of_one_sender_does_not_make_the_flood_of_another_wait_for_quiet():
+async def test_slow_shares_of_one_sender_do_not_delay_the_planning_of_anothers_flood():
     """The queue waited a second before each slice, until 20,000 shares waited and nobody's were accepted quickly."""
     shares, now = planning_queue.PlanningQueue(planning_queue.SLICE), asyncio.get_running_loop().time()
     shares.add(waiting(1, now, sender=1))  # it is the next one
@@ -141,7 +141,7 @@ async def test_a_trickle_of_one_sender_does_not_make_the_flood_of_another_wait_f
         await shares.wait_for_quiet()
 
 
-async def test_what_falls_due_while_too_many_shares_are_in_hand_is_tried_soon(tmp_path, monkeypatch, plans):
+async def test_a_share_that_falls_due_while_relay_is_busy_is_retried_soon(tmp_path, monkeypatch, plans):
     monkeypatch.setattr(planner, "MOST_FOUND", 3)
     async with run_relay(tmp_path) as relay:
         await relay.ingest.accept(body("bad"), {})
@@ -168,7 +168,7 @@ async def test_what_falls_due_while_too_many_shares_are_in_hand_is_tried_soon(tm
 
 @pytest.mark.parametrize("step", [-3600, 3600])
 @pytest.mark.parametrize("looked", [True, False], ids=["relay looked before it noticed", "relay noticed first"])
-async def test_a_clock_that_is_set_puts_off_no_next_try(tmp_path, plans, step, looked):
+async def test_a_change_of_the_clock_delays_no_retry(tmp_path, plans, step, looked):
     """The bug: where relay looked for due shares before their times moved back, it waited for an hour."""
     async with run_relay(tmp_path) as relay:
         relay_app = SimpleNamespace(_leader=relay.leader, _ingest=relay.ingest)
@@ -189,7 +189,7 @@ async def test_a_clock_that_is_set_puts_off_no_next_try(tmp_path, plans, step, l
 
 
 @pytest.mark.parametrize("step", [-3600, 3600])
-async def test_a_clock_that_is_set_while_shares_wait_to_be_planned_plans_each_once(tmp_path, plans, step):
+async def test_a_change_of_the_clock_while_shares_wait_plans_each_share_once(tmp_path, plans, step):
     async with run_relay(tmp_path) as relay:
         sent = [relay.ingest.accept(body(f"i{number}"), {}) for number in range(3 * planning_queue.SLICE)]
         sending = asyncio.gather(*sent)

@@ -80,7 +80,7 @@ def tidied(text):
 @pytest.mark.parametrize(
     "read", [clean_text, readable_text, tidied, without_formatting, timestamp], ids=lambda read: read.__name__
 )
-def test_no_repetition_is_read_again_and_again(read):
+def test_no_repeated_text_is_scanned_more_than_once(read):
     slow = {}
     for piece in PIECES:
         for before, after in (("", ""), ("<br>", "x"), ("a\n", "\ny")):

@@ -53,7 +53,7 @@ async def state_of(rig, ref):
     return {channel.ref: channel for channel in await rig.store.channels()}[ref]
 
 
-async def test_one_reading_of_the_list_answers_all_made_up_names_and_the_honest_one(rig):
+async def test_one_reading_of_the_channel_list_answers_all_waiting_names(rig):
     rig.slack.names.append("inc-zebra")
     await rig.store.add_channels([*(f"#inc-a{number}" for number in range(MADE_UP)), "#inc-zebra"])
     await rig.resolver.resolve_due()
@@ -61,7 +61,7 @@ async def test_one_reading_of_the_list_answers_all_made_up_names_and_the_honest_
     assert rig.slack.calls == PAGES
 
 
-async def test_a_new_name_waits_for_none_that_were_missing_before(rig):
+async def test_a_new_channel_name_does_not_wait_for_names_that_were_missing_before(rig):
     await rig.store.add_channels([f"#inc-a{number}" for number in range(MADE_UP)])
     due = await rig.resolver.resolve_due()
     rig.clock.time = due  # all made-up names are due again
@@ -73,7 +73,7 @@ async def test_a_new_name_waits_for_none_that_were_missing_before(rig):
     assert rig.slack.calls - before == PAGES
 
 
-async def test_names_that_stay_missing_cost_ever_fewer_readings_whenever_they_were_made_up(rig):
+async def test_names_that_stay_missing_are_looked_up_less_and_less_often(rig):
     for number in range(20):
         await rig.store.add_channels([f"#inc-a{number}"])
         await rig.resolver.resolve_due()
@@ -89,7 +89,7 @@ async def test_names_that_stay_missing_cost_ever_fewer_readings_whenever_they_we
     assert readings[-1] <= 1 + HOUR / LONGEST_PROBE
 
 
-async def test_a_missing_name_that_appears_is_found_by_any_reading(rig):
+async def test_any_reading_of_the_list_finds_a_name_that_has_appeared(rig):
     await rig.store.add_channels(["#inc-later"])
     await rig.resolver.resolve_due()
     assert (await state_of(rig, "#inc-later")).state is ChannelState.REJECTED

@@ -21,7 +21,7 @@ ROUTES = "".join(f"  - {{<<: *k, name: r{number}, post: [C0ALL00001]}}\n" for nu
     ],
     ids=["duplicate keys", "unknown keys that are merged", "misspelt keys"],
 )
-def test_the_first_faults_are_reported_and_that_there_are_more(text):
+def test_only_the_first_faults_are_reported_with_a_note_that_there_are_more(text):
     began = time.process_time()
     with pytest.raises(ConfigurationError) as caught:
         build_configuration(ConfigurationFiles(routes_file="routes.yaml", routes_text=text, templates={}))

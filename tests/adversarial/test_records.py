@@ -127,7 +127,7 @@ def drawn(configuration, planned_last) -> Message:
 
 
 @pytest.mark.parametrize("name", INCIDENTS)
-def test_the_record_the_entries_and_the_card_of_any_incident_are_small(configuration, name):
+def test_the_record_entries_and_card_of_any_incident_have_a_bounded_size(configuration, name):
     strange = share(INCIDENTS[name])
     first, _ = planned(configuration, strange)
     incident = read_incident(first.incident_state.record)
@@ -148,7 +148,7 @@ def test_the_record_the_entries_and_the_card_of_any_incident_are_small(configura
     assert not read_incident(last.incident_state.record).omitted_alerts
 
 
-def test_the_worst_then_the_newest_alerts_stay_and_all_are_counted(configuration):
+def test_the_worst_and_then_the_newest_alerts_are_kept_and_all_are_counted(configuration):
     said = alerts(3_000, status="warning")
     for number, alert in enumerate(said):
         alert["startedOn"] = int(NOW) - 10_000 + number
@@ -164,7 +164,7 @@ def test_the_worst_then_the_newest_alerts_stay_and_all_are_counted(configuration
     assert incident.active_alert_count == 3_000
 
 
-def test_the_worst_and_the_primary_alert_stay_where_long_texts_fill_the_record(configuration):
+def test_the_worst_and_the_primary_alert_are_kept_if_long_texts_fill_the_record(configuration):
     """The last two of 300: the oldest is the primary alert."""
     said = alerts(298, status="warning", description="d" * 3_000, startedOn=int(NOW))
     said += [{"id": "worst", "status": "critical", "description": "d" * 3_000, "startedOn": int(NOW)}]
@@ -202,7 +202,7 @@ MANY_LARGE = {
 
 @pytest.mark.parametrize("name", FEW)
 @pytest.mark.parametrize("large_first", [True, False])
-def test_whatever_is_large_replaces_nothing_that_is_useful_in_any_order(configuration, name, large_first):
+def test_large_values_never_replace_useful_small_ones_in_any_order(configuration, name, large_first):
     """The worst alerts, the confirmed changes, the short tags and links, the landing page."""
     parts = [MANY_LARGE[name], FEW[name]] if large_first else [FEW[name], MANY_LARGE[name]]
     said = {**parts[0], **parts[1]} if name == "links" else [*parts[0], *parts[1]]
@@ -220,14 +220,14 @@ def test_whatever_is_large_replaces_nothing_that_is_useful_in_any_order(configur
     assert "relay left out" in dumps(drawn(configuration, first).payload())
 
 
-def test_the_primary_alert_stays(configuration):
+def test_the_primary_alert_is_always_kept(configuration):
     """BigPanda's primary alert is the oldest of the worst, so it is not among the newest."""
     said = [alert | {"startedOn": int(NOW) - 5_000 + number} for number, alert in enumerate(alerts(3_000))]
     first, _ = planned(configuration, share({"alerts": said}))
     assert read_incident(first.incident_state.record).primary_alert.id == "a0"
 
 
-def test_only_the_number_says_how_many_of_very_many_alerts_came_or_went(configuration):
+def test_very_many_joined_or_resolved_alerts_are_only_counted(configuration):
     """Alerts that come into the part that relay keeps are not new to the incident."""
     said = alerts(3_000)
     some = [alert | {"status": "ok"} for alert in said[:5]] + said[5:] + [{"id": "new", "status": "critical"}]
@@ -241,7 +241,7 @@ def test_only_the_number_says_how_many_of_very_many_alerts_came_or_went(configur
     )
 
 
-def test_tags_that_come_into_the_part_that_relay_keeps_are_not_new(configuration):
+def test_tags_that_enter_the_kept_part_are_not_reported_as_new(configuration):
     said = pairs(2_000)
     first, last = share({"incidentTags": said}), share({"incidentTags": said[1_000:]}, NOW + 10_000)
     assert planned(configuration, first, last)[1] == []

@@ -134,7 +134,7 @@ async def test_a_flood_of_envelopes_is_stored_a_few_at_a_time(connected, handler
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 
-async def test_while_nothing_can_be_stored_nothing_more_is_read(connected, handler):
+async def test_nothing_more_is_read_while_nothing_can_be_stored(connected, handler):
     sent = []
 
     async def flood(socket):
@@ -157,7 +157,7 @@ async def test_while_nothing_can_be_stored_nothing_more_is_read(connected, handl
         handler.open.set()
 
 
-async def test_an_envelope_that_is_never_stored_makes_room(connected, handler, monkeypatch):
+async def test_an_envelope_that_is_never_stored_does_not_block_others_for_ever(connected, handler, monkeypatch):
     monkeypatch.setattr(socket_mode, "_HANDLE_WITHIN", 1.0)
 
     async def send(socket):

@@ -145,7 +145,7 @@ def test_a_tree_of_templates_is_bounded(folder, fill):
     assert read_files(folder / "routes.yaml", folder / "templates").read_faults
 
 
-async def test_a_reader_that_does_not_return_is_reported_and_reloading_goes_on_after_it(folder, store, monkeypatch):
+async def test_a_reader_that_hangs_is_reported_and_reloading_continues_after_it(folder, store, monkeypatch):
     """A network file system that does not answer: the thread hangs, and cannot be ended."""
     reloader = Reloader(store, folder / "routes.yaml", folder / "templates", Clock())
     await reloader.start()
@@ -172,7 +172,7 @@ async def test_a_reader_that_does_not_return_is_reported_and_reloading_goes_on_a
     assert reloader.live.hash == live
 
 
-async def test_relay_reloads_after_a_fifo_was_there(folder):
+async def test_relay_reloads_after_a_fifo_was_removed(folder):
     routes = folder / "routes.yaml"
     soon = intervals({"relay.reload.reloader.CHECK_EVERY": 0.1, "relay.reload.watcher.REWATCH_MS": 100})
     async with running(folder, "http://127.0.0.1:9/api/", prepare=soon) as relay:
@@ -189,7 +189,7 @@ async def test_relay_reloads_after_a_fifo_was_there(folder):
 
 
 @pytest.mark.parametrize("streams", ["2>&-", "<&- >&- 2>&-", "2>/dev/full"])
-def test_no_file_takes_the_place_of_a_closed_standard_stream(folder, streams):
+def test_no_opened_file_replaces_a_closed_standard_stream(folder, streams):
     """The next file that relay opens would get the log lines: the database."""
     program = (
         "import os, sys; from relay.runtime.nonblocking_stderr import nonblocking_stderr, open_standard_streams\n"

@@ -122,7 +122,7 @@ ALL_FORMS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ALL_FORMS)
-def test_whatever_a_template_calls_ends_soon(kind, over):
+def test_every_call_in_a_template_ends_soon(kind, over):
     """Each callable, a sample of values and arguments, once."""
     chosen = random.Random(kind)
     groups = [chosen.sample(all_of, min(SAMPLE, len(all_of))) for all_of in map(expressions, ALL_FORMS[kind])]
@@ -132,7 +132,7 @@ def test_whatever_a_template_calls_ends_soon(kind, over):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", ALL_FORMS)
-def test_every_combination_ends_soon_and_every_kind_of_combination_however_often_it_is_repeated(kind, measure, over):
+def test_every_combination_of_calls_ends_soon_even_if_repeated(kind, measure, over):
     """All combinations once. Those of one callable that end alike are of one kind; the slowest of each is repeated."""
     combinations = [each for form in ALL_FORMS[kind] for each in expressions(form)]
     forms = [form for form in ALL_FORMS[kind] for _ in expressions(form)]
@@ -185,7 +185,7 @@ def test_no_filter_keeps_a_copy_of_a_long_key_for_each_lookup(keys, over):
     assert not over(with_names(keys, times) for times in (1, 1000))
 
 
-def test_a_value_that_is_too_large_is_charged_although_it_fails(over):
+def test_a_value_that_is_too_large_costs_steps_although_it_fails(over):
     assert not over(
         [PRELUDE + often(f"({each})", 1000) for each in ("cycler(ns.t, ns.u).next(ns.t, ns.u)", "[row] * 9000")]
     )
@@ -238,7 +238,7 @@ def knot_source(knot):
     return begin + "{% section %}" + copy + "{% endsection %}" + printed + reads
 
 
-def test_nothing_that_a_template_builds_is_endless_to_read(over):
+def test_no_value_that_a_template_builds_is_endless(over):
     assert not over(map(knot_source, KNOTS.values()))
 
 

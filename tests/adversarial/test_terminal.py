@@ -41,20 +41,20 @@ def is_safe(shown: str) -> bool:
 
 
 @TEXTS
-def test_text_for_a_terminal_has_escapes_instead(text):
+def test_control_characters_become_escapes_on_a_terminal(text):
     assert not is_safe(text)
     assert is_safe(for_terminal(f"a\tb\n{text}"))
     assert for_terminal(f"a\tb\n{text}").startswith("a\tb\n")
     assert "\n" not in on_one_line(f"a\n{text}")
 
 
-def test_ordinary_text_stays_as_it_is():
+def test_ordinary_text_does_not_change():
     for text in ("critical: db-1 ↑ 97 %", "größer\n\tals", "ציון", "مرحبا", "👩‍💻 ✅", ""):
         assert for_terminal(text) == text
 
 
 @TEXTS
-def test_a_json_document_means_the_same_and_is_safe(text):
+def test_a_json_document_stays_equal_and_is_safe(text):
     value = {text: [text, {"nested": text}]}
     shown = json_for_terminal(json.dumps(value, ensure_ascii=False))
     assert is_safe(shown)
@@ -63,7 +63,7 @@ def test_a_json_document_means_the_same_and_is_safe(text):
 
 @TEXTS
 @pytest.mark.parametrize("terminal", [False, True])
-def test_what_commands_print_is_safe(monkeypatch, text, terminal):
+def test_output_of_commands_is_safe(monkeypatch, text, terminal):
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr("sys.stdout", stream)
@@ -79,7 +79,7 @@ def test_what_commands_print_is_safe(monkeypatch, text, terminal):
     assert "evil" not in "".join(re.findall(r"\x1b]8;[^\x1b]*", stream.getvalue()))
 
 
-def test_every_command_prints_through_the_one_place():
+def test_every_command_prints_through_the_same_function():
     """`typer.echo`, `print` and a console of rich's own would print text from outside as it is."""
     folder = Path(relay.cli.__file__).parent
     calls = {
@@ -112,7 +112,7 @@ def share(tmp_path):
 
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("command", ["explain", "render"])
-def test_commands_that_show_a_share_are_safe(share, command, as_json):
+def test_output_of_commands_that_show_a_share_is_safe(share, command, as_json):
     arguments = [command, str(share / "share.json"), "--routes", str(share / "routes.yaml")]
     result = CliRunner().invoke(app, arguments + (["--json"] if as_json else []))
     assert result.exit_code == 0, result.output
@@ -120,7 +120,7 @@ def test_commands_that_show_a_share_are_safe(share, command, as_json):
 
 
 @pytest.mark.parametrize("command", ["check", "test", "backtest", "explain"])
-def test_commands_that_show_a_faulty_file_are_safe(tmp_path, command):
+def test_output_of_commands_that_show_a_faulty_file_is_safe(tmp_path, command):
     routes = tmp_path / "routes.yaml"
     routes.write_text('version: 1\nroutes:\n  - {"na\\e[31m\\u202eme": "\\x9bJ", post: ["#\\u202e"]}\n')
     (tmp_path / "routes.test.yaml").write_text('"\\x9b\\u202e": 1\n')
@@ -147,7 +147,7 @@ def test_the_log_is_safe_in_every_field_and_in_a_traceback(text, log_format):
     assert is_safe(stream.getvalue())
 
 
-def test_a_console_of_rich_alone_would_not_be_safe():
+def test_rich_alone_would_not_make_the_output_safe():
     """If this fails, rich escapes them itself, and relay's own console can be removed."""
     stream = io.StringIO()
     Console(file=stream).print(Text(STRANGE["C1 CSI"]))

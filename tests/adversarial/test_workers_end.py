@@ -36,7 +36,7 @@ def relay(folder, url, seconds, **shorter):
     return running(folder, url, prepare=prepare, PYTHONPATH=str(Path(__file__).parents[2]))
 
 
-async def test_the_card_is_the_built_in_one_and_relay_answers_meanwhile(tmp_path, slack):
+async def test_an_abandoned_template_gives_the_built_in_card_while_relay_keeps_answering(tmp_path, slack):
     workspace, url = slack
     async with relay(tmp_path, url, 1) as process:
         async with load_probe(process) as probe:
@@ -50,7 +50,7 @@ async def test_the_card_is_the_built_in_one_and_relay_answers_meanwhile(tmp_path
 
 
 @pytest.mark.parametrize(("number", "seconds"), [(signal.SIGTERM, 3), (signal.SIGKILL, 600)])
-async def test_no_worker_outlives_relay(tmp_path, slack, number, seconds):
+async def test_every_worker_ends_with_relay(tmp_path, slack, number, seconds):
     """Neither one that hangs in the middle of a call, nor one that waits for the next."""
     _, url = slack
     async with relay(tmp_path, url, seconds, **SHORT_STOP) as process:

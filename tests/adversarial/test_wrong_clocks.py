@@ -98,7 +98,7 @@ async def test_a_clock_that_is_set_while_relay_runs_delays_nothing(folder, slack
 
 
 @pytest.mark.soak
-async def test_what_waits_is_delivered_after_a_restart_with_the_clock_set_back(folder, slack):
+async def test_waiting_cards_are_delivered_after_a_restart_with_the_clock_set_back(folder, slack):
     slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage", times=None))
     async with running(folder, slack.url, prepare=clocked(3600)) as relay:
         await share(relay, "i")
