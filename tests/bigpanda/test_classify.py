@@ -59,14 +59,14 @@ def test_a_read_has_its_body(call, body):
 
 
 @pytest.mark.parametrize("call", WRITES)
-def test_a_write_needs_no_body_where_the_status_is_sure(call):
+def test_a_write_needs_no_body_if_the_status_is_unambiguous(call):
     assert classify(call, response(204, "<html>")) == TaskDone()
     assert classify(call, response(202, "accepted")) == TaskDone()
     assert classify(call, response(200)) == TaskDone()
 
 
 @pytest.mark.parametrize("body", ["<html>sign in</html>", "ok", 7, True])
-def test_a_200_that_may_be_anybodys_page_is_ambiguous_for_a_write_and_retryable_for_a_read(body):
+def test_a_200_from_an_unknown_server_is_ambiguous_for_a_write_and_retryable_for_a_read(body):
     assert {classify(call, response(200, body)) for call in WRITES} == {TaskAmbiguous(reason="unreadable")}
     assert {classify(call, response(200, body)) for call in READS} == {TaskRetryable(reason="unreadable")}
 
@@ -154,13 +154,13 @@ def test_a_404_without_an_incident_is_a_wrong_address(call):
         (BigPandaCall.ASSIGN, "no such assignee", "user_unknown"),
     ],
 )
-def test_a_missing_user_is_no_missing_incident(call, message, reason):
+def test_a_missing_user_is_not_a_missing_incident(call, message, reason):
     assert classify(call, response(404, {"message": message})).reason == reason
     assert isinstance(classify(BigPandaCall.COMMENT, response(404, {"message": message})), IncidentNotFound)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 304])
-def test_a_redirection_comes_from_something_else(status):
+def test_a_redirect_is_treated_as_an_answer_of_another_server(status):
     outcome = classify(BigPandaCall.COMMENT, response(status))
 
     assert (type(outcome), outcome.reason) == (TaskRetryable, "not_bigpanda")

@@ -241,7 +241,7 @@ async def test_a_removed_incident_is_not_found(bigpanda, client, call):
     assert await CALLS[call](client()) == IncidentNotFound(reason="not_found", detail="Incident 5e7f does not exist")
 
 
-async def test_a_missing_user_is_no_missing_incident(client):
+async def test_a_missing_user_is_not_a_missing_incident(client):
     user = await client().assign(ENV, "5e7f", "nobody")
 
     assert (user.cause, user.reason) == (RejectionCause.PAYLOAD, "user_unknown")
@@ -254,7 +254,7 @@ async def test_in_another_region_no_call_and_no_incident_is_found(client, base_u
     assert isinstance(await elsewhere.comment(ENV, "5e7f", "x"), IncidentNotFound)
 
 
-async def test_a_rejection_has_bigpandas_words(client):
+async def test_a_rejection_contains_bigpandas_text(client):
     outcomes = [
         await client().comment(ENV, "5e7f", " "),
         await client().snooze(ENV, "5e7f", NOW),

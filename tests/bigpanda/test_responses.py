@@ -36,13 +36,13 @@ def test_a_tag_definition_has_an_id_and_a_name():
     assert tag_definitions_of({"data": body}) == expected
 
 
-def test_levels_without_numbers_are_known_by_their_position_in_thousands():
+def test_levels_without_numbers_are_found_by_their_position_in_thousands():
     (found,) = tag_definitions_of(priority("P1", "P2", "P3"))
 
     assert found.ranks == {"1000": "P1", "2000": "P2", "3000": "P3"}
 
 
-def test_levels_with_small_numbers_are_known_by_these_and_by_their_position():
+def test_levels_with_small_numbers_are_found_by_number_and_by_position():
     levels = [{"display_name": "P2", "order_id": 2, "active": True}, {"display_name": "P1", "order_id": 1}]
 
     (found,) = tag_definitions_of(priority(*levels))
@@ -50,7 +50,7 @@ def test_levels_with_small_numbers_are_known_by_these_and_by_their_position():
     assert found.ranks == {"1000": "P1", "2000": "P2", "1": "P1", "2": "P2"}
 
 
-def test_levels_with_numbers_as_in_shares_are_known_by_these_alone():
+def test_levels_with_the_numbers_of_shares_are_found_only_by_number():
     levels = [{"display_name": "P1", "order_id": 500}, {"display_name": "P2", "order_id": 1000.0}]
 
     (found,) = tag_definitions_of(priority(*levels))
@@ -58,7 +58,7 @@ def test_levels_with_numbers_as_in_shares_are_known_by_these_alone():
     assert found.ranks == {"500": "P1", "1000": "P2"}
 
 
-def test_a_deactivated_level_keeps_its_position_and_one_without_a_word_has_none():
+def test_a_deactivated_level_keeps_its_position_and_a_level_without_a_name_has_none():
     levels = [{"display_name": "P1", "active": False}, {"description": "?"}, None, " ", {"display_name": "P2"}]
 
     (found,) = tag_definitions_of(priority(*levels))

@@ -111,7 +111,7 @@ def test_expanded_alerts_are_in_the_body():
     }
 
 
-def test_an_alert_may_have_its_id_under_the_other_name():
+def test_an_alert_may_have_its_id_under_either_name():
     fields = {name: value for name, value in ALERT.items() if name != "alert_id"} | {"id": "a1"}
 
     assert read(API_INCIDENT | {"alerts": [fields]}).blocks["alerts"][0]["id"] == "a1"
@@ -144,7 +144,7 @@ def test_a_snooze_has_its_end():
     assert read(fields).blocks["snooze"] == {"snoozed": True, "wake": 1698269999}
 
 
-def test_nobody_assigned_differs_from_no_assignment():
+def test_an_empty_assignment_differs_from_a_missing_one():
     without = {name: value for name, value in API_INCIDENT.items() if name not in {"assignee", "assigner"}}
 
     assert "assignment" not in read(without).blocks

@@ -102,7 +102,7 @@ def with_fragment(fragment: str) -> bytes:
     return orjson.dumps({"incident": {"id": "i1"}} | orjson.loads(fragment))
 
 
-def test_without_dataset_options_a_share_has_only_the_incident():
+def test_a_share_without_dataset_options_has_only_the_incident():
     share = parse_share(b'{"incident": {"id": "i1", "status": "Warning"}}', {}, RECEIVED)
 
     assert share.blocks == {"state": {"status": "Warning", "resolved": None, "active": None}}

@@ -60,7 +60,7 @@ def test_keys_are_cleaned_like_values():
     assert share.blocks["tags"] == [["team\ufffd", ["db"]]]
 
 
-def test_of_two_keys_that_cleaning_makes_equal_the_same_wins_in_any_order():
+def test_if_cleaning_makes_two_keys_equal_the_same_one_wins_in_any_order():
     one = read(rb'{"incident": {"id": "i1", "\u0001status": "Ok", "\u0002status": "Critical"}}')
     other = read(rb'{"incident": {"id": "i1", "\u0002status": "Critical", "\u0001status": "Ok"}}')
 
@@ -77,7 +77,7 @@ def test_deep_nesting_is_read(levels):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400])
-def test_a_value_that_is_no_number_is_removed(number):
+def test_an_invalid_number_is_removed(number):
     share = read(
         b'{"incident": {"id": "i1", "severity": "Ok", "startedOn": %b, "x": [1, %b]}}' % ((number.encode(),) * 2)
     )
@@ -108,7 +108,7 @@ def test_a_big_integer_becomes_the_nearest_float():
         (codecs.BOM_UTF8, "The body is not JSON"),
     ],
 )
-def test_the_error_for_invalid_json_says_where(body, why):
+def test_the_error_for_invalid_json_names_the_position(body, why):
     with pytest.raises(NotJson) as caught:
         read(body)
 

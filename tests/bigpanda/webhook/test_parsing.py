@@ -213,12 +213,12 @@ def test_a_date_is_read_as_programs_write_it(written):
 
 
 @pytest.mark.parametrize("half", ["12:05 AM", "12:05 a.m.", "00:05"])
-def test_midnight_is_twelve_in_the_morning(half):
+def test_midnight_may_be_written_as_12_am(half):
     assert block("started", {"startedOn": f"2022-04-10 {half}"}) == 1_649_549_100
 
 
 @pytest.mark.parametrize("zone", ["CET", "BST", "Europe/Berlin", "[Europe/Berlin]", "PM"])
-def test_a_time_in_a_zone_that_relay_does_not_know_is_not_read(zone):
+def test_a_time_in_an_unknown_time_zone_is_ignored(zone):
     assert block("started", {"startedOn": f"2022-04-10T17:38:02 {zone}"}) is ABSENT
     assert block("started", {"startedOn": f"Sun, 10 Apr 2022 17:38:02 {zone}"}) is ABSENT
 
@@ -629,7 +629,7 @@ def test_an_unusable_block_beside_the_incident_does_not_hide_a_usable_one_inside
     assert block("tags", {"incidentTags": {"team": "db"}}, incidentTags="ill-typed") == [["team", ["db"]]]
 
 
-def test_a_bare_incident_needs_no_wrapper():
+def test_an_incident_may_be_sent_without_a_wrapper():
     body = {
         "id": "i1",
         "status": "Ok",
@@ -735,7 +735,7 @@ def test_unknown_fields_change_nothing():
         ({"startedOn": 1_600_000_000, "endedOn": 1_600_000_001}, [], RECEIVED),
     ],
 )
-def test_a_share_is_as_of_its_latest_time_that_is_not_in_the_future(incident, events, expected):
+def test_the_age_of_a_share_comes_from_its_latest_time_that_is_not_in_the_future(incident, events, expected):
     event_types = [{"event": "incident#updated", "time": at} for at in events]
 
     assert share_of(incident, event_types=event_types).as_of == expected
