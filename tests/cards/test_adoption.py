@@ -38,7 +38,7 @@ def pending(**values):
     return Card(incident="i1", channel="#noc", episode=1, options=OPTIONS, id=7, **values)
 
 
-def test_an_unknown_incident_is_known_by_what_its_card_says():
+def test_a_lost_incident_is_restored_from_its_card():
     update = adopt(AdoptionContext(channel="#noc"), FOUND, OPTIONS, NOW)
     [card] = update.cards
     state = update.incident_state
@@ -49,7 +49,7 @@ def test_an_unknown_incident_is_known_by_what_its_card_says():
     assert update.entries == ()
 
 
-def test_a_card_that_waits_becomes_the_one_that_is_found_and_reports_the_new_state_alone():
+def test_a_waiting_card_becomes_the_found_card_and_reports_only_the_new_state():
     context = AdoptionContext(channel="#noc", incident_state=shared(State.CRITICAL, NOW), card=pending())
     update = adopt(context, FOUND, OPTIONS, NOW)
     [card], [entry] = update.cards, update.entries
@@ -65,7 +65,7 @@ def test_a_share_that_is_older_than_the_card_does_not_roll_it_back():
 
 
 @given(st.floats(1, 3 * HOUR), st.booleans())
-def test_only_a_late_reopening_has_a_card_of_its_own(later, waits):
+def test_only_a_late_reopening_gets_a_new_card(later, waits):
     ended = FoundCard(
         slack_channel="C1", ts=FOUND.ts, marker=replace(MARKER, state="resolved", ended=int(NOW - 4 * HOUR))
     )
@@ -84,7 +84,7 @@ def test_only_a_late_reopening_has_a_card_of_its_own(later, waits):
 
 
 @given(st.sampled_from(CardState), st.sampled_from([None, FOUND.ts, "1699999999.000100"]), st.integers(1, 4))
-def test_a_card_that_stands_or_is_being_posted_is_never_replaced(state, ts, episode):
+def test_a_posted_card_or_one_being_posted_is_never_replaced(state, ts, episode):
     posted = state not in {CardState.PENDING, CardState.POSTING, CardState.IN_DOUBT, CardState.CANCELLED}
     ts = ts if posted else None
     card = replace(pending(), state=state, ts=ts, slack_channel=ts and "C1", episode=episode)

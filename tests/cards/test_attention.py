@@ -37,7 +37,7 @@ def hold(reason, ping=None, *, card=CARD, incident=INCIDENT, at=NOW, worsens=Fal
     return found if found and found.reason is reason else None
 
 
-def test_every_reason_has_one_row_and_holds_something():
+def test_every_reason_has_one_row_and_holds_a_post_or_a_ping():
     check_rows("REASONS in relay/cards/attention.py", REASONS, Reason)
     assert all(row.post or row.pings for row in REASONS.values())
 
@@ -53,7 +53,7 @@ def test_nothing_holds_a_card_that_is_due_in_an_open_channel():
     assert [attention.ping(ping) for ping in Ping] == [None] * len(Ping)
 
 
-def test_a_card_waits_as_long_as_its_route_says():
+def test_a_card_waits_as_long_as_its_routes_wait():
     waits = replace(CARD, options=Options(wait=300.0))
     assert hold(Reason.WAIT, card=waits) == Hold(reason=Reason.WAIT, until=NOW + 300)
     assert hold(Reason.WAIT, card=waits, at=NOW + 300) is None
@@ -79,7 +79,7 @@ def test_a_card_that_failed_is_held_until_the_next_try():
         ),
     ],
 )
-def test_what_is_to_be_repaired_holds_a_card_until_it_is_and_nobody_knows_when(reason, surroundings):
+def test_a_problem_holds_a_card_for_an_unknown_time_until_it_is_repaired(reason, surroundings):
     assert hold(reason, **surroundings) == Hold(reason=reason, until=None)
 
 
@@ -89,7 +89,7 @@ def test_a_snooze_holds_first_posts_reopenings_and_reminders_but_never_a_rise():
     assert held == {Ping.FIRST_POST, Ping.REOPENED, Ping.REMINDER}
 
 
-def test_flapping_holds_reopenings_alone():
+def test_flapping_holds_only_reopenings():
     flapping = replace(INCIDENT, flapping=True)
     assert {ping for ping in Ping if hold(Reason.FLAPPING, ping, incident=flapping)} == {Ping.REOPENED}
 
@@ -108,7 +108,7 @@ def test_a_late_card_never_pings_even_if_its_incident_is_also_snoozed():
 
 
 @given(wait=st.floats(0, 600), retry=st.floats(0, 600), at=st.floats(0, 700))
-def test_of_several_reasons_the_one_that_ends_last_counts_and_after_its_end_nothing_holds(wait, retry, at):
+def test_the_reason_that_ends_last_holds_the_card(wait, retry, at):
     due = Due(at=NOW + retry, deadline=NOW + retry)
     card = replace(CARD, options=Options(wait=wait), tries=1, post=due)
     found = attend(card, INCIDENT, Surroundings(), NOW + at).post
@@ -144,18 +144,18 @@ def mentioned_by(*routes):
     return replace(CARD, route=routes[0], mention=mention)
 
 
-def test_quiet_is_that_of_the_route_that_pings_until_the_end_of_its_hours():
+def test_a_ping_is_held_by_the_quiet_hours_of_its_own_route():
     assert in_hours(mentioned_by("quiet")) == Hold(reason=Reason.QUIET, until=SEVEN)
     assert in_hours(mentioned_by("quiet"), incident=INCIDENT) is None  # critical
     assert in_hours(mentioned_by("loud")) is None
 
 
-def test_whom_several_routes_ping_is_held_only_while_all_of_them_are_quiet():
+def test_a_target_of_several_routes_is_held_only_while_all_of_them_are_quiet():
     assert in_hours(mentioned_by("quiet", "loud")) is None
     assert in_hours(mentioned_by("loud", "quiet")) is None
 
 
-def test_a_card_whose_route_is_gone_has_the_defaults_and_one_of_the_fallback_its_own():
+def test_a_card_whose_route_is_gone_uses_the_defaults_and_a_fallback_card_its_own_options():
     early = NINE - 3600
     for card in (mentioned_by("deleted"), replace(mentioned_by(""), channel="C0FALLBACK1")):
         assert in_hours(card, at=early) == Hold(reason=Reason.QUIET, until=NINE)
@@ -186,7 +186,7 @@ def test_only_new_cards_are_held():
     assert attend(new, INCIDENT, surroundings, NOW).listed is None  # critical
 
 
-def test_the_table_of_reasons_in_the_documents_is_the_one_in_the_code():
+def test_the_table_of_reasons_in_the_documents_equals_the_one_in_the_code():
     text = (Path(__file__).parents[2] / "docs" / "behaviour.md").read_text(encoding="utf-8")
     table = text.partition("| reason | holds | ends | then |")[2].partition("\n\n")[0]
     check_rows("docs/behaviour.md", re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE), Reason)

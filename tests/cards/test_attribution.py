@@ -140,14 +140,14 @@ def test_an_action_that_nothing_confirms_is_forgotten_after_an_hour():
     assert sequence.incident_state.record.pending_actions == ()
 
 
-def test_the_rest_of_a_confirmed_resolution_is_not_awaited():
+def test_a_confirmed_resolution_is_not_waited_for_again():
     sequence = a_sequence(pending_action("resolve", text="failing over", sent_hash=comment_hash(SENT)))
     assert is_awaited(sequence.incident_state.record, "resolve:1")
     sequence.add(share(601, resolved=True, status="ok"))
     assert not is_awaited(sequence.incident_state.record, "resolve:1")
 
 
-def test_of_two_snoozes_until_the_same_time_the_second_is_not_awaited_as_it_changes_nothing():
+def test_a_second_snooze_until_the_same_time_is_not_waited_for_because_it_changes_nothing():
     second = replace(pending_action("snooze", until=START + 4201), key="snooze:2")
     later = replace(pending_action("snooze", until=START + 9000), key="snooze:3")
     sequence = a_sequence(pending_action("snooze", until=START + 4200))

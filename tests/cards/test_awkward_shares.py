@@ -65,12 +65,12 @@ def lines_of(document, **how):
     return [words_of(line) for text in (message.text, *texts) for line in text.split("\n")]
 
 
-def test_control_sequences_of_a_terminal_are_gone():
+def test_terminal_control_sequences_are_removed():
     said = "\x1b[31mERROR\x1b[0m backup of \x1b[1mvol-7\x1b[22m failed after \x9b33m3\x9b39m tries"
     assert "• db-1: ERROR backup of vol-7 failed after 3 tries" in lines_of(body(alert(description=said)))
 
 
-def test_html_is_words():
+def test_html_becomes_plain_text():
     said = (
         "<b>Node down</b><br/>Node: core-sw-01<br>Reason: &quot;link loss&quot; &amp; timeout &gt; 30s&nbsp;"
         '<a href="https://orion.example.com/n/7">Details</a>'
@@ -94,7 +94,7 @@ def test_html_is_words():
         "שלום עולם, e\u0301, 👩\u200d👩\u200d👧",
     ],
 )
-def test_a_value_is_text_wherever_a_card_shows_it(said):
+def test_values_are_plain_text_everywhere_on_a_card(said):
     document = body(
         alert(description=said, host="_gw_*x*", check=":fire: ~tls~"), tags={"note": said, "zone": "_default_"}
     )
@@ -118,7 +118,7 @@ def _plain(value):
             yield from _plain(part)
 
 
-def test_checks_of_one_host_are_told_apart():
+def test_checks_of_one_host_are_distinguishable():
     said = "CRITICAL - Socket timeout after 10 seconds"
     alerts = [alert(number, said, check=check) for number, check in enumerate(("ping", "http", "ssh"))]
     bullets = [line for line in lines_of(body(*alerts)) if line.startswith("•")]
@@ -131,7 +131,7 @@ def test_a_description_that_begins_with_the_host_does_not_hide_the_check():
     assert bullets == ["• db-1 · ping: db-1: timeout", "• db-1 · http: db-1: timeout"]
 
 
-def test_alerts_that_their_descriptions_tell_apart_stay_short():
+def test_alerts_with_different_descriptions_have_short_names():
     alerts = [alert(1, "CPU is 98 %", check="cpu"), alert(2, "disk is full", check="disk")]
     bullets = [line for line in lines_of(body(*alerts)) if line.startswith("•")]
     assert bullets == ["• db-1: CPU is 98 %", "• db-1: disk is full"]
@@ -148,7 +148,7 @@ def test_a_very_long_host_does_not_hide_the_check():
         assert bullet.endswith(": x")
 
 
-def test_a_long_address_in_a_sentence_is_linked_whole():
+def test_a_long_address_in_a_sentence_is_linked_completely():
     address = (
         "https://grafana.example.com/d/abc/x?orgId=1&from=1700000000000&to=1700003600000&var-cluster=eu-west-1-prod"
     )
@@ -158,7 +158,7 @@ def test_a_long_address_in_a_sentence_is_linked_whole():
     assert "fro…> for more" in text
 
 
-def test_values_that_stand_for_nothing_are_left_out():
+def test_placeholder_values_such_as_null_are_left_out():
     nothing = {
         "owner": "null",
         "service": "None",
@@ -205,12 +205,12 @@ def test_an_environment_may_be_a_list():
         "2023-11-14T22:13:20 GMT",
     ],
 )
-def test_a_time_in_words_says_since_when(started):
+def test_a_time_written_in_words_is_shown_as_the_start(started):
     assert "<!date^1700000000^" in str(message_of(body(startedOn=started)).attachments)
 
 
 @pytest.mark.parametrize("started", ["yesterday", "UTC", "99 Foo 2023", "Tue, 14 Nov 99999999 22:13:20 GMT", "-"])
-def test_what_is_no_time_costs_only_the_time(started):
+def test_an_invalid_time_loses_only_the_time(started):
     assert "*Critical*" in str(message_of(body(startedOn=started)).attachments)
 
 
@@ -218,12 +218,12 @@ def test_what_is_no_time_costs_only_the_time(started):
     ("charset", "encoding"),
     [("ISO-8859-1", "latin-1"), ('"windows-1252"', "cp1252"), ("iso-8859-15", "iso8859-15"), ("UTF-8", "utf-8")],
 )
-def test_the_encoding_that_the_sender_names_is_honoured(charset, encoding):
+def test_a_body_is_read_in_the_encoding_that_its_sender_names(charset, encoding):
     headers = {"Content-Type": f"application/json; charset={charset}"}
     assert "• h1 é: d" in lines_of(body(alert(host="h1 é")), headers=headers, encoding=encoding)
 
 
 @pytest.mark.parametrize("charset", ["ISO-8859-1", "utf-7", "zlib", "idna", "nonsense", "unicode_escape", ""])
-def test_utf_8_stays_utf_8_whatever_the_sender_says(charset):
+def test_utf_8_is_read_as_utf_8_even_if_the_sender_names_another_encoding(charset):
     headers = {"content-type": f"application/json; charset={charset}"}
     assert "• h1 é: d" in lines_of(body(alert(host="h1 é")), headers=headers)

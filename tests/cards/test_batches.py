@@ -41,7 +41,7 @@ BATCH = Batch(key="take:V1", bulletin=1, lines=(1,), user="U1", name="Dana", cha
 
 
 @given(LISTS, st.booleans())
-def test_each_listed_incident_is_either_chosen_or_counted_with_its_cause(listed, only_critical):
+def test_each_listed_incident_is_either_chosen_or_counted_with_a_reason(listed, only_critical):
     choice = choose(listed, DENIED, only_critical=only_critical)
     wanted = [each for each in listed if each.state is State.CRITICAL or not only_critical]
     left_out = choice.owned + choice.in_progress + sum(choice.denied.values()) + choice.beyond
@@ -76,7 +76,7 @@ def test_every_task_is_counted_once_and_the_batch_is_over_with_the_last_one(ends
 
 
 @given(ENDS)
-def test_the_line_says_of_each_failure_why_and_counts_the_others(ends):
+def test_the_line_gives_the_reason_of_each_failure_and_counts_the_others(ends):
     progress = progress_of(ends)
     line = batch_line(BATCH, progress_of([TaskEnd(state=AttemptState.WAITING)] * len(ends)))
     values = batch_variables(with_progress(line, progress))

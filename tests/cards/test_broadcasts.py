@@ -64,20 +64,20 @@ def test_a_reopening_is_over_when_it_is_resolved_and_a_rise_as_soon_as_it_is_bet
 
 
 @pytest.mark.parametrize("quiet", [BETTER, RESOLVED, FLAPPING, Entry(seq=1, key="c", kind=EntryKind.COMMENT, at=0)])
-def test_a_reply_that_calls_nobody_is_not_followed(quiet):
+def test_a_reply_that_pings_nobody_is_not_edited_later(quiet):
     assert tracked(quiet).broadcasts == ()
     assert tracked(REOPENED, broadcast=False).broadcasts == ()
 
 
 @given(st.lists(st.sampled_from([BETTER, WORSE, RESOLVED, REOPENED_AGAIN, FLAPPING])))
-def test_how_entries_are_grouped_into_shares_does_not_matter(later):
+def test_the_grouping_of_entries_into_shares_does_not_matter(later):
     one_by_one = tracked(REOPENED)
     for each in later:
         one_by_one = mark_over(one_by_one, [each])
     assert one_by_one == mark_over(tracked(REOPENED), later)
 
 
-def test_such_an_edit_comes_after_all_others():
+def test_an_edit_of_a_broadcast_comes_after_all_others():
     over = tracked(REOPENED, RESOLVED)
     edited = with_broadcast_edit(over, 200.0)
     assert edited.edit is not None
@@ -87,7 +87,7 @@ def test_such_an_edit_comes_after_all_others():
     assert not ordinary.sooner(edited.edit).is_reply_edit
 
 
-def test_there_is_no_such_edit_where_it_cannot_be_made_or_is_too_late():
+def test_a_broadcast_is_not_edited_if_that_is_impossible_or_too_late():
     over = tracked(REOPENED, RESOLVED)
     assert with_broadcast_edit(replace(over, notices=(NO_EDITS,)), 200.0).edit is None
     assert with_broadcast_edit(over, 180.0 + GIVE_UP_AFTER).edit is None
@@ -95,7 +95,7 @@ def test_there_is_no_such_edit_where_it_cannot_be_made_or_is_too_late():
     assert with_broadcast_edit(without(over, "2.2"), 200.0).edit is None
 
 
-def test_a_card_follows_so_many_at_the_most():
+def test_a_card_edits_a_limited_number_of_broadcasts():
     card = CARD
     for _ in range(MAX_BROADCASTS + 5):
         card = tracked(REOPENED, card=card)

@@ -40,7 +40,7 @@ def apply(bulletin, lines, known, *, closes=False):
 
 
 @given(kind=st.sampled_from([BulletinKind.HELD, BulletinKind.CATCH_UP]), changes=st.lists(st.lists(LINES, max_size=3)))
-def test_each_incident_has_one_line_that_says_the_newest_and_keeps_its_place(kind, changes):
+def test_each_incident_has_one_line_that_shows_the_newest_state_and_keeps_its_place(kind, changes):
     bulletin, known, said = opened(kind), {}, {}
     for lines in changes:
         before, places = bulletin, {key: line.seq for key, line in known.items()}
@@ -54,7 +54,7 @@ def test_each_incident_has_one_line_that_says_the_newest_and_keeps_its_place(kin
 
 
 @given(st.lists(st.lists(LINES, max_size=3), min_size=1))
-def test_what_ends_with_its_lines_is_over_once_none_is_open(changes):
+def test_a_bulletin_that_ends_with_its_lines_closes_when_none_is_open(changes):
     bulletin, known = opened(BulletinKind.CATCH_UP), {}
     for lines in filter(None, changes):
         bulletin, known, _ = apply(bulletin, lines, known)
@@ -76,14 +76,14 @@ def test_the_end_of_a_hold_closes_its_list_at_that_moment():
     assert bulletin.closed_at == 2.0
 
 
-def test_a_catch_up_names_the_worst_first_and_what_somebody_has_last():
+def test_a_catch_up_names_the_worst_first_and_owned_incidents_last():
 
     lines = [a_line("w", State.WARNING), a_line("owned", State.CRITICAL, owner="Ann"), a_line("c", State.CRITICAL)]
     change = catch_up_message(CHANNEL, 1.0, lines, [], 1.0)
     assert [line.incident for line in change.lines] == ["c", "w", "owned"]
 
 
-def test_a_catch_up_of_nothing_is_no_message_and_a_long_one_keeps_the_worst():
+def test_an_empty_catch_up_is_not_posted_and_a_long_one_keeps_the_worst():
     assert catch_up_message(CHANNEL, 1.0, [], ["S1"], 1.0) is None
     lines = [a_line(f"w{number}", State.WARNING) for number in range(MOST_IN_ROOT)] + [a_line("c", State.CRITICAL)]
     change = catch_up_message(CHANNEL, 1.0, lines, ["S1", "here", "S1", "channel", "U1"], 1.0)
@@ -125,7 +125,7 @@ def test_a_line_names_the_incident_its_owner_and_its_card():
         ({None: 1}, True, True),
     ],
 )
-def test_a_list_that_is_over_is_needed_while_it_names_what_no_card_shows(counts, is_over, is_needed):
+def test_a_closed_list_is_needed_while_it_names_incidents_without_a_card(counts, is_over, is_needed):
     bulletin = replace(opened(BulletinKind.HELD), closed_at=1.0 if is_over else None)
     assert BulletinState(bulletin=bulletin, counts=counts).is_needed is is_needed
 

@@ -36,7 +36,7 @@ def test_an_incident_gains_channels_and_never_loses_one():
     assert not sequence.cards[DB, 1].matched
 
 
-def test_a_card_that_no_route_matches_any_more_pings_nobody():
+def test_a_card_without_a_matching_route_pings_nobody():
     routes = """
 version: 1
 routes:
@@ -85,7 +85,7 @@ UNNAMED = Notice(
 )
 
 
-def test_the_fallbacks_card_names_the_channel_without_a_name_while_it_has_none():
+def test_the_fallbacks_card_names_the_unnamed_channel_while_it_has_no_name():
     sequence = ShareSequence(rulebook=parse_rulebook(NAMED))
     plan = sequence.add(share(0, status="critical"))
     assert sequence.cards[NOC, 1].notices == (UNNAMED,)
@@ -101,7 +101,7 @@ def test_the_fallbacks_card_names_the_channel_without_a_name_while_it_has_none()
     assert sequence.cards["#inc-database", 1].notices == ()
 
 
-def test_a_card_says_what_a_reload_changed_about_its_channel():
+def test_a_card_shows_a_change_of_its_channel_after_a_reload():
     sequence = ShareSequence(rulebook=parse_rulebook(NAMED))
     sequence.add(share(0, status="critical"))
     sequence.post_card(NOC)
@@ -219,7 +219,7 @@ routes:
     assert spelled.cards[NOC, 1].mention.targets(State.CRITICAL) == ("S0A", "S0B")
 
 
-def test_a_card_pings_those_whom_the_matching_routes_name_now():
+def test_a_card_pings_the_people_of_the_routes_that_match_now():
     routes = """
 version: 1
 routes:
@@ -475,7 +475,7 @@ routes:
 
 
 @pytest.mark.parametrize("tags", [[], [{"id": "service", "value": "web"}]])
-def test_a_card_that_the_fallback_gets_in_place_of_another_channel_pings_its_own_people_alone(tags):
+def test_a_stand_in_card_pings_only_the_people_of_the_fallback(tags):
     sequence = ShareSequence(rulebook=parse_rulebook(PINGING))
     sequence.add(share(0, status="critical", incidentTags=tags))
     assert sequence.cards[NOC, 1].mention.all_targets == ("S0NOC",)
@@ -516,7 +516,7 @@ def test_an_edit_waits_three_seconds_after_the_last_unless_the_incident_worsens_
     assert (sequence.cards[NOC, 1].edit.at, sequence.cards[NOC, 1].edit.deadline) == (START + 200, START + 200)
 
 
-def test_pending_since_is_when_the_oldest_work_began_to_wait():
+def test_pending_since_is_the_time_when_the_oldest_work_began_to_wait():
     sequence = ShareSequence(
         rulebook=parse_rulebook("version: 1\nroutes: [{name: a, post: [C0NOC00001], thread: [comment]}]\n")
     )

@@ -216,7 +216,7 @@ def test_a_change_is_reported_when_it_is_found_and_when_somebody_confirms_it(bef
         {"resolved": True},
     ],
 )
-def test_an_end_is_reported_once_in_whatever_field_it_comes(end, options):
+def test_a_resolution_is_reported_once_in_any_field(end, options):
     before = {"status": "critical", "startedOn": START, "alerts": [alert()]}
     after = {**end, "endedOn": START + 4320, "alerts": [alert(status="ok")]}
     [(kind, data)] = entries_between(before, after, options)
@@ -224,7 +224,7 @@ def test_an_end_is_reported_once_in_whatever_field_it_comes(end, options):
     assert (data["lasted"], data["worst"]) == (4320, "critical")
 
 
-def test_an_end_reports_the_worst_state_and_a_sensible_duration():
+def test_a_resolution_reports_the_worst_state_and_a_plausible_duration():
     before = {"status": "warning", "severity": "critical", "startedOn": START}
     [(_, data)] = entries_between(before, {"status": "ok", "severity": "critical", "endedOn": START + 60}, {})
     assert (data["worst"], data["lasted"]) == ("critical", 60)
@@ -236,7 +236,7 @@ def test_an_end_reports_the_worst_state_and_a_sensible_duration():
     assert data["lasted"] is None
 
 
-def test_an_end_does_not_report_what_ends_with_it():
+def test_a_resolution_does_not_also_report_the_end_of_a_snooze_or_flapping():
     before = {"status": "critical", "flapping": True, "snooze": {"snoozed": True}, "alerts": [alert()]}
     after = {"status": "ok", "flapping": False, "snooze": {"snoozed": False}, "alerts": [alert(status="ok")]}
     assert [kind for kind, _ in entries_between(before, after, {})] == ["resolved"]
@@ -272,7 +272,7 @@ def test_an_unknown_event_is_reported_in_plain_words_when_nothing_else_changed()
     assert sequence.kinds == ["status"]
 
 
-def test_an_unknown_event_is_reported_once_and_not_beside_a_comment():
+def test_an_unknown_event_is_reported_once_and_not_together_with_a_comment():
     events = [
         {"event": name}
         for name in ("incident#moved", "incident#moved", "", "#", "incident#-", "Incident#Moved", "other#become-kept")

@@ -44,7 +44,7 @@ def configuration(tmp_path):
     return replace(read, clicks=Clicks.CARRIED_OUT)
 
 
-def test_the_options_from_which_a_message_is_drawn_are_those_that_say_so(configuration):
+def test_exactly_the_options_marked_as_drawn_change_a_message(configuration):
     """`relay backtest` compares them: it would miss the difference that another one makes."""
     planned = plan(configuration.rulebook, None, [], parse_share(BODY, {}, NOW), {})
     options = RecordedOptions()
@@ -72,9 +72,7 @@ def drawn(configuration, body):
 
 
 @pytest.mark.parametrize("template", ["incident", "compact", "no-such-folder"])
-def test_a_card_leads_to_the_board_exactly_where_bigpanda_gives_no_address_and_the_board_has_one(
-    configuration, template
-):
+def test_a_card_links_to_the_board_only_if_bigpanda_gives_no_link_and_the_board_has_an_address(configuration, template):
     board, page = "https://ops.example/relay/board", "https://ops.example/relay/board/incidents?id=.."
     with_link = b'{"incident": {"id": "..", "status": "Critical"}, "links": {"landingPage": "https://a.example/1"}}'
     without = b'{"incident": {"id": "..", "status": "Critical"}}'
@@ -85,7 +83,7 @@ def test_a_card_leads_to_the_board_exactly_where_bigpanda_gives_no_address_and_t
 
 
 @pytest.mark.parametrize("url", ["", "https://a.example/1"])
-def test_a_line_without_an_address_in_bigpanda_leads_to_the_board(url):
+def test_a_line_without_a_link_to_bigpanda_links_to_the_board(url):
     incident = replace(BARE, links={"landing_page": url} if url else {})
     values = line_variables(incident_line(incident, 1, NOW), lambda *_: "", "https://ops.example/board")
     assert values["url"] == (url or "https://ops.example/board/incidents/1")

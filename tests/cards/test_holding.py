@@ -81,17 +81,17 @@ def test_a_first_post_in_quiet_hours_pings_nobody_until_they_end():
     assert card.card.held_pings == ()
 
 
-def test_a_rise_above_the_limit_of_quiet_pings_at_once_and_is_not_made_up_for():
+def test_a_rise_to_the_unless_state_pings_at_once_and_gets_no_catch_up():
     card = simulated((at_night(), WARNING), (at_night(5), CRITICAL))
     assert pings(card) == [(at_night(5), "reply", ("S0ALL",))]
 
 
-def test_hours_without_exception_hold_even_a_critical_incident():
+def test_hours_with_unless_never_hold_even_a_critical_incident():
     card = simulated((at_night(), CRITICAL), options="quiet: {during: [night], unless: never}")
     assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
 
 
-def test_what_resolves_and_reopens_in_quiet_hours_is_made_up_for_once():
+def test_an_incident_that_reopens_in_quiet_hours_is_in_one_catch_up():
     card = simulated(
         (0, WARNING),
         (at_night(), {**WARNING, **RESOLVED}),
@@ -102,27 +102,27 @@ def test_what_resolves_and_reopens_in_quiet_hours_is_made_up_for_once():
     assert pings(card) == [(0, "card", ("S0ALL",)), (NIGHT[1], "catch-up", ("S0ALL",))]
 
 
-def test_what_is_over_when_the_hours_end_is_not_made_up_for():
+def test_an_incident_resolved_before_the_hours_end_gets_no_catch_up():
     assert pings(simulated((at_night(), WARNING), (at_night(5), RESOLVED))) == []
 
 
-def test_what_somebody_has_when_the_hours_end_is_named_without_a_ping():
+def test_an_incident_with_an_owner_when_the_hours_end_is_named_without_a_ping():
     card = simulated((at_night(), WARNING), (at_night(5), {**WARNING, **OWNED}))
     assert pings(card) == [(NIGHT[1], "catch-up", ())]
 
 
-def test_hours_that_overlap_end_in_one_catch_up_at_the_last_end():
+def test_overlapping_hours_end_in_one_catch_up_at_the_last_end():
     card = simulated((at_night(), WARNING), options="quiet: [night, late]")
     assert pings(card) == [(NIGHT[1] + 10 * MINUTE, "catch-up", ("S0ALL",))]
 
 
-def test_a_snooze_that_outlasts_the_hours_holds_the_catch_up_too():
+def test_a_snooze_longer_than_the_hours_also_delays_the_catch_up():
     wake = int(START + NIGHT[1] + 30 * MINUTE)
     card = simulated((at_night(), WARNING), (at_night(5), {**WARNING, "snooze": {"snoozed": True, "wake": wake}}))
     assert pings(card) == [(wake - START, "catch-up", ("S0ALL",))]
 
 
-def test_an_incident_that_stops_flapping_while_it_is_open_is_made_up_for():
+def test_an_open_incident_that_stops_flapping_gets_a_catch_up():
     card = simulated(
         (0, CRITICAL),
         (60, RESOLVED),
@@ -133,7 +133,7 @@ def test_an_incident_that_stops_flapping_while_it_is_open_is_made_up_for():
     assert pings(card) == [(0, "card", ("S0ALL",)), (300, "catch-up", ("S0ALL",))]
 
 
-def test_a_second_reopening_within_half_an_hour_is_made_up_for_if_it_is_still_open_then():
+def test_a_second_reopening_within_half_an_hour_gets_a_catch_up_if_it_is_still_open():
     card = simulated(
         (0, CRITICAL), (60, RESOLVED), (120, CRITICAL), (180, RESOLVED), (240, CRITICAL), options="reopen_within: 1h"
     )
@@ -141,7 +141,7 @@ def test_a_second_reopening_within_half_an_hour_is_made_up_for_if_it_is_still_op
     assert pings(card) == expected
 
 
-def test_quiet_hours_also_withhold_broadcasts():
+def test_quiet_hours_also_hold_broadcasts():
     card = simulated((0, WARNING), (at_night(), RESOLVED), (at_night(5), WARNING))
     assert [reply.broadcast for reply in card.replies] == [False, False]
 
@@ -159,7 +159,7 @@ def test_a_held_card_that_becomes_critical_is_posted_at_once_and_pings():
     assert pings(card) == [(at_night(5), "card", ("S0ALL",))]
 
 
-def test_a_held_card_whose_incident_ends_is_never_posted_and_says_why():
+def test_a_held_card_whose_incident_ends_is_never_posted_and_records_the_reason():
     card = simulated((at_night(), WARNING), (at_night(5), RESOLVED), options="hold: [night]")
     assert (card.card.state, card.card.reason, card.first, pings(card)) == (
         CardState.CANCELLED,
@@ -198,7 +198,7 @@ def test_hours_that_hold_new_cards_do_not_hold_the_pings_of_one_that_is_posted_a
 
 
 @pytest.mark.parametrize("options", ["hold: [night]", "quiet: [night, late], hold: [night]"])
-def test_a_ping_is_held_since_its_first_hold_whatever_happens_meanwhile(options):
+def test_a_ping_counts_as_held_since_its_first_hold(options):
     simulation = Simulation(configuration(options), render=False)
     for at, fields in (
         (at_night(), WARNING),
@@ -213,7 +213,7 @@ def test_a_ping_is_held_since_its_first_hold_whatever_happens_meanwhile(options)
     assert {round(since - START) for _, since, _ in card.pings_held} == {at_night()}
 
 
-def test_a_reopening_that_is_worse_waits_only_for_what_holds_it_though_others_were_pinged_for_it_just_now():
+def test_a_worse_reopening_is_held_only_by_its_own_reasons_even_after_a_recent_ping():
     """One of two routes to the channel is quiet. Its people hear of it when the hours end, not half an hour later."""
     routes = """
 version: 1
@@ -234,7 +234,7 @@ routes:
     ]
 
 
-def test_a_simulated_catch_up_pings_no_whole_channel_as_the_live_one_does():
+def test_a_simulated_catch_up_like_a_live_one_never_pings_a_whole_channel():
     card = simulated((at_night(), WARNING), mention="{any: [S0ALL, here, channel]}")
     assert pings(card) == [(NIGHT[1], "catch-up", ("S0ALL",))]
 
@@ -269,7 +269,7 @@ def made_up(*cards: tuple[Card, IncidentState], at: float = START) -> CatchUp:
     return catch_up(NOC, cards, Surroundings(), at)
 
 
-def test_a_catch_up_names_whom_each_open_incident_concerns_and_nobody_where_somebody_has_it():
+def test_a_catch_up_names_the_people_of_each_unassigned_incident():
     made = made_up(
         posted_card(1, held(), **WARNING),
         posted_card(2, held(), **CRITICAL),
@@ -296,7 +296,7 @@ def test_a_long_catch_up_is_cut_and_says_how_many_more_there_are():
     assert len(change.lines) + change.bulletin.data["more"] == 300
 
 
-def test_of_several_moments_the_last_one_counts_and_a_late_catch_up_knows_it():
+def test_the_last_of_several_moments_counts_and_a_late_catch_up_says_so():
     made = made_up(
         posted_card(1, held(until=START - 600), **WARNING), posted_card(2, held(until=START - 400), **WARNING)
     )
@@ -305,7 +305,7 @@ def test_of_several_moments_the_last_one_counts_and_a_late_catch_up_knows_it():
 
 
 @pytest.mark.parametrize("reason", [Reason.SNOOZED, Reason.FLAPPING, Reason.REOPENED_LATELY])
-def test_what_the_incident_itself_held_is_named_only_if_it_would_ping_now(reason):
+def test_an_incident_held_by_snooze_or_flapping_is_named_only_if_it_would_ping_now(reason):
     still = posted_card(1, held(reason=reason, ping=Ping.REOPENED), **WARNING)
     owned = posted_card(2, held(reason=reason, ping=Ping.REOPENED), status="acknowledged", **OPEN)
     others = posted_card(3, held("S0GONE", reason=reason, ping=Ping.REOPENED), **WARNING)
@@ -355,7 +355,7 @@ def played(history, options):
 
 
 @given(histories, option_sets)
-def test_nobody_is_pinged_twice_for_one_thing(history, options):
+def test_nobody_is_pinged_twice_for_one_event(history, options):
     simulation = played(history, options)
     news = [entry.at for entry in simulation._entries if entry.kind in {EntryKind.STATUS, EntryKind.REOPENED}]
     for card in simulation.cards:
@@ -365,7 +365,7 @@ def test_nobody_is_pinged_twice_for_one_thing(history, options):
 
 
 @given(histories, st.sampled_from(["quiet: [night]", "quiet: {during: [night], unless: never}", "hold: [night]"]))
-def test_in_silent_hours_only_what_their_exception_names_pings(history, options):
+def test_in_silent_hours_only_excepted_states_ping(history, options):
     for card in played(history, options).cards:
         for at, _, targets in pings(card):
             if targets and NIGHT[0] <= at < NIGHT[1]:
@@ -390,7 +390,7 @@ def test_every_held_ping_ends_in_a_ping_or_the_incident_is_over_or_owned(history
             assert any(START + at >= opened[-1] for at, _, targets in pings(card) if targets), (opened, pings(card))
 
 
-def test_a_card_that_cannot_be_read_does_not_keep_the_others_from_being_made_up_for():
+def test_an_unreadable_card_does_not_prevent_the_catch_up_of_others():
     good, (card, _) = posted_card(1, held(), **WARNING), posted_card(2, held(), **WARNING)
     made = made_up((card, None), good)
     assert [line.incident.id for line in made.lines] == ["i1"]

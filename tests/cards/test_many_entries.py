@@ -79,7 +79,7 @@ def drained(context, entries, most):
 
 
 @given(st.lists(entry_kinds, max_size=60), st.integers(1, 25))
-def test_replies_report_the_same_comments_however_few_entries_a_decision_sees(kinds, most):
+def test_replies_report_the_same_comments_even_if_a_decision_sees_few_entries(kinds, most):
     start = posted(kinds)
     entries = [entry(start.card.reported_seq + 1 + number, kind) for number, kind in enumerate(kinds)]
     wanted = [each.seq for each in entries if each.kind is EntryKind.COMMENT]
@@ -90,7 +90,7 @@ def test_replies_report_the_same_comments_however_few_entries_a_decision_sees(ki
         assert card.reported_seq >= wanted[-1]
 
 
-def test_a_card_that_is_retried_goes_on_with_entries_that_its_decision_does_not_see():
+def test_a_retried_card_also_reports_entries_that_its_decision_does_not_see():
     start = posted(["silent"] * 3 + ["comment"])
     seqs = range(start.card.reported_seq + 1, start.card.reported_seq + 5)
     entries = [entry(seq, kind) for seq, kind in zip(seqs, ["silent"] * 3 + ["comment"], strict=True)]

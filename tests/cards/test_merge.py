@@ -39,7 +39,7 @@ def test_a_late_share_rolls_nothing_back_but_adds_what_only_it_reports():
     assert incident.tag("team").value == "db"
 
 
-def test_of_two_shares_of_the_same_time_the_later_arrival_wins():
+def test_if_two_shares_have_the_same_time_the_later_arrival_wins():
     assert read_incident(merge_shares(share(0, status="critical"), share(0, status="warning"))).state == "warning"
     assert read_incident(merge_shares(share(0, status="warning"), share(0, status="critical"))).state == "critical"
 
@@ -77,7 +77,7 @@ def test_a_newer_list_replaces_older_single_alerts_in_any_order():
         ]
 
 
-def test_environments_and_headers_add_up():
+def test_environments_and_headers_accumulate():
     record = merge_shares(
         share(0, headers={"X-Team": "a"}, metadata={"environment": "Production", "environment_id": "e1"}),
         share(60, headers={"X-Team": "b"}, metadata={"environment": "Payments"}),
@@ -134,7 +134,7 @@ def test_a_reported_severity_ignores_the_alerts():
     assert read_incident(merge_shares(share(status="warning", alerts=[worse]))).severity == "critical"
 
 
-def test_the_title_is_the_first_shares_and_changes_once_to_a_written_one():
+def test_the_title_comes_from_the_first_share_and_changes_once_to_bp_short_description():
     first = share(0, alerts=[alert("db-1")])
     other = share(60, alerts=[alert("web-1")])
     written = share(90, incidentTags=[{"id": "bp_short_description", "value": "Checkout is down"}])
@@ -177,7 +177,7 @@ def test_the_same_comment_within_ten_minutes_is_a_repeat_and_later_a_new_one():
     assert is_new_comment(record, share(10, metadata={"comment": {"comment": "done"}}))
 
 
-def test_a_stub_keeps_state_title_and_comments():
+def test_a_stored_stub_keeps_state_title_and_comments():
     record = stub_record(
         merge_shares(share(0, status="ok", alerts=[alert()], metadata={"comment": {"comment": "on it"}}))
     )
@@ -217,7 +217,7 @@ def one_share(draw, moment):
 
 
 @given(shares(), st.randoms(use_true_random=False))
-def test_the_blocks_are_the_same_in_whatever_order_shares_arrive(some, chance: random.Random):
+def test_the_blocks_do_not_depend_on_the_order_of_shares(some, chance: random.Random):
     shuffled = [*some, *chance.sample(some, k=len(some) // 2)]
     chance.shuffle(shuffled)
     assert seen(merge_shares(*some)) == seen(merge_shares(*shuffled))

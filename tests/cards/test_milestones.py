@@ -35,7 +35,7 @@ def test_the_time_runs_from_the_first_share_to_the_first_assignment_and_resoluti
     ) == [{}, {Milestone.ASSIGNED: 120}, {Milestone.RESOLVED: 180}]
 
 
-def test_what_the_first_share_says_already_does_not_count():
+def test_an_assignment_in_the_first_share_does_not_count():
     assert times(share(0, status="critical", **ANN), share(60, status="warning", **ANN)) == [{}, {}]
     assert times(share(0, status="ok", endedOn=START)) == [{}]
 
@@ -52,7 +52,7 @@ def test_a_second_owner_or_a_second_end_of_the_same_episode_does_not_count():
     ) == [{}, {Milestone.ASSIGNED: 60}, {}, {}, {Milestone.RESOLVED: 240}, {}, {}]
 
 
-def test_a_new_episode_counts_anew_from_the_share_that_reopened():
+def test_a_new_episode_counts_from_the_share_that_reopened_it():
     again = 40 * HOUR
     taken = times(
         share(0, status="critical"),
@@ -64,7 +64,7 @@ def test_a_new_episode_counts_anew_from_the_share_that_reopened():
     assert taken == [{}, {Milestone.RESOLVED: 60}, {}, {Milestone.ASSIGNED: 30}, {Milestone.RESOLVED: 90}]
 
 
-def test_a_late_share_from_before_the_first_takes_no_negative_time():
+def test_a_late_share_from_before_the_first_gives_no_negative_time():
     assert times(share(100, status="critical"), share(40, status="critical", **ANN)) == [{}, {Milestone.ASSIGNED: 0}]
 
 

@@ -38,7 +38,7 @@ def test_a_mute_holds_from_its_start_until_before_its_end(at, state):
     assert (covering([MUTE], incident(), "all", NOW + at) is MUTE) == (state is MuteState.ACTIVE)
 
 
-def test_of_overlapping_mutes_the_one_that_ends_last_counts():
+def test_the_overlapping_mute_that_ends_last_counts():
     later = replace(MUTE, id=2, start=NOW + 1800, end=NOW + 5400)
     assert covering([MUTE, later], incident(), "all", NOW + 1000) is MUTE
     assert covering([MUTE, later], incident(), "all", NOW + 2000) is later
@@ -58,7 +58,7 @@ def test_of_overlapping_mutes_the_one_that_ends_last_counts():
         ({"incident": "i2", "match": ""}, "checkout", State.WARNING, "all", False),
     ],
 )
-def test_a_mute_covers_what_it_says(changes, service, state, route, covered):
+def test_a_mute_covers_exactly_what_its_match_says(changes, service, state, route, covered):
     found = covering([replace(MUTE, **changes)], incident(service, state), route, NOW)
     assert (found is not None) == covered
 
@@ -80,7 +80,7 @@ def test_a_mute_covers_what_it_says(changes, service, state, route, covered):
         ({"author": "Da\nna"}, "author has control characters"),
     ],
 )
-def test_what_cannot_be_a_mute_says_why(changes, said):
+def test_an_invalid_mute_is_rejected_with_the_reason(changes, said):
     with pytest.raises(InvalidMute, match=said):
         check_mute(replace(MUTE, **changes), NOW)
 
@@ -108,5 +108,5 @@ def test_a_reason_may_have_any_words_and_emoji():
     check_mute(replace(MUTE, reason="деплой 👩\u200d💻 <!channel> & more"), NOW)
 
 
-def test_a_match_that_this_relay_cannot_read_mutes_nothing_and_fails_nothing():
+def test_an_unreadable_match_mutes_nothing_and_breaks_nothing():
     assert covering([replace(MUTE, match="{a key of a later relay: x}")], incident(), "all", NOW) is None

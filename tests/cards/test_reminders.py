@@ -126,7 +126,7 @@ def at(moments: list[Moment], when: float) -> Moment:
 
 
 @given(lives())
-def test_whatever_happens_people_are_reminded_of_what_nobody_has_and_of_nothing_else(moments):
+def test_people_are_reminded_of_unassigned_incidents_and_of_nothing_else(moments):
     until = moments[-1].at + 3_600
     simulation = simulated(moments, until)
     noc = [card for card in simulation.cards if card.card.channel != MANAGERS]
@@ -159,7 +159,7 @@ def free_periods(moments: list[Moment], until: float) -> list[tuple[float, float
 
 
 @given(st.integers(0, 86_400 // 60))
-def test_an_incident_that_nobody_ever_takes_gets_every_reminder_and_then_one_card(begin):
+def test_an_incident_that_nobody_takes_gets_every_reminder_and_then_one_card(begin):
     moments = [Moment(begin * 60.0, State.CRITICAL, owned=False, snoozed=False)]
     simulation = simulated(moments, begin * 60 + 3 * 3_600)
     first, then = simulation.cards
@@ -186,13 +186,13 @@ def test_a_rise_that_pings_is_the_moment_from_which_the_next_reminder_counts():
 
 
 @pytest.mark.parametrize("remind", ["off", "{after: 5m, state: warning}"])
-def test_a_later_reply_reports_no_reminder_of_what_somebody_has_by_then(remind):
+def test_a_later_reply_reports_no_reminder_if_somebody_has_the_incident_by_then(remind):
     moments = [Moment(7 * 3_600.0, State.CRITICAL, owned=True, snoozed=False)]
     [first] = simulated(moments, 9 * 3_600, remind).cards
     assert reminded(first) == []
 
 
-def test_one_card_that_cannot_be_read_keeps_no_other_from_its_reminder():
+def test_an_unreadable_card_does_not_prevent_reminders_of_others():
     moments = [Moment(7 * 3_600.0, State.CRITICAL, owned=False, snoozed=False)]
     simulation = simulated(moments, 7 * 3_600 + 60)
     [simulated_card] = simulation.cards
@@ -221,7 +221,7 @@ routes: [{name: all, post: [C0NOC00001], remind: {after: 3m}}]
     assert ([when for when, _ in reminded(card)], card.pings) == ([AFTER * MINUTE], ())
 
 
-def test_then_in_the_channel_of_the_card_pings_in_its_thread_once_in_a_series():
+def test_then_in_the_cards_own_channel_pings_once_per_series_in_its_thread():
     remind = "{after: 3m, then: {channel: C0NOC00001, mention: {any: [S0MANAGERS]}}}"
     moments = [
         Moment(7 * 3_600.0, State.CRITICAL, owned=False, snoozed=False),

@@ -58,7 +58,7 @@ def test_several_entries_make_one_reply_in_order():
     assert kinds(reply) == ["status", "snooze", "comment"]
 
 
-def test_a_rise_pings_those_of_the_state_and_is_due_within_five_seconds():
+def test_a_rise_pings_the_people_of_its_state_and_is_due_within_five_seconds():
     sequence = with_posted_card()
     sequence.add(share(60, status="critical"))
     [reply] = replies(sequence, 61)
@@ -75,7 +75,7 @@ def test_a_rise_that_is_over_before_it_is_reported_pings_nobody():
     assert reply.targets == ()
 
 
-def test_a_state_that_is_no_worse_than_one_reported_before_is_not_a_rise():
+def test_a_state_not_worse_than_a_reported_one_is_not_a_rise():
     sequence = with_posted_card(status="critical")
     sequence.add(share(60, status="warning"))
     sequence.add(share(120, status="critical"))
@@ -130,7 +130,7 @@ def test_a_reopening_after_a_reported_end_is_broadcast_at_once_while_it_flaps(
     assert sequence.cards[NOC, 1].post.at - START == (reopened if aloud or began_to_flap else reopened + 600)
 
 
-def test_of_two_reopenings_that_wait_while_it_flaps_one_is_broadcast():
+def test_only_one_of_two_waiting_reopenings_is_broadcast_while_it_flaps():
     sequence = with_posted_card(flapping=True)
     for at, status in [(60, "ok"), (700, "warning"), (760, "ok"), (1500, "warning")]:
         sequence.add(share(at, status=status))
@@ -189,7 +189,7 @@ def test_a_tag_that_has_its_first_value_again_is_not_reported():
     assert reply.entries == ()
 
 
-def test_thread_silences_a_kind_but_never_a_reply_that_pings():
+def test_the_thread_option_omits_kinds_but_never_a_reply_that_pings():
     routes = ROUTES + "    thread: [comment]\n"
     sequence = with_posted_card(routes)
     sequence.add(share(400, incidentTags=[{"id": "a", "value": "1"}], snooze={"snoozed": True}))
@@ -221,7 +221,7 @@ def test_a_reply_repeats_nothing_that_the_first_post_shows_except_a_comment():
     assert (kinds(reply), reply.targets) == (["comment"], ())
 
 
-def test_a_reopening_that_was_passed_over_is_not_in_a_later_reply():
+def test_a_skipped_reopening_is_not_in_a_later_reply():
     sequence = with_posted_card(ROUTES + "    thread: [comment]\n")
     sequence.cards[NOC, 1] = replace(sequence.cards[NOC, 1], reopening_pinged_at=START + 60.0)
     sequence.add(share(100, status="ok"))
@@ -235,7 +235,7 @@ def test_a_reopening_that_was_passed_over_is_not_in_a_later_reply():
     assert replies(sequence, 5061)[0].targets == ("S0CRIT", "here")
 
 
-def test_a_state_that_is_passed_over_still_counts_as_shown():
+def test_a_skipped_state_still_counts_as_shown():
     sequence = with_posted_card(
         "version: 1\nroutes: [{name: a, thread: [], post: [{channel: C0NOC00001, mention: {warning: [S0WARN]}}]}]\n",
         status="unknown",
@@ -284,7 +284,7 @@ def test_while_it_is_snoozed_a_reopening_to_the_worst_state_yet_is_a_rise():
     assert [reply.targets for reply in replies(sequence, 62)] == [(), ("S0CRIT", "here")]
 
 
-def test_what_was_reported_while_it_flapped_does_not_hide_a_later_rise():
+def test_a_state_reported_while_it_flapped_does_not_hide_a_later_rise():
     sequence = with_posted_card()
     sequence.cards[NOC, 1] = replace(
         sequence.cards[NOC, 1], episode_worst=State.CRITICAL

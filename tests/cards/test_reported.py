@@ -31,7 +31,7 @@ ENTRIES = st.builds(
 
 
 @given(st.lists(ENTRIES, max_size=12))
-def test_what_was_reported_last_is_reported_in_whatever_number_and_share_it_comes_again(entries):
+def test_an_entry_that_repeats_the_last_report_is_recognised_in_any_share(entries):
     reported = ReportedFacts.of([(1.0, entries_text(entries))])
     if entries:
         last = entries[-1]
@@ -47,7 +47,7 @@ def test_the_facts_of_a_reply_fit_into_the_metadata_and_contain_no_text_of_anybo
     assert not any(character in text for character in "\n<>\"'")
 
 
-def test_a_state_is_old_news_only_as_long_as_the_thread_says_so():
+def test_a_state_counts_as_reported_only_if_the_thread_still_shows_it():
     reported = ReportedFacts.of([(1.0, "state=critical"), (2.0, "state=warning")])
     assert reported.is_reported(entry("status", new="warning"))
     assert not reported.is_reported(entry("status", new="critical"))
@@ -55,7 +55,7 @@ def test_a_state_is_old_news_only_as_long_as_the_thread_says_so():
     assert not reported.is_reported(entry("resolved", new="resolved"))
 
 
-def test_an_entry_from_before_a_reply_that_says_the_same_is_reported_whatever_came_later():
+def test_an_entry_older_than_an_equal_reply_counts_as_reported():
     reported = ReportedFacts.of([(1000.0, "state=critical"), (2000.0, "state=warning")])
     assert reported.is_reported(entry("status", new="critical", at=990.0))
     assert not reported.is_reported(entry("status", new="critical", at=2010.0))
@@ -83,16 +83,16 @@ def test_two_replies_with_the_same_number_have_different_digests():
         (["junk"], WorstShown()),
     ],
 )
-def test_the_worst_that_a_thread_has_shown_begins_anew_with_a_reopening(states, worst):
+def test_the_worst_state_of_a_thread_starts_again_with_a_reopening(states, worst):
     assert ReportedFacts.of((1.0, f"state={state}") for state in states).worst == worst
 
 
 @given(st.text())
-def test_metadata_that_anybody_wrote_raises_nothing(text):
+def test_arbitrary_metadata_raises_no_error(text):
     ReportedFacts.of([(1.0, text)]).is_reported(entry("comment", text="x"))
 
 
-def test_a_state_that_the_thread_had_reported_already_does_not_make_a_later_rise_old_news():
+def test_an_already_reported_state_does_not_hide_a_later_rise():
     card = Card(incident="i1", channel="C1", episode=1, options=Options(), worst=State.WARNING)
     before = entry("status", seq=2, old="warning", new="critical", posted_in=["C1"])
     assert worst_shown(card, [before]).recent is State.WARNING

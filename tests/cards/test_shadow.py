@@ -43,7 +43,7 @@ def with_live(routes: str) -> Rulebook:
     return parse_rulebook(routes.replace("shadow: true, ", ""))
 
 
-def test_a_route_in_shadow_does_not_end_the_walk_and_what_it_would_do_is_recorded():
+def test_a_route_in_shadow_does_not_end_the_evaluation_and_its_effect_is_recorded():
     planned = sequence(SHADOW_FIRST).add(database())
     assert [card.channel for card in planned.cards] == ["C0OLD00001"]
     assert planned.routes == ("old",)
@@ -107,7 +107,7 @@ def test_a_parent_whose_children_are_all_in_shadow_matches_itself():
     assert outcomes == {"parent": RouteOutcome.MATCHED, "child": RouteOutcome.SHADOW}
 
 
-def test_switched_on_it_gets_a_card_that_pings_nobody_when_it_is_late():
+def test_a_route_switched_on_gets_a_late_card_that_pings_nobody():
     """The others were never in shadow: their cards ping as ever."""
     played = sequence(SHADOW_FIRST)
     played.add(database())
@@ -157,7 +157,7 @@ def test_a_later_episode_is_not_late():
     assert NO_PING not in cards["C0NEW00001"].notices
 
 
-def test_switched_into_shadow_a_posted_card_is_followed_to_its_end_and_a_waiting_one_is_not_posted():
+def test_in_a_route_switched_to_shadow_posted_cards_are_updated_and_waiting_ones_are_not_posted():
     live = with_live(NEW_ALONE)
     for posted, state in ((True, CardState.POSTED), (False, CardState.CANCELLED)):
         played = ShareSequence(rulebook=live)
@@ -223,7 +223,7 @@ TWICE = [{"channel": "C0A0000001", "shadow": True}, {"channel": "C0A0000001"}]
 
 @given(routes())
 @example([{"name": "r0", "match": {"status": "critical"}, "post": TWICE}])
-def test_everything_live_is_as_if_nobody_had_written_what_is_in_shadow(written):
+def test_routes_in_shadow_never_change_anything_live(written):
     text = json.dumps({"version": 1, "fallback": {"channel": "C0NOC00001"}, "routes": written})
     with_it = ShareSequence(rulebook=parse_rulebook(text))
     rulebook = with_it.rulebook
@@ -238,7 +238,7 @@ def test_everything_live_is_as_if_nobody_had_written_what_is_in_shadow(written):
 # --- check, schema ---
 
 
-def test_a_route_in_shadow_hides_no_route_behind_it_and_joins_no_channel():
+def test_a_route_in_shadow_hides_no_later_route_and_joins_no_channel():
     routes = f"{TOP}\n  - {{name: new, shadow: true, post: [C0NEW00001]}}\n  - {{name: rest, post: [C0OLD00001]}}\n"
     rulebook, findings = check_routes(routes, "routes.yaml", ["incident"])
     assert findings == []
@@ -247,11 +247,11 @@ def test_a_route_in_shadow_hides_no_route_behind_it_and_joins_no_channel():
 
 
 @pytest.mark.parametrize("part", ["defaults", "route"])
-def test_editors_know_the_option(part):
+def test_the_schema_contains_the_option(part):
     assert schema()["$defs"][part]["properties"]["shadow"]["type"] == "boolean"
 
 
-def test_a_first_post_of_a_route_in_shadow_would_ping_the_people_of_the_state():
+def test_a_route_in_shadow_records_whom_its_first_post_would_ping():
     planned = sequence(SHADOW_FIRST).add(database(status="warning"))
     assert planned.incident_state.state is State.WARNING
     assert planned.decision["shadow"]["cards"][0]["pings"] == []

@@ -28,7 +28,7 @@ def test_an_open_incident_is_stale_six_hours_after_its_last_share():
     assert sequence.incident_state.stale_at == START + 7 * HOURS
 
 
-def test_an_incident_that_is_over_or_has_no_card_never_becomes_stale():
+def test_a_resolved_incident_or_one_without_a_card_never_becomes_stale():
     sequence = a_sequence()
     sequence.add(share(60, status="ok", resolved=True))
     assert sequence.incident_state.stale_at is None
@@ -49,7 +49,7 @@ def test_bigpanda_is_asked_once_in_each_stale_period():
     assert again.key != check.key
 
 
-def test_without_an_api_key_the_card_says_how_old_its_news_is():
+def test_without_an_api_key_the_card_shows_the_age_of_its_data():
     sequence = a_sequence()
     for can_query, known in (
         (False, sequence.incident_state),
@@ -61,7 +61,7 @@ def test_without_an_api_key_the_card_says_how_old_its_news_is():
         assert (state.stale_at, tasks) == (None, ())
 
 
-def test_while_bigpanda_does_not_answer_the_card_says_so_and_bigpanda_is_asked_again():
+def test_if_bigpanda_does_not_answer_the_card_says_so_and_relay_asks_again():
     sequence = a_sequence()
     state, [card], tasks = handle_silence(
         sequence.incident_state, cards(sequence), START + 6 * HOURS, can_query=True, api_available=False
@@ -83,7 +83,7 @@ def test_a_card_that_allows_no_edits_is_not_edited_when_it_becomes_stale():
     assert card.edit is None
 
 
-def test_the_next_share_clears_staleness_though_it_changes_nothing():
+def test_the_next_share_clears_staleness_even_without_a_change():
     sequence = a_sequence()
     _, [card], _ = mark_stale(sequence.incident_state, cards(sequence), START + 6 * HOURS, can_query=False)
     sequence.cards[card.channel, card.episode] = replace(card, edit=None)
@@ -94,7 +94,7 @@ def test_the_next_share_clears_staleness_though_it_changes_nothing():
     assert sequence.incident_state.stale_at == START + 13 * HOURS
 
 
-def test_an_incident_that_is_gone_from_bigpanda_has_ended_and_its_card_says_so():
+def test_an_incident_deleted_in_bigpanda_ends_and_its_card_says_so():
     sequence = a_sequence()
     state, [card], _ = mark_gone(sequence.incident_state, cards(sequence), START + 6 * HOURS)
     assert state.ended_at == START + 6 * HOURS
@@ -102,7 +102,7 @@ def test_an_incident_that_is_gone_from_bigpanda_has_ended_and_its_card_says_so()
     assert card.state is CardState.POSTED
 
 
-def test_a_share_of_an_incident_thought_gone_opens_it_again():
+def test_a_share_of_an_incident_that_seemed_deleted_opens_it_again():
     sequence = a_sequence()
     sequence.incident_state, [card], _ = mark_gone(sequence.incident_state, cards(sequence), START + 6 * HOURS)
     sequence.cards[card.channel, card.episode] = card

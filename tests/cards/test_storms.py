@@ -69,7 +69,7 @@ def test_a_critical_incident_of_a_new_group_has_a_reserve():
         assert (hold and hold.reason) == expected, number
 
 
-def test_a_critical_incident_of_a_group_with_a_card_waits_for_room():
+def test_a_critical_incident_of_a_group_with_a_card_waits():
     storm = ChannelStorm(rules=RULES, posted=posted(30), group_posted_at=NOW - 5)
     assert held(storm, State.CRITICAL) == Hold(reason=Reason.STORM, until=NOW - 29 + 300)
 
@@ -81,13 +81,13 @@ def test_a_group_whose_card_is_older_than_the_storm_is_new():
     assert held(storm, State.CRITICAL) is None
 
 
-def test_what_has_not_changed_stays_a_line_when_the_storm_is_over():
+def test_an_unchanged_incident_stays_a_line_after_the_storm():
     line = a_card(held=Hold(reason=Reason.STORM))
     assert held(ChannelStorm(rules=RULES), card=line) == Hold(reason=Reason.STORM)
     assert held(ChannelStorm(rules=NO_STORM), card=line) == Hold(reason=Reason.STORM)
 
 
-def test_what_has_changed_is_posted_as_soon_as_there_is_room():
+def test_a_changed_incident_is_posted_as_soon_as_the_channel_allows_it():
     changed = a_card(held=Hold(reason=Reason.STORM, until=NOW))
     assert held(ChannelStorm(rules=RULES, posted=posted(29)), card=changed) is None
     assert held(ChannelStorm(rules=RULES, posted=posted(30)), card=changed) == Hold(
@@ -95,13 +95,13 @@ def test_what_has_changed_is_posted_as_soon_as_there_is_room():
     )
 
 
-def test_new_cards_do_not_overtake_those_that_wait_for_room():
+def test_new_cards_do_not_overtake_waiting_ones():
     storm = ChannelStorm(rules=RULES, posted=posted(3), others_wait=True)
     assert held(storm) == Hold(reason=Reason.STORM)
     assert held(storm, State.CRITICAL) is None
 
 
-def test_a_card_that_stands_in_for_one_of_another_channel_is_a_new_card_of_its_own_channel():
+def test_a_stand_in_counts_as_a_new_card_of_the_fallback_channel():
     card, storm = a_card(notices=(STAND_IN,)), ChannelStorm(rules=RULES, posted=posted(100))
     attention = attend(card, incident(), Surroundings(storm=storm), NOW)
     assert attention.listed == Hold(reason=Reason.STORM)
@@ -119,7 +119,7 @@ def test_a_card_that_stands_in_for_one_of_another_channel_is_a_new_card_of_its_o
     ],
     ids=["posted again", "late", "released from hold", "posted", "storm: off"],
 )
-def test_no_storm_holds_or_counts_what_is_no_new_card(card):
+def test_a_storm_holds_and_counts_only_new_cards(card):
     storm = ChannelStorm(rules=RULES, posted=posted(100))
     attention = attend(card, incident(), Surroundings(storm=storm), NOW)
     assert attention.listed is None
@@ -149,7 +149,7 @@ def test_no_window_ever_has_more_new_cards_than_allowed(over, arrivals):
 
 
 @given(over=st.integers(1, 40), moments=st.lists(st.floats(0, 1000), max_size=60), critical=st.booleans())
-def test_there_is_room_at_the_moment_that_is_named_and_not_before(over, moments, critical):
+def test_a_card_is_allowed_at_the_announced_time_and_not_earlier(over, moments, critical):
     rules = Storm(over=over, within=300.0)
     storm = ChannelStorm(rules=rules, posted=tuple(sorted(moments)))
     free_at = storm.free_at(1000.0, critical=critical)
@@ -197,7 +197,7 @@ def played(events):
 
 
 @given(news)
-def test_everybody_is_pinged_once_for_each_worse_state_and_each_group_and_not_too_often(events):
+def test_each_target_is_pinged_once_per_worse_state_and_group_and_not_too_often(events):
     pings, sent = played(events)
     assert not pings.owed
     for target in "abc":
@@ -217,12 +217,12 @@ def test_everybody_is_pinged_once_for_each_worse_state_and_each_group_and_not_to
 
 
 @given(news)
-def test_what_is_stored_says_the_same_as_before(events):
+def test_a_stored_storm_is_read_back_unchanged(events):
     pings, _ = played(events)
     assert StormPings.of(storm_card(**pings.as_json)) == pings
 
 
-def test_who_was_pinged_by_a_card_is_not_pinged_by_the_storm_for_the_same():
+def test_a_person_whom_a_card_pinged_is_not_pinged_again_by_the_storm():
     pings = StormPings.of(None).with_owed(["a"], StormPing.of(State.CRITICAL, "x", NOW))
     pings = pings.with_sent(["a"], StormPing.of(State.CRITICAL, "x", 0.0))
     assert pings.owed == {}
@@ -248,7 +248,7 @@ def turn(at, *, sent=(), candidates=(), releasing=0, held_at=NOW, rules=RULES, *
     )
 
 
-def test_as_many_cards_are_let_go_as_the_channel_takes_the_worst_first():
+def test_as_many_cards_are_released_as_the_channel_takes_and_the_worst_first():
     assert turn(NOW, sent=posted(28), candidates=range(1, 10)).release == (1, 2)
     assert turn(NOW, sent=posted(28), candidates=range(1, 10), releasing=1).release == (1,)
     full = turn(NOW, sent=posted(30), candidates=range(1, 10))
@@ -273,12 +273,12 @@ def test_a_storm_is_not_over_while_cards_or_pings_wait():
     assert (pinged.is_over, pinged.targets) == (False, ("a",))
 
 
-def test_storms_that_are_switched_off_let_everything_go_that_waits_for_room():
+def test_switching_storms_off_releases_all_waiting_cards():
     switched = turn(NOW, candidates=[1, 2], sent=posted(100), rules=NO_STORM)
     assert switched.release == (1, 2)
     assert turn(NOW + 300, rules=NO_STORM).is_over
 
 
-def test_a_storm_that_has_nothing_to_do_is_looked_at_when_it_may_be_over():
+def test_an_idle_storm_is_checked_when_it_may_be_over():
     assert turn(NOW).look_at == NOW + 300
     assert turn(NOW, sent=posted(30, until=NOW)).look_at < inf

@@ -71,7 +71,7 @@ def test_a_time_in_the_hour_of_a_clock_change_is_one_slot_on_both_nights(day, mo
     assert due_slots(BERLIN, later, slots[0].at + 3_700.0, {}) == (None, ())
 
 
-def test_a_new_summary_begins_now_and_so_does_one_with_other_times_which_keeps_what_it_has_posted():
+def test_a_new_or_changed_summary_starts_at_its_next_time_and_remembers_its_last_post():
     known = progress_of([MORNING], [], 1.0)
     assert [(each.decided, each.outcome) for each in known.values()] == [(1.0, None)]
     posted = [replace(each, decided=5.0, outcome=SummaryOutcome.POSTED, posted_as_of=6.0) for each in known.values()]
@@ -87,18 +87,18 @@ def replace_at(**values):
     return Summary(**{name: getattr(MORNING, name) for name in names} | values)
 
 
-def test_what_was_resolved_counts_since_the_last_posted_summary_or_for_a_day():
+def test_resolved_incidents_count_since_the_last_posted_summary_or_for_a_day():
     assert described_since(progress(NOW - 60), NOW) == NOW - FIRST_SPAN
     assert described_since(progress(NOW - 60, posted_as_of=NOW - 5 * DAY_SECONDS), NOW) == NOW - 5 * DAY_SECONDS
 
 
-def test_a_summary_whose_hours_leave_nothing_has_no_next_slot():
+def test_a_summary_that_its_hours_always_exclude_has_no_next_slot():
     always = Hours(windows=(Window(zone="Etc/UTC"),))
     assert next_slot(replace_at(minus=("always",)), NOW, {"always": always}) is None
     assert next_slot(MORNING, NOW, {}) == Slot(at("2026-05-04 09:00"), date(2026, 5, 4))
 
 
-def test_with_nothing_to_say_there_is_no_message_unless_the_file_wants_one():
+def test_an_empty_summary_is_posted_only_with_always_true():
     slot = Slot(NOW, DAY)
     assert summary_message(MORNING, slot, ChannelContent(), NOW, NOW) is None
     assert summary_message(replace_at(always=True), slot, ChannelContent(), NOW, NOW) is not None
@@ -136,7 +136,7 @@ def rank_of(named, lines):
     return next(line.state.rank for line in lines if str(line.state) == named["state"])
 
 
-def test_the_worst_and_the_longest_of_what_was_resolved_are_named():
+def test_the_worst_and_the_longest_resolved_incident_are_named():
     resolved = summary_of(NOW, resolved=4).bulletin.data["resolved"]
     assert resolved["all"] == 4
     assert (resolved["worst"]["title"], resolved["worst"]["lasted"]) == ("checkout: error rate above 5 %", 1_200.0)

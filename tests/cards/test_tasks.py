@@ -69,7 +69,7 @@ def test_the_callback_waits_for_the_first_card_and_at_most_until_its_deadline():
     )
 
 
-def test_the_callback_is_due_at_once_where_there_will_be_no_card():
+def test_the_callback_is_due_at_once_if_there_will_be_no_card():
     sequence = ShareSequence()
     sequence.rulebook = replace(sequence.rulebook, routes=type(sequence.rulebook.routes)(), fallback=None)
     [task] = tasks_of(sequence, share(status="critical"))
@@ -164,7 +164,7 @@ def test_a_task_that_crashed_before_it_was_sent_is_tried_again():
 
 
 @pytest.mark.parametrize("kind", [TaskKind.RESOLVE, TaskKind.COMMENT])
-def test_a_task_that_waited_too_long_for_its_turn_is_not_begun(kind):
+def test_a_task_that_waited_too_long_is_not_started(kind):
     late = NOW + TASK_TIMEOUTS[kind] + 1
     update = begin_task(
         task_context(kind, tries=0, pending_actions=()), replace(ACTION, kind=kind), late, sent="Ann (Slack): hello"
@@ -190,14 +190,14 @@ def test_a_check_that_fails_for_longer_is_made_less_often():
     assert check_delay(task, NOW + 40_000) == 60
 
 
-def test_a_task_that_certainly_failed_is_sent_again_and_names_nobody_until_then():
+def test_a_task_that_certainly_failed_is_sent_again_and_names_nobody_before_that():
     update = apply_result(task_context(TaskKind.COMMENT), TaskRetryable(reason="not_connected"), NOW)
     assert update.task.state is AttemptState.WAITING
     assert update.incident_state.record.pending_actions == ()
 
 
 @pytest.mark.parametrize("kind", list(TaskKind))
-def test_a_task_that_comes_too_late_is_given_up(kind):
+def test_a_task_that_is_too_late_is_given_up(kind):
     late = NOW + TASK_TIMEOUTS[kind]
     update = apply_result(task_context(kind), TaskRetryable(reason="rate_limited", retry_after=1.0), late)
     assert (update.task.state, update.task.due_at) == (AttemptState.DROPPED, None)
@@ -231,7 +231,7 @@ def test_an_action_that_bigpanda_has_not_carried_out_yet_is_checked_again_and_fo
     assert update.incident_state.record.pending_actions == ()
 
 
-def test_a_confirmed_action_is_checked_no_more():
+def test_a_confirmed_action_is_not_checked_any_more():
     [check] = apply_result(task_context(TaskKind.RESOLVE), TaskDone(), NOW).follow_ups
     update = confirm_checked(replace(task_context(TaskKind.CHECK, pending_actions=()), task=check))
     assert (update.task.state, update.task.due_at) == (AttemptState.DONE, None)
