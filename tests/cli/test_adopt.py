@@ -60,9 +60,7 @@ async def posted_by_a_lost_database(tmp_path, clock, slack, *incidents, name="re
 SINCE = ("--since", "3650d")
 
 
-async def test_it_takes_cards_over_beside_a_running_relay_and_a_second_time_changes_nothing(
-    tmp_path, clock, slack, monkeypatch
-):
+async def test_adopt_works_beside_a_running_relay_and_a_second_run_changes_nothing(tmp_path, clock, slack, monkeypatch):
     await posted_by_a_lost_database(tmp_path, clock, slack, "i1", "i2")
     await posted_by_a_lost_database(tmp_path, clock, slack, "i1", name="staging")
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay, api(slack, monkeypatch):
@@ -105,7 +103,7 @@ async def test_a_channel_that_cannot_be_read_is_named_with_its_remedy(tmp_path, 
         assert "channels:history" in result.output
 
 
-async def test_without_a_token_or_with_a_wrong_duration_it_says_so(tmp_path, monkeypatch, slack):
+async def test_adopt_reports_a_missing_token_and_an_invalid_duration(tmp_path, monkeypatch, slack):
     await (await Store.open(f"sqlite:///{tmp_path}/relay.db")).close()
     assert "duration" in (await relay_command("adopt", "--since", "soon")).output
     monkeypatch.delenv("SLACK_BOT_TOKEN")
@@ -133,7 +131,7 @@ async def test_restored_marks_the_database_with_the_moment_of_the_copy(tmp_path)
         ("0001-01-01T00:00Z", "is too early"),
     ],
 )
-async def test_restored_says_what_is_wrong_with_a_time(tmp_path, time, why):
+async def test_restored_reports_an_invalid_time(tmp_path, time, why):
     await (await Store.open(f"sqlite:///{tmp_path}/relay.db")).close()
     result = await relay_command("restored", "--at", time)
     assert (result.exit_code, why in " ".join(result.output.split())) == (2, True)

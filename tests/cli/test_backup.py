@@ -16,7 +16,7 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(app, ["backup", *map(str, arguments)])
 
 
-async def test_it_copies_beside_a_running_relay_and_prints_a_summary(run, tmp_path):
+async def test_backup_copies_beside_a_running_relay_and_prints_a_summary(run, tmp_path):
     store = await Store.open(f"sqlite:///{tmp_path}/relay.db")
     done = run(tmp_path / "copy.db")
     await store.close()

@@ -225,7 +225,7 @@ def test_a_hanging_thread_does_not_keep_the_process_or_change_its_exit_code_and_
     assert (done.returncode, done.stdout, done.stderr[-len(stderr) or None :]) == (code, "done", stderr)
 
 
-def test_the_commands_do_not_load_rich_which_would_be_a_twentieth_of_the_memory_at_rest():
+def test_the_serve_command_does_not_load_rich():
     check = (
         "import sys, relay.cli, structlog; assert not {'rich.console', 'pygments'} & sys.modules.keys(); import rich"
     )

@@ -10,7 +10,7 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(each) for each in arguments])
 
 
-def test_the_files_pass_the_commands_that_it_names(tmp_path, monkeypatch):
+def test_the_files_pass_the_commands_that_init_prints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("init")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -23,7 +23,7 @@ def test_the_files_pass_the_commands_that_it_names(tmp_path, monkeypatch):
     assert "reach 2 of 2 routes" in run("test", "--coverage").stdout
 
 
-def test_in_another_folder_the_commands_name_the_file(tmp_path, monkeypatch):
+def test_for_another_folder_the_printed_commands_name_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("init", "my config/relay")
     assert result.exit_code == 0
@@ -33,7 +33,7 @@ def test_in_another_folder_the_commands_name_the_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["routes.yaml", "routes.test.yaml"])
-def test_it_overwrites_nothing(tmp_path, name):
+def test_init_overwrites_nothing(tmp_path, name):
     (tmp_path / name).write_text("mine")
     result = run("init", tmp_path)
     assert (result.exit_code, result.stdout) == (1, "")

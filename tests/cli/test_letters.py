@@ -116,7 +116,7 @@ async def test_a_share_that_could_not_be_planned_is_listed_shown_retried_and_dis
     assert ([str(share.outcome) for share in history.shares], history.state.version) == (["no_route"], 1)
 
 
-async def test_without_letters_it_says_so(relay):
+async def test_letters_reports_that_there_are_none(relay):
     for arguments in ((), ("list",)):
         result = await relay_letters(*arguments)
         assert result.stdout == "No dead letters, no failed shares, and no quarantined bodies.\n"
@@ -265,7 +265,7 @@ async def test_a_letter_that_relay_has_just_retried_is_not_retried_again(relay):
 
 
 @given(st.builds(tool.LetterId, st.sampled_from(tool.LetterKind), st.integers(0, 10**18 - 1)))
-def test_every_letter_has_an_id_of_its_own(letter):
+def test_every_letter_has_a_unique_id(letter):
     assert tool.LetterId.parse(str(letter)) == tool.LetterId.parse(f" {letter} ".upper()) == letter
 
 
@@ -287,7 +287,7 @@ async def test_a_discarded_letter_is_not_retried_and_its_reason_stays_with_the_i
     )
 
 
-async def test_with_the_last_letter_of_an_incident_those_of_its_stand_ins_are_discarded(relay):
+async def test_discarding_the_last_letter_of_an_incident_discards_those_of_its_stand_ins(relay):
     for channel in ("noc", "db"):
         relay.slack.channel(channel).archive()
     await relay.share("one", status="critical", incidentTags=DB)

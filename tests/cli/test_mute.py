@@ -61,14 +61,14 @@ async def test_a_mute_is_made_listed_extended_and_ended(store):
     assert "ended by Ben" in (await relay_mute("list", "--all")).output
 
 
-async def test_before_it_is_made_it_says_how_many_it_matches(store):
+async def test_mute_add_first_says_how_many_incidents_match(store):
     result = await relay_mute("add", "--match", CHECKOUT, "--for", "2h", "--reason", "deploy")
     assert "It matches 1 open incident now, and 2 of the last 7 days." in result.output
     assert "End it with: relay mute end 1" in result.output
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0), ("", 1)])
-async def test_it_asks_before_a_mute_that_matches_nothing(store, answer, code):
+async def test_mute_add_asks_before_a_mute_that_matches_nothing(store, answer, code):
     arguments = ("add", "--match", "{tags: {service: nowhere}}", "--for", "2h", "--reason", "deploy")
     result = await relay_mute(*arguments, answer=answer)
     assert result.exit_code == code
@@ -90,7 +90,7 @@ async def test_it_asks_before_a_mute_that_matches_nothing(store, answer, code):
         (["--match", CHECKOUT, "--incident", "one", "--for", "1h"], "either --match or --incident"),
     ],
 )
-async def test_what_cannot_be_a_mute_says_why_and_makes_none(store, arguments, said):
+async def test_an_invalid_mute_is_rejected_with_the_reason_and_not_made(store, arguments, said):
     result = await relay_mute("add", *arguments, "--reason", "deploy", "--yes")
     assert result.exit_code == 2
     assert said in " ".join(result.output.replace("│", " ").split())
@@ -98,7 +98,7 @@ async def test_what_cannot_be_a_mute_says_why_and_makes_none(store, arguments, s
 
 
 @pytest.mark.parametrize("command", [["extend", "7", "--for", "1h"], ["end", "7"]])
-async def test_what_is_over_or_unknown_cannot_be_changed(store, command):
+async def test_a_mute_that_ended_or_does_not_exist_cannot_be_changed(store, command):
     result = await relay_mute(*command)
     assert (result.exit_code, "There is no mute 7, or it is over" in result.output) == (1, True)
 
@@ -140,7 +140,7 @@ async def test_open_incidents_are_counted_before_all_others(store, monkeypatch):
     assert seen[1].sentence == "It matches at least 1 open incident now, and at least 1 of the last 7 days."
 
 
-async def test_somebody_who_waits_gets_what_was_counted_by_then(store, monkeypatch):
+async def test_the_count_stops_in_time_and_shows_what_was_counted(store, monkeypatch):
     monkeypatch.setattr(mute_preview, "SECONDS_AT_ONCE", -1.0)
     monkeypatch.setattr(mute_preview, "_BATCH", 2)
     now = await store.now()
@@ -149,7 +149,7 @@ async def test_somebody_who_waits_gets_what_was_counted_by_then(store, monkeypat
     assert (seen.open, seen.open_cut, seen.recent_cut) == (1, True, True)
 
 
-async def test_somebody_without_a_name_on_the_machine_is_named_by_number(store, monkeypatch):
+async def test_a_user_without_a_name_on_the_machine_is_shown_by_number(store, monkeypatch):
     def unknown():
         raise KeyError("getpwuid(): uid not found: 1000")
 
@@ -160,7 +160,7 @@ async def test_somebody_without_a_name_on_the_machine_is_named_by_number(store, 
 
 @pytest.mark.parametrize("number", ["0", "-1", "9" * 30])
 @pytest.mark.parametrize("command", [["extend", "--for", "1h"], ["end"]])
-async def test_a_number_that_no_mute_can_have_is_refused(store, command, number):
+async def test_an_impossible_mute_number_is_rejected(store, command, number):
     result = await relay_mute(*command, "--", number)
     assert result.exit_code == 2
     assert "Traceback" not in result.output

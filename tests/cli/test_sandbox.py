@@ -147,7 +147,7 @@ def test_everything_that_the_routes_name_exists_in_the_sandbox(filled, tmp_path)
     assert set(slack.users) == {"U0SANDBOX1", "U0SANDBOX2", "U0123456789"} < set(bigpanda.users)
 
 
-def test_an_ann_of_the_routes_is_the_ann_of_the_sandbox(filled, tmp_path, monkeypatch):
+def test_ann_in_the_routes_is_the_ann_of_the_sandbox(filled, tmp_path, monkeypatch):
     (tmp_path / "routes.yaml").write_text(
         """\
 version: 1

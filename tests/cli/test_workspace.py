@@ -32,7 +32,7 @@ def run(monkeypatch, url, *arguments):
     return CliRunner().invoke(app, ["workspace", *arguments])
 
 
-def test_it_shows_the_workspace_and_accepts_another_one_only_when_asked(tmp_path, monkeypatch):
+def test_workspace_shows_the_workspace_and_accepts_another_one_only_with_accept(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/relay.db"
     asyncio.run(bind(url))
     assert "belongs to no workspace yet" in run(monkeypatch, url).output
@@ -46,6 +46,6 @@ def test_it_shows_the_workspace_and_accepts_another_one_only_when_asked(tmp_path
     assert "belongs to no workspace yet" in run(monkeypatch, url).output
 
 
-def test_without_a_database_it_says_so(tmp_path, monkeypatch):
+def test_workspace_reports_a_missing_database(tmp_path, monkeypatch):
     result = run(monkeypatch, f"sqlite:///{tmp_path}/relay.db")
     assert (result.exit_code, "There is no SQLite database" in result.output) == (2, True)
