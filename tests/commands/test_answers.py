@@ -21,7 +21,7 @@ def permalink(message):
     return f"https://sandbox.slack.com/archives/{message.channel}/p{message.ts.replace('.', '')}"
 
 
-async def test_help_names_the_verbs_under_the_name_of_the_command_and_guesses_what_was_meant(round_trip, ask):
+async def test_help_lists_the_verbs_with_the_commands_name_and_suggests_the_intended_one(round_trip, ask):
     assert "/relay open" in await ask("")
     unknown = await ask("opne <b>")
     assert "Did you mean `open`?" in unknown
@@ -31,7 +31,7 @@ async def test_help_names_the_verbs_under_the_name_of_the_command_and_guesses_wh
     assert "`/relay-staging mine`" in delivery.answer["text"]
 
 
-async def test_open_says_what_a_summary_would_say_here_in_a_channel_of_a_team_and_everywhere(round_trip, ask):
+async def test_open_lists_incidents_here_in_a_channel_of_a_team_and_everywhere(round_trip, ask):
     await start(round_trip, "i1", "database")
     await start(round_trip, "i2", "payments", "disk full")
     await start(round_trip, "i3", "security", "intrusion")
@@ -83,7 +83,7 @@ async def test_a_guest_sees_only_the_channels_that_they_are_in(round_trip):
 
 
 @pytest.mark.parametrize("method", ["users.conversations", "users.info"])
-async def test_what_slack_does_not_tell_is_not_shown_except_where_it_is_asked(tmp_path, method):
+async def test_incidents_that_relay_cannot_check_are_shown_only_in_the_channel_of_the_question(tmp_path, method):
     async with run_round_trip(tmp_path, routes=ROUTES_OF_ONE, prepare=with_secret_channel) as round_trip:
         round_trip.relay.backend.commands.answer_within = 60
         round_trip.slack.channel(SECRET).invite(BOB)
@@ -103,7 +103,7 @@ routes:
 """
 
 
-async def test_mine_lists_what_the_person_has_by_address_by_id_and_by_a_click(round_trip, ask):
+async def test_mine_finds_a_persons_incidents_by_address_by_id_and_by_a_click(round_trip, ask):
     assert "You have no open incident" in await ask("mine")
     await start(round_trip, "i1", "database")
     await start(round_trip, "i2", "database", "disk full")
@@ -124,7 +124,7 @@ async def test_mine_lists_what_the_person_has_by_address_by_id_and_by_a_click(ro
     assert "users:read.email" in await ask("mine", "U0NEW00001")
 
 
-async def test_why_tells_routes_conditions_cards_and_held_pings_by_link_id_and_shortcut(round_trip, ask):
+async def test_why_shows_routes_conditions_cards_and_held_pings_by_link_id_and_shortcut(round_trip, ask):
     await start(round_trip, "i2", "payments", "disk full")
     [card] = round_trip.slack.channel(NOC).messages
     by_link, by_id = await ask(f"why {permalink(card)}"), await ask("why i2")
@@ -144,7 +144,7 @@ async def test_why_tells_routes_conditions_cards_and_held_pings_by_link_id_and_s
     assert (in_thread.thread_ts, round_trip.slack.text_of(in_thread)) == (card.ts, by_link)
 
 
-async def test_a_message_that_is_not_relays_is_explained_too_also_where_relay_may_not_write(round_trip, ask):
+async def test_a_message_of_another_app_gets_an_answer_even_if_relay_may_not_write_there(round_trip, ask):
     elsewhere = round_trip.slack.add_channel("C0OTHER001", "other")
     elsewhere.invite(ANN)
     message = elsewhere.post("lunch?", user=BOB)
@@ -156,7 +156,7 @@ async def test_a_message_that_is_not_relays_is_explained_too_also_where_relay_ma
     assert "no incident here" in direct.text
 
 
-async def test_the_shortcut_in_a_private_channel_explains_what_is_there_and_names_no_channel_beyond(round_trip):
+async def test_the_shortcut_in_a_private_channel_names_no_other_channel(round_trip):
     round_trip.slack.channel(SECRET).invite(BOB)
     await start(round_trip, "i3", "security", "intrusion")
     [card] = round_trip.slack.channel(SECRET).messages
@@ -165,7 +165,7 @@ async def test_the_shortcut_in_a_private_channel_explains_what_is_there_and_name
     assert "Route `secret` matches" in newest(round_trip, BOB, SECRET).text
 
 
-async def test_a_hostile_title_formats_links_and_pings_nothing(round_trip, ask):
+async def test_a_hostile_title_makes_no_formatting_link_or_ping(round_trip, ask):
     await start(round_trip, "i1", "database", HOSTILE)
     for question in ("open", "open all", "mine", "why i1"):
         await ask(question)
@@ -183,7 +183,7 @@ async def test_a_long_list_is_cut_and_counted(round_trip, ask):
     assert "And 10 more" in text
 
 
-async def test_more_incidents_than_relay_looks_at_are_admitted(round_trip, ask, monkeypatch):
+async def test_the_answer_says_if_there_are_more_incidents_than_relay_looked_at(round_trip, ask, monkeypatch):
     monkeypatch.setattr(open_list, "BATCH", 1)
     monkeypatch.setattr(open_list, "MAX_SCANNED", 2)
     await start(round_trip, "i1", "database")
@@ -204,7 +204,7 @@ async def test_over_socket_mode_the_acknowledgement_has_the_same_answer(tmp_path
         assert "#db: 1 open" in await asked(round_trip, "open")
 
 
-async def test_in_a_conversation_with_relay_open_shows_all_channels(round_trip):
+async def test_open_in_a_direct_message_shows_all_channels(round_trip):
     await start(round_trip, "i1", "database")
     direct = round_trip.slack.direct(ANN)
     delivery = await round_trip.slack.use_command(ANN, direct.id, "open")
@@ -221,13 +221,13 @@ async def test_an_unexpected_error_is_logged_and_answered(round_trip, ask, monke
     assert "an unexpected error occurred" in await ask("mine")
 
 
-async def test_without_an_api_key_of_bigpanda_questions_are_answered_too(tmp_path):
+async def test_questions_are_answered_without_a_bigpanda_api_key(tmp_path):
     async with run_round_trip(tmp_path, BIGPANDA_API_KEY="", BIGPANDA_APP_KEY="") as round_trip:
         round_trip.relay.backend.commands.answer_within = 60
         assert "nothing is open" in await asked(round_trip, "open #db")
 
 
-async def test_a_database_that_does_not_answer_in_time_is_named_within_the_time_that_slack_waits(round_trip, ask):
+async def test_a_slow_database_is_reported_within_slacks_timeout(round_trip, ask):
     round_trip.relay.backend.commands.answer_within = 0.0
     assert "did not answer in time" in await ask("open")
     assert "did nothing" in await ask("mute i1 1h x")

@@ -51,7 +51,7 @@ def test_a_mute_has_the_short_form_or_the_options_of_the_command_line(text, mean
         ("service=checkout 2h x --force", "does not understand"),
     ],
 )
-def test_what_is_missing_is_asked_for_with_an_example(text, asked):
+def test_missing_parts_are_requested_with_an_example(text, asked):
     read = read_request(f"mute {text}")
     assert isinstance(read, Unclear)
     assert asked in read.detail
@@ -59,7 +59,7 @@ def test_what_is_missing_is_asked_for_with_an_example(text, asked):
 
 
 @given(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=40))
-def test_a_value_in_quotes_is_taken_as_it_is(value):
+def test_a_value_in_quotes_is_taken_literally(value):
     value = "".join(value.split()).replace('"', "")
     escaped = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     read = read_request(f'mute service="{escaped}" 2h x')

@@ -37,9 +37,7 @@ async def mutes(round_trip):
     return await round_trip.store.mutes_after(round_trip.clock.now())
 
 
-async def test_a_tag_is_muted_on_the_cards_of_the_routes_where_the_person_may_and_the_card_says_by_whom(
-    round_trip, ask
-):
+async def test_a_tag_mute_covers_routes_where_the_person_may_mute_and_cards_name_that_person(round_trip, ask):
     await round_trip.start_incident()
     calls = len(round_trip.panda.calls)
     answer = await ask(FORM)
@@ -62,7 +60,7 @@ async def test_a_tag_is_muted_on_the_cards_of_the_routes_where_the_person_may_an
     assert await mutes(round_trip) == ()
 
 
-async def test_one_incident_is_muted_by_its_link_or_its_id_critical_or_not(round_trip, ask):
+async def test_one_incident_is_muted_by_link_or_id_even_if_it_is_critical(round_trip, ask):
     await round_trip.start_incident()
     await ask(f"mute {permalink(round_trip.card())} 30m known issue")
     await ask("mute i1 30m known issue")
@@ -72,7 +70,7 @@ async def test_one_incident_is_muted_by_its_link_or_its_id_critical_or_not(round
     assert "muted by Ann Lee" in round_trip.card_text()
 
 
-async def test_options_are_those_of_the_command_line(round_trip, ask):
+async def test_the_options_equal_those_of_the_command_line(round_trip, ask):
     await round_trip.start_incident()
     await ask("mute --match '{tags: {team: data*}, status: critical}' --for 1h --reason \"load test\" --unless never")
     [mute] = await mutes(round_trip)
@@ -97,12 +95,12 @@ async def test_options_are_those_of_the_command_line(round_trip, ask):
         ("unmute 99", "Not ended"),
     ],
 )
-async def test_what_cannot_be_is_refused_with_the_reason(round_trip, ask, text, why):
+async def test_an_invalid_mute_request_is_rejected_with_the_reason(round_trip, ask, text, why):
     assert why in await ask(text)
     assert await mutes(round_trip) == ()
 
 
-async def test_a_mute_that_matches_nothing_is_made_only_after_it_was_confirmed_and_once(round_trip, ask):
+async def test_a_mute_that_matches_nothing_is_made_once_after_a_confirmation(round_trip, ask):
     answer = await ask(FORM)
     assert "Nothing is muted yet" in answer
     assert "no open incident" in answer or "0 open incidents" in answer
@@ -117,7 +115,7 @@ async def test_a_mute_that_matches_nothing_is_made_only_after_it_was_confirmed_a
     assert "is muted until" in await ask(f"{FORM} --yes")
 
 
-async def test_a_command_that_slack_sends_again_makes_one_mute_also_after_relay_was_killed(tmp_path):
+async def test_a_repeated_command_makes_one_mute_even_after_relay_was_killed(tmp_path):
     async with run_round_trip(tmp_path, routes=ROUTES, dies=True) as round_trip:
         round_trip.relay.backend.commands.answer_within = 60
         await round_trip.start_incident()
@@ -151,7 +149,7 @@ async def test_a_mute_that_cannot_be_stored_is_not_acknowledged_and_made_when_sl
     assert len(await mutes(round_trip)) == 1
 
 
-async def test_why_in_the_menu_of_a_card_gives_the_same_answer_to_everybody(round_trip, ask):
+async def test_why_in_the_menu_of_a_card_works_for_everybody(round_trip, ask):
     await round_trip.start_incident()
     await ask("mute i1 30m known issue")
     await round_trip.advance(60)
@@ -165,7 +163,7 @@ async def test_why_in_the_menu_of_a_card_gives_the_same_answer_to_everybody(roun
     assert [kind for kind, _, _ in await round_trip.tasks()] == ["callback"]  # no task for BigPanda
 
 
-async def test_a_message_about_several_incidents_says_what_it_is(round_trip, ask):
+async def test_why_on_a_message_about_several_incidents_explains_the_message(round_trip, ask):
     await ask(f"{FORM} --yes --unless never")
     await round_trip.start_incident()
     [held] = round_trip.slack.channel(DB).messages
@@ -221,7 +219,7 @@ async def test_without_mute_in_the_actions_of_any_route_the_answer_says_what_is_
 
 
 @pytest.mark.parametrize("private", [True, False])
-async def test_a_route_whose_channels_are_made_is_muted_by_those_who_see_one_of_them(tmp_path, private):
+async def test_a_route_with_computed_channels_can_be_muted_by_people_who_see_one_of_them(tmp_path, private):
     def with_channel(slack):
         slack.add_channel("C0RED00001", "alerts-red", private=private, member=True)
         return slack
@@ -237,7 +235,7 @@ async def test_a_route_whose_channels_are_made_is_muted_by_those_who_see_one_of_
         assert ("is muted until" in answer, "You can see no channel" in answer) == (not private, private)
 
 
-async def test_who_is_outside_of_a_private_channel_mutes_nothing_in_it(round_trip, ask):
+async def test_a_person_outside_a_private_channel_mutes_nothing_in_it(round_trip, ask):
     await round_trip.start_incident(team="security")
     [card] = round_trip.slack.channel(SECRET).messages
     for text in ("mute i1 1h x", f"mute {permalink(card)} 1h x"):

@@ -33,7 +33,7 @@ LINK = "https://acme.slack.com/archives/C0DB000001/p1700000000000100?thread_ts=1
         ("why 5e7f", Why(target="5e7f")),
     ],
 )
-def test_a_question_is_read_however_it_is_typed(text, meant):
+def test_a_question_is_understood_in_any_spelling_of_its_parts(text, meant):
     assert read_request(text) == meant
 
 
@@ -41,7 +41,7 @@ def test_a_question_is_read_however_it_is_typed(text, meant):
 @example("mute '")
 @example("mute {" * 50)
 @example("why <")
-def test_nothing_that_can_be_typed_is_an_error(text):
+def test_no_typed_text_raises_an_error(text):
     for verb in ("", *VERBS):
         read_request(f"{verb} {text}")
 

@@ -25,7 +25,7 @@ def test_a_list_fits_and_says_how_many_lines_it_leaves_out(titles):
 
 
 @given(TITLES | st.sampled_from(["<!channel>", "<@U1>", "<https://evil|x>", "&lt;!here&gt;", "\U000f0001\U000f0200x"]))
-def test_a_title_makes_no_link_no_ping_and_no_mark(title):
+def test_a_title_makes_no_link_ping_or_markup(title):
     text = incident_name(incident_of(id="i1", title=title, links={"landing_page": "https://a.bigpanda.io/1"}))
     shown = written(text)
     assert shown.count("<") == shown.count(">") == 1
@@ -33,7 +33,7 @@ def test_a_title_makes_no_link_no_ping_and_no_mark(title):
     assert not any(0xF0000 <= ord(character) <= 0xFFFFD for character in shown)
 
 
-def test_groups_are_named_and_words_for_everybody_stay_words():
+def test_groups_are_named_and_here_and_channel_stay_plain_text():
     assert written(("pinged ", PingTargets(("S0ONCALL01", "U0ANN00001", "here")))) == (
         "pinged <!subteam^S0ONCALL01>, <@U0ANN00001>, @here"
     )

@@ -31,9 +31,7 @@ def viewer_of(private, members, *, guest, asked_in):
     st.sampled_from([True, False, None]),
     st.sampled_from([*IDS, "D1"]),
 )
-def test_a_channel_is_seen_by_its_members_by_those_who_ask_there_and_if_public_by_everybody_but_guests(
-    private, members, guest, asked_in
-):
+def test_a_viewer_sees_their_channels_the_current_one_and_public_ones_unless_a_guest(private, members, guest, asked_in):
     viewer = viewer_of(private, members, guest=guest, asked_in=asked_in)
     for ref in IDS:
         is_member = members is not None and ref in members
