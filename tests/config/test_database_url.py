@@ -63,7 +63,7 @@ def test_an_unescaped_password_is_read_whole_or_rejected(form, password):
         assert {value for name, value in parameters.items() if name in SECRET_PARAMETERS} <= set(secrets_in(text))
 
 
-def test_an_escape_that_is_no_text_is_rejected():
+def test_an_escape_that_is_not_text_is_rejected():
     assert "percent-encoded" in rejection("postgresql://relay:a%90b@db.example.com/relay")
 
 
@@ -146,6 +146,6 @@ def test_every_form_of_libpq_is_accepted(text):
     assert not any(secret in ("relay", "db") for secret in secrets_in(text))
 
 
-def test_a_password_that_is_a_name_in_the_address_is_not_hidden_in_every_text():
+def test_a_password_that_equals_a_name_in_the_address_is_not_hidden_everywhere():
     assert secrets_in("postgresql://relay:relay@db/relay") == ()
     assert secrets_in("postgresql://relay:p%2Fw@db/relay") == ("p%2Fw", "p/w")

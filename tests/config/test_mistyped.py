@@ -27,7 +27,7 @@ SETTINGS = [*NAMES, *(f"{name}_FILE" for name in SECRETS)]
         ("RELAY_COLOUR", ""),
     ],
 )
-def test_a_mistyped_name_gets_a_suggestion(name, setting):
+def test_a_mistyped_setting_gets_a_suggestion(name, setting):
     assert mistyped({name: "x"}) == {name: setting}
 
 
@@ -48,7 +48,7 @@ def test_a_mistyped_name_gets_a_suggestion(name, setting):
         "MY_RELAY_WEBHOOK_KEY",
     ],
 )
-def test_settings_service_links_and_other_programs_variables_are_left_alone(name):
+def test_valid_settings_service_links_and_other_variables_cause_no_warning(name):
     assert mistyped({name: "x"}) == {}
 
 

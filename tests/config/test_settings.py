@@ -216,7 +216,7 @@ def given_secrets():
     return {name: addresses.get(name, f"hush-hush-{name}") for name in SECRETS}
 
 
-def test_the_key_that_reads_cannot_be_the_one_that_acts():
+def test_the_admin_key_and_the_operator_key_must_differ():
     message = fault({"RELAY_ADMIN_KEY": "one-key-for-both", "RELAY_OPERATOR_KEY": "one-key-for-both"})
     assert message.startswith("RELAY_OPERATOR_KEY is the same as RELAY_ADMIN_KEY")
     assert "one-key" not in message
@@ -292,5 +292,5 @@ def test_a_value_in_quotes_is_named(name, quoted):
     assert "xoxb" not in str(raised.value)
 
 
-def test_a_star_is_every_address_of_both_families():
+def test_a_star_means_every_ipv4_and_ipv6_address():
     assert parse_listen("*:8080") == parse_listen("[::]:8080") == Listen(host="::", port=8080)
