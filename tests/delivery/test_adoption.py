@@ -81,7 +81,7 @@ async def test_the_next_share_edits_the_card_and_reports_and_pings_nothing(lost)
         assert len(lost.posts()) == posted
 
 
-async def test_what_changed_since_the_last_edit_is_reported_and_pings(lost):
+async def test_a_change_since_the_last_edit_is_reported_and_pings(lost):
     async with lost.run() as relay:
         await relay.share("i1", status="critical", alerts=[ALERT])
         await relay.advance(60)
@@ -105,7 +105,7 @@ async def test_a_new_installation_reads_one_page_of_each_channel_and_posts_at_on
         assert len(relay.slack.calls_to(HISTORY)) == 3
 
 
-async def test_shares_wait_until_their_channel_was_read_and_other_channels_go_on(lost):
+async def test_shares_wait_until_their_channel_was_read_and_other_channels_continue(lost):
     lost.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=HISTORY, channel="C0ALL00001", times=3))
     async with lost.run() as relay:
         posted = len(lost.posts())
@@ -129,7 +129,7 @@ async def test_shares_wait_until_their_channel_was_read_and_other_channels_go_on
 
 
 @pytest.mark.parametrize("named", [False, True])
-async def test_a_share_waits_for_its_own_channel_alone_however_many_others_are_new(tmp_path, clock, named):
+async def test_a_share_waits_only_for_its_own_channel_even_with_many_new_channels(tmp_path, clock, named):
     """Slack lets an app join, and read, 50 channels a minute: a thousand take twenty minutes."""
     slack = FakeSlack(clock=clock.now, sleep=clock.sleep)
     slack.limits.enabled = True
@@ -153,7 +153,7 @@ async def test_a_share_waits_for_its_own_channel_alone_however_many_others_are_n
         assert await relay.store.unread_channels() == ()
 
 
-async def test_an_end_that_comes_while_the_channel_is_read_reaches_the_card(lost):
+async def test_a_resolution_during_the_reading_of_the_channel_reaches_the_card(lost):
     lost.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=HISTORY, channel="C0ALL00001", times=2))
     async with lost.run() as relay:
         await relay.share("i1", status="ok", alerts=[OK], endedOn=int(relay.clock.now()) - 500)
@@ -165,7 +165,7 @@ async def test_an_end_that_comes_while_the_channel_is_read_reaches_the_card(lost
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("waits", [False, True])
-async def test_an_episode_that_is_over_stays_over_and_a_reopening_follows_the_usual_rules(life, late, waits):
+async def test_an_ended_episode_stays_ended_and_a_reopening_follows_the_usual_rules(life, late, waits):
     async with life.run() as relay:
         await relay.share("i1", status="warning", alerts=[ALERT])
         await relay.advance(60)
@@ -185,7 +185,7 @@ async def test_an_episode_that_is_over_stays_over_and_a_reopening_follows_the_us
             assert first.ts.replace(".", "") in str(second[0])
 
 
-async def test_of_two_cards_of_an_incident_the_newest_is_taken_over(life):
+async def test_the_newest_of_two_cards_of_an_incident_is_adopted(life):
     async with life.run() as relay:
         for status, alert in (("warning", ALERT), ("ok", OK)):
             await relay.share("i1", status=status, alerts=[alert])
@@ -226,7 +226,7 @@ async def test_an_incident_that_is_never_shared_again_leaves_its_card_as_it_is(l
         assert len(relay.slack.calls_to(EDIT)) == edits
 
 
-async def test_where_relay_may_not_read_it_says_so_and_posts(lost):
+async def test_relay_logs_a_channel_that_it_may_not_read_and_posts_there(lost):
     lost.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method=HISTORY, times=None))
     with capture_logs() as log:
         async with lost.run() as relay:
@@ -345,7 +345,7 @@ async def test_pings_of_an_adopted_card_are_those_of_new_states_only(life):
         assert all("S0CRIT" not in str(each) for each in life.posts()[before:])
 
 
-async def test_a_message_says_whose_it_is_which_card_and_what_it_reports(life):
+async def test_the_metadata_of_a_message_name_the_relay_the_card_and_the_entries(life):
     """What a database that does not know the message needs in order to take it over."""
     async with life.run() as relay:
         await relay.share("i1", status="warning", alerts=[ALERT], metadata={"environment_id": "env-1"})
@@ -378,7 +378,7 @@ async def test_a_message_says_whose_it_is_which_card_and_what_it_reports(life):
 
 
 @pytest.mark.parametrize("works_again", [False, True])
-async def test_a_card_that_its_channel_rejected_is_taken_over_where_it_stands(life, works_again):
+async def test_a_card_in_the_fallback_channel_is_taken_over_there(life, works_again):
     """In the fallback channel. Its own channel looks as it does with a database that was not lost.
 
     Nobody knows any more that the card there came first, so the card in the fallback channel is kept up to date, too.
@@ -414,7 +414,7 @@ async def test_a_card_that_its_channel_rejected_is_taken_over_where_it_stands(li
     assert {**seen[True], "noc": []} == {**seen[False], "noc": []}
 
 
-async def test_taking_over_by_hand_may_end_anywhere_and_be_done_again(life, monkeypatch):
+async def test_adopt_can_be_interrupted_anywhere_and_run_again(life, monkeypatch):
     async with life.run() as relay:
         for number in range(4):
             await relay.share(f"i{number}", status="warning", alerts=[ALERT])

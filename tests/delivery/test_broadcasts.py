@@ -49,7 +49,7 @@ def edits(relay):
     return [call for call in relay.slack.calls if call.method == EDIT]
 
 
-async def test_the_channel_does_not_end_with_a_reopening_that_is_over(relay):
+async def test_a_broadcast_reopening_is_edited_when_it_is_over(relay):
     await reopen(relay)
     assert "🔴 Reopened" in in_channel(relay)
     await resolve(relay)
@@ -59,7 +59,7 @@ async def test_the_channel_does_not_end_with_a_reopening_that_is_over(relay):
     assert "🔴" not in thread(relay)
 
 
-async def test_the_card_is_edited_before_the_broadcast_and_the_broadcast_once(relay):
+async def test_the_card_is_edited_before_the_broadcast_and_the_broadcast_only_once(relay):
     await reopen(relay)
     before = len(edits(relay))
     await resolve(relay)
@@ -105,7 +105,7 @@ async def test_a_reopening_that_is_over_before_it_is_posted_says_so(relay):
 
 
 @pytest.mark.parametrize("code", ["message_not_found", "edit_window_closed", "cant_update_message", "invalid_blocks"])
-async def test_what_slack_rejects_stays_as_it_is_and_nobody_is_told(relay, code):
+async def test_a_rejected_broadcast_edit_changes_nothing_and_is_not_reported(relay, code):
     await reopen(relay)
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode(code), method=EDIT, nth=2, times=5))
     await resolve(relay)
@@ -121,7 +121,7 @@ async def test_what_slack_rejects_stays_as_it_is_and_nobody_is_told(relay, code)
 
 
 @pytest.mark.parametrize("does", [DropConnection(), rate_limited(20), ErrorCode("internal_error")], ids=str)
-async def test_an_edit_that_fails_for_a_while_is_made_again(relay, does):
+async def test_a_broadcast_edit_that_fails_is_retried(relay, does):
     await reopen(relay)
     relay.slack.faults.add(InjectedFault(behaviour=does, method=EDIT, nth=2, times=1))
     await resolve(relay)
@@ -129,7 +129,7 @@ async def test_an_edit_that_fails_for_a_while_is_made_again(relay, does):
     assert OVER in thread(relay)
 
 
-async def test_while_edits_are_short_the_broadcast_waits(relay):
+async def test_a_broadcast_edit_waits_while_the_edit_budget_is_low(relay):
     await reopen(relay)
     relay.delivery._slack.throttle.is_strained = lambda _method: True
     await resolve(relay)
@@ -140,7 +140,7 @@ async def test_while_edits_are_short_the_broadcast_waits(relay):
     assert OVER in thread(relay)
 
 
-async def test_after_an_hour_it_is_left_as_it_is(relay):
+async def test_a_broadcast_edit_is_given_up_after_an_hour(relay):
     await reopen(relay)
     relay.delivery._slack.throttle.is_strained = lambda _method: True
     await resolve(relay)

@@ -88,7 +88,7 @@ def named(relay, root, incidents):
 
 
 @pytest.mark.parametrize("held_at_once", [True, False], ids=["before-the-channel-is-read", "after"])
-async def test_a_new_database_goes_on_with_the_list_that_a_lost_one_has_left(tmp_path, held_at_once):
+async def test_a_new_database_continues_the_held_list_of_a_lost_one(tmp_path, held_at_once):
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, slack=slack, clock=clock) as relay:
@@ -160,7 +160,7 @@ async def test_edits_of_a_list_wait_until_no_card_needs_the_rate_limit(tmp_path)
         assert edited.index(held) == len(names)
 
 
-async def test_of_two_relays_on_postgresql_one_posts_the_list_and_the_other_goes_on_when_it_dies(tmp_path):
+async def test_on_postgresql_one_relay_posts_the_list_and_another_continues_it_when_the_first_dies(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     for name in "ab":
@@ -193,7 +193,7 @@ async def test_of_two_relays_on_postgresql_one_posts_the_list_and_the_other_goes
             assert named(second, root, ["i1", "i2", "i3"]) == [1, 1, 1]
 
 
-async def test_what_is_over_before_it_could_be_posted_is_posted_only_if_it_names_what_no_card_shows(tmp_path):
+async def test_a_closed_list_is_posted_late_only_if_it_names_incidents_without_a_card(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.pause("chat.postMessage", 600)
         await change(relay, hold("i0", at=START, reason="first"))  # it meets the pause
@@ -208,7 +208,7 @@ async def test_what_is_over_before_it_could_be_posted_is_posted_only_if_it_names
         assert sorted(named(relay, root, ["i0", "i1"]) for root in roots(relay)) == [[0, 1], [1, 0]]
 
 
-async def test_while_a_channel_takes_no_messages_the_fallback_has_its_list_and_afterwards_the_channel_names_all(
+async def test_the_fallback_has_the_list_of_a_rejecting_channel_until_that_channel_works_again(
     tmp_path,
 ):
     async with run_relay(tmp_path) as relay:
@@ -230,7 +230,7 @@ async def test_while_a_channel_takes_no_messages_the_fallback_has_its_list_and_a
         assert "i3" not in "\n".join(thread(relay, stand_in, "noc"))
 
 
-async def test_what_somebody_deletes_is_posted_again_without_a_ping_and_names_all_again(tmp_path):
+async def test_a_deleted_list_is_posted_again_with_all_lines_and_without_a_ping(tmp_path):
     async with run_relay(tmp_path) as relay:
         await change(relay, hold("i1", "i2", at=START), catch("i3", at=START))
         await relay.advance(300)
@@ -246,7 +246,7 @@ async def test_what_somebody_deletes_is_posted_again_without_a_ping_and_names_al
         assert named(relay, held, ["i1", "i2"]) == [1, 1]
 
 
-async def test_a_list_in_doubt_that_relay_may_not_search_for_becomes_a_letter_and_is_posted_on_a_retry(tmp_path):
+async def test_a_list_in_doubt_that_relay_may_not_search_becomes_a_dead_letter(tmp_path):
     async with run_relay(tmp_path) as relay:
         slack = relay.slack
         slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method="chat.postMessage"))
@@ -270,7 +270,7 @@ async def test_a_list_in_doubt_that_relay_may_not_search_for_becomes_a_letter_an
 
 
 @pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
-async def test_what_ends_while_slack_takes_its_time_is_shown_in_the_end(tmp_path, method):
+async def test_an_incident_that_ends_during_a_slow_call_is_shown_in_the_end(tmp_path, method):
     async with run_relay(tmp_path) as relay:
         await change(relay, hold("i1", "i2", at=START))
         await relay.advance(5)  # the message is posted, its lines wait for others

@@ -77,7 +77,7 @@ async def test_a_quiet_night_ends_in_one_message_that_names_what_is_open_and_pin
         assert not any("pings held" in card for card in cards)
 
 
-async def test_nothing_left_in_the_morning_means_no_message(tmp_path):
+async def test_there_is_no_catch_up_if_nothing_is_open_in_the_morning(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         await until(relay, NIGHT)
         await relay.share("i1", status="warning")
@@ -88,7 +88,7 @@ async def test_nothing_left_in_the_morning_means_no_message(tmp_path):
         assert pinged(relay) == []
 
 
-async def test_of_two_routes_in_one_channel_only_the_quiet_one_pings_nobody(tmp_path):
+async def test_if_one_of_two_routes_in_a_channel_is_quiet_only_its_people_are_not_pinged(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         await until(relay, NIGHT)
         await relay.share("i1", status="warning", incidentTags=DATABASE)
@@ -121,7 +121,7 @@ async def test_a_rise_to_critical_at_night_pings_its_own_people_at_once_and_the_
         assert "1 incident is still open" in roots(relay)[-1]
 
 
-async def test_a_rise_that_quiet_hours_hold_is_reported_at_once_and_made_up_for(tmp_path):
+async def test_a_rise_in_quiet_hours_is_reported_at_once_and_pings_in_the_catch_up(tmp_path):
     async with run_relay(tmp_path, routes=routes("quiet: {during: [night], unless: never}")) as relay:
         await relay.share("i1", status="warning")
         await until(relay, NIGHT)
@@ -174,7 +174,7 @@ async def test_a_held_card_that_becomes_critical_is_posted_at_once(tmp_path):
         assert len(pinged(relay)) == 1
 
 
-async def test_quiet_that_ends_while_relay_is_down_is_made_up_for_once_and_says_that_it_is_late(tmp_path):
+async def test_if_quiet_hours_end_while_relay_is_down_one_late_catch_up_follows(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, routes=routes(), clock=clock, slack=slack, dies=True) as relay:
@@ -190,7 +190,7 @@ async def test_quiet_that_ends_while_relay_is_down_is_made_up_for_once_and_says_
             assert len(roots(relay)) == 2
 
 
-async def test_quiet_that_ended_and_began_again_while_relay_was_down_holds_until_its_next_end(tmp_path):
+async def test_if_quiet_hours_began_again_while_relay_was_down_pings_wait_for_their_next_end(tmp_path):
     clock, day = ManualClock(), 86400.0
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, routes=routes(), clock=clock, slack=slack, dies=True) as relay:
@@ -206,7 +206,7 @@ async def test_quiet_that_ended_and_began_again_while_relay_was_down_holds_until
 
 
 @pytest.mark.parametrize("options", [QUIET, HOLD])
-async def test_an_edit_that_ends_silent_hours_frees_what_they_held_into_one_message(tmp_path, options):
+async def test_an_edit_that_ends_silent_hours_releases_held_pings_in_one_catch_up(tmp_path, options):
     async with run_relay(tmp_path, routes=routes(options)) as relay:
         await until(relay, NIGHT)
         for incident in ("i1", "i2"):
@@ -310,7 +310,7 @@ def clock_is_past(relay: RelayInProcess) -> bool:
     return relay.clock.now() >= START + MORNING
 
 
-async def test_slack_that_was_paused_at_the_end_gets_the_message_later_and_it_says_so(tmp_path):
+async def test_if_slack_is_paused_at_the_end_of_the_hours_the_catch_up_is_late_and_says_so(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         await until(relay, NIGHT)
         await relay.share("i1", status="warning")
@@ -325,7 +325,7 @@ async def test_slack_that_was_paused_at_the_end_gets_the_message_later_and_it_sa
         assert "posted late" in roots(relay)[-1]
 
 
-async def test_a_snooze_that_ends_while_the_incident_is_open_is_made_up_for(tmp_path):
+async def test_a_snooze_that_ends_while_the_incident_is_open_gets_a_catch_up(tmp_path):
     async with run_relay(tmp_path, routes=routes("quiet: []")) as relay:
         wake = int(relay.clock.now()) + 600
         await relay.share("i1", status="warning", snooze={"snoozed": True, "wake": wake})

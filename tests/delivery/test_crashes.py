@@ -213,7 +213,7 @@ async def test_a_crash_at_any_effect_does_not_change_what_a_reader_finally_sees(
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-async def test_a_crash_at_any_effect_leaves_no_broadcast_that_goes_on_calling(tmp_path, after):
+async def test_after_a_crash_at_any_effect_every_finished_broadcast_is_edited(tmp_path, after):
     expected, nth = await crash_everywhere(tmp_path, REOPENED, after=after)
     [(face, replies)] = expected["all"]
     assert face.startswith("✅")

@@ -187,7 +187,7 @@ routes: [{name: db, match: {tags: {team: db}}, post: [C0DB000001]}]
         assert "Resolved" not in relay.transcript("noc")
 
 
-async def test_a_name_and_an_id_of_one_channel_are_one_channel(tmp_path):
+async def test_a_name_and_an_id_of_one_channel_count_as_one_channel(tmp_path):
     routes = """
 version: 1
 routes:
@@ -223,7 +223,7 @@ async def test_a_waiting_card_is_posted_only_if_the_incident_is_still_open(tmp_p
         assert [card.metadata["event_payload"]["incident"] for card in roots(relay)] == ["long"]
 
 
-async def test_a_reopening_is_broadcast_and_pings_and_a_late_one_is_a_new_card_with_a_link_to_the_old_one(relay):
+async def test_a_reopening_is_broadcast_and_pings_and_a_late_one_gets_a_new_card_with_a_link(relay):
     await relay.share(status="critical", alerts=[ALERT])
     await relay.advance(60)
     await relay.share(status="ok", endedOn=int(relay.clock.now()))

@@ -58,7 +58,7 @@ async def test_a_stand_in_pings_the_fallbacks_people_even_if_more_shares_come_be
     assert pings(stand_in) == ("S0NOCCRIT", "S0NOC")
 
 
-async def test_a_fallback_card_that_becomes_a_stand_in_goes_on_pinging_the_fallbacks_people(relay):
+async def test_a_fallback_card_that_becomes_a_stand_in_still_pings_the_fallbacks_people(relay):
     relay.slack.channel("db").archive()
     await relay.share("zero", status="critical", alerts=[ALERT], incidentTags=DB)
     await relay.share("one", status="warning", alerts=[ALERT])

@@ -55,14 +55,14 @@ async def minutes(clock, heartbeat, number):
     await until(lambda: heartbeat._stopped.is_idle)
 
 
-async def test_it_is_called_at_the_start_and_every_minute():
+async def test_the_heartbeat_address_is_called_at_the_start_and_every_minute():
     async with beating() as (clock, calls, _, heartbeat, _running):
         await minutes(clock, heartbeat, 3)
         heartbeat.wake()
         assert calls == [("GET", "/secret-path?key=secret")] * 4
 
 
-async def test_it_is_not_called_while_incidents_do_not_reach_people_and_the_log_says_so_once():
+async def test_the_heartbeat_stops_while_incidents_do_not_reach_people_and_the_log_says_so_once():
     problems = ["The disk is full."]
     async with beating(lambda: problems[0]) as (clock, calls, logs, heartbeat, _running):
         await minutes(clock, heartbeat, 3)
@@ -75,7 +75,7 @@ async def test_it_is_not_called_while_incidents_do_not_reach_people_and_the_log_
 
 
 @pytest.mark.parametrize("status", [404, 302, 500])
-async def test_an_address_that_fails_is_logged_once_without_its_text(status):
+async def test_a_failing_heartbeat_address_is_logged_once_without_the_address(status):
     async def failing(_request):
         return web.Response(status=status, headers={"Location": "/elsewhere"})
 

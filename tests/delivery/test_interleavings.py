@@ -157,7 +157,7 @@ async def test_the_dead_letter_of_an_edit_is_closed_by_the_next_accepted_edit(re
     assert await relay.store.dead_letters() == ()
 
 
-async def test_while_a_permission_is_missing_relay_rarely_calls_slack_however_many_cards_and_channels_wait(tmp_path):
+async def test_relay_rarely_calls_slack_while_a_permission_is_missing(tmp_path):
     async with run_relay(tmp_path, routes=EVERYWHERE) as relay:
         relay.slack.remove_scope("chat:write")
         for number in range(5):

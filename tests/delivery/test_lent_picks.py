@@ -24,7 +24,7 @@ async def test_the_first_post_of_a_share_is_begun_in_the_commit_that_stores_it(t
         assert not any(picks)
 
 
-async def test_a_post_that_was_begun_in_a_commit_of_which_nobody_knows_is_searched_for_and_sent_once(tmp_path):
+async def test_a_post_begun_in_a_commit_with_a_lost_answer_is_searched_for_and_sent_once(tmp_path):
     async with run_relay(tmp_path) as relay:
         write = relay.store.database.write
 

@@ -95,7 +95,7 @@ async def test_a_lost_answer_is_logged_from_the_doubt_to_the_search_result(relay
     assert ("searched", "found") in events_of(logged, "lost", "searched") + events_of(logged, "there", "searched")
 
 
-async def test_where_relay_may_not_search_the_log_names_the_policy(relay, logged):
+async def test_if_relay_may_not_search_the_log_names_the_in_doubt_policy(relay, logged):
     relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, method=POST, times=1))
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=team("all"))

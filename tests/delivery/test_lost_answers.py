@@ -105,7 +105,7 @@ async def test_a_thread_that_history_does_not_show_yet_does_not_count_as_deleted
         assert thread_text(relay, card).count("*Critical*") == 1
 
 
-async def test_of_two_messages_with_one_key_the_younger_is_deleted(tmp_path):
+async def test_the_younger_of_two_messages_with_one_key_is_deleted(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))
@@ -123,7 +123,7 @@ async def test_of_two_messages_with_one_key_the_younger_is_deleted(tmp_path):
 
 
 @pytest.mark.parametrize(("policy", "posts"), [("repost", 2), ("hold", 2)])
-async def test_where_relay_may_not_search_the_route_decides_about_a_lost_answer(tmp_path, policy, posts):
+async def test_if_relay_may_not_search_the_route_decides_about_a_lost_answer(tmp_path, policy, posts):
     routes = f"version: 1\nfallback: C0NOC00001\nroutes: [{{name: a, post: [C0ALL00001], in_doubt: {policy}}}]\n"
     async with run_relay(tmp_path, routes=routes) as relay:
         relay.slack.remove_scope("channels:history")
@@ -185,7 +185,7 @@ async def test_a_duplicate_whose_deletion_fails_is_deleted_later(tmp_path):
         assert len(cards(relay, "twice")) == 1
 
 
-async def test_a_duplicate_that_may_not_be_deleted_is_left(tmp_path):
+async def test_a_duplicate_that_may_not_be_deleted_stays(tmp_path):
     async with run_relay(tmp_path) as relay:
         relay.slack.history_lag = 40
         relay.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method=POST, times=1))

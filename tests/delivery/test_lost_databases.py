@@ -160,7 +160,7 @@ def without(seen_all, lost):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.soak)])
-async def test_a_database_that_is_lost_at_any_moment_costs_at_most_what_was_not_posted_yet(tmp_path, every):
+async def test_losing_the_database_at_any_moment_loses_at_most_what_was_not_posted_yet(tmp_path, every):
     moments, expected = await lived(tmp_path / "life")
     assert [words for _, words, _ in expected] == [[word for _, words in LIFE for word in words]]
     wrong = {}
@@ -184,7 +184,7 @@ class Kill(Crash):
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.soak), True])
-async def test_relay_that_is_killed_while_it_takes_cards_over_goes_on(tmp_path, after):
+async def test_a_relay_killed_during_adoption_continues_after_its_restart(tmp_path, after):
     moments, _ = await lived(tmp_path / "life")
     moment = next(each for each in moments if len(each.rest) == 2)
     expected = await go_on(tmp_path / "calm", moment)
@@ -205,7 +205,7 @@ async def test_relay_that_is_killed_while_it_takes_cards_over_goes_on(tmp_path, 
 # One relay that is killed at each of these points, and goes on by itself, is in the suite (above).
 @pytest.mark.soak
 @pytest.mark.timeout(300)
-async def test_of_several_relays_the_leader_takes_cards_over_and_the_next_leader_goes_on(tmp_path):
+async def test_the_leader_adopts_cards_and_the_next_leader_continues(tmp_path):
     moments, _ = await lived(tmp_path / "life")
     moment = next(each for each in moments if len(each.rest) == 2)
     expected = await go_on(tmp_path / "calm", moment)
@@ -248,7 +248,7 @@ async def change_leader(folder, moment, url, nth):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("after", [pytest.param(False, marks=pytest.mark.soak), True])
-async def test_a_share_that_comes_while_a_killed_relay_takes_cards_over_is_neither_lost_nor_doubled(tmp_path, after):
+async def test_a_share_during_an_interrupted_adoption_is_neither_lost_nor_duplicated(tmp_path, after):
     moments, _ = await lived(tmp_path / "life")
     calm = [each for each in moments if len(each.rest) == 7][-1]  # all is delivered; the rise comes next
     moment = replace(calm, rest=calm.rest[:3])

@@ -40,9 +40,7 @@ def database(request):
             yield url
 
 
-async def test_a_new_incident_is_named_in_a_list_and_gets_its_card_without_a_ping_when_the_mute_is_over(
-    tmp_path, database
-):
+async def test_a_muted_incident_is_listed_and_gets_its_card_without_a_ping_when_the_mute_ends(tmp_path, database):
     async with run_relay(tmp_path, routes=ROUTES, url=database) as relay:
         await mute(relay, 900)
         await relay.share("i1", status="critical", description="lag", incidentTags=CHECKOUT)
@@ -84,7 +82,7 @@ async def test_a_posted_card_says_who_muted_it_until_when_and_why_and_holds_its_
         assert pinged(relay) == [("S0WARN",), ("S0CRIT",)]
 
 
-async def test_what_a_mute_excepts_pings_at_once(tmp_path):
+async def test_an_incident_that_a_mute_excepts_pings_at_once(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await mute(relay, unless=State.CRITICAL)
         await relay.share("i1", status="critical", incidentTags=CHECKOUT)
@@ -110,7 +108,7 @@ async def test_a_mute_that_is_ended_by_hand_is_over_at_once(tmp_path, database):
         assert any("Incident i1" in each and "still open" not in each for each in roots(relay))
 
 
-async def test_two_mutes_that_overlap_end_in_one_catch_up_and_the_shorter_ends_without_a_word(tmp_path):
+async def test_two_overlapping_mutes_end_in_one_catch_up_when_the_last_one_ends(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await relay.share("i1", status="warning", incidentTags=CHECKOUT)
         await relay.advance(60)
@@ -125,7 +123,7 @@ async def test_two_mutes_that_overlap_end_in_one_catch_up_and_the_shorter_ends_w
         assert pinged(relay) == [("S0WARN",), ("S0CRIT",)]
 
 
-async def test_a_mute_that_is_extended_has_no_gap(tmp_path):
+async def test_an_extended_mute_has_no_gap(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         number = await mute(relay)
         await relay.share("i1", status="critical", incidentTags=CHECKOUT)
@@ -156,7 +154,7 @@ async def test_a_mute_survives_a_resolution_and_a_reopening(tmp_path):
         assert pinged(relay) == [("S0CRIT",), ("S0CRIT",)]
 
 
-async def test_an_incident_that_a_tag_takes_out_of_the_mute_is_heard_of(tmp_path):
+async def test_an_incident_whose_tags_leave_the_mute_is_posted_and_pings(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await mute(relay)
         await relay.share("i1", status="critical", incidentTags=CHECKOUT)
@@ -180,7 +178,7 @@ async def test_a_mute_that_begins_later_holds_nothing_before(tmp_path):
 
 
 @pytest.mark.parametrize("ended_meanwhile", [False, True])
-async def test_a_relay_that_was_down_when_the_mute_ended_makes_up_for_it_once(tmp_path, ended_meanwhile):
+async def test_a_mute_that_ended_while_relay_was_down_gets_one_catch_up(tmp_path, ended_meanwhile):
     async with run_relay(tmp_path, routes=ROUTES, dies=True) as relay:
         number = await mute(relay)
         await relay.share("i1", status="critical", incidentTags=CHECKOUT)
@@ -211,7 +209,7 @@ def _of_web(now):
 
 @pytest.mark.parametrize("after_batches", range(1, 4))
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_mute_that_changes_while_cards_are_gone_through_is_said_on_all_of_them(
+async def test_a_mute_that_changes_while_relay_updates_the_cards_is_shown_on_all_of_them(
     tmp_path, monkeypatch, change, after_batches
 ):
     monkeypatch.setattr(context, "INCIDENTS_PER_BATCH", 1)
@@ -241,7 +239,7 @@ async def test_a_mute_that_changes_while_cards_are_gone_through_is_said_on_all_o
             assert with_mute(card, history.state.incident, mutes, now) == card
 
 
-async def test_a_match_that_costs_much_holds_up_no_other_work_for_long(tmp_path, monkeypatch):
+async def test_an_expensive_match_does_not_delay_other_work_for_long(tmp_path, monkeypatch):
     monkeypatch.setattr(open_cards, "MOST_SECONDS", -1.0)
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         for number in range(5):

@@ -33,7 +33,7 @@ async def reasons(relay):
     return [(letter.card.channel, letter.reason) for letter in await relay.store.dead_letters()]
 
 
-async def test_a_rejecting_channel_is_called_once_and_its_cards_go_to_the_fallback_and_to_the_dead_letters(relay):
+async def test_a_rejecting_channel_is_called_once_and_its_cards_go_to_the_fallback_and_become_dead_letters(relay):
     relay.slack.channel("db").archive()
     for incident in ("one", "two", "three"):
         await relay.share(incident, status="critical", alerts=[ALERT], incidentTags=DB)
@@ -56,7 +56,7 @@ async def test_other_channels_continue_while_one_rejects_messages(relay):
     assert len(cards(relay, "two")) == 1
 
 
-async def test_when_the_channel_works_again_it_shows_the_newest_state_without_a_ping_and_the_stand_in_is_a_pointer(
+async def test_when_the_channel_works_again_its_card_shows_the_newest_state_and_the_stand_in_is_a_pointer(
     relay,
 ):
     relay.slack.channel("db").archive()
@@ -97,7 +97,7 @@ async def test_a_card_from_before_the_rejection_is_edited_afterwards_and_continu
     assert "updates are in" in relay.slack.text_of(cards(relay, "one", "noc")[0])
 
 
-async def test_a_rejecting_fallback_makes_dead_letters_and_nothing_more(relay):
+async def test_a_rejecting_fallback_causes_only_dead_letters(relay):
     relay.slack.channel("db").archive()
     relay.slack.channel("noc").archive()
     await relay.share("one", status="critical", alerts=[ALERT], incidentTags=DB)
@@ -279,7 +279,7 @@ async def test_the_thread_reports_changes_when_edits_are_no_longer_allowed(relay
     assert len(relay.slack.calls_to(EDIT)) == 1
 
 
-async def test_a_card_of_the_app_as_it_was_installed_before_is_posted_again_and_does_not_look_deleted(relay):
+async def test_a_card_of_a_former_installation_is_posted_again_and_not_treated_as_deleted(relay):
     await relay.share("one", status="warning", alerts=[ALERT])
     await relay.advance(60)
     relay.slack.faults.add(InjectedFault(behaviour=ErrorCode("cant_update_message"), method=EDIT, times=1))
@@ -300,7 +300,7 @@ async def test_the_sweep_finds_a_card_that_somebody_deleted(relay):
     assert "posted again: " in relay.slack.text_of(card)
 
 
-async def test_the_sweep_finds_a_deleted_card_below_more_messages_than_one_page(relay):
+async def test_the_sweep_finds_a_deleted_card_on_a_later_page(relay):
     await relay.share("lower", status="warning", alerts=[ALERT])
     await relay.advance(60)
     for number in range(900):
@@ -361,7 +361,7 @@ async def test_a_rejecting_channel_is_tried_with_one_card_at_a_time_and_its_dead
         assert "updates are in" in relay.slack.text_of(cards(relay, f"i{number}", "noc")[0])
 
 
-async def test_a_card_for_a_name_that_relay_cannot_look_up_is_on_the_fallback_until_it_can(tmp_path):
+async def test_a_card_stays_on_the_fallback_until_relay_can_look_up_its_channel_name(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     slack.remove_scope("channels:read")

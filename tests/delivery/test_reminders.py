@@ -85,7 +85,7 @@ def bundles(relay: RelayInProcess, channel: str = "all") -> list[str]:
     return [text for text in texts if "obody has" in text]
 
 
-async def test_what_nobody_takes_is_mentioned_again_and_the_last_one_is_shown_in_the_channel(tmp_path):
+async def test_an_unassigned_incident_gets_reminders_and_the_last_one_is_broadcast(tmp_path):
     async with running(tmp_path) as relay:
         await owned(relay, None)
         await until(relay, 30)
@@ -99,7 +99,7 @@ async def test_what_nobody_takes_is_mentioned_again_and_the_last_one_is_shown_in
 
 
 @pytest.mark.parametrize("dies_at", [2, pytest.param(4, marks=pytest.mark.soak), 9])
-async def test_the_next_leader_goes_on_with_the_series_of_the_one_that_died(tmp_path, dies_at):
+async def test_the_next_leader_continues_the_series_of_the_dead_one(tmp_path, dies_at):
     clock = ManualClock()
     slack = fake_workspace(clock)
     for name in ("first", "second"):
@@ -130,7 +130,7 @@ async def test_taking_the_incident_ends_the_series_and_losing_its_owner_begins_a
         assert "for *3 min* · reminder 1 of 3" in reminders(relay)[1]
 
 
-async def test_an_owner_that_is_gone_for_less_than_a_minute_begins_no_series(tmp_path):
+async def test_an_incident_without_an_owner_for_less_than_a_minute_starts_no_series(tmp_path):
     async with running(tmp_path, routes("{after: 1m}")) as relay:
         await owned(relay, ANN)
         await until(relay, 3)
@@ -141,7 +141,7 @@ async def test_an_owner_that_is_gone_for_less_than_a_minute_begins_no_series(tmp
         assert reminders(relay) == []
 
 
-async def test_silent_hours_use_up_no_reminder_and_end_in_one(tmp_path):
+async def test_reminders_held_by_silent_hours_do_not_count_and_one_follows(tmp_path):
     quiet = routes("{after: 2m, every: 5m, times: 3}", "quiet: {during: [night], unless: never}")
     async with running(tmp_path, quiet) as relay:
         await until(relay, 15)
@@ -176,7 +176,7 @@ async def test_three_reminders_at_once_go_to_their_threads(tmp_path):
         assert minutes(reminders(relay)) == [3, 3, 3]
 
 
-async def test_without_bigpanda_and_without_assignments_in_shares_nobody_is_reminded(tmp_path):
+async def test_no_reminder_is_sent_without_bigpanda_and_without_assignments_in_shares(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         with structlog.testing.capture_logs() as lines:
             await relay.share("i1", status="critical", metadata={**SENDER})
@@ -189,7 +189,7 @@ async def test_without_bigpanda_and_without_assignments_in_shares_nobody_is_remi
         assert len(reminders(relay)) == 1
 
 
-async def test_a_resolved_incident_gets_none_and_a_reopened_one_gets_a_new_series(tmp_path):
+async def test_a_resolved_incident_gets_no_reminder_and_a_reopened_one_a_new_series(tmp_path):
     async with running(tmp_path) as relay:
         await owned(relay, None)
         await until(relay, 4)
@@ -201,7 +201,7 @@ async def test_a_resolved_incident_gets_none_and_a_reopened_one_gets_a_new_serie
         assert minutes(reminders(relay)) == [3, 23, 28, 33]
 
 
-async def test_below_the_state_of_the_route_the_series_waits_and_goes_on_afterwards(tmp_path):
+async def test_a_series_pauses_while_the_state_is_below_the_routes_state(tmp_path):
     async with running(tmp_path) as relay:
         await owned(relay, None)
         await until(relay, 4)
@@ -214,7 +214,7 @@ async def test_below_the_state_of_the_route_the_series_waits_and_goes_on_afterwa
         assert "reminder 2 of 3" in reminders(relay)[1]
 
 
-async def test_then_another_channel_gets_a_card_that_says_why_it_is_there(tmp_path):
+async def test_the_card_of_then_says_why_it_is_there(tmp_path):
     then = "{after: 3m, every: 5m, times: 2, then: {channel: C0DB000001, mention: {any: [S0MANAGERS]}}}"
     async with running(tmp_path, routes(then)) as relay:
         await owned(relay, None)
@@ -234,7 +234,7 @@ async def test_then_another_channel_gets_a_card_that_says_why_it_is_there(tmp_pa
         assert "Still nobody has this" in again
 
 
-async def test_what_relay_knows_of_an_incident_has_its_next_reminder(tmp_path):
+async def test_the_history_of_an_incident_shows_its_next_reminder(tmp_path):
     async with running(tmp_path) as relay:
         await owned(relay, None)
         await until(relay, 4)
@@ -243,7 +243,7 @@ async def test_what_relay_knows_of_an_incident_has_its_next_reminder(tmp_path):
         assert "reminders: 2 of 3, due 2023-11-14 22:21:20Z" in lines
 
 
-async def test_a_reminder_that_slack_takes_too_late_pings_nobody_for_what_somebody_has_by_then(tmp_path):
+async def test_a_delayed_reminder_does_not_ping_if_somebody_has_the_incident_by_then(tmp_path):
     async with running(tmp_path) as relay:
         await owned(relay, None)
         await until(relay, 1)
@@ -337,7 +337,7 @@ def seen(relay: RelayInProcess):
     }
 
 
-async def test_without_a_crash_the_life_has_two_reminders_and_a_card_in_the_other_channel(tmp_path):
+async def test_without_a_crash_there_are_two_reminders_and_a_card_in_the_other_channel(tmp_path):
     _, found = await run_lifecycle(tmp_path, RemindingCrash(0, after=True), LIFE, routes=LIFE_ROUTES, read=seen)
     texts = [text for _, replies in found["all"] for text in replies]
     assert sum("obody has" in text for text in texts) == 2
@@ -356,7 +356,7 @@ async def test_a_crash_at_any_effect_loses_and_repeats_no_reminder(tmp_path, aft
 
 
 @pytest.mark.parametrize("nth", [9, 12, 15])
-async def test_a_crash_around_a_reminder_loses_and_repeats_none(tmp_path, nth):
+async def test_a_crash_during_a_reminder_loses_and_repeats_none(tmp_path, nth):
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
     expected = await run_lifecycle(

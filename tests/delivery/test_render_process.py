@@ -59,7 +59,7 @@ async def died(*_):
     raise WorkerFailed("its process died")
 
 
-async def test_the_process_renders_what_relay_would_render(process):
+async def test_the_worker_process_renders_the_same_as_relay_itself(process):
     for live in (configuration(), configuration("{% section %}edited{% endsection %}")):
         context, begun = step(live)
         rendered = await process.render(live, context, begun, link, NOW)
@@ -100,7 +100,7 @@ async def test_a_process_that_was_killed_between_two_cards_is_replaced(process):
 
 
 @pytest.mark.parametrize("renders", [compare_for_years, die, fill_memory])
-async def test_what_never_ends_is_abandoned_while_the_loop_lives(process, monkeypatch, renders):
+async def test_an_endless_template_is_abandoned_without_blocking_the_event_loop(process, monkeypatch, renders):
     monkeypatch.setattr(render_process, "render_loaded", renders)
     monkeypatch.setattr(render_process, "RENDER_SECONDS", 0.2)
     live = configuration()
@@ -119,7 +119,7 @@ async def test_what_never_ends_is_abandoned_while_the_loop_lives(process, monkey
     assert longest < 1
 
 
-async def test_an_incident_whose_rendering_was_abandoned_thrice_is_not_tried_again_until_the_template_changes(
+async def test_after_three_abandoned_renderings_an_incident_keeps_the_built_in_template_until_a_change(
     process, monkeypatch
 ):
     monkeypatch.setattr(process._worker, "call", died)
@@ -134,7 +134,7 @@ async def test_an_incident_whose_rendering_was_abandoned_thrice_is_not_tried_aga
         await process.render(changed, *step(changed), link, NOW)
 
 
-async def test_one_incident_does_not_take_the_template_from_the_others_for_long(process, monkeypatch):
+async def test_one_incident_does_not_block_a_template_for_the_others_for_long(process, monkeypatch):
     live = configuration()
     with monkeypatch.context() as hostile:
         hostile.setattr(process._worker, "call", died)

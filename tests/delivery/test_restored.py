@@ -71,7 +71,7 @@ async def test_cards_posted_after_the_backup_are_found_below_newer_messages(tmp_
         assert len(cards(relay, "new")) == 1
 
 
-async def test_where_relay_may_not_search_the_policy_of_the_route_applies(tmp_path, clock, slack, put_back):
+async def test_if_relay_may_not_search_the_policy_of_the_route_applies(tmp_path, clock, slack, put_back):
     slack.faults.add(InjectedFault(behaviour=ErrorCode("missing_scope"), method="conversations.history"))
     async with run_relay(tmp_path, clock=clock, slack=slack) as relay:
         await relay.share("fresh", status="warning", alerts=[ALERT])

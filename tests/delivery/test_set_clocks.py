@@ -144,7 +144,7 @@ AS_EVER: dict[str, float] = {}
         *(pytest.param(step, at, marks=pytest.mark.soak) for step in (-30.0, -400 * 24 * HOUR) for at in range(STEPS)),
     ],
 )
-async def test_whatever_relay_waits_for_comes_in_time_and_once_when_the_clock_is_set(tmp_path, seconds, at):
+async def test_every_wait_ends_once_and_in_time_after_a_change_of_the_clock(tmp_path, seconds, at):
     if not AS_EVER:
         (tmp_path / "as ever").mkdir()
         faults, found = await lived(tmp_path / "as ever", -1, 0.0)

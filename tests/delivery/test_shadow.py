@@ -30,7 +30,7 @@ def calls_to(slack, channel: str) -> list[str]:
     return [call.method for call in slack.calls if call.arguments.get("channel") == channel]
 
 
-async def test_an_incident_that_cannot_be_decided_stops_nothing(tmp_path, monkeypatch):
+async def test_an_incident_that_cannot_be_decided_does_not_stop_the_others(tmp_path, monkeypatch):
     clock = ManualClock()
     slack = fake_workspace(clock)
     decide = service.late_cards
@@ -52,7 +52,7 @@ async def test_an_incident_that_cannot_be_decided_stops_nothing(tmp_path, monkey
         assert calls_to(slack, "C0DB000001").count("chat.postMessage") == 2
 
 
-async def test_nothing_is_sent_and_later_the_open_incidents_get_late_cards(tmp_path, monkeypatch, url):
+async def test_a_route_in_shadow_sends_nothing_and_open_incidents_later_get_late_cards(tmp_path, monkeypatch, url):
     monkeypatch.setattr(service, "LATE_INCIDENTS", 1)
     clock = ManualClock()
     slack = fake_workspace(clock)

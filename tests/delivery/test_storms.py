@@ -64,7 +64,7 @@ def storm_pings(relay, channel="all"):
     return [pings(each) for each in calls]
 
 
-async def test_what_comes_after_the_allowance_is_named_in_one_storm_card_and_its_people_are_pinged_once(tmp_path):
+async def test_incidents_beyond_the_limit_are_named_in_one_storm_card_and_people_are_pinged_once(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         text, lines = storm_card(relay)
@@ -79,7 +79,7 @@ async def test_what_comes_after_the_allowance_is_named_in_one_storm_card_and_its
         assert "8 incidents" in storm_card(relay)[0]
 
 
-async def test_the_first_critical_of_a_group_gets_its_card_and_a_worse_state_pings_again(tmp_path):
+async def test_the_first_critical_incident_of_a_group_gets_a_card_and_a_worse_state_pings_again(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         await come(relay, "new", status="critical", service="search")
@@ -91,7 +91,7 @@ async def test_the_first_critical_of_a_group_gets_its_card_and_a_worse_state_pin
         assert storm_pings(relay) == [("S0WARN",), ("S0CRIT",)]
 
 
-async def test_a_critical_incident_gets_its_card_when_there_is_room_and_pings_nobody_again(tmp_path):
+async def test_a_held_critical_incident_gets_its_card_later_and_pings_nobody_again(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         await come(relay, "bad", status="critical")
@@ -105,7 +105,7 @@ async def test_a_critical_incident_gets_its_card_when_there_is_room_and_pings_no
         assert "has its card" in lines[-1]
 
 
-async def test_what_changes_gets_its_card_and_what_does_not_stays_a_line_after_the_storm(tmp_path):
+async def test_a_changed_incident_gets_its_card_and_an_unchanged_one_stays_a_line_after_the_storm(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         await relay.share("w5", metadata={"assignee": {"id": "u1", "name": "Ann"}})
@@ -126,7 +126,7 @@ async def test_what_changes_gets_its_card_and_what_does_not_stays_a_line_after_t
         assert storm_pings(relay) == [("S0WARN",)]
 
 
-async def test_a_steady_stream_is_one_storm_and_a_new_one_soon_after_it_opens_the_same_card(tmp_path):
+async def test_a_steady_stream_is_one_storm_and_a_new_one_soon_afterwards_reuses_the_storm_card(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         for number in range(20):
             await come(relay, f"s{number}")
@@ -143,7 +143,7 @@ async def test_a_steady_stream_is_one_storm_and_a_new_one_soon_after_it_opens_th
         assert sum("Storm" in root[:12] for root in roots(relay)) == 2
 
 
-async def test_a_route_without_storms_posts_all_and_counts_for_none(tmp_path):
+async def test_a_route_with_storm_off_posts_everything_and_does_not_count(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await come(relay, *(f"l{each}" for each in range(8)), team="loud")
         await relay.advance(30)
@@ -164,7 +164,7 @@ async def test_a_storm_in_quiet_hours_pings_nobody_until_they_end(tmp_path):
         assert "6 incidents are still open" in relay.slack.text_of(catch_up)
 
 
-async def test_channels_have_storms_of_their_own(tmp_path):
+async def test_each_channel_has_its_own_storms(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         await come(relay, "d1", "d2", "d3", team="database")
@@ -199,7 +199,7 @@ async def test_a_storm_card_that_somebody_deletes_is_posted_again_with_its_lines
         assert storm_pings(relay) == []
 
 
-async def test_a_route_that_an_edit_leaves_out_of_storms_lets_its_incidents_go(tmp_path):
+async def test_an_edit_that_sets_storm_off_releases_the_incidents_of_the_route(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, routes=ROUTES, slack=slack, clock=clock) as relay:
@@ -272,7 +272,7 @@ async def test_an_answer_that_is_lost_at_any_call_changes_nothing_in_the_end(tmp
     assert nth > 10
 
 
-async def test_what_changes_while_a_storm_holds_it_is_named_by_the_storm_card_alone(tmp_path):
+async def test_a_held_incident_that_changes_appears_only_on_the_storm_card(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         await relay.share("w5", status="critical", incidentTags=[{"id": "service", "value": "checkout"}])

@@ -34,7 +34,7 @@ def named(relay, incident, channels=("all", "noc")):
     return [line for line in everywhere(relay, channels) if line.endswith(f"Incident {incident}")]
 
 
-async def test_a_storm_in_a_channel_that_is_archived_meanwhile_goes_on_in_the_fallback_and_comes_back(tmp_path):
+async def test_the_storm_of_an_archived_channel_continues_in_the_fallback_and_returns(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as relay:
         await flood(relay)
         relay.slack.channel("all").archive()
@@ -54,7 +54,7 @@ async def test_a_storm_in_a_channel_that_is_archived_meanwhile_goes_on_in_the_fa
         assert storm_pings(relay) == [("S0WARN",)]
 
 
-async def test_what_goes_to_the_fallback_since_its_channel_is_archived_may_be_a_storm_there(tmp_path):
+async def test_cards_of_an_archived_channel_can_be_a_storm_in_the_fallback(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     slack.channel("all").archive()
@@ -72,7 +72,7 @@ async def test_what_goes_to_the_fallback_since_its_channel_is_archived_may_be_a_
         assert [line for line in lines if "has its card" not in line] == []
 
 
-async def test_what_no_route_matches_may_be_a_storm_in_the_fallback(tmp_path):
+async def test_unmatched_incidents_can_be_a_storm_in_the_fallback(tmp_path):
     async with run_relay(tmp_path, routes=UNROUTED) as relay:
         await flood(relay, 7)
         text, lines = storm_card(relay, "noc")
@@ -84,7 +84,7 @@ async def test_what_no_route_matches_may_be_a_storm_in_the_fallback(tmp_path):
         assert len(roots(relay)) == 1
 
 
-async def test_ten_channels_have_a_storm_at_the_same_time_and_none_waits_for_another(tmp_path):
+async def test_storms_in_ten_channels_do_not_wait_for_each_other(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     for number in range(10):
@@ -101,7 +101,7 @@ async def test_ten_channels_have_a_storm_at_the_same_time_and_none_waits_for_ano
             assert all(f"Incident {number}-" in line for line in lines)
 
 
-async def test_the_next_leader_goes_on_with_a_storm_of_the_one_that_died(tmp_path):
+async def test_the_next_leader_continues_a_storm_of_the_dead_one(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     for name in ("first", "second"):
@@ -121,7 +121,7 @@ async def test_the_next_leader_goes_on_with_a_storm_of_the_one_that_died(tmp_pat
             assert storm_pings(second) == [("S0WARN",)]
 
 
-async def test_after_a_lost_database_the_storm_card_goes_on_and_no_second_one_is_posted(tmp_path):
+async def test_after_a_lost_database_the_storm_card_continues_and_there_is_no_second_one(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     common = {"routes": ROUTES, "clock": clock, "slack": slack, "is_new": True}
@@ -153,7 +153,7 @@ routes:
 """
 
 
-async def test_a_night_on_postgresql_ends_in_one_catch_up_of_each_channel_though_its_leader_died(tmp_path):
+async def test_a_night_on_postgresql_ends_in_one_catch_up_per_channel_although_the_leader_died(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     for name in ("first", "second"):

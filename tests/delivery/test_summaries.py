@@ -62,7 +62,7 @@ async def progress(relay):
     return {each.title: each for each in await relay.store.summary_progress()}
 
 
-async def test_a_summary_names_what_is_open_unassigned_first_what_was_resolved_and_pings_nobody(tmp_path):
+async def test_a_summary_lists_open_and_resolved_incidents_unassigned_ones_first_and_pings_nobody(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         await relay.share("gone", status="warning", description="Disk full")
         await relay.share("owned", status="critical", metadata={"assignee": {"id": "u1", "name": "Ann Lee"}})
@@ -83,7 +83,7 @@ async def test_a_summary_names_what_is_open_unassigned_first_what_was_resolved_a
         assert not pings(message)
 
 
-async def test_what_is_snoozed_or_muted_says_until_when_and_what_is_acknowledged_counts_as_taken(tmp_path):
+async def test_a_summary_shows_snoozes_and_mutes_and_counts_acknowledged_incidents_as_owned(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         await relay.share("snoozed", status="warning", snooze={"snoozed": True, "wake": START + 14_400})
         await relay.share("known", status="acknowledged")
@@ -99,7 +99,7 @@ async def test_what_is_snoozed_or_muted_says_until_when_and_what_is_acknowledged
         assert text.index("Nobody has these 2") < text.index("Somebody has this") < text.index("known")
 
 
-async def test_the_next_summary_counts_what_was_resolved_since_the_last_one_that_was_posted(tmp_path):
+async def test_the_next_summary_counts_incidents_resolved_since_the_last_posted_one(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         for number, when in enumerate((AT_2230 - 900, AT_2230 + 600, AT_2230 + 900)):
             await until(relay, when)
@@ -122,7 +122,7 @@ async def test_a_summary_is_not_held_by_silent_hours(tmp_path):
         assert "1 open" in text  # no card shows it, but a line of the list of what is held
 
 
-async def test_with_nothing_to_say_there_is_a_message_only_if_the_file_wants_it(tmp_path):
+async def test_an_empty_summary_is_posted_only_if_the_file_has_always_true(tmp_path):
     also = '{title: Alive, channel: C0DB000001, at: "22:30", always: true}'
     quiet = '{title: Evening, channel: C0ALL00001, at: "22:30"}'
     async with run_relay(tmp_path, routes=routes(quiet, also)) as relay:
@@ -144,7 +144,7 @@ async def test_with_nothing_to_say_there_is_a_message_only_if_the_file_wants_it(
     ],
     ids=["40 minutes", "two hours", "four hours", "the next day", "three days"],
 )
-async def test_what_was_missed_while_relay_was_down_is_done_once_and_says_so_or_is_counted(tmp_path, back, late, found):
+async def test_a_missed_summary_is_posted_late_once_or_skipped_and_counted(tmp_path, back, late, found):
     clock = ManualClock()
     slack = fake_workspace(clock)
     async with run_relay(tmp_path, routes=routes(), clock=clock, slack=slack, dies=True) as relay:
@@ -177,7 +177,7 @@ async def test_a_summary_that_slack_does_not_take_for_two_hours_is_skipped(tmp_p
         assert (await progress(relay))["Evening"].outcome is SummaryOutcome.SKIPPED
 
 
-async def test_an_edited_time_counts_from_the_edit_and_posts_nothing_twice(tmp_path):
+async def test_an_edited_summary_time_applies_from_the_edit_and_posts_nothing_twice(tmp_path):
     def at(time):
         return routes(at=time)
 
@@ -196,7 +196,7 @@ async def test_an_edited_time_counts_from_the_edit_and_posts_nothing_twice(tmp_p
         assert len(summaries(relay)) == 1
 
 
-async def test_a_summary_that_the_file_no_longer_names_is_forgotten_and_a_new_one_begins_with_its_next_slot(tmp_path):
+async def test_a_removed_summary_is_forgotten_and_a_new_one_begins_with_its_next_slot(tmp_path):
     async with run_relay(tmp_path, routes=routes()) as relay:
         await relay.share("i1", status="warning")
         await edit(relay, tmp_path, routes('{title: Other, channel: C0ALL00001, at: "22:14"}'))
@@ -205,7 +205,7 @@ async def test_a_summary_that_the_file_no_longer_names_is_forgotten_and_a_new_on
         assert len(summaries(relay)) == 1
 
 
-async def test_hours_without_a_summary_are_kept(tmp_path):
+async def test_excepted_hours_have_no_summary(tmp_path):
     without = '{title: Evening, channel: C0ALL00001, at: "22:30", except: [tuesdays]}'
     async with run_relay(tmp_path, routes=routes(without)) as relay:
         await relay.share("i1", status="warning")
@@ -215,7 +215,7 @@ async def test_hours_without_a_summary_are_kept(tmp_path):
         assert len(summaries(relay)) == 1
 
 
-async def test_two_summaries_at_one_moment_are_both_posted_and_one_that_fails_holds_up_no_other(tmp_path, monkeypatch):
+async def test_two_summaries_at_one_moment_are_posted_and_a_failing_one_does_not_delay_others(tmp_path, monkeypatch):
     both = (
         '{title: Broken, channel: C0DB000001, at: "22:30"}',
         '{title: Evening, channel: C0ALL00001, at: "22:30"}',
