@@ -56,7 +56,7 @@ def restored_logging() -> Iterator[None]:
     structlog.configure(**configured)
 
 
-def test_the_demo_played_at_once_prints_the_channels_and_their_threads():
+def test_demo_once_prints_the_channels_and_their_threads():
     """APPROVE=1 rewrites the expected text: read the difference before you commit it."""
     result = CliRunner().invoke(app, ["demo", "--once"])
     assert result.exit_code == 0, result.output
@@ -171,7 +171,7 @@ async def test_the_story_keeps_the_changes_that_a_reader_makes_with_buttons():
 
 
 @pytest.mark.parametrize("actions", ["[]", "[snooze]"])
-async def test_routes_without_buttons_do_not_stop_the_story(actions, monkeypatch, tmp_path):
+async def test_the_story_works_with_routes_without_buttons(actions, monkeypatch, tmp_path):
     packaged = (demo_environment.files("relay.demo") / "routes.yaml").read_text()
     (tmp_path / "routes.yaml").write_text(packaged.replace("[assign, comment, snooze, mute, resolve]", actions))
     monkeypatch.setattr(demo_environment, "files", lambda _package: tmp_path)
@@ -226,7 +226,7 @@ async def test_a_pasted_share_becomes_an_incident_in_bigpanda_with_working_butto
         {"incident": {"id": "odd"}, "metadata": {"assignee": "Ann", "comment": {"comment": 5}}, "event_types": "new"},
     ],
 )
-async def test_a_pasted_share_with_unexpected_types_reaches_relay_and_the_demo_goes_on(body):
+async def test_a_pasted_share_with_unexpected_types_reaches_relay_and_the_demo_continues(body):
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo, aiohttp.ClientSession() as reader:
         assert (await reader.post(f"{demo.address}shares", data=orjson.dumps(body))).status == 202
