@@ -123,7 +123,7 @@ def test_every_setting_exists_and_its_file_is_mounted(objects):
     assert environment(pod)["RELAY_TEMPLATES"] in {str(Path(path).parent) for path in mounted}
 
 
-def test_the_pod_has_time_to_stop_and_migrations_have_time_to_end(objects):
+def test_the_pod_has_enough_time_to_stop_and_to_migrate(objects):
     for pod in pods(objects):
         pause = container(pod)["lifecycle"]["preStop"]["sleep"]["seconds"]
         assert pause >= 5
@@ -165,7 +165,7 @@ def test_each_service_and_budget_selects_one_workload_and_only_the_ingress_is_pu
     assert {path["backend"]["service"]["name"] for path in rule["http"]["paths"]} <= services
 
 
-def test_sqlite_has_one_relay_on_a_disk_of_its_node_behind_a_proxy_that_holds_shares():
+def test_with_sqlite_one_relay_on_a_block_volume_runs_behind_a_proxy_that_holds_shares():
     objects = kustomize("sqlite")
     relay = relay_of(objects)
     assert (relay["kind"], relay["spec"]["replicas"]) == ("StatefulSet", 1)

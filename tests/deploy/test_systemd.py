@@ -37,12 +37,12 @@ def analyze(folder, service, *arguments):
 
 @needs_systemd
 @pytest.mark.parametrize("service", [SERVICE, uncommented()], ids=["as it is", "with every option"])
-def test_systemd_finds_nothing_to_complain_about(service, tmp_path):
+def test_systemd_analyze_verify_reports_nothing(service, tmp_path):
     assert analyze(tmp_path, service, "verify") == (0, "")
 
 
 @needs_systemd
-def test_the_unit_is_closed_to_what_relay_does_not_need(tmp_path):
+def test_the_unit_denies_everything_that_relay_does_not_need(tmp_path):
     arguments = ("security", "--offline=true", "--no-pager", f"--threshold={MOST_EXPOSED}")
     code, report = analyze(tmp_path, SERVICE, *arguments)
     assert code == 0, report
@@ -80,7 +80,7 @@ def test_every_setting_in_the_unit_exists():
     assert set(re.findall(r"\b((?:RELAY|SLACK|BIGPANDA)_[A-Z_]+?)(?:_FILE)?=", uncommented())) <= known
 
 
-def test_no_command_comes_before_relay_and_its_user_is_static():
+def test_the_unit_runs_only_relay_under_a_static_user():
     """In systemd 252 the secrets are gone after a unit's first command; a dynamic user hides the database."""
     keys = [line.partition("=")[0] for line in uncommented().splitlines() if not line.startswith("#")]
     assert [key for key in keys if key.startswith("ExecStart")] == ["ExecStart"]
