@@ -85,7 +85,7 @@ def test_every_module_in_a_walk_through_is_a_module_of_relay():
     assert set(re.findall(r"`(\w+\.py)`", ARCHITECTURE)) <= modules
 
 
-def test_the_states_are_those_of_the_code():
+def test_the_tables_of_states_equal_those_of_the_code():
     for heading, states in (("States of a card", CardState), ("States of an attempt", AttemptState)):
         assert re.findall(r"^\| `(\w+)` \|", section(heading), re.MULTILINE) == [str(state) for state in states]
 
@@ -106,14 +106,14 @@ def test_the_guide_and_the_code_name_the_same_next_states():
         assert {state: set(re.findall(r"`(\w+)`", following)) for state, following in rows} == next_states(states)
 
 
-def test_the_lines_for_the_python_prompt_run(monkeypatch, capsys):
+def test_the_lines_for_the_python_prompt_work(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     (lines,) = re.findall(r"^```python\n(.*?)^```$", ARCHITECTURE, re.MULTILINE | re.DOTALL)
     exec(compile(lines, "architecture.md", "exec"), {})
     assert capsys.readouterr().out == "Critical · database · Incident 1\n"
 
 
-def test_one_public_class_name_stands_in_one_module():
+def test_one_public_class_name_is_defined_in_one_module():
     places = defaultdict(list)
     for path in (ROOT / "relay").rglob("*.py"):
         for name in re.findall(r"^class ([a-zA-Z]\w*)", path.read_text(encoding="utf-8"), re.MULTILINE):
@@ -121,7 +121,7 @@ def test_one_public_class_name_stands_in_one_module():
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
 
 
-def test_at_most_three_modules_stand_beside_app_at_the_top():
+def test_at_most_three_modules_are_beside_app_at_the_top():
     loose = {path.stem for path in (ROOT / "relay").glob("*.py")} - {"__init__", "__main__", "app"}
     assert len(loose) <= 3, loose
 

@@ -40,7 +40,7 @@ def installed(built, tmp_path_factory):
     return folder
 
 
-def test_the_same_files_give_the_same_bytes_whenever_and_by_whomever_they_are_built(built, tmp_path):
+def test_builds_are_reproducible_at_any_time_and_by_any_user(built, tmp_path):
     """The times of the files, the umask and the folder differ; the sdist has everything for building itself again."""
     with tarfile.open(built[0]) as sdist:
         sdist.extractall(tmp_path, filter="data")
@@ -72,7 +72,7 @@ def test_the_wheel_alone_is_a_working_relay(installed, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_wheel_alone_plays_the_demo(installed, tmp_path):
+def test_the_wheel_alone_runs_the_demo(installed, tmp_path):
     """The demo uses the templates, the sample, the sandbox and the tables of the wheel."""
     played = run(installed, tmp_path, "-m", "relay", "demo", "--once")
     assert played.returncode == 0, played.stderr
@@ -95,7 +95,7 @@ def test_the_wheel_contains_the_licence(installed):
     assert list(installed.glob("*.dist-info/licenses/LICENSE"))
 
 
-def test_the_image_is_built_from_the_files_that_the_ignore_file_allows():
+def test_the_image_contains_only_files_that_the_ignore_file_allows():
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     assert {name for names in copied for name in names.split()} == allowed

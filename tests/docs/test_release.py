@@ -27,7 +27,7 @@ READY = Checkout(
 )
 
 
-def test_a_checkout_that_is_ready_meets_no_obstacle():
+def test_a_release_ready_checkout_has_no_obstacle():
     assert obstacles(READY) == []
 
 
@@ -58,12 +58,12 @@ def test_all_obstacles_are_named_at_once():
     assert len(obstacles(replace(READY, uncommitted=("x",), contact="", changelog="", migrated=("r0001.py",)))) == 4
 
 
-def test_the_highest_version_is_the_newest_whatever_the_order_of_the_tags():
+def test_the_highest_version_is_the_newest_in_any_order_of_tags():
     assert newest_release(["v1.9.0", "v1.10.0", "v2", "nightly"]) == "v1.10.0"
     assert newest_release([]) is None
 
 
-def test_the_notes_are_those_of_the_newest_version_alone():
+def test_the_release_notes_are_only_those_of_the_newest_version():
     assert notes(CHANGELOG) == "### Upgrade\n\nNothing."
 
 
@@ -96,14 +96,14 @@ def check(folder, capsys):
     return code, capsys.readouterr().err
 
 
-def test_what_is_committed_is_released_and_a_new_or_changed_file_is_not(repository, capsys):
+def test_only_committed_files_are_released(repository, capsys):
     assert check(repository, capsys) == (0, "")
     (repository / "new.py").touch()
     code, said = check(repository, capsys)
     assert (code, "1 files are not committed (new.py)" in said) == (1, True)
 
 
-def test_a_released_migration_never_changes_and_new_ones_may_come(repository, capsys):
+def test_a_released_migration_must_not_change_and_new_ones_are_allowed(repository, capsys):
     git(repository, "tag", "v0.0.1")
     (repository / release.MIGRATIONS / "r0002.py").write_text("second\n")
     commit(repository)
@@ -115,7 +115,7 @@ def test_a_released_migration_never_changes_and_new_ones_may_come(repository, ca
         assert (code, "r0001.py" in said, "r0002.py" in said) == (1, True, False)
 
 
-def test_a_tag_is_made_last_names_the_contact_and_is_not_pushed(repository, capsys, monkeypatch):
+def test_the_tag_is_made_last_contains_the_contact_and_is_not_pushed(repository, capsys, monkeypatch):
     made = []
 
     def files(_repository, _commit, _epoch, folder, _version):
@@ -152,7 +152,7 @@ def test_a_release_that_fails_leaves_no_tag(repository, monkeypatch):
     assert git(repository, "tag", "--list") == ""
 
 
-def test_the_version_stands_in_one_place():
+def test_the_version_is_defined_in_one_place():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert ("version" in project, project["dynamic"]) == (False, ["version"])
     newest = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0]
@@ -167,7 +167,7 @@ def test_the_security_contact_is_found_by_the_command_in_the_document(repository
     assert run("sh", "-c", command, folder=repository) == "Security contact: new@example.com\n"
 
 
-def test_the_pythons_that_are_promised_are_the_same_everywhere():
+def test_the_supported_python_versions_are_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     first, end = re.fullmatch(r">=3\.(\d+),<3\.(\d+)", project["requires-python"]).groups()
     pythons = [f"3.{minor}" for minor in range(int(first), int(end))]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 
 
-def test_the_limits_in_the_document_are_those_of_the_code():
+def test_the_limits_in_the_document_equal_those_of_the_code():
     documented = dict(re.findall(r"^\| ([^|]+?) \| (\d+) a minute \|", PAGE, re.MULTILINE))
     limits = {
         "posts in one channel": CHANNEL_POSTS,
@@ -25,7 +25,7 @@ def test_the_limits_in_the_document_are_those_of_the_code():
     assert documented == {name: f"{limit.steady:g}" for name, limit in limits.items()}
 
 
-def test_the_same_load_is_the_same_shares_and_each_incident_has_its_whole_life_in_one_channel():
+def test_a_load_is_deterministic_and_each_incident_stays_in_one_channel():
     load = Load(per_minute=6, channels=3, minutes=10)
     shares = schedule(load, ["a", "b", "c"])
     assert shares == schedule(load, ["a", "b", "c"])
@@ -46,7 +46,7 @@ def call(at, method, incident, state, *, status=200, kind="card"):
     return found
 
 
-def test_a_delay_lasts_until_the_first_call_that_took_effect_and_what_never_came_is_missing():
+def test_a_delay_ends_with_the_first_effective_call_and_absent_messages_count_as_missing():
     shares = schedule(Load(per_minute=30, channels=1, minutes=0.1), ["a"])
     first, *others = sorted({share.incident for share in shares})
     began, last = 1000.0, next(share for share in shares if share.incident == first and share.fields == LIFE[-1][1])
@@ -77,7 +77,7 @@ async def test_statements_and_commits_are_counted_while_it_counts(tmp_path):
         await store.close()
 
 
-async def test_a_simulated_load_reaches_slack_whole(tmp_path):
+async def test_a_simulated_load_reaches_slack_completely(tmp_path):
     seen = await simulate(tmp_path, Load(per_minute=4, channels=2, minutes=1))
     assert seen.missing == seen.rate_limited == 0
     assert len(seen.first_cards) == len(seen.ends) > 0

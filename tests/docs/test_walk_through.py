@@ -30,7 +30,7 @@ SLACK_PORT = DEFAULT_SANDBOX.rpartition(":")[2]
 RELAY_PORT = DEFAULT_RELAY.rpartition(":")[2]
 
 
-def test_the_documented_settings_are_those_that_the_sandbox_prints():
+def test_the_documented_settings_equal_those_that_the_sandbox_prints():
     guide = SandboxGuide(
         slack=FakeSlack(),
         slack_url=f"http://{DEFAULT_SANDBOX}/api/",

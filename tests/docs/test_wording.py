@@ -21,7 +21,7 @@ def paragraphs(page: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_a_sentence_begins_with_a_capital_letter_also_where_its_subject_is_relay(path: Path):
+def test_every_sentence_begins_with_a_capital_letter_even_if_it_begins_with_relay(path: Path):
     found = [text for text in paragraphs(path.read_text(encoding="utf-8")) if LOWER_CASE.search(text)]
     assert found == []
 
