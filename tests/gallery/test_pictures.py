@@ -16,7 +16,7 @@ def test_the_gallery_is_drawn_wide_and_at_phone_width(tmp_path):
     assert {"incident-cards.png", "incident-cards-phone.png", "compact-replies-phone.png"} <= drawn.keys()
 
 
-async def test_the_readmes_picture_is_taken(tmp_path):
+async def test_the_picture_of_the_readme_is_made(tmp_path):
     await readme_picture.main(tmp_path)
     for name in ("channel.png", "board.png"):
         assert (tmp_path / name).read_bytes()[:4] == PNG
