@@ -19,7 +19,7 @@ def test_a_value_of_an_unexpected_type_is_empty(value):
 
 
 @given(text=st.text() | st.binary() | st.none())
-def test_what_is_no_json_object_is_empty(text):
+def test_a_value_that_is_not_a_json_object_is_empty(text):
     assert parse_object(text) == {}
 
 

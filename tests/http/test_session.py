@@ -101,7 +101,7 @@ async def test_nothing_is_sent_on_a_connection_that_the_other_side_closed_a_mome
     assert server.requests == [1, 3]
 
 
-async def test_where_that_connection_was_closed_and_there_is_no_other_nothing_is_in_doubt():
+async def test_if_the_connection_was_closed_and_there_is_no_other_nothing_is_in_doubt():
     server = ClosingServer(1)
     server.start()
     async with make_session() as session:

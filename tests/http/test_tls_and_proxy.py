@@ -129,7 +129,7 @@ async def call(*urls: str, **environment: str) -> list[list[str]]:
     return outcomes
 
 
-async def test_an_authority_of_ones_own_is_trusted_and_the_problem_of_any_other_certificate_is_named(certificates):
+async def test_a_configured_authority_is_trusted_and_other_certificate_problems_are_named(certificates):
     async with AsyncExitStack() as stack:
         good, other, itself = [
             f"https://127.0.0.1:{await stack.enter_async_context(tls_server(certificates, name))}"
