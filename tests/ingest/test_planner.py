@@ -47,7 +47,7 @@ async def test_a_share_is_planned_at_once_if_few_arrive_and_afterwards_if_many_d
 
 
 @pytest.mark.parametrize("more_arrive", [True, False])
-async def test_many_shares_are_planned_at_a_time_only_where_no_other_has_to_wait(tmp_path, monkeypatch, more_arrive):
+async def test_many_shares_are_planned_at_a_time_only_if_no_other_has_to_wait(tmp_path, monkeypatch, more_arrive):
     monkeypatch.setattr(planning_queue, "LONGEST_WAIT", 0.0 if more_arrive else 60.0)
     monkeypatch.setattr(planning_queue, "QUIET", 60.0 if more_arrive else 0.01)
     async with run_relay(tmp_path) as relay:
@@ -88,7 +88,7 @@ def fault(monkeypatch):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_a_share_that_cannot_be_planned_holds_up_nobody_and_is_retried(tmp_path, fault, at_once, monkeypatch):
+async def test_a_share_that_cannot_be_planned_delays_no_other_and_is_retried(tmp_path, fault, at_once, monkeypatch):
     fault.add("bad")
     reported: list[int] = []
     async with run_relay(tmp_path) as relay:
@@ -238,7 +238,7 @@ async def send(relay, floods, crash):
 
 # A death before an effect leaves what a death after the previous effect leaves.
 @pytest.mark.parametrize("after", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["after", "before"])
-async def test_whenever_relay_dies_every_accepted_share_is_planned_in_the_end(tmp_path, after):
+async def test_every_accepted_share_is_planned_in_the_end_after_a_crash_at_any_moment(tmp_path, after):
     (tmp_path / "sound").mkdir()
     crashed, expected = await life(tmp_path / "sound", Crash(0, after=False))
     assert not crashed
@@ -253,7 +253,7 @@ async def test_whenever_relay_dies_every_accepted_share_is_planned_in_the_end(tm
     assert nth > 5
 
 
-async def test_a_share_that_ends_the_process_again_and_again_is_set_aside(tmp_path):
+async def test_a_share_that_ends_the_process_repeatedly_is_set_aside(tmp_path):
     def decide(context):
         return one_entry(context)
 
@@ -304,7 +304,7 @@ def dying_over(store, incident):
     return died
 
 
-async def test_only_the_end_of_the_process_counts_as_a_start_without_an_end(tmp_path, monkeypatch):
+async def test_only_the_end_of_the_process_counts_as_an_interrupted_planning(tmp_path, monkeypatch):
     """A share that relay tries again and again, since the database fails, is not suspected of ending relay."""
     monkeypatch.setattr(planner, "RETRY_AFTER", 0.0)
     store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
@@ -333,7 +333,7 @@ async def test_only_the_end_of_the_process_counts_as_a_start_without_an_end(tmp_
     await store.close()
 
 
-async def test_a_relay_that_needs_longer_for_a_share_than_a_claim_lasts_keeps_it():
+async def test_a_relay_keeps_its_claim_on_a_share_that_takes_longer_than_the_claim():
     clock, parsing = ManualClock(), asyncio.Event()
     with postgresql_with_tables() as url:
         store, other = await Store.open(url), await Store.open(url)
@@ -367,7 +367,7 @@ async def test_a_relay_that_needs_longer_for_a_share_than_a_claim_lasts_keeps_it
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-async def test_fifty_thousand_shares_that_were_left_are_planned_while_new_ones_are_accepted(tmp_path):
+async def test_a_backlog_of_fifty_thousand_shares_is_planned_while_new_ones_are_accepted(tmp_path):
     store = await Store.open(f"sqlite:///{tmp_path / 'relay.db'}")
     left = [received(parse_share(body(f"i{number}"), {}, 1.7e9)) for number in range(50_000)]
     for start in range(0, len(left), 200):

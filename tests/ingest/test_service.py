@@ -39,9 +39,7 @@ def bodies(number: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("planning", [0.0, 0.05, 60.0])
-async def test_however_long_planning_takes_all_shares_are_stored_in_order_of_arrival(
-    tmp_path, monkeypatch, url, planning
-):
+async def test_all_shares_are_stored_in_order_of_arrival_even_if_planning_is_slow(tmp_path, monkeypatch, url, planning):
     monkeypatch.setattr(service, "PLANNING_SECONDS", planning)
     async with run_relay(tmp_path, url=url) as relay:
         kept = await asyncio.gather(*(relay.ingest.accept(body, {}) for body in bodies(40)))
