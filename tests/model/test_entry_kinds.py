@@ -3,7 +3,7 @@
 from relay.model.entry_kinds import BROADCAST_NAMES, ENTRY_TEMPLATES, THREAD_NAMES, EntryKind
 
 
-def test_every_kind_has_a_row_whose_thread_name_can_stand_in_thread():
+def test_every_kind_has_a_row_whose_name_is_valid_in_thread():
     assert [kind.row.name for kind in EntryKind] == [str(kind) for kind in EntryKind]
     assert {kind.row.thread for kind in EntryKind if kind is not EntryKind.REMINDER} == set(THREAD_NAMES)
     assert EntryKind.REMINDER.row.thread == ""  # `remind` decides about it

@@ -33,7 +33,7 @@ from relay.model.outside_text import clean_text, is_unfilled, readable_text, say
         ("שלום עולם, café, e\u0301, 👩\u200d👩\u200d👧, नमस्ते", "שלום עולם, café, e\u0301, 👩\u200d👩\u200d👧, नमस्ते"),
     ],
 )
-def test_control_sequences_go_as_a_whole(text, cleaned):
+def test_control_sequences_are_removed_completely(text, cleaned):
     assert clean_text(text) == cleaned
     assert clean_text(cleaned) == cleaned
 
@@ -63,7 +63,7 @@ def test_control_sequences_go_as_a_whole(text, cleaned):
         ('<span title="a>b">hot</span><!-- a comment --><o:p></o:p> <label>Disk</label>', "hot Disk"),
     ],
 )
-def test_html_becomes_words_and_addresses_stay(text, words):
+def test_html_becomes_text_and_addresses_stay(text, words):
     assert readable_text(text) == words
 
 
@@ -81,7 +81,7 @@ def test_html_becomes_words_and_addresses_stay(text, words):
         "a[^[0-9]m] and <!-- a comment alone -->",
     ],
 )
-def test_what_only_resembles_html_stays(text):
+def test_text_that_only_resembles_html_stays(text):
     assert readable_text(text) == text
 
 
@@ -138,14 +138,14 @@ def test_no_text_is_slow_to_clean(text):
         "{}",
     ],
 )
-def test_a_text_that_stands_for_no_value_says_nothing(text):
+def test_a_placeholder_for_no_value_is_empty(text):
     assert says_nothing(text)
 
 
 @pytest.mark.parametrize(
     "text", ["none of them", "nullable", "NA", "0", "no", "unknown", "a-b", "normal", "nan", "off"]
 )
-def test_a_text_that_only_looks_like_no_value_says_something(text):
+def test_a_text_that_only_resembles_a_placeholder_is_kept(text):
     assert not says_nothing(text)
 
 
@@ -153,10 +153,10 @@ def test_a_text_that_only_looks_like_no_value_says_something(text):
     "text",
     ["{{ alert.host }}", "${host.name}", "{HOST.NAME}", "{#FSNAME}", "$HOSTNAME$", "%{host}", "%HOST%", "$labels.host"],
 )
-def test_a_variable_that_nobody_filled_in_is_recognised(text):
+def test_an_unfilled_variable_is_recognised(text):
     assert is_unfilled(text)
 
 
 @pytest.mark.parametrize("text", ["", "$5", "{}", '{"a": 1}', "50%", "%", "$HOME/x", "${a} and ${b}", "{x}"])
-def test_what_only_resembles_a_variable(text):
+def test_a_text_that_only_resembles_a_variable_is_kept(text):
     assert not is_unfilled(text)
