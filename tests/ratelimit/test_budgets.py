@@ -307,7 +307,7 @@ def within(moments, start, seconds=60.0):
     return sum(start <= moment < start + seconds for moment in moments)
 
 
-def test_a_long_backlog_is_drained_faster_than_documented_where_slack_allows_more():
+def test_a_long_backlog_is_drained_faster_than_documented_if_slack_allows_more():
     accepted, rejected = backlog(1000, 2 * 3600.0)
 
     assert rejected == []
