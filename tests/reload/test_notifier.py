@@ -100,7 +100,7 @@ async def bench(store, folder):
 
 
 @pytest.mark.parametrize("kind", NoticeTopic)
-async def test_a_notice_is_posted_once_is_edited_in_place_and_says_when_it_is_over(bench, kind):
+async def test_a_notice_is_posted_once_and_edited_until_the_problem_is_solved(bench, kind):
     await bench.report(kind, "one", "<!channel> is not *closed* & so on")
     await bench.report(kind, "one", "<!channel> is not *closed* & so on")
     [message] = bench.messages
@@ -145,7 +145,7 @@ async def test_a_notice_names_the_place_of_the_fault_and_has_a_marker(bench):
 
 
 @pytest.mark.parametrize("kind", NoticeTopic)
-async def test_what_is_over_before_it_could_be_reported_is_never_reported(bench, kind):
+async def test_a_problem_solved_before_its_notice_is_never_reported(bench, kind):
     bench.notifier.report(kind, FAULTS)
     await bench.report(kind)
     assert bench.texts == []
@@ -187,14 +187,14 @@ async def test_a_relay_that_is_killed_while_it_posts_leaves_one_notice(bench, ki
     assert "two" in bench.slack.text_of(message)
 
 
-async def test_relay_does_not_post_twice_where_it_may_not_search(bench):
+async def test_relay_does_not_post_a_notice_twice_if_it_may_not_search(bench):
     bench.slack.remove_scope("channels:history")
     bench.slack.faults.add(InjectedFault(behaviour=SERVER_ERROR, after_effect=True, method="chat.postMessage", times=1))
     await bench.report(NoticeTopic.CONFIGURATION, *FAULTS, seconds=600)
     assert len(bench.texts) == 1
 
 
-async def test_a_notice_of_another_relay_with_the_same_bot_is_left_alone(bench):
+async def test_a_notice_of_another_relay_with_the_same_bot_is_ignored(bench):
     await bench.report(NoticeTopic.DATABASE, "one")
     bench.restart()
     bench.notifier._instance = "staging"
@@ -214,7 +214,7 @@ async def test_a_deleted_notice_is_posted_again_while_it_is_true(bench):
     assert bench.texts == []
 
 
-async def test_notices_go_to_their_own_channel_and_to_the_fallback_while_it_takes_none(bench, store):
+async def test_notices_go_to_their_own_channel_or_to_the_fallback_while_that_channel_rejects_messages(bench, store):
     bench.live = configuration(GOOD.replace("fallback:", 'notices: {channel: "#admins"}\nfallback:'))
     bench.slack.add_channel("C0ADMINS01", "admins", member=True)
     await bench.report(NoticeTopic.CONFIGURATION, *FAULTS, seconds=30)
@@ -244,7 +244,7 @@ async def test_without_a_channel_problems_are_only_in_logs_and_metrics(bench):
     assert not bench.slack.calls
 
 
-async def test_the_relay_that_delivers_posts_and_another_one_only_if_it_does_not(bench):
+async def test_the_relay_that_delivers_posts_notices_and_another_one_only_if_it_does_not(bench):
     first = ROWS[NoticeTopic.CONFIGURATION].leader_first
     bench.delivering = False
     await bench.report(NoticeTopic.CONFIGURATION, *FAULTS, seconds=first - 5)
@@ -259,7 +259,7 @@ async def test_the_relay_that_delivers_posts_and_another_one_only_if_it_does_not
 
 @pytest.mark.parametrize("kind", NoticeTopic)
 @pytest.mark.parametrize("number", [1, MAX_LISTED, MAX_LISTED + 1, 500])
-def test_a_notice_fits_however_many_problems_there_are(kind, number):
+def test_a_notice_fits_with_any_number_of_problems(kind, number):
     message = open_message(kind, [f"{'r' * 300}:{n}: <!here> & " + "x" * 3000 for n in range(number)])
     listed = message.blocks[1]["text"]["text"]
     assert ("more" in listed) == (number > MAX_LISTED)
@@ -268,7 +268,7 @@ def test_a_notice_fits_however_many_problems_there_are(kind, number):
 
 
 @pytest.mark.parametrize("kind", NoticeTopic)
-def test_a_notice_leads_to_the_page_of_the_board_that_shows_the_problems(kind):
+def test_a_notice_links_to_the_page_of_the_board_that_shows_the_problems(kind):
     message = open_message(kind, ["x"], "https://ops.example/board")
     validate_content(MessageContent(text=message.text, blocks=message.blocks))
     page = ROWS[kind].page
@@ -276,7 +276,7 @@ def test_a_notice_leads_to_the_page_of_the_board_that_shows_the_problems(kind):
     assert "https://" not in str(open_message(kind, ["x"]).blocks)
 
 
-async def test_channels_that_take_no_messages_are_named_until_they_do(bench, store):
+async def test_rejecting_channels_are_named_until_they_accept_messages(bench, store):
     bench.live = configuration(GOOD.replace("[C0ALL00001]", '["#payments", "#db", C0ALL00001]'))
     refs = ("#payments", "#db")
     await store.add_channels(refs)
@@ -298,7 +298,7 @@ async def test_channels_that_take_no_messages_are_named_until_they_do(bench, sto
     assert bench.texts == [ROWS[NoticeTopic.CHANNELS].over]
 
 
-async def test_a_relay_that_begins_to_deliver_looks_at_the_channels(bench, store):
+async def test_a_relay_that_begins_to_deliver_checks_the_channels(bench, store):
     bench.live = configuration(GOOD.replace("[C0ALL00001]", '["#db"]'))
     await store.add_channels(["#db"])
     await store.update_channel(Channel(ref="#db", state=ChannelState.REJECTED, reason="channel_not_found"))
@@ -311,7 +311,7 @@ async def test_a_relay_that_begins_to_deliver_looks_at_the_channels(bench, store
     assert len(bench.texts) == 1
 
 
-async def test_a_share_that_cannot_be_processed_is_named_until_it_is_processed(bench, monkeypatch):
+async def test_a_share_that_cannot_be_planned_is_named_until_it_is_planned(bench, monkeypatch):
     failed = [
         FailedShare(id=7, incident="i7", received=0.0, tries=1, error="KeyError: 'x'", retry_at=None),
     ]

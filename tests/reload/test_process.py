@@ -36,7 +36,7 @@ async def metric(relay, name):
     return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
 
 
-async def test_edits_of_a_running_relay_and_a_restart_with_a_faulty_one(folder, slack):
+async def test_edits_of_a_running_relay_and_a_restart_with_a_faulty_edit_work(folder, slack):
     noc = slack.channel("noc")
 
     async def notice_contains(word):
