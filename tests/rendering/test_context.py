@@ -131,7 +131,7 @@ def test_titles_are_one_line():
 
 
 @given(incidents())
-def test_no_value_holds_a_mark(given_incident):
+def test_no_value_contains_a_mark(given_incident):
     for text in _strings(template_variables(given_incident, previous={"at": 1, "link": "\U000f0001"})):
         assert without_marks(text) == text
 
@@ -158,7 +158,7 @@ def test_template_values_keep_everything_but_marks():
     assert template_values(value) == {"a": ["b", 1, None, {"c": [True, 1.5]}]}
 
 
-def test_a_state_is_a_plain_word():
+def test_a_state_is_plain_text():
     assert type(template_variables(incident(state=State.WARNING))["incident"]["state"]) is str
 
 
@@ -171,7 +171,7 @@ def names_of(*tags):
     return [each["name"] for each in template_variables(incident(alerts=alerts))["incident"]["alerts"].worst]
 
 
-def test_alerts_with_the_same_title_and_description_are_told_apart_by_the_first_tag_that_differs():
+def test_alerts_with_equal_title_and_description_show_the_first_tag_that_differs():
     host = {"host": "db-1", "check": "disk", "event_id": "7"}
     apart = [{**host, "event_id": str(number), "mount": mount} for number, mount in enumerate(("/data", "/var"))]
     assert names_of(*apart) == ["db-1 · disk · /data", "db-1 · disk · /var"]

@@ -39,7 +39,7 @@ def test_a_failure_in_a_macro_is_reported_at_its_own_line():
     assert [(each.file, each.line) for each in rendered.failures] == [("incident/tools.j2", 2)]
 
 
-def test_an_argument_that_fails_costs_only_itself():
+def test_a_failing_argument_loses_only_itself():
     rendered = card("{% fields %}{% field " + "incident.title.nothing()" + " %}value{% endfield %}{% endfields %}")
     assert shown_text(rendered) == "value"
     assert len(rendered.failures) == 1
@@ -100,7 +100,7 @@ def test_in_a_reply_only_the_failing_entry_has_the_built_in_text():
         ({"kind": "comment", "text": "on it", "actor": "Dana"}, "💬 *Dana* ({when}):"),
     ],
 )
-def test_the_built_in_text_says_when_if_it_is_late(entry, line):
+def test_a_late_built_in_text_shows_its_time(entry, line):
     broken = library(status="{% broken", comment="{% broken")
     reply = render_reply(broken, "incident", render_request(), [{**entry, "at": 1649576282, "late": True}])
     when = "<!date^1649576282^{date_short_pretty} at {time}|2022-04-10 07:38 UTC>"

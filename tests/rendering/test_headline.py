@@ -32,7 +32,7 @@ def line(show=("priority", "service", "team"), **more):
         ({"state": State.RESOLVED, "active": False, "snooze": Snooze(snoozed=True)}, "✅"),
     ],
 )
-def test_the_signs_say_how_bad_it_is_and_whether_somebody_has_it(more, expected):
+def test_the_signs_show_the_state_and_whether_somebody_has_the_incident(more, expected):
     assert signs(incident(**more)) == expected
 
 
@@ -53,7 +53,7 @@ def test_no_state_is_grey():
         ("no host", [], "no host"),
     ],
 )
-def test_an_incident_of_many_hosts_says_so_in_its_first_line(title, hosts, expected):
+def test_the_first_line_counts_the_hosts_of_an_incident_with_many_hosts(title, hosts, expected):
     assert headline(title, hosts) == expected
 
 
@@ -93,17 +93,17 @@ def test_the_number_of_hosts_is_never_cut():
         ({"state": State.RESOLVED, "active": False}, "Resolved · db-117 · replication lag"),
     ],
 )  # fmt: skip
-def test_a_lock_screen_says_how_bad_what_and_where(more, expected):
+def test_a_lock_screen_shows_state_title_and_environment(more, expected):
     assert line(**more) == expected
 
 
-def test_a_reply_on_a_lock_screen_says_what_it_is_about():
+def test_a_reply_on_a_lock_screen_names_the_incident():
     variables = template_variables(incident(title="db-117 · lag"), show_tags=("priority", "service"))
     assert reply_subject(variables) == "P1 · checkout · db-117 · lag"
 
 
 @given(incidents())
-def test_a_lock_screen_is_one_line_and_has_the_whole_title(shared):
+def test_a_lock_screen_text_is_one_line_with_the_complete_title(shared):
     variables = template_variables(shared, show_tags=("priority",))
     text = variables["lock_screen"]
     assert "\n" not in text

@@ -78,7 +78,7 @@ def test_a_value_cannot_name_a_template_that_was_not_compiled():
     assert shown_text(render_card(library, "incident", render_request(incident(title="anything")))) == "x"
 
 
-def test_stripping_the_layout_moves_no_line():
+def test_removing_layout_whitespace_keeps_line_numbers():
     source = "{% if true +%}\n  {%- if true -%}\n    {# one\n two #}\n  {% endif -%}\n{% endif %}\n  {{ 1 / 0 }}"
     with pytest.raises(TemplateFailed) as caught:
         TemplateLibrary({"incident/card.j2": source}).run("incident/card.j2", {})

@@ -44,7 +44,7 @@ def reply_text(kind, **data):
     return re.sub(r"<!date\^\d+\^([^|]+)\|[^>]+>", r"[\1]", shown_text(rendered))
 
 
-def test_the_card_says_what_how_bad_where_since_when_and_who():
+def test_the_card_shows_title_state_environment_start_and_owner():
     change = Change(
         id="c",
         identifier="Mando-001",
@@ -76,7 +76,7 @@ def test_the_notification_is_one_line():
     assert message.text == "P1 Critical · db-117 · lag (3 alerts, Production)"
 
 
-def test_the_documented_sample_reads_well():
+def test_the_card_of_the_documented_sample_has_its_approved_text():
     body = json.loads((Path(relay.__file__).parent / "samples" / "documented-sample.json").read_text())
     found = [
         alert(each["id"], tags={tag["name"]: (tag["value"],) for tag in each["tags"]}, description=each["description"])
@@ -122,7 +122,7 @@ def test_the_first_five_alerts_are_named_and_the_others_counted():
     assert "14 warning · Production" in text
 
 
-def test_the_first_line_says_unknown_flapping_and_snoozed():
+def test_the_first_line_shows_unknown_flapping_and_snoozed():
     odd = incident(
         flapping=True, snooze=Snooze(snoozed=True, wake=1649580000), state=State.UNKNOWN, reported_status="Mystery"
     )
@@ -324,7 +324,7 @@ def test_no_text_has_blanks_at_its_ends_or_before_a_line(folder, number):
             assert not re.search(r"^[ \t]", prose, flags=re.MULTILINE), (case.name, text)
 
 
-def test_an_alert_that_the_state_does_not_count_contradicts_nothing():
+def test_an_alert_in_maintenance_does_not_contradict_the_state():
     """Maintenance is per alert, and BigPanda leaves such alerts out of the incident's state."""
     alerts = (alert(1), alert(2, State.WARNING), alert(3, State.WARNING), alert(4, State.RESOLVED))
     partly = incident(state=State.WARNING, reported_status="Warning", alerts=alerts)
@@ -340,6 +340,6 @@ def test_alerts_may_be_worse_than_a_state_that_is_not_that_of_the_worst(word):
     assert "maintenance" not in card_text(odd)
 
 
-def test_a_resolved_card_has_the_note_of_whoever_resolved_it():
+def test_a_resolved_card_has_the_note_of_the_person_who_resolved_it():
     over = incident(state=State.RESOLVED, active=False, note="Failed over,\nsee https://wiki.example/db")
     assert card_text(over).endswith("> Failed over,\n> see <https://wiki.example/db|https://wiki.example/db>")

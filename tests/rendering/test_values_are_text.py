@@ -76,7 +76,7 @@ def test_a_value_between_formatting_of_the_template_stays_inside():
     )
 
 
-def test_formatting_without_its_other_end_is_text():
+def test_unpaired_formatting_characters_are_text():
     shown = shown_text(card("{% section %}*.example.com 5 * 3 {{ 'x' }}_{{ 'y' }}\n`open{% endsection %}"))
     assert words_of(shown) == "*.example.com 5 * 3 x_y\n`open"
     assert not read_in(shown)
@@ -99,7 +99,7 @@ def test_a_macro_keeps_its_own_formatting_and_not_that_of_a_value():
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("files", [{}, {"card": "{% broken"}])
-def test_no_part_of_a_card_shows_a_value_otherwise(value, files):
+def test_every_part_of_a_card_shows_values_as_text(value, files):
     """The built-in card, too. Compared with a card whose value is one word."""
     libraries = library(**files) if files else packaged()
     marked, bare = (

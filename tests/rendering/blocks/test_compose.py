@@ -36,7 +36,7 @@ def test_the_summary_appears_only_in_the_notification():
     assert shown_text(rendered) == "x"
 
 
-def test_without_a_summary_the_notification_says_how_bad_it_is_and_what_it_is_about():
+def test_without_a_summary_the_notification_has_the_state_and_the_title():
     line = "P1 Critical · db-117 · lag (3 alerts, Production)"
     assert card("{% header %}Down{% endheader %}").message.text == line
     assert card("{% section %}x{% endsection %}").message.text == line
@@ -92,7 +92,7 @@ def test_each_line_of_code_in_a_quote_has_a_mark():
     assert section_text("a{% quote %}b{% pre %}c\nd{% endpre %}{% endquote %}e") == "a\n> b\n> ```\n> c\n> d\n> ```\ne"
 
 
-def test_pre_keeps_every_blank_and_no_value_can_close_it():
+def test_pre_keeps_every_space_and_no_value_can_close_it():
     source = "{% pre %}\n  a\n    {{ 'b ``` <c>' }}\n{% endpre %}"
     assert section_text(source) == "```\n  a\n    b \u02cb\u02cb\u02cb &lt;c&gt;\n```"
 
@@ -133,7 +133,7 @@ def row(*buttons):
     return [each.get("text", {}).get("text", each["type"]) for each in block["elements"]]
 
 
-def test_the_menu_and_the_last_button_end_the_row_wherever_the_template_has_its_own():
+def test_the_menu_and_the_last_button_come_after_the_templates_own_buttons():
     menu = [relay_button(name, ButtonPlace.MENU) for name in ("unassign", "end_snooze")]
     assert row(ASSIGN, *menu, RESOLVE) == ["Open", "assign", "overflow", "resolve"]
     [block] = made_blocks(ROW, buttons=(ASSIGN, *menu))
@@ -143,12 +143,12 @@ def test_the_menu_and_the_last_button_end_the_row_wherever_the_template_has_its_
     ]
 
 
-def test_an_entry_that_is_alone_stands_there_as_a_button():
+def test_a_single_menu_entry_becomes_a_button():
     alone, snooze = relay_button("unassign", ButtonPlace.MENU), relay_button("snooze")
     assert row(ASSIGN, snooze, alone, RESOLVE) == ["Open", "assign", "snooze", "unassign", "resolve"]
 
 
-def test_what_slack_takes_no_menu_of_is_a_button_of_its_own():
+def test_an_entry_that_slack_accepts_in_no_menu_becomes_a_button():
     alone, long = relay_button("unassign", ButtonPlace.MENU), relay_button("why", ButtonPlace.MENU, value="5" * 200)
     assert row(ASSIGN, alone, RESOLVE) == ["Open", "assign", "unassign", "resolve"]
     assert row(ASSIGN, alone, long, RESOLVE) == ["Open", "assign", "unassign", "why", "resolve"]
@@ -173,7 +173,7 @@ def test_too_much_small_print_for_a_block_is_split():
     assert {len(row["elements"]) for row in rows} == {10}
 
 
-def test_only_one_element_is_beside_a_section_and_the_others_are_below_it():
+def test_only_one_accessory_is_beside_a_section_and_the_others_are_below_it():
     section, *below = made_blocks(
         "{% section %}x{% accessory %}{% button 'https://x.example/1' %}1{% endbutton %}note"
         "{% image 'https://x.example/i.png', 'face' %}{% endaccessory %}{% endsection %}"
@@ -222,7 +222,7 @@ def test_a_section_can_have_a_button_beside_it():
     assert block["text"]["text"] == "x"
 
 
-def test_text_outside_of_tags_is_a_section_unless_it_is_blank():
+def test_text_outside_of_tags_is_a_section_unless_it_is_empty():
     assert [block["text"]["text"] for block in made_blocks("\n a \n{% section %}b{% endsection %}\n\n c")] == [
         "a",
         "b",
@@ -238,7 +238,7 @@ def test_a_block_inside_a_section_splits_it():
     ]
 
 
-def test_mentions_are_below_the_headline_wherever_the_template_has_them():
+def test_mentions_are_below_the_headline_at_any_place_in_the_template():
     for source in (
         "{% header %}h{% endheader %}{% mentions %}{% section %}x{% endsection %}",
         "{% header %}h{% endheader %}{% bar '' %}{% section %}x{% endsection %}{% mentions %}{% endbar %}",
@@ -352,7 +352,7 @@ def test_a_complete_template_counts_the_alerts_that_do_not_fit():
     assert [block["type"] for block in blocks(rendered)][-2:] == ["actions", "context"]
 
 
-def test_where_nobody_acknowledges_a_click_a_link_is_text():
+def test_a_link_is_text_if_nobody_acknowledges_clicks():
     def button(number, words):
         return f"{{% button 'https://a.example/{number}' %}}{words}{{% endbutton %}}"
 
@@ -374,7 +374,7 @@ def test_where_nobody_acknowledges_a_click_a_link_is_text():
     assert "button" not in str(made)
 
 
-def test_the_built_in_card_has_a_link_where_nobody_acknowledges_a_click():
+def test_the_built_in_card_has_a_text_link_if_nobody_acknowledges_clicks():
     rendered = render_card(library(card="{% broken"), "incident", render_request(clickable=False))
     assert "<https://a.example/5555|Open in BigPanda>" in shown_text(rendered)
     assert "button" not in str(rendered.message)

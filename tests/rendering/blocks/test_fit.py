@@ -93,7 +93,7 @@ def test_a_text_that_is_cut_says_how_much_is_missing():
     assert utf16_length(text) <= limits.SECTION_TEXT
 
 
-def test_long_texts_are_shortened_alike():
+def test_long_texts_are_shortened_equally():
     source = "{% for n in range(12) %}{% section %}{{ n }} {{ 'word ' * 600 }}{% endsection %}{% endfor %}"
     rendered = card(source)
     check_message(rendered)
@@ -180,7 +180,7 @@ rows = st.lists(
 
 @pytest.mark.slow
 @given(rows, st.booleans())
-def test_exactly_what_is_left_out_is_counted(drawn, beside_a_bar):
+def test_exactly_the_omitted_items_are_counted(drawn, beside_a_bar):
     ends = list(accumulate(count for _, count in drawn))
     named = [(form, range(end - count, end)) for (form, count), end in zip(drawn, ends, strict=True)]
     source = "".join(_template(form, numbers) for form, numbers in named)
@@ -225,7 +225,7 @@ def test_a_reply_of_long_comments_keeps_each_of_them():
     assert all(f"*A{number}*" in shown_text(rendered) for number in range(20))
 
 
-def test_a_long_label_leaves_room_for_the_value_of_its_field():
+def test_a_long_label_leaves_space_for_the_value_of_its_field():
     text = shown_text(card("{% fields %}{% field 'so long ' * 500 %}the value{% endfield %}{% endfields %}"))
     assert text.startswith("*so long so long")
     assert text.endswith("…*\nthe value")

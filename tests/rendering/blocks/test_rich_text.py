@@ -15,7 +15,7 @@ from tests.support.rendering_samples import NASTY, card, incident, is_sound, sho
 @pytest.mark.parametrize("cap", [40, 100, 200, 400, 3000])
 @pytest.mark.parametrize("address", [30, 90, 300, 900, 2900])
 @pytest.mark.parametrize("before", ["", "b " * 20])
-def test_a_long_address_costs_only_its_link_and_says_so(cap, address, before):
+def test_a_long_address_loses_only_its_link_and_a_note_says_so(cap, address, before):
     linked = Atom("run-book", f"<https://x.example/{'y' * address}|", ">")
     text = mrkdwn([Atom(before), linked, Atom(" the disk of db-117 is full " + "z" * 3000)], cap)
     assert utf16_length(text) <= cap
@@ -37,7 +37,7 @@ def test_a_date_that_does_not_fit_is_written_in_utc():
     assert mrkdwn([date, Atom("z" * 90)], 40).startswith("2022-04-10 07:38 UTC")
 
 
-def test_code_that_is_cut_is_closed():
+def test_cut_code_is_closed():
     for opening, end in (("```\n", "\n```"), ("see `", "`")):
         text = shown_text(card("{% section %}" + opening + "{{ 'x ' * 3000 }}" + end + "{% endsection %}"))
         assert text.count("`") % 2 == 0
@@ -45,7 +45,7 @@ def test_code_that_is_cut_is_closed():
     assert shown_text(card("{% pre %}{{ 'x ' * 3000 }}{% endpre %}")).count("```") == 2
 
 
-def test_no_value_makes_code():
+def test_no_value_becomes_code():
     text = shown_text(card("{{ incident.title }} *so*", incident(title="a ``` b")))
     assert text == f"a {3 * TICK} b *so*"
     shown = shown_text(card("{{ incident.title }} *so*", incident(title="a `b` c `d")))

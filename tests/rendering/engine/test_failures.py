@@ -64,7 +64,7 @@ def test_a_failure_is_explained_without_python(expression, message, absent):
         ("incomplete format", "stray % at position 0"),
     ],
 )
-def test_what_a_newer_python_words_differently_is_explained_in_the_same_words(messages):
+def test_messages_of_newer_python_versions_are_explained_in_the_same_way(messages):
     """As Python 3.11, 3.13, 3.14 and 3.15 word it."""
     explained = {failure_of(TypeError(message)).message for message in messages}
     assert len(explained) == 1

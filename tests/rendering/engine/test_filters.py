@@ -89,7 +89,7 @@ LONG = "https://grafana.example.com/d/abc/x?orgId=1&from=1700000000000&to=170000
         ("a\nhttps://a.example", "a <https://a.example|a.example>"),
     ],
 )
-def test_an_address_in_a_sentence_is_linked_whole(text, shown):
+def test_an_address_in_a_sentence_is_linked_completely(text, shown):
     assert section_text("{{ incident.alerts[0].description | linkify(140) }}", _described(text)) == shown
 
 

@@ -135,7 +135,7 @@ def test_a_tag_that_exceeds_the_budget_does_not_cost_the_message(source, monkeyp
         "environment.__dict__",
     ],
 )
-def test_python_is_out_of_reach(expression):
+def test_templates_cannot_reach_python(expression):
     assert shown_text(
         card("{% section %}[{{ " + expression + " }}]{% endsection %}{% section %}x{% endsection %}")
     ) in {
@@ -147,7 +147,7 @@ def test_python_is_out_of_reach(expression):
 @pytest.mark.parametrize(
     "statement", ["{% do incident.update({}) %}", "{{ incident.clear() }}", "{{ tags.shown.append(1) }}"]
 )
-def test_a_template_changes_nothing_of_what_it_is_given(statement):
+def test_a_template_cannot_change_its_variables(statement):
     given = render_request()
     before = (dict(given.variables["incident"]), list(given.variables["tags"].shown))
     render_card(
@@ -191,7 +191,7 @@ def test_a_tag_may_have_the_name_of_a_method(name):
     assert shown == "of the incident, of the alert"
 
 
-def test_a_tag_hides_no_list_of_tags():
+def test_a_tag_name_hides_none_of_the_lists_of_tags():
     of = incident(tags=(Tag(id="rest", name="rest", values=("r",)), Tag(id="x", name="x", values=("y",))))
     source = '{{ tags.rest | length }} {{ tags["rest"] }} '
     source += "{% for name, value in tags.items() %}{{ name }}={{ value }} {% endfor %}"

@@ -66,7 +66,7 @@ def test_a_fault_has_its_place_and_a_sentence(source, expected):
         ("{% for alert in incident.alerts %}{{ alert.tags.tier-1 }}{% endfor %}", 'alert.tags["tier-1"]'),
     ],
 )
-def test_a_tag_with_a_hyphen_is_named_as_one_writes_it(source, tag):
+def test_the_message_about_a_tag_with_a_hyphen_shows_its_correct_form(source, tag):
     [fault] = faults(card="{% actions %}{% relay_actions %}{% endactions %}" + source)
     assert f"for a tag with hyphens in its name write {tag}" in fault
 

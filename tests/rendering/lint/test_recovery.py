@@ -64,12 +64,12 @@ def lines_of_faults(source: str) -> set[int]:
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_is_reported_at_its_line_and_nothing_else_is(slip):
+def test_a_typing_error_is_reported_at_its_line_and_nothing_else_is(slip):
     assert lines_of_faults(f"{GOOD}{slip}\n{GOOD}") == {6}
 
 
 @given(slips=st.lists(st.sampled_from(["", *SLIPS]), min_size=2, max_size=6))
-def test_several_slips_are_all_reported_and_nothing_else_is(slips):
+def test_several_typing_errors_are_all_reported_and_nothing_else_is(slips):
     source, places = "", set()
     for slip in slips:
         source += GOOD
@@ -79,7 +79,7 @@ def test_several_slips_are_all_reported_and_nothing_else_is(slips):
     assert lines_of_faults(source) == places
 
 
-def test_what_is_never_closed_is_reported_beside_other_faults():
+def test_an_unclosed_tag_is_reported_together_with_other_faults():
     source = (
         '{% for alert in incident.alerts %}\n{% if incident.state = "critical" %}x{% endif %}\n{{ incident.titel }}'
     )
@@ -145,7 +145,7 @@ def test_the_packaged_templates_have_no_fault():
         ("{% blocks %}\n- type: section\n  text: {type: mrkdwn, text: x **b**}\n{% endblocks %}", "write *b*"),
     ],
 )
-def test_the_markup_of_others_gets_the_words_of_relay(source, advice):
+def test_markup_of_other_tools_gets_relays_equivalent(source, advice):
     found = faults(source)
     assert any(advice in fault.message for fault in found), [fault.message for fault in found]
 
@@ -162,7 +162,7 @@ def test_the_markup_of_others_gets_the_words_of_relay(source, advice):
         '{{ "%s" | format(incident.title) }} {{ incident.alerts | map(attribute="title") | join(", ") }}',
     ],
 )
-def test_what_is_right_gets_no_finding(source):
+def test_correct_templates_get_no_finding(source):
     assert faults(source) == []
 
 
@@ -187,7 +187,7 @@ VALUES = [
 
 
 @given(data=st.data())
-def test_no_message_has_words_of_python(data):
+def test_no_message_contains_python_terms(data):
     names = sorted(ENVIRONMENT.filters)
     value = st.sampled_from(VALUES)
     shapes = [
