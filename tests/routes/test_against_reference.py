@@ -278,7 +278,7 @@ incidents = st.builds(
 
 @settings(max_examples=60)
 @given(tree=trees, shared=st.lists(incidents, min_size=1, max_size=6), status=st.none() | st.sampled_from(State))
-def test_any_tree_routes_any_incident_as_the_reference_does(tree, shared, status):
+def test_any_tree_routes_any_incident_like_the_reference(tree, shared, status):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)}, allow_unicode=True)
     plain = yaml.load(text, Loader=yaml.BaseLoader)["routes"]
     rules = parse_rulebook(text)
@@ -311,7 +311,7 @@ dozens = st.lists(
 
 @settings(max_examples=80)
 @given(tree=dozens, shared=st.lists(incidents, min_size=1, max_size=8))
-def test_indexed_siblings_match_as_the_reference_says(tree, shared):
+def test_indexed_siblings_match_like_the_reference(tree, shared):
     text = yaml.safe_dump({"version": 1, "routes": named(tree)})
     plain = yaml.load(text, Loader=yaml.BaseLoader)["routes"]
     rules = parse_rulebook(text)

@@ -89,7 +89,7 @@ ACCEPTED = [
 @pytest.mark.parametrize(
     ("key_type", "written", "value"), ACCEPTED, ids=lambda each: each if isinstance(each, str) else ""
 )
-def test_a_value_is_read_as_it_is_meant_and_editors_accept_it(key_type, written, value):
+def test_a_value_is_parsed_as_intended_and_the_schema_accepts_it(key_type, written, value):
     assert read(key_type, written) == value
     assert editors_accept(key_type, written)
 
@@ -187,7 +187,7 @@ VALUES = st.one_of(
 @given(VALUES)
 @example((REMIND, Remind()))
 @example((STORM, Storm()))
-def test_what_relay_prints_can_be_written_and_what_it_stores_can_be_read(typed):
+def test_printed_values_can_be_parsed_and_stored_values_can_be_read(typed):
     key_type, value = typed
     assert read(key_type, key_type.as_yaml(value)) == value
     assert key_type.from_json(key_type.as_json(value)) == value
@@ -213,12 +213,12 @@ def test_a_summary_has_one_slot_on_each_of_its_days():
     assert slots("2026-06-05 06:59", "2026-06-05 07:00") == [("06-05 07:00", "2026-06-05")]
 
 
-def test_a_time_that_is_repeated_is_one_slot_and_one_that_is_skipped_is_the_moment_of_the_jump():
+def test_a_repeated_time_is_one_slot_and_a_skipped_time_is_the_moment_of_the_change():
     assert slots("2026-10-24 12:00", "2026-10-25 12:00", at=150) == [("10-25 00:30", "2026-10-25")]
     assert slots("2026-03-28 12:00", "2026-03-29 12:00", at=150) == [("03-29 01:00", "2026-03-29")]
 
 
-def test_a_summary_leaves_out_the_hours_that_it_excepts():
+def test_a_summary_skips_its_excepted_hours():
     hours = dict(
         parse_rulebook("version: 1\nzone: Europe/Berlin\nhours: {holidays: {dates: [2026-12-25]}}\nroutes: []").hours
     )

@@ -50,7 +50,7 @@ def resolved(source: str, **variables):
         ("x" * 79 + " y", "x" * 79),
     ],
 )
-def test_any_text_becomes_a_name_that_slack_allows(text, name):
+def test_any_text_becomes_a_valid_channel_name(text, name):
     assert channel_name(text) == name
 
 
@@ -141,20 +141,20 @@ ONCALL = ("#*-oncall", "#db-*")
 
 
 @given(st.text("ab-", max_size=8), GLOBS)
-def test_a_star_stands_for_any_text(name, glob):
+def test_a_star_matches_any_text(name, glob):
     pattern = ".*".join(map(re.escape, glob.split("*")))
     assert matches_glob(name, glob) == bool(re.fullmatch(pattern, name))
 
 
 @given(st.text("ab-*", max_size=3), st.text("ab-*", max_size=3))
-def test_two_globs_meet_if_some_name_matches_both(one, other):
+def test_two_globs_overlap_if_some_name_matches_both(one, other):
     """A name that both match needs no more characters than the two globs have together."""
     names = ("".join(each) for length in range(7) for each in product("ab-", repeat=length))
     assert globs_meet(one, other) == any(matches_glob(name, one) and matches_glob(name, other) for name in names)
 
 
 @given(st.text())
-def test_no_value_leads_to_a_channel_that_is_not_allowed(value):
+def test_no_value_can_choose_a_channel_that_is_not_allowed(value):
     channel = parse_expression("#{{ tags.team }}-oncall", ONCALL)
     ref = channel.resolve(lambda: {"tags": {"team": value}})
     if not isinstance(ref, Unresolved):

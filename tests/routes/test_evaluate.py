@@ -247,7 +247,7 @@ def test_the_trace_has_every_route_with_its_place_and_outcome():
 
 
 @pytest.mark.parametrize("number", [5, 50])
-def test_many_siblings_are_evaluated_as_few_are(number):
+def test_many_siblings_are_evaluated_like_few(number):
     routes = "".join(
         f"- {{name: r{each}, continue: true, match: {{tags: {{team: [t{each}, all]}}}}, post: ['#c{each}']}}\n"
         f"- {{name: s{each}, continue: true, match: {{status: warning}}, post: ['#s{each}']}}\n"

@@ -105,7 +105,7 @@ def test_two_zones_whose_clocks_change_on_other_days_keep_their_own_time():
     assert apart == [*spring, *autumn]
 
 
-def test_hours_that_touch_are_one_period():
+def test_adjacent_hours_are_one_period():
     """Friday night, weekend and Sunday night: one end, on Monday."""
     hours = defined('{night: {from: "22:00", to: "07:00"}, weekend: {days: [sat, sun]}, silent: [night, weekend]}')
     friday = utc("2026-06-05 12:00")
@@ -114,7 +114,7 @@ def test_hours_that_touch_are_one_period():
     assert hours["silent"].next_change(start) == utc("2026-06-08 05:00")
 
 
-def test_a_new_year_is_no_change():
+def test_the_turn_of_the_year_is_not_a_change():
     hours = window('{from: "22:00", to: "07:00"}', "UTC")
     assert hours.next_change(utc("2026-12-31 23:00")) == utc("2027-01-01 07:00")
     assert window("{dates: [2026-12-30..2027-01-02]}", "UTC").next_change(utc("2026-12-31 00:00")) == utc(
@@ -122,7 +122,7 @@ def test_a_new_year_is_no_change():
     )
 
 
-def test_hours_can_leave_out_others():
+def test_hours_can_except_others():
     hours = defined(
         '{office: {days: [mon-fri], from: "09:00", to: "18:00", except: [holidays]},'
         " holidays: {dates: [2026-12-24..2026-12-26]},"
@@ -186,7 +186,7 @@ def shows_it(weekday: int, minute: int, start: int, end: int, days: set[int]) ->
 )
 @example(change=CHANGES[0], start=22 * 60, end=7 * 60, days=set(range(7)))
 @example(change=CHANGES[1], start=22 * 60, end=150, days=set(range(7)))
-def test_a_window_is_on_exactly_when_the_clock_says_so_outside_of_a_repeated_hour(change, start, end, days):
+def test_outside_a_repeated_hour_a_window_is_on_exactly_at_its_wall_clock_times(change, start, end, days):
     assume(start != end)
     name, day = change
     written = f'{{days: [{", ".join(WEEKDAYS[each] for each in days)}], from: "{clock(start)}", to: "{clock(end)}"}}'
@@ -301,7 +301,7 @@ WEDNESDAY_3, WEDNESDAY_10, WEDNESDAY_20 = (utc(f"2026-06-03 {hour:02}:00") - 2 *
         (SilentHours(), WEDNESDAY_3, State.WARNING, None),
     ],
 )  # fmt: skip
-def test_silent_hours_hold_back_what_is_less_than_their_state_until_they_end(silent, at, state, until):
+def test_silent_hours_hold_states_below_unless_until_they_end(silent, at, state, until):
     assert silent.until(state, at, HOURS) == (utc(until) if until else None)
     assert silent.holds(state, at, HOURS) == bool(until)
 
@@ -336,7 +336,7 @@ def test_every_zone_of_the_package_can_be_used():
         "",
     ],
 )
-def test_what_depends_on_the_machine_is_no_zone(name):
+def test_a_zone_that_depends_on_the_machine_is_rejected(name):
     assert find_zone(name) is None
 
 
@@ -348,11 +348,11 @@ def test_what_depends_on_the_machine_is_no_zone(name):
         ("GMT", "UTC"), ("Zulu", "UTC"), ("Etc/GMT+2", ""), ("EST5EDT", ""),
     ],
 )  # fmt: skip
-def test_an_old_name_has_a_current_one(name, current):
+def test_every_old_zone_name_has_a_current_one(name, current):
     assert current_name(name) == current
 
 
-def test_the_data_is_old_from_the_second_new_year_after_its_release():
+def test_the_time_zone_data_is_old_from_the_second_new_year_after_its_release():
     year = int(tzdata_version()[:4])
     assert not tzdata_is_old(utc(f"{year + 1}-12-31"))
     assert tzdata_is_old(utc(f"{year + 2}-01-01"))

@@ -21,7 +21,7 @@ NEGATIVE = [
 
 
 @pytest.mark.parametrize("text", NEGATIVE)
-def test_a_match_that_says_only_what_is_not_meant_is_refused(text):
+def test_a_match_with_only_negative_conditions_is_rejected(text):
     with pytest.raises(ConfigurationError, match="only what is not meant"):
         parse_mute_match(text)
 
@@ -38,7 +38,7 @@ def test_a_match_that_says_only_what_is_not_meant_is_refused(text):
         "tags: {service: checkout}",
     ],
 )
-def test_any_other_match_of_the_routes_is_taken(text):
+def test_any_other_match_is_accepted(text):
     assert parse_mute_match(text).conditions
 
 
@@ -54,7 +54,7 @@ def test_any_other_match_of_the_routes_is_taken(text):
         ("{tags: {service: " + "x" * MAX_TEXT + "}}", "more than 4,000 characters"),
     ],
 )
-def test_a_faulty_match_says_what_is_wrong(text, said):
+def test_a_faulty_match_is_rejected_with_the_reason(text, said):
     with pytest.raises(ConfigurationError) as caught:
         parse_mute_match(text)
     assert said in str(caught.value)

@@ -108,7 +108,7 @@ def test_a_value_matches_a_tag_as_documented(value, values, matches):
 
 
 @pytest.mark.parametrize(("value", "values", "matches"), TAGGED)
-def test_not_is_the_exact_opposite_of_its_operand(value, values, matches):
+def test_the_operator_not_is_the_exact_opposite_of_its_operand(value, values, matches):
     shared = incident(tags={"team": values})
     assert is_matched(f"{{tags: {{team: {{not: {value}}}}}}}", shared) is not matches
     assert is_matched(f"{{not: {{tags: {{team: {value}}}}}}}", shared) is not matches
@@ -209,7 +209,7 @@ def test_alert_tags_and_sources_are_those_of_the_active_alerts():
     assert is_matched("{source: {not: old}}", shared)
 
 
-def test_without_active_alerts_all_alerts_count():
+def test_if_no_alert_is_active_all_alerts_count():
     shared = incident(State.RESOLVED, alerts=[alert("1", source="nagios", tags={"host": ["db-1"]}, active=False)])
     assert is_matched("{alert_tags: {host: db-1}, source: nagios}", shared)
 

@@ -91,7 +91,7 @@ def test_faults_name_the_file():
         ("version: 1\ndefaults: {<<: 3}\n", "2:16", "expected a mapping or a list of mappings after <<"),
     ],
 )
-def test_text_that_is_no_rulebook_gives_a_clear_fault(text, place, part):
+def test_text_that_is_not_a_rulebook_gives_a_clear_fault(text, place, part):
     assert [fault for fault in faults(text) if fault.startswith(f"routes.yaml:{place}: ") and part in fault]
 
 

@@ -73,7 +73,7 @@ def test_the_example_gives_the_expected_rulebook():
     assert rules.templates == {"incident", "payments"}
 
 
-def test_routes_match_the_words_of_tag_values():
+def test_routes_match_the_labels_of_tag_values():
     rules = parse_rulebook(EXAMPLE)
     blocks = {
         "tags": Block(as_of=1.0, value=[["itd_priority_1", ["1000"]], ["team", ["Payments"]]]),
