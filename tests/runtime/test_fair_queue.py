@@ -18,7 +18,7 @@ def taken(queue):
 
 
 @given(items)
-def test_no_sender_has_two_turns_before_each_other_that_waits_has_one(puts):
+def test_no_sender_has_a_second_turn_before_each_waiting_sender_has_one(puts):
     queue = FairQueue()
     for number, (sender, _) in enumerate(puts):
         queue.put(sender, (sender, number))
@@ -33,7 +33,7 @@ def test_no_sender_has_two_turns_before_each_other_that_waits_has_one(puts):
 
 
 @given(items, st.integers(0, 30))
-def test_what_is_put_back_comes_next_in_the_same_order(puts, number):
+def test_items_that_are_put_back_come_next_in_the_same_order(puts, number):
     queue, same = FairQueue(), FairQueue()
     for sender, item in puts:
         queue.put(sender, (sender, item))
@@ -45,7 +45,7 @@ def test_what_is_put_back_comes_next_in_the_same_order(puts, number):
     assert len(list(queue.items)) == len(puts) - len(group)
 
 
-def test_what_is_discarded_is_not_taken():
+def test_a_discarded_item_is_not_taken():
     queue = FairQueue()
     queue.put("a", 1)
     queue.put("b", 2)
@@ -76,7 +76,7 @@ async def test_one_sender_of_many_delays_another_by_one_turn():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12)), min_size=1, max_size=12))
-def test_the_turn_is_passed_on_whoever_is_cancelled_and_whenever(senders):
+def test_the_turn_is_passed_on_after_any_cancellation(senders):
     async def run():
         work = Work()
         tasks = [asyncio.ensure_future(work.do(sender)) for sender, _ in senders]

@@ -8,7 +8,7 @@ import pytest
 from relay.runtime.memory import give_back_memory
 
 
-def test_the_c_library_is_asked_to_give_back_all_it_can(monkeypatch):
+def test_glibc_is_asked_to_release_memory(monkeypatch):
     asked = []
     monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(malloc_trim=asked.append))
     give_back_memory()

@@ -76,7 +76,7 @@ def test_every_line_arrives_whole_and_in_order_however_long_nobody_reads(sizes):
     assert found == ["".join(lines)]
 
 
-def test_too_many_lines_are_lost_and_counted_where_they_would_stand(monkeypatch):
+def test_dropped_lines_are_counted_at_their_position(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING_BYTES", 10_000)
     with a_pipe() as (reading, writing, close):
         stream = stream_to(writing)

@@ -25,13 +25,13 @@ def test_a_json_document_stays_valid_and_its_values_show_no_secret(secret, befor
         assert shown["more"] == [REDACTED, 1]
 
 
-def test_the_names_of_fields_and_metrics_stay_and_values_do_not():
+def test_secrets_are_hidden_in_values_and_not_in_names_of_fields_and_metrics():
     hide = hiding(["ready", "relay"])
     assert hide_in_values(hide, '{"ready":true,"store":"ready"}') == f'{{"ready":true,"store":"{REDACTED}"}}'
     assert hide_in_values(hide, 'relay_up{name="relay"} 1\n') == f'relay_up{{name="{REDACTED}"}} 1\n'
 
 
-def test_what_a_process_prints_shows_no_secret(monkeypatch):
+def test_the_output_of_a_process_shows_no_secret(monkeypatch):
     out, err = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)

@@ -82,7 +82,7 @@ def test_the_time_limit_counts_only_for_the_process_that_systemd_started(environ
     assert ServiceManager.from_env(environ).watchdog_seconds == seconds
 
 
-async def test_the_watchdog_is_fed_twice_in_each_time_limit(receiver):
+async def test_the_watchdog_is_notified_twice_in_each_time_limit(receiver):
     class ThreePauses(Clock):
         paused: tuple[float, ...] = ()
 

@@ -20,7 +20,7 @@ class Work:
         return self.runs
 
 
-async def test_all_who_ask_meanwhile_get_the_same_answer_and_the_next_a_new_one():
+async def test_concurrent_callers_get_the_same_result_and_the_next_caller_a_new_one():
     work = Work()
     shared = SharedCall(work)
     asking = [asyncio.create_task(shared()) for _ in range(50)]
@@ -33,7 +33,7 @@ async def test_all_who_ask_meanwhile_get_the_same_answer_and_the_next_a_new_one(
     assert await shared() == 3
 
 
-async def test_if_nobody_waits_any_more_the_work_still_ends_and_its_error_is_not_lost_track_of():
+async def test_without_waiters_the_work_still_finishes_and_its_error_is_retrieved():
     work = Work()
     work.runs = 1
     shared = SharedCall(work)

@@ -90,7 +90,7 @@ async def test_a_call_that_needs_too_much_memory_fails(worker):
     assert await worker.call(LONG, divmod, 3, 2) == (1, 1)
 
 
-async def test_a_worker_that_has_grown_is_replaced_unless_its_memory_is_wanted(worker):
+async def test_a_worker_that_has_grown_is_replaced_unless_its_memory_is_needed(worker):
     first = await worker.call(LONG, os.getpid)
     await worker.call(LONG, keep_bytes, GROWN)
     second = await worker.call(LONG, os.getpid)
@@ -109,7 +109,7 @@ async def test_a_worker_has_no_secrets(worker, monkeypatch):
     assert "=hidden" not in environment
 
 
-async def test_what_a_function_prints_is_no_answer(worker):
+async def test_the_printed_output_of_a_function_is_not_its_result(worker):
     assert await worker.call(LONG, exec, "print('x' * 99)") is None
     assert await worker.call(LONG, divmod, 3, 2) == (1, 1)
 
