@@ -238,7 +238,7 @@ async def test_comment_and_comments_are_different_fields(bigpanda, send):
     assert (await send("POST", f"{INCIDENT_PATH}/resolve", {"comment": "x"}))[0] == 400
 
 
-async def test_a_body_is_rejected_where_none_is_documented(send):
+async def test_a_body_is_rejected_if_none_is_documented(send):
     assert (await send("GET", INCIDENT_PATH, {}))[0] == 400
 
 

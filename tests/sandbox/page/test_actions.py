@@ -143,7 +143,7 @@ async def test_a_user_without_permission_gets_an_ephemeral_message_and_nothing_h
     await expect(demo_page.ephemerals).to_have_count(0)
 
 
-async def test_a_reply_becomes_a_comment_where_the_route_says_so_and_nowhere_else(demo_page: DemoPage):
+async def test_a_reply_becomes_a_comment_only_if_the_route_says_so(demo_page: DemoPage):
     await demo_page.demo.bigpanda.update_incident(
         "db-replica", "incident#reopened", status="Critical", active=True, resolved=False
     )

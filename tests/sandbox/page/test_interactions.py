@@ -153,7 +153,7 @@ async def test_an_entry_of_the_menu_is_sent_as_the_button_that_it_stands_for(rea
     assert (click.action, click.incident, click.user) == ("end_snooze", "5c1e", ANN)
 
 
-async def test_a_command_is_answered_to_the_one_who_typed_it(reader: PageReader):
+async def test_only_the_person_who_typed_a_command_sees_its_answer(reader: PageReader):
     box = reader.tab.get_by_label("A command of relay")
     await box.fill("open")
     await box.press("Enter")
@@ -172,7 +172,7 @@ async def test_a_command_is_answered_to_the_one_who_typed_it(reader: PageReader)
     await expect(ephemeral).to_have_count(0)
 
 
-async def test_the_shortcut_stands_in_the_menu_of_every_message_but_those_for_one_person(reader: PageReader):
+async def test_every_message_except_ephemeral_ones_has_the_shortcut(reader: PageReader):
     reader.shown.reply(reader.card, text="a reply")
     await reader.press("Assign to me")
     await expect(reader.tab.locator(".ephemeral")).to_have_count(1)
@@ -266,7 +266,7 @@ async def test_the_selected_radio_button_is_submitted(reader: PageReader):
     assert (await wait_for_interactions(reader, 2))[1].values == {"until": "morning"}
 
 
-async def test_a_ticked_box_is_submitted_and_a_choice_shows_what_it_says_below(reader: PageReader):
+async def test_a_ticked_box_is_submitted_and_a_choice_shows_its_description(reader: PageReader):
     for ticked in (True, False):
         await reader.tab.get_by_label("More actions").click()
         await reader.press("Mute")

@@ -255,7 +255,7 @@ async def test_a_reader_replays_the_story_when_it_is_over(shown: Shown):
     await expect(replay).to_be_hidden()
 
 
-async def test_bigpanda_is_told_of_the_card_after_the_card_is_posted(shown: Shown):
+async def test_bigpanda_gets_the_callback_after_the_card_is_posted(shown: Shown):
     history = {
         "cards": [{"id": 1, "slack_channel": "C0NOC00001"}],
         "shares": [{"id": 7, "received": AT, "outcome": "first"}],
@@ -271,7 +271,7 @@ async def test_bigpanda_is_told_of_the_card_after_the_card_is_posted(shown: Show
     await expect(following).to_have_text([re.compile("Posted the card"), re.compile("that the card exists: done")])
 
 
-async def test_many_routes_without_a_match_are_folded_and_keep_what_they_saw(shown: Shown):
+async def test_many_unmatched_routes_are_collapsed_and_keep_their_compared_values(shown: Shown):
     values = [f"v{number}" for number in range(7)]
     several = {"key": "match", "matched": False, "parts": [condition("status", []), condition("tags.x", values)]}
     either = {"key": "any", "matched": False, "parts": [several, {"key": "match", "matched": True, "parts": [BY_TEAM]}]}

@@ -302,7 +302,7 @@ def test_a_block_id_is_used_once_in_a_message_and_its_attachments():
     assert rejection["errors"] == ['`block_id` "a" already exists [json-pointer:/attachments/0/blocks/0/block_id]']
 
 
-def test_an_action_id_may_stand_in_several_blocks():
+def test_an_action_id_may_be_in_several_blocks():
     validate_content(MessageContent(blocks=(actions(button(action_id="a")), actions(button(action_id="a")))))
 
 

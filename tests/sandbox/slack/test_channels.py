@@ -238,7 +238,7 @@ async def test_an_app_that_was_removed_is_no_longer_a_member(client, noc, reject
     assert (await client.chat_postMessage(channel=NOC, text="x"))["ok"]
 
 
-async def test_messages_of_people_and_of_the_app_stand_in_one_thread(client, noc):
+async def test_messages_of_people_and_of_the_app_are_in_one_thread(client, noc):
     root = noc.post("is it down?", user="U00000000AN")
     await client.chat_postMessage(channel=NOC, text="yes", thread_ts=root.ts)
     (shown,) = (await client.conversations_history(channel=NOC))["messages"]

@@ -92,7 +92,7 @@ async def test_an_envelope_without_an_acknowledgement_is_sent_to_another_socket(
     assert first.result()["payload"] == again["payload"]
 
 
-async def test_a_lost_acknowledgement_is_no_acknowledgement(slack, connect, card):
+async def test_a_lost_acknowledgement_does_not_count(slack, connect, card):
     slack.socket_mode.timeout = 0.05
     async with connect() as stream:
         slack.socket_mode.open[0].ignores_acknowledgements = True
@@ -107,7 +107,7 @@ async def _answer(stream):
     return envelope
 
 
-async def test_with_no_socket_there_is_no_acknowledgement(slack, connect, card):
+async def test_without_a_socket_there_is_no_acknowledgement(slack, connect, card):
     slack.socket_mode.timeout = 0.05
     delivery = await slack.click(ANN, "noc", card.ts, "relay_assign")
     assert (delivery.acknowledged, delivery.reason) == (False, "the app has no socket open")

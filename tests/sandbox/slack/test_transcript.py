@@ -89,7 +89,7 @@ def test_a_deleted_message_disappears_and_a_root_with_replies_leaves_a_tombstone
     assert slack.transcript("noc") == ""
 
 
-def test_without_top_level_blocks_the_text_stands_above_the_attachment(slack, noc):
+def test_without_top_level_blocks_the_text_is_above_the_attachment(slack, noc):
     noc.add_message(
         MessageContent(text="see <#C0000000NOC>", attachments=({"color": "good", "text": "*fine*", "title": "t"},)), BOT
     )
@@ -226,7 +226,7 @@ def test_relative_dates_use_the_workspaces_clock(slack, noc, clock, since, shown
         ("<https://example.com|*label*>", "label"),
     ],
 )
-def test_a_transcript_for_people_has_times_and_no_marks_of_styling(sent, shown):
+def test_a_transcript_for_people_has_times_and_no_markup(sent, shown):
     slack = FakeSlack(clock=lambda: 1_700_000_000.0)
     channel = slack.add_channel("C0NOC00001", "noc", member=True)
     section = {"type": "section", "text": {"type": "mrkdwn", "text": sent}}
