@@ -145,7 +145,7 @@ async def test_slashes_around_the_path_do_not_matter(backend, path):
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("POST", "/share", 404), ("POST", "/", 404), ("PUT", "/shares", 405)]
 )
-async def test_a_share_at_a_wrong_address_is_counted_apart(backend, method, path, status):
+async def test_a_share_at_a_wrong_address_is_counted_with_its_own_reason(backend, method, path, status):
     problems = []
     async with client_for(backend, on_problem=lambda *seen: problems.append(seen)) as client:
         document = await problem(
@@ -157,7 +157,7 @@ async def test_a_share_at_a_wrong_address_is_counted_apart(backend, method, path
     assert problems[1][1] != "wrong_address"
 
 
-def test_many_members_of_gzip_cost_no_more_than_a_few():
+def test_many_gzip_members_cost_no_more_than_a_few():
     body = gzip.compress(b"x" * 100)
     assert decompress(body * 50, 10_000) == b"x" * 5_000
     assert decompress(body * 5_000, 1_000_000) is None
@@ -591,7 +591,7 @@ async def test_readyz_is_200_while_slack_limits_the_rate_although_methods_and_re
     assert await response.json() == expected
 
 
-async def test_no_page_shows_a_secret_whatever_the_backend_says(backend):
+async def test_no_response_shows_a_secret_from_the_backend(backend):
     secret = 'hush/"hush'
     said = f"the driver says {secret} and {quote(secret, safe='')}"
     backend.current = Readiness(ok=False, detail={"store": said, "channels": {"a": [said]}})
@@ -733,7 +733,7 @@ async def test_a_body_that_is_still_arriving_when_the_server_stops_is_read_compl
         assert (await reader.readline()).startswith(b"HTTP/1.1 202")
 
 
-async def test_while_the_server_stops_a_new_share_on_an_open_connection_is_accepted_and_ends_the_connection(backend):
+async def test_a_stopping_server_accepts_a_share_on_an_open_connection_and_then_closes_it(backend):
     """A proxy cannot know that relay stops: it sends the next share over a connection that it has kept."""
     backend.open.clear()
     async with (
@@ -778,7 +778,7 @@ async def start(backend: FakeBackend, host: str, port: int) -> None:
         pass
 
 
-async def test_in_a_socket_that_systemd_keeps_open_shares_wait_while_relay_restarts(backend):
+async def test_shares_wait_in_the_socket_of_systemd_while_relay_restarts(backend):
     nowhere = Listen(host="192.0.2.1", port=1)
     with socket.create_server(("127.0.0.1", 0)) as kept:
         for _ in range(2):
@@ -799,7 +799,7 @@ async def test_a_port_in_use_is_reported_in_one_sentence(backend):
             await start(backend, host, port)
 
 
-async def test_every_address_means_both_families(backend):
+async def test_every_address_means_ipv4_and_ipv6(backend):
     async with listen(application(backend), Listen(host="::", port=0), "RELAY_LISTEN", drain_seconds=0) as (_, port):
         for host in ("127.0.0.1", "::1") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
             async with connect(host, port) as (reader, writer):

@@ -120,7 +120,7 @@ async def test_an_event_reaches_the_backend_and_is_answered_with_an_empty_200(cl
     assert backend.events == [EVENT]
 
 
-async def test_a_command_reaches_the_backend_as_the_fields_of_its_form_and_the_answer_is_the_response(client, backend):
+async def test_the_backend_gets_the_form_fields_of_a_command_and_its_answer_is_the_response(client, backend):
     backend.answer = {"response_type": "ephemeral", "text": "nothing is open"}
     sent = {"command": "/relay", "text": "open <#C1|noc> & more", "user_id": "U1", "channel_id": "C1"}
     response = await send_command(client, urlencode(sent).encode())

@@ -17,7 +17,7 @@ ACTIONS = ("/letters/1/retry", "/letters/q1/discard", "/mutes", "/mutes/1/extend
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_page_leads_to_the_sign_in_page_and_back(board, path):
+async def test_every_page_redirects_to_the_sign_in_page_and_back(board, path):
     response, text = await board.get(path)
     assert (response.status, "i0" in text) == (303, False)
     address = response.headers["Location"]
@@ -28,7 +28,7 @@ async def test_every_page_leads_to_the_sign_in_page_and_back(board, path):
     assert response.headers["Location"] == f"/board{path}"
 
 
-async def test_a_part_of_a_page_that_refreshes_itself_takes_the_whole_page_to_the_sign_in_page(board):
+async def test_a_refreshed_part_of_a_page_redirects_the_whole_page_to_the_sign_in_page(board):
     current = f"{board.origin}/board/channels?x=1"
     response, text = await board.get("/channels", **{"HX-Request": "true", "HX-Current-URL": current})
     assert (response.status, text) == (401, "")
@@ -48,13 +48,13 @@ async def test_a_part_of_a_page_that_refreshes_itself_takes_the_whole_page_to_th
         "",
     ],
 )
-async def test_nobody_is_led_elsewhere_after_signing_in(board, after):
+async def test_signing_in_never_redirects_to_another_site(board, after):
     response, _ = await board.post("/login", key=KEYS[Role.READER], name="Dana", next=after)
     assert response.headers["Location"] == "/board"
 
 
 @pytest.mark.parametrize("path", [*ACTIONS, "/login"])
-async def test_another_sites_form_does_nothing(board, path):
+async def test_a_form_from_another_site_has_no_effect(board, path):
     await board.sign_in()
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1", None, "http://[", "http://a b"):
         response, text = await board.post(path, origin, key=KEYS[Role.OPERATOR], name="Dana", reason="x")
@@ -63,7 +63,7 @@ async def test_another_sites_form_does_nothing(board, path):
 
 
 @pytest.mark.parametrize("path", ACTIONS)
-async def test_a_form_without_the_sessions_token_does_nothing(board, path):
+async def test_a_form_without_the_sessions_token_has_no_effect(board, path):
     await board.sign_in()
     for token in ("", "x" * 64, "é"):
         response, text = await board.post(path, csrf=token, reason="x", share="{}")
@@ -71,7 +71,7 @@ async def test_a_form_without_the_sessions_token_does_nothing(board, path):
 
 
 @pytest.mark.parametrize("path", [path for path in ACTIONS if "letters" in path or "mutes" in path])
-async def test_the_key_that_reads_changes_nothing(board, path):
+async def test_the_admin_key_can_change_nothing(board, path):
     await board.sign_in(Role.READER)
     response, text = await board.post(path, reason="x")
     assert (response.status, "RELAY_OPERATOR_KEY" in text) == (403, True)
@@ -84,7 +84,7 @@ async def test_a_reader_may_use_the_playground(board):
     assert await board.relay.store.incident_history("tried") is None
 
 
-async def test_the_session_ends_after_twelve_hours_however_often_its_pages_refresh(board):
+async def test_the_session_ends_after_twelve_hours_even_if_its_pages_refresh(board):
     await board.sign_in()
     for _ in range(11):
         board.relay.clock.advance(3600)
@@ -104,7 +104,7 @@ async def test_signing_out_forgets_the_cookie(board):
     ("public_url", "name", "secure"),
     [("", "relay", False), ("http://relay.example", "relay", False), ("https://relay.example", "__Host-relay", True)],
 )
-async def test_the_cookie_is_bound_to_https_exactly_where_the_public_address_is(tmp_path, public_url, name, secure):
+async def test_the_cookie_is_secure_exactly_if_the_public_address_is_https(tmp_path, public_url, name, secure):
     async with serve_board(tmp_path, public_url=public_url) as board:
         origin = public_url or "own"
         response, _ = await board.post("/login", origin, key=KEYS[Role.READER], name="Dana")
@@ -114,7 +114,7 @@ async def test_the_cookie_is_bound_to_https_exactly_where_the_public_address_is(
         assert (cookie["path"], cookie["domain"], cookie["max-age"]) == ("/", "", str(int(LIFETIME)))
 
 
-async def test_the_path_of_the_public_address_is_honoured_whether_the_proxy_removes_it_or_not(tmp_path):
+async def test_the_path_of_the_public_address_works_whether_or_not_the_proxy_removes_it(tmp_path):
     async with serve_board(tmp_path, public_url="https://ops.example/relay/") as board:
         for path in ("/board", "/relay/board"):
             response = await board.client.get(path, allow_redirects=False)
@@ -155,7 +155,7 @@ async def test_every_answer_has_the_headers_of_a_page_that_runs_only_its_own_scr
         assert "HX-Request" in response.headers["Vary"]
 
 
-async def test_wrong_keys_are_slowed_and_never_block_a_right_one(tmp_path, monkeypatch):
+async def test_wrong_keys_are_answered_slowly_and_never_block_a_valid_one(tmp_path, monkeypatch):
     waiting, go = [], asyncio.Event()
 
     async def slow(seconds):
@@ -180,14 +180,14 @@ async def go_round():
     await asyncio.get_running_loop().run_in_executor(None, lambda: None)
 
 
-async def test_somebody_without_a_name_is_not_let_in(board):
+async def test_signing_in_needs_a_name(board):
     response, text = await board.post("/login", key=KEYS[Role.OPERATOR], name="  ")
     assert (response.status, "Say who you are" in text) == (401, True)
 
 
 @pytest.mark.parametrize("path", ["/board/nowhere", "/board/a//b", "/board/channels/", "/board/letters/q1/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-async def test_an_unknown_address_is_a_page_that_says_so(board, method, path):
+async def test_an_unknown_address_gives_an_error_page(board, method, path):
     response = await board.client.request(method, path)
     assert (response.status, response.content_type) == (404, "text/html")
     assert "There is no such page." in await response.text()
@@ -195,7 +195,7 @@ async def test_an_unknown_address_is_a_page_that_says_so(board, method, path):
 
 
 @pytest.mark.parametrize("path", [path for path in ACTIONS if path not in PAGES and path != "/logout"])
-async def test_the_address_of_a_button_leads_to_its_page(board, path):
+async def test_the_address_of_a_button_redirects_to_its_page(board, path):
     await board.sign_in()
     response, _ = await board.get(path)
     assert (response.status, response.headers["Location"]) == (303, f"/board/{path.split('/')[1]}")
@@ -205,24 +205,24 @@ async def test_the_address_of_a_button_leads_to_its_page(board, path):
     "address",
     ["http://[", "http://a b", "", "\\", "//evil.example", "javascript:alert(1)", "http://evil.example//board"],
 )
-async def test_whatever_page_a_refresh_comes_from_it_leads_to_the_sign_in_page_alone(board, address):
+async def test_a_refresh_from_any_page_redirects_only_to_the_sign_in_page(board, address):
     response, _ = await board.get("", **{"HX-Request": "true", "HX-Current-URL": address})
     assert (response.status, response.headers["HX-Redirect"]) == (401, "/board/login")
 
 
-async def test_a_path_of_the_public_address_that_is_the_boards_own_is_honoured(tmp_path):
+async def test_the_public_address_may_end_with_the_path_of_the_board(tmp_path):
     async with serve_board(tmp_path, public_url="https://ops.example/board") as board:
         response = await board.client.get("/board/board/login", headers={"Host": "ops.example"})
         assert response.status == 200
         assert 'action="/board/board/login"' in await response.text()
 
 
-async def test_a_form_that_signs_in_is_small(board):
+async def test_the_sign_in_form_has_a_small_size_limit(board):
     response, _ = await board.post("/login", key="x" * MAX_LOGIN, name="Dana")
     assert response.status == 413
 
 
-async def test_a_page_that_fails_says_so_and_keeps_its_headers(board, monkeypatch):
+async def test_a_failing_page_is_an_error_page_with_all_headers(board, monkeypatch):
     await board.sign_in()
 
     def broken(*_, **__):

@@ -83,7 +83,7 @@ async def test_the_list_refreshes_itself_and_leaves_what_is_being_typed(browser,
     assert reports == []
 
 
-async def test_a_session_that_ends_while_the_page_refreshes_leads_to_the_sign_in_page_and_back(browser, served):
+async def test_a_session_that_ends_during_a_refresh_redirects_to_the_sign_in_page_and_back(browser, served):
     async with opened(browser, served) as (tab, _reports):
         await tab.goto(f"{served.origin}/board/channels")
         served.relay.clock.advance(LIFETIME)
@@ -91,7 +91,7 @@ async def test_a_session_that_ends_while_the_page_refreshes_leads_to_the_sign_in
         assert await tab.input_value("input[name=next]") == "/board/channels"
 
 
-async def test_a_list_that_cannot_refresh_itself_says_from_when_it_is(browser, served):
+async def test_a_list_that_cannot_refresh_shows_its_time(browser, served):
     async with opened(browser, served) as (tab, _reports):
         await expect(tab.locator("#stale")).to_be_hidden()
         await tab.route("**/board", lambda route: route.fulfill(status=503, body="down"))

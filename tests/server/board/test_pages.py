@@ -56,13 +56,13 @@ async def test_open_incidents_are_listed_the_worst_first_with_owner_age_and_card
         ("search=a%00b", "without control characters"),
     ],
 )
-async def test_a_wrong_filter_says_what_is_expected(board, query, said):
+async def test_an_invalid_filter_is_reported_with_the_expected_values(board, query, said):
     await board.sign_in()
     response, text = await board.get(f"?{query}")
     assert (response.status, said in unescape(text)) == (400, True)
 
 
-async def test_pages_lead_from_one_to_the_next_and_show_each_incident_once(tmp_path, monkeypatch):
+async def test_paging_shows_each_incident_once(tmp_path, monkeypatch):
     monkeypatch.setattr(now, "PAGE_SIZE", 3)
     async with serve_board(tmp_path, incidents=8) as board:
         await board.relay.share("low", status="warning")
@@ -77,7 +77,7 @@ async def test_pages_lead_from_one_to_the_next_and_show_each_incident_once(tmp_p
         assert shown[-1] == "low"
 
 
-async def test_a_card_that_waits_says_why(board):
+async def test_a_waiting_card_shows_the_reason(board):
     await board.sign_in()
     [card] = (await board.relay.store.incident_history("i0")).cards
     waiting = replace(card, state=CardState.PENDING, ts=None, slack_channel=None, reason="channel_rejected")
@@ -97,7 +97,7 @@ async def test_an_incident_shows_its_next_reminder(tmp_path):
         assert "reminders: 1 of 2, due " in " ".join(text.split())
 
 
-async def test_what_is_held_says_why_and_until_when(board):
+async def test_a_held_card_or_ping_shows_the_reason_and_the_end(board):
     await board.sign_in()
     [posted] = (await board.relay.store.incident_history("i0")).cards
     until = board.relay.clock.now() + 3600
@@ -136,7 +136,7 @@ async def test_an_incident_shows_what_routes_in_shadow_would_have_posted(tmp_pat
         assert "<script>" not in text.partition("In shadow</h2>")[2].partition("</pre>")[0]
 
 
-async def test_an_incident_shows_its_card_its_story_and_why(board):
+async def test_the_page_of_an_incident_shows_its_card_its_history_and_its_routes(board):
     await board.sign_in()
     _, text = await board.get("/incidents/i0")
     assert "data-message=" in text
@@ -148,7 +148,7 @@ async def test_an_incident_shows_its_card_its_story_and_why(board):
     assert (response.status, "no incident of this id" in text) == (404, True)
 
 
-async def test_channels_say_why_nothing_is_sent_there(board):
+async def test_the_page_of_channels_shows_why_nothing_is_sent_there(board):
     await board.sign_in()
     board.status[0] = SlackStatus(status="invalid_auth", remedy="Set SLACK_BOT_TOKEN.", pauses={"chat.update": 12.4})
     _, text = await board.get("/channels")
@@ -208,7 +208,7 @@ async def test_a_quarantined_body_is_downloaded_as_it_was_sent_retried_and_disca
     assert response.status == 404
 
 
-async def test_routes_show_hits_faults_and_the_file(board):
+async def test_the_page_of_routes_shows_hits_faults_and_the_file(board):
     await board.sign_in()
     board.faults.append("routes.yaml:3: there is no key 'pots'; did you mean 'post'?")
     _, text = await board.get("/routes")
@@ -231,7 +231,7 @@ async def test_routes_show_hits_faults_and_the_file(board):
         ('{"incident": {"id": "<script>alert(1)</script>"}}', "&lt;script&gt;"),
     ],
 )
-async def test_the_playground_explains_a_share_or_says_why_it_is_none(board, share, said):
+async def test_the_playground_explains_a_share_or_why_the_text_is_not_a_share(board, share, said):
     await board.sign_in()
     response, text = await board.post("/routes", share=share)
     assert response.status == 200
@@ -239,7 +239,7 @@ async def test_the_playground_explains_a_share_or_says_why_it_is_none(board, sha
     assert "<script>alert" not in text
 
 
-async def test_a_database_that_does_not_answer_is_said_on_the_page(board, monkeypatch):
+async def test_the_page_says_if_the_database_does_not_answer(board, monkeypatch):
     await board.sign_in()
 
     async def down(*_):
@@ -251,7 +251,7 @@ async def test_a_database_that_does_not_answer_is_said_on_the_page(board, monkey
         assert (response.status, "The database does not answer" in text) == (503, True)
 
 
-async def test_a_page_does_not_wait_for_ever_for_a_database_that_hangs(board, monkeypatch):
+async def test_a_page_does_not_wait_for_ever_for_a_hanging_database(board, monkeypatch):
     await board.sign_in()
 
     async def hang(*_):
@@ -264,7 +264,7 @@ async def test_a_page_does_not_wait_for_ever_for_a_database_that_hangs(board, mo
         assert (response.status, "The database does not answer" in text) == (503, True)
 
 
-async def test_with_a_port_for_operators_the_other_one_serves_only_senders():
+async def test_with_a_port_for_operators_the_public_port_serves_only_senders():
     class Pages:
         def add_routes(self, app):
             app.router.add_get("/board", self.show)
@@ -327,7 +327,7 @@ async def test_a_mute_is_made_extended_and_ended(board):
     assert (await board.relay.store.mute(1)).ended_by == "Dana"
 
 
-async def test_a_mute_that_matches_nothing_is_made_only_if_that_is_meant(board):
+async def test_a_mute_that_matches_nothing_needs_a_confirmation(board):
     await board.sign_in()
     form = {"match": "{tags: {service: nowhere}}", "for": "2h", "reason": "deploy"}
     _, text = await board.post("/mutes", **form)
@@ -352,7 +352,7 @@ async def test_a_mute_that_matches_nothing_is_made_only_if_that_is_meant(board):
         ({"route": "nowhere"}, "There is no route 'nowhere'"),
     ],
 )
-async def test_what_cannot_be_a_mute_says_why(board, changes, said):
+async def test_an_invalid_mute_is_rejected_with_the_reason(board, changes, said):
     await board.sign_in()
     form = {"match": "{status: critical}", "for": "2h", "reason": "deploy"} | changes
     _, text = await board.post("/mutes", **form)
@@ -360,7 +360,7 @@ async def test_what_cannot_be_a_mute_says_why(board, changes, said):
     assert await board.relay.store.mutes_after(0) == ()
 
 
-async def test_the_page_of_an_incident_leads_to_a_mute_of_it_and_of_its_tags_on_a_route(board):
+async def test_the_page_of_an_incident_links_to_mutes_of_it_and_of_its_tags(board):
     await board.sign_in()
     await board.relay.share("one", status="critical", incidentTags=[{"id": "service", "value": "a*"}])
     await board.relay.advance(60)
@@ -379,7 +379,7 @@ async def test_the_page_of_an_incident_leads_to_a_mute_of_it_and_of_its_tags_on_
     assert "#mute" not in (await board.get("/incidents/one"))[1]
 
 
-async def test_muted_incidents_are_listed_apart_until_the_mute_is_over(board):
+async def test_muted_incidents_are_in_a_list_of_their_own_until_the_mute_ends(board):
     await board.sign_in()
     await board.relay.share("other", status="critical", incidentTags=[{"id": "service", "value": "web"}])
     await board.relay.advance(60)
@@ -402,7 +402,7 @@ routes: [{name: all, post: [C0ALL00001]}]
 """
 
 
-async def test_a_storm_and_what_it_holds_are_on_the_pages_of_channels_and_of_what_is_open(tmp_path):
+async def test_a_storm_and_its_held_cards_are_on_the_pages_channels_and_now(tmp_path):
     async with serve_board(tmp_path, routes=STORMY, incidents=5) as board:
         await board.sign_in()
         for page in ("", "/channels"):
@@ -416,7 +416,7 @@ async def test_a_storm_and_what_it_holds_are_on_the_pages_of_channels_and_of_wha
         assert link.endswith(storm.ts)
 
 
-async def test_a_held_list_is_on_the_page_of_channels_with_its_end(board):
+async def test_a_held_list_and_its_end_are_on_the_page_of_channels(board):
     await board.sign_in()
     await board.post("/mutes", match="{tags: {service: web}}", reason="deploy", sure="yes", **{"for": "1h"})
     await board.relay.share("held", status="critical", incidentTags=[{"id": "service", "value": "web"}])
@@ -429,7 +429,7 @@ async def test_a_held_list_is_on_the_page_of_channels_with_its_end(board):
 
 
 @pytest.mark.parametrize("incident", [".", "..", "...", "a/../b", "a b?c#d", "%2e%2e", "ü"])
-async def test_the_list_leads_to_the_page_of_an_incident_of_any_id(board, incident):
+async def test_the_list_links_to_the_page_of_an_incident_with_any_id(board, incident):
     await board.sign_in()
     await board.relay.share(incident, status="critical")
     _, text = await board.get("?search=")
@@ -454,7 +454,7 @@ def _as_a_browser_asks(address):
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "//evil.example", "\njavascript:x"])
-async def test_a_link_of_an_incident_leads_only_to_the_web(board, address):
+async def test_a_link_of_an_incident_is_only_an_http_or_https_address(board, address):
     await board.sign_in()
     for number, link in enumerate((address, "https://a.bigpanda.io/x")):
         await board.relay.share(f"linked{number}", status="critical", links={"landing_page": link})
@@ -462,7 +462,7 @@ async def test_a_link_of_an_incident_leads_only_to_the_web(board, address):
     assert 'href="https://a.bigpanda.io/x"' in (await board.get("/incidents/linked1"))[1]
 
 
-async def test_a_reason_to_discard_has_a_bound(board):
+async def test_the_reason_of_a_discard_has_a_maximum_length(board):
     await board.sign_in()
     await board.relay.store.quarantine(b"{bad", {}, "not_json", board.relay.clock.now())
     _, text = await board.post("/letters/q1/discard", reason="x" * 301)
@@ -489,7 +489,7 @@ async def test_dead_letters_beyond_the_list_are_counted_and_each_is_retried_by_i
 
 
 @pytest.mark.parametrize("start", ["9999-12-31T23:30Z", "2100-01-01T00:00Z", "0001-01-01T00:00+14:00"])
-async def test_a_mute_in_a_mistyped_year_is_refused_and_the_page_stays(board, start):
+async def test_a_mute_in_a_mistyped_year_is_rejected_and_the_form_stays(board, start):
     await board.sign_in()
     form = {"match": "{tags: {a: b}}", "for": "7d", "from": start, "reason": "x", "sure": "yes"}
     _, text = await board.post("/mutes", **form)
@@ -510,7 +510,7 @@ async def test_the_page_of_hours_shows_the_last_and_the_next_time_of_each_summar
     assert ["2023-11-15" in each for each in shown] == [False, True]  # when the next one comes
 
 
-async def test_what_is_wrong_stands_on_the_first_page_and_leads_to_the_page_that_shows_it(board):
+async def test_problems_are_on_the_first_page_and_link_to_their_page(board):
     await board.sign_in()
     _, text = await board.get()
     assert "problem" not in text.partition('class="counts"')[2].partition("</p>")[0]

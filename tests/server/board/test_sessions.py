@@ -12,7 +12,7 @@ NOW = 1_700_000_000.0
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_key_signs_in_as_its_role_on_every_relay(role):
+def test_a_key_gives_its_role_on_every_relay(role):
     cookie = Sessions(KEYS).sign_in(KEYS[role], " Dana \n Scott ", NOW)
     session = Sessions(KEYS).read(cookie, NOW + 1)
     assert (session.role, session.name, session.acts) == (role, "Dana Scott", role is Role.OPERATOR)
@@ -23,7 +23,7 @@ def test_any_other_key_does_not(key):
     assert Sessions(KEYS).sign_in(key, "Dana", NOW) is None
 
 
-def test_a_key_that_both_roles_have_makes_an_operator():
+def test_a_key_of_both_roles_gives_the_operator_role():
     sessions = Sessions({Role.READER: "one-key-for-both", Role.OPERATOR: "one-key-for-both"})
     assert sessions.read(sessions.sign_in("one-key-for-both", "Dana", NOW), NOW).acts
 
@@ -32,7 +32,7 @@ def test_a_key_that_both_roles_have_makes_an_operator():
     ("seconds", "valid"),
     [(0, True), (LIFETIME - 1, True), (LIFETIME, False), (-CLOCK_SKEW, True), (-CLOCK_SKEW - 1, False)],
 )
-def test_a_session_lasts_twelve_hours_by_whichever_relays_clock(seconds, valid):
+def test_a_session_lasts_twelve_hours_by_the_clock_of_any_relay(seconds, valid):
     sessions = Sessions(KEYS)
     cookie = sessions.sign_in(KEYS[Role.READER], "Dana", NOW)
     assert (sessions.read(cookie, NOW + seconds) is not None) == valid
@@ -72,7 +72,7 @@ def test_the_token_of_a_page_belongs_to_one_session():
     assert len(tokens) == 5
 
 
-def test_a_cookie_holds_no_key_and_a_name_has_a_bound():
+def test_a_cookie_contains_no_key_and_a_name_has_a_maximum_length():
     sessions = Sessions(KEYS)
     cookie = sessions.sign_in(KEYS[Role.OPERATOR], "D" * 1000, NOW)
     assert not any(key in orjson.dumps(cookie).decode() for key in KEYS.values())
