@@ -32,7 +32,7 @@ def probed_at(slack) -> list[float]:
     return [call.at for call in slack.calls_to(PROBE)]
 
 
-async def test_a_dead_token_is_probed_as_seldom_as_the_backoff_says_whatever_else_comes_in(tmp_path):
+async def test_a_dead_token_is_probed_only_as_often_as_the_backoff_allows(tmp_path):
     clock = ManualClock()
     slack = fake_workspace(clock)
     slack.revoke()
@@ -47,7 +47,7 @@ async def test_a_dead_token_is_probed_as_seldom_as_the_backoff_says_whatever_els
         assert len(cards(relay, "i0")) == 1
 
 
-async def test_a_token_that_dies_under_many_calls_is_not_probed_for_each_of_them(tmp_path):
+async def test_a_token_that_fails_during_many_calls_is_not_probed_for_each_of_them(tmp_path):
     async with run_relay(tmp_path) as relay:
         asked = len(probed_at(relay.slack))
         relay.slack.revoke()
@@ -84,7 +84,7 @@ async def test_a_clock_that_is_set_back_does_not_delay_the_probe(tmp_path):
 
 @pytest.mark.parametrize("answer", [DEAD, Ambiguous(reason="no_answer")], ids=["rejected", "unanswered"])
 @pytest.mark.parametrize("wakes", [0, 50])
-async def test_by_the_real_clock_too_the_breaker_probes_once_and_then_waits(answer, wakes):
+async def test_with_the_real_clock_the_breaker_also_probes_once_and_then_waits(answer, wakes):
     """Neither its own result nor what others record makes it probe at once."""
     probes, stopping, clock = [], asyncio.Event(), Clock()
 

@@ -61,7 +61,7 @@ def test_the_remedy_names_the_missing_scope():
     assert "chat:write" in outcome.remedy
 
 
-def test_the_remedy_is_a_sentence_also_without_the_scopes_name():
+def test_the_remedy_is_a_sentence_even_without_the_name_of_the_scope():
     outcome = classify(Method.HISTORY, error("missing_scope", needed=None))
 
     assert isinstance(outcome, Rejected)

@@ -73,13 +73,13 @@ def test_every_code_of_the_table_has_its_effect_above():
     assert [code for code in codes if code not in known] == [], "add these to REJECTED or BY_EFFECT"
 
 
-def test_a_code_stands_in_one_row_only():
+def test_a_code_is_in_one_row_only():
     keys = [(row.method, code) for row in TABLE for code in row.codes.split()]
 
     assert len(keys) == len(set(keys))
 
 
-def test_the_row_for_one_method_goes_before_the_row_for_all():
+def test_the_row_for_one_method_takes_precedence_over_the_row_for_all():
     assert meaning_of(Method.DELETE, "message_not_found").effect is Effect.DONE
     assert meaning_of(Method.POST, "service_unavailable").effect is Effect.AMBIGUOUS
     assert meaning_of(Method.EDIT, "service_unavailable").effect is Effect.RETRY
@@ -163,7 +163,7 @@ def test_the_page_of_a_row_lists_its_codes(row):
         assert [code for code in row.codes.split() if code not in listed] == [], f"add them to LISTED, at {row.page}"
 
 
-def test_a_reason_has_one_remedy():
+def test_each_reason_has_one_remedy():
     remedies = {}
     for row in TABLE:
         if isinstance(row.effect, RejectionScope):

@@ -83,7 +83,7 @@ async def test_a_rate_limited_answer_pauses_its_method(slack, method):
     assert slack.throttle.blocked_until(method) == pytest.approx(slack.clock.now() + 30, abs=1)
 
 
-async def test_an_open_circuit_breaker_blocks_every_call_but_its_own_probe(slack):
+async def test_an_open_circuit_breaker_blocks_every_call_except_its_own_probe(slack):
     slack.breaker.is_open = slack.breaker._probing = True
     outcomes = {method: await call(slack, method) for method in Method}
     assert {method for method, outcome in outcomes.items() if not isinstance(outcome, Retryable)} == {Method.AUTH_TEST}

@@ -226,7 +226,7 @@ SHORTCUT = {
 }
 
 
-def test_a_command_has_who_typed_what_where_without_control_characters():
+def test_a_command_has_its_user_channel_and_text_without_control_characters():
     command = parse_command(COMMAND | {"text": "open\x1b[31m \u0000noc"})
 
     assert command == Command(
@@ -239,7 +239,7 @@ def test_a_command_has_who_typed_what_where_without_control_characters():
 
 
 @pytest.mark.parametrize("missing", ["command", "user_id", "channel_id", "trigger_id"])
-def test_a_command_without_a_part_that_an_answer_needs_is_none(missing):
+def test_a_command_without_a_required_part_is_ignored(missing):
     assert parse_command({name: value for name, value in COMMAND.items() if name != missing}) is None
 
 
@@ -253,7 +253,7 @@ def test_a_shortcut_is_about_the_message_and_knows_its_thread():
 
 
 @given(text=st.text(max_size=200))
-def test_a_confirmed_command_is_the_same_command_with_the_text_of_the_button(text):
+def test_a_confirmed_command_has_the_text_of_the_button(text):
     command = parse_command(COMMAND)
     action = {"type": "button", "action_id": CONFIRM_ACTION, "value": confirm_value(command, f"mute {text}")}
     payload = {
@@ -312,7 +312,7 @@ def test_edits_deletions_bots_roots_and_empty_texts_are_ignored(changed):
     assert parse_event(edited(EVENT_CALLBACK, "event", **changed)) is None
 
 
-def test_a_challenge_has_the_text_that_slack_wants_back():
+def test_a_url_verification_returns_the_challenge_text():
     assert parse_event({"type": "url_verification", "challenge": "abc", "token": "x"}) == Challenge(text="abc")
     assert parse_event({"type": "url_verification"}) is None
 
@@ -418,7 +418,7 @@ def test_the_modal_of_a_storm_card_carries_up_to_200_lines_within_slacks_limit(n
 
 
 @given(st.text("0123456789-,", max_size=40))
-def test_no_text_makes_a_modal_of_a_storm_card_be_about_a_great_many_lines(text):
+def test_no_text_makes_a_storm_modal_contain_too_many_lines(text):
     values = {"action": "take", "channel": "C1", "message_ts": "1.2", "lines": text}
     origin = BatchOrigin.from_json(orjson.dumps(values).decode())
     assert origin is None or 0 < len(origin.lines) <= 2_000

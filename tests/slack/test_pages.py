@@ -29,7 +29,7 @@ def items_of(read):
 
 
 @given(PAGES, st.integers(1, 6))
-async def test_all_items_are_read_in_order_up_to_the_most_pages(pages, most):
+async def test_all_items_are_read_in_order_up_to_the_maximum_number_of_pages(pages, most):
     read_page, asked = reader(pages)
     read = await read_pages(read_page, items_of, most)
     assert read == Pages(tuple(item for page in pages[:most] for item in page), complete=most >= len(pages))

@@ -125,7 +125,7 @@ def test_an_offset_that_is_not_a_whole_number_counts_as_zero(offset):
     assert user_of(Read(body={"user": USER | {"tz_offset": offset}})).utc_offset == 0
 
 
-def test_a_user_may_have_an_id_alone_and_a_bare_id_is_no_user():
+def test_a_user_needs_an_object_with_an_id():
     assert user_of(Read(body={"user": {"id": "U2"}})) == SlackUser(id="U2")
     assert user_of(Read(body={"user": "U1"})) is None
 

@@ -432,7 +432,7 @@ async def test_an_envelope_that_takes_too_long_does_not_delay_the_stop(slack, mo
 
 
 @pytest.mark.parametrize("when", ["connected", "waiting"])
-async def test_the_stop_is_fast_whatever_the_connection_does(slack, connecting, when):
+async def test_the_stop_is_fast_in_any_state_of_the_connection(slack, connecting, when):
     if when == "waiting":
         slack.faults.add(InjectedFault(behaviour=UNAVAILABLE, method="apps.connections.open", times=None))
     async with connecting() as mode:
