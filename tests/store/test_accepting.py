@@ -113,7 +113,7 @@ async def test_a_later_share_sees_the_stored_incident_and_its_current_cards(stor
     assert superseded.state is CardState.SUPERSEDED
 
 
-async def test_a_share_that_cannot_be_planned_is_kept_and_costs_no_other_share(store):
+async def test_a_share_that_cannot_be_planned_is_kept_and_other_shares_are_not_affected(store):
     def decide(context):
         if context.share.hash == "b":
             raise ZeroDivisionError("the third digit")
@@ -230,7 +230,7 @@ async def test_a_share_without_work_is_not_due(store):
     assert (without_cards.due, without_work.due) == (False, False)
 
 
-async def test_a_group_takes_as_many_statements_as_one_share(store, monkeypatch):
+async def test_a_group_needs_as_many_statements_as_one_share(store, monkeypatch):
     """One more, which adds up the sizes of many records; the first share also adds a channel."""
     statements = []
 
@@ -277,7 +277,7 @@ async def test_two_relays_that_accept_shares_of_one_incident_lose_none(store, se
         assert len(history.cards) == 1
 
 
-async def test_what_ingest_and_delivery_change_in_one_card_is_all_saved(store):
+async def test_concurrent_changes_of_ingest_and_delivery_to_one_card_are_all_saved(store):
     await save(store, a_card(post=due()))
     await open_channel(store)
     context = await start(store)

@@ -39,7 +39,7 @@ async def test_a_card_is_taken_over_once(store):
 
 
 @pytest.mark.usefixtures("channel")
-async def test_a_card_that_is_left_alone_leaves_no_trace(store):
+async def test_an_ignored_card_leaves_no_trace(store):
     assert await take_over(store, FOUND) == [AdoptionOutcome.ADOPTED]
     older = replace(FOUND, ts="1690000000.000100", marker=replace(MARKER, episode=1))
     assert await take_over(store, older) == [AdoptionOutcome.ANOTHER_CARD]

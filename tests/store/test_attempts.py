@@ -29,7 +29,7 @@ async def test_attempts_in_doubt_are_listed_in_the_order_of_their_searches(store
     assert (again.card, again.channel, again.attempt.state) == (cards[2].id, "c", AttemptState.DONE)
 
 
-async def test_after_a_crash_what_was_in_flight_is_in_doubt(store):
+async def test_after_a_crash_attempts_in_flight_are_in_doubt(store):
     [root, waiting, replied, done] = await save(
         store,
         a_card(channel="root", post=due()),

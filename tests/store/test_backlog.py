@@ -80,7 +80,7 @@ async def test_attempts_in_doubt_dead_letters_and_quarantined_bodies_are_counted
     assert (backlog.in_doubt, backlog.dead_letters, backlog.quarantined_bodies) == (1, 1, 1)
 
 
-async def test_it_says_when_the_last_share_was_saved(store):
+async def test_the_backlog_has_the_time_of_the_last_share(store):
     await store.accept([a_share(at=NOW + 1), a_share(digest="h2", at=NOW + 7)], one_entry)
     assert (await store.backlog(NOW + 60)).last_share_at == NOW + 7
 

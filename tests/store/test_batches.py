@@ -62,7 +62,7 @@ async def test_a_batch_is_started_once(store):
     assert '"left":3' in await batch_line(store)
 
 
-async def test_of_tasks_that_end_at_the_same_time_one_says_that_the_batch_is_over(store):
+async def test_only_one_of_several_last_tasks_reports_the_end_of_the_batch(store):
     await store.add_batch(await a_batch(store))
     ends = [
         end(store, "i3", AttemptState.DONE),
@@ -77,7 +77,7 @@ async def test_of_tasks_that_end_at_the_same_time_one_says_that_the_batch_is_ove
     assert '"left":0' in await batch_line(store)
 
 
-async def test_a_batch_goes_on_after_its_storm_is_over(store):
+async def test_a_batch_continues_after_its_storm_is_over(store):
     await store.add_batch(await a_batch(store))
     for moment in (NOW + 400, NOW + 800, NOW + 1200):
         await store.tend_storms(moment, storm_in)
@@ -87,7 +87,7 @@ async def test_a_batch_goes_on_after_its_storm_is_over(store):
     assert '"done":1' in await batch_line(store)
 
 
-async def test_tasks_of_a_batch_and_what_is_in_progress_are_found_along_an_index(store):
+async def test_tasks_of_a_batch_and_tasks_in_progress_are_found_along_an_index(store):
     if store.shared:
         pytest.skip("the plan is SQLite's")
     for statement in (batches.IN_PROGRESS, batch_progress.TASKS.params(batch="take:V1")):

@@ -25,7 +25,7 @@ async def end(store, *ended):
     await store.change_bulletins((), ended)
 
 
-async def test_several_relays_open_one_list_and_lose_no_line(store, url):
+async def test_several_relays_open_one_list_without_losing_a_line(store, url):
     other = await Store.open(url) if store.shared else store
     names = [f"i{number}" for number in range(12)]
     await asyncio.gather(
@@ -49,7 +49,7 @@ async def test_several_relays_open_one_list_and_lose_no_line(store, url):
         await other.close()
 
 
-async def test_a_closed_list_begins_anew_and_a_closed_catch_up_does_not(store):
+async def test_a_closed_list_starts_a_new_episode_and_a_closed_catch_up_does_not(store):
     for number in range(2):
         at = NOW + 100 * number
         await store.change_bulletins([hold(f"i{number}", at=at), catch(f"i{number}", at=at, moment=NOW)])
@@ -89,7 +89,7 @@ async def test_a_catch_up_is_over_with_its_last_incident(store):
     assert not (await the_context(store)).topic.is_open
 
 
-async def test_a_change_that_says_nothing_new_makes_nothing_due(store):
+async def test_a_change_without_news_makes_nothing_due(store):
     await store.change_bulletins([hold("i1", at=NOW)])
     before = (await the_context(store)).topic.bulletin
     await store.change_bulletins([hold("i1", at=NOW + 5)])
@@ -128,7 +128,7 @@ async def test_bulletins_move_with_their_channel_and_stay_where_there_is_one_alr
     assert sorted(found) == [("#noc", "mute", "#noc"), ("C1", "hold", "C1"), ("C1", "mute", "C1")]
 
 
-async def test_retention_deletes_what_is_over_and_keeps_what_is_not(store):
+async def test_retention_deletes_only_closed_bulletins(store):
     await store.change_bulletins([hold("i1", at=NOW), hold("i1", at=NOW, reason="mute"), catch("i1", at=NOW)])
     await store.change_bulletins([release(at=NOW + 1)])
     await store.apply_retention(NOW + 40 * DAY, 30, stub_record)

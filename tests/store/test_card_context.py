@@ -17,7 +17,7 @@ from tests.support.store_samples import (
 )
 
 
-async def test_a_decision_sees_the_context_of_now_and_returns_the_one_after_it(store):
+async def test_a_decision_gets_the_current_context_and_returns_the_next_one(store):
     [card] = await save(store, a_card(post=due()))
     await open_channel(store)
     await start(store)

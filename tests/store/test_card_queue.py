@@ -68,7 +68,7 @@ async def test_a_card_is_started_with_its_whole_context(store):
     assert history.attempts == {card.id: (attempt,)}
 
 
-async def test_relay_looks_again_only_where_other_cards_have_work(store):
+async def test_relay_looks_again_only_in_channels_where_other_cards_have_work(store):
     async def pick(*skipped, **options):
         begin = partial(Begun, update=CardUpdate())
         return await store.start_next_card("post", NOW, decide=begin, skip_cards=frozenset(skipped), **options)
@@ -83,7 +83,7 @@ async def test_relay_looks_again_only_where_other_cards_have_work(store):
     assert await pick(first.id) == NOW + 5
 
 
-async def test_the_last_channel_has_its_turn_when_no_other_has_due_work(store):
+async def test_the_last_channel_gets_its_turn_if_no_other_has_due_work(store):
     [other, last] = await save(store, a_card(channel="a", post=due()), a_card(channel="b", post=due(NOW, NOW - 5)))
     await open_channels(store, "a", "b")
     turns = [
@@ -93,7 +93,7 @@ async def test_the_last_channel_has_its_turn_when_no_other_has_due_work(store):
     assert [context.card for context in turns] == [last, other, last, other]
 
 
-async def test_a_transaction_says_which_work_it_leaves(store):
+async def test_a_transaction_records_the_work_that_it_leaves(store):
     left = []
     store.database.on_work = left.append
     [card] = await save(store, a_card(channel="a", post=due()))
@@ -135,7 +135,7 @@ async def test_urgent_cards_come_first_then_the_earliest_deadline(store):
     assert await start(store) is None
 
 
-async def test_the_oldest_card_is_the_one_that_has_been_pending_longest(store):
+async def test_the_card_that_has_been_pending_longest_is_the_oldest(store):
     await save(
         store,
         a_card(channel="a", post=due(NOW - 5, NOW, urgent=True), pending_since=NOW - 5),
@@ -273,7 +273,7 @@ async def test_the_next_card_is_found_along_an_index_without_sorting(sqlite_url)
     await store.close()
 
 
-async def test_a_channel_that_is_far_behind_hides_no_other(store):
+async def test_a_channel_with_a_long_backlog_hides_no_other(store):
     behind = due_queries.HEAD + 20
     await open_channel(store, "slow", "S")
     await open_channel(store, "quick", "Q")

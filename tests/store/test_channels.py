@@ -27,7 +27,7 @@ async def test_an_added_channel_is_known_but_not_open(store):
     assert second == Channel(ref="#b", state=ChannelState.NEW)
 
 
-async def test_what_slack_says_about_a_channel_is_saved(store):
+async def test_slacks_data_about_a_channel_is_saved(store):
     channel = Channel(
         ref="#a", slack_id="C1", state=ChannelState.REJECTED, facts={"is_private": True}, reason="rate", retry_at=NOW
     )
@@ -76,7 +76,7 @@ async def test_a_second_reference_points_to_the_first_and_its_cards_move(store):
     assert (context.card.id, context.card.channel, context.channel) == (card.id, "#noc", canonical)
 
 
-async def test_what_slack_says_about_a_second_reference_holds_for_the_channel(store):
+async def test_slacks_data_about_a_second_reference_applies_to_the_channel(store):
     await open_channel(store, "#noc", "C1")
     canonical = await store.update_channel(
         Channel(ref="C1", slack_id="C1", state=ChannelState.REJECTED, reason="is_archived")
@@ -124,7 +124,7 @@ async def test_a_card_in_slack_replaces_a_twin_that_is_not(store):
     assert (stored[twin.id].channel, stored[twin.id].state, stored[twin.id].episode) == ("C1", CardState.SUPERSEDED, 1)
 
 
-async def test_of_two_cards_in_slack_both_are_still_edited(store):
+async def test_two_cards_that_are_both_in_slack_are_both_edited(store):
     await save(store, posted(a_card(channel="#noc")), posted(a_card(channel="C1", edit=due()), ts="1700000000.000200"))
     canonical = await open_channel(store, "#noc", "C1")
     await open_channel(store, "C1", "C1")

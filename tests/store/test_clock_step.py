@@ -14,7 +14,7 @@ from tests.support.store_samples import NOW, a_card, a_share, due, open_channel,
 HOUR = 3600.0
 
 
-def test_it_is_decided_for_every_stored_time_what_a_step_of_the_clock_means():
+def test_every_stored_time_has_a_rule_for_a_step_of_the_clock():
     times = {
         column for table in schema.metadata.tables.values() for column in table.c if isinstance(column.type, Double)
     }
@@ -28,7 +28,7 @@ async def test_the_newest_share_says_how_far_the_clock_was_set_back(store):
     assert await store.seconds_ahead(NOW + 2 * HOUR) == 0
 
 
-async def test_what_is_due_moves_back_and_what_is_due_already_stays(store):
+async def test_future_due_times_move_back_and_past_ones_stay(store):
     await open_channel(store)
     await save(store, a_card("late", post=due(NOW + HOUR + 60)), incident="late", digest="late", at=NOW + HOUR)
     await save(store, a_card("now", post=due(NOW - 60)), incident="now", digest="now")
@@ -93,7 +93,7 @@ async def not_now(*_):
     raise StoreError("database is locked")
 
 
-async def test_what_is_due_moves_once_for_a_step_even_if_the_database_fails_meanwhile(store, monkeypatch):
+async def test_due_times_move_once_per_step_even_if_the_database_fails_meanwhile(store, monkeypatch):
     relay = Monitored(store)
     await relay.monitor.start()
     await relay.check()
@@ -106,7 +106,7 @@ async def test_what_is_due_moves_once_for_a_step_even_if_the_database_fails_mean
     assert relay.moves == 1
 
 
-async def test_a_relay_that_delivers_after_a_step_moves_what_is_due(store):
+async def test_a_relay_that_starts_to_deliver_after_a_step_moves_due_times(store):
     """The clock of PostgreSQL is set back when another machine takes over, and then another relay leads."""
     relay = Monitored(store)
     relay.leads = not store.shared
@@ -118,7 +118,7 @@ async def test_a_relay_that_delivers_after_a_step_moves_what_is_due(store):
     assert relay.moves == 1
 
 
-async def test_a_relay_that_delivers_first_moves_what_was_stored_by_a_clock_that_was_ahead(store):
+async def test_a_relay_that_delivers_first_corrects_times_stored_by_a_clock_that_was_ahead(store):
     await save(store, a_card(), at=NOW + HOUR)
     relay = Monitored(store)
     await relay.monitor.start()

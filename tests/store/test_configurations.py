@@ -28,7 +28,7 @@ async def test_the_hash_is_that_of_the_latest_configuration(store, second):
         assert await second.latest_configuration_hash() == (await second.latest_configuration()).hash == digest
 
 
-async def test_what_is_saved_last_is_the_latest_whatever_its_relays_clock_says(store, second):
+async def test_the_configuration_saved_last_is_the_latest_regardless_of_clocks(store, second):
     await store.save_configuration("ahead", "version: 1", {}, NOW + 60)
     await second.save_configuration("behind", "version: 1", {}, NOW)
     assert (await store.latest_configuration()).hash == "behind"

@@ -51,7 +51,7 @@ async def test_a_database_of_a_newer_relay_is_rejected(url, exclusive):
         await Store.open(url, exclusive=exclusive)
 
 
-async def test_tables_of_another_program_are_left_alone(url):
+async def test_tables_of_another_program_are_not_changed(url):
     store = await Store.open(url)
     await run(store, f"DROP TABLE {migration.VERSION_TABLE}")
     await store.close()
@@ -95,7 +95,9 @@ async def test_a_second_relay_that_uses_a_link_is_rejected_too(sqlite_url, tmp_p
     await first.close()
 
 
-async def test_only_the_owner_can_read_a_new_file_and_its_log_and_an_existing_file_keeps_its_mode(sqlite_url, tmp_path):
+async def test_a_new_file_and_its_log_are_readable_only_by_the_owner_and_an_existing_file_keeps_its_mode(
+    sqlite_url, tmp_path
+):
     store = await Store.open(sqlite_url)
     await store.accept([a_share()], one_entry)
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("relay.db*")}
@@ -190,9 +192,7 @@ async def test_a_missing_folder_is_named(tmp_path):
 
 @pytest.mark.parametrize("exclusive", [True, False])
 @pytest.mark.parametrize("name", ["relay.db", "link/to relay.db"])
-async def test_a_database_that_was_deleted_beside_its_log_is_missed_and_the_log_is_left_alone(
-    tmp_path, exclusive, name
-):
+async def test_a_missing_database_with_an_existing_log_is_reported_and_the_log_is_kept(tmp_path, exclusive, name):
     log = tmp_path / "relay.db-wal"
     log.write_bytes(b"pages of the database")
     if name != "relay.db":
@@ -205,7 +205,7 @@ async def test_a_database_that_was_deleted_beside_its_log_is_missed_and_the_log_
     assert not (tmp_path / "relay.db").exists()
 
 
-async def test_links_that_form_a_loop_are_no_database(tmp_path):
+async def test_a_loop_of_links_is_not_a_database(tmp_path):
     (tmp_path / "relay.db").symlink_to("relay.db")
     assert "cannot be opened" in await rejection(f"sqlite:///{tmp_path}/relay.db")
 
@@ -280,7 +280,7 @@ async def test_a_missing_database_is_reported(server):
     assert 'database "nowhere" does not exist' in sentence
 
 
-def test_relative_and_absolute_files_are_distinguished():
+def test_relative_and_absolute_paths_are_distinguished():
     assert address.parse_database_url("sqlite:///relay.db").path == Path.cwd() / "relay.db"
     assert address.parse_database_url("sqlite:////var/relay.db").path == Path("/var/relay.db")
 
@@ -353,7 +353,7 @@ async def test_a_transaction_whose_connection_dies_is_repeated(ready_postgresql_
     await store.close()
 
 
-async def test_after_closing_a_verb_says_that_the_store_is_closed(url):
+async def test_after_closing_every_verb_reports_that_the_store_is_closed(url):
     store = await Store.open(url)
     await store.close()
     with pytest.raises(StoreError, match="is closed"):

@@ -34,7 +34,7 @@ def test_the_file_system_is_that_of_the_mount_above_the_database(name):
         assert find_file_system(Path("/data/relay.db"), mounts) == kind
 
 
-def test_the_deepest_mount_counts_and_of_several_the_newest():
+def test_the_deepest_mount_counts_and_the_newest_of_several():
     inside = "120 99 259:4 / /data/local rw - ext4 /dev/nvme2n1 rw"
     nfs = MOUNTS["nfs"][0]
     assert find_file_system(Path("/data/local/relay.db"), mounted(ROOT, inside, nfs)) == "ext4"
@@ -49,7 +49,7 @@ def test_a_mount_point_may_contain_a_space_and_a_backslash():
 
 
 @pytest.mark.parametrize("mounts", ["", "\n", "nonsense\n", "1 2 3 - ext4\n"])
-def test_a_system_that_says_nothing_refuses_nothing(mounts):
+def test_without_information_about_mounts_nothing_is_refused(mounts):
     assert find_file_system(Path("/data/relay.db"), mounts) == ""
 
 
@@ -82,14 +82,14 @@ async def test_a_database_on_a_network_file_system_is_refused_and_nothing_is_cre
     assert list((tmp_path / "mounted").iterdir()) == []
 
 
-async def test_a_command_beside_relay_refuses_it_too_also_through_a_link(on, tmp_path):
+async def test_a_command_also_refuses_a_network_file_system_even_through_a_link(on, tmp_path):
     await (await Store.open(on("nfs4"), network=True)).close()
     (tmp_path / "relay.db").symlink_to(tmp_path / "mounted" / "relay.db")
     with pytest.raises(StoreUnusable, match=r"network file system \(nfs4\)"):
         await Store.open(f"sqlite:///{tmp_path}/relay.db", exclusive=False)
 
 
-async def test_the_setting_allows_it(on):
+async def test_the_setting_allows_a_network_file_system(on):
     assert not Settings.from_env({}).network_allowed
     allowed = Settings.from_env({"RELAY_NETWORK_FILE_SYSTEM": "allow"}).network_allowed
     store = await Store.open(on("nfs4"), network=allowed)

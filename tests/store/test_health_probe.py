@@ -60,7 +60,7 @@ async def test_many_probes_at_once_write_once(store, tmp_path, monkeypatch):
     assert len(checks) == 1
 
 
-async def test_a_locked_database_delays_nobody_longer_than_its_own_timeout(store, tmp_path, monkeypatch):
+async def test_a_locked_database_delays_a_probe_only_for_its_own_timeout(store, tmp_path, monkeypatch):
     """Forty shares, each tried alone, would wait forty times as long."""
     monkeypatch.setattr("relay.ingest.service.STUCK_AFTER", 0.1)
     metrics = Metrics()

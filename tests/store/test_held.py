@@ -44,7 +44,7 @@ async def make_up(store, now=NOW):
     return await store.catch_up_next(now, decide)
 
 
-async def test_the_free_pings_of_a_channel_are_made_up_for_at_once_and_those_of_another_after_it(store):
+async def test_the_released_pings_of_a_channel_get_a_catch_up_before_those_of_the_next(store):
     await open_channel(store)
     await open_channel(store, "#db", "C2")
     for number, channel in enumerate(("#noc", "#noc", "#db")):
@@ -57,7 +57,7 @@ async def test_the_free_pings_of_a_channel_are_made_up_for_at_once_and_those_of_
     assert (card.held_pings, card.catch_up_due) == ((), None)
 
 
-async def test_a_ping_that_is_held_until_later_says_when_to_look_again(store):
+async def test_a_ping_held_until_later_gives_the_time_of_the_next_check(store):
     await open_channel(store)
     later = replace(QUIET, until=NOW + 60)
     await save(store, with_held(posted(a_card()), held(hold=later)))
@@ -99,14 +99,14 @@ async def test_a_catch_up_waits_a_minute_for_the_cards_that_were_held_in_its_cha
     assert isinstance(await make_up(store, NOW + CARDS_FIRST), CatchUp)
 
 
-async def test_a_reply_on_its_way_comes_before_a_catch_up_for_its_card(store):
+async def test_a_reply_in_flight_comes_before_a_catch_up_for_its_card(store):
     await open_channel(store)
     [card] = await save(store, with_held(posted(a_card()), held()))
     await save_attempt(store, card, an_attempt(kind="reply"))
     assert await make_up(store) is None
 
 
-async def test_shares_that_came_before_are_planned_first_and_later_ones_need_not_be(store):
+async def test_earlier_shares_are_planned_first_and_later_ones_are_not(store):
     await open_channel(store)
     await save(store, with_held(posted(a_card()), held()))
 

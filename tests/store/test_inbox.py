@@ -32,7 +32,7 @@ async def due(store, at):
     return [each.id for each in await store.due_shares(at, 100)]
 
 
-async def test_a_share_in_the_inbox_is_planned_once_by_whoever_comes_first(store, second):
+async def test_a_share_in_the_inbox_is_planned_once_by_the_first_relay(store, second):
     shares = await stored(store, a_share("i1", "a"), a_share("i2", "b"), a_share("i1", "c"))
     accepted = await store.plan_shares(shares, one_entry, NOW)
     assert [each.outcome for each in accepted] == [ShareOutcome.FIRST, ShareOutcome.FIRST, ShareOutcome.UPDATE]
@@ -50,7 +50,7 @@ async def test_the_shares_of_the_inbox_are_as_they_were_received_and_in_order(st
     assert list(await store.inbox_shares(ids)) == ids[1:]
 
 
-async def test_a_share_is_due_again_if_the_relay_that_has_it_in_hand_dies(store):
+async def test_a_share_is_due_again_if_the_relay_that_claimed_it_dies(store):
     [number] = await stored(store, a_share())
     assert await due(store, NOW + inbox.CLAIM_SECONDS - 1) == []
     assert await store.next_plan_due(NOW) == NOW + inbox.CLAIM_SECONDS
@@ -61,7 +61,7 @@ async def test_a_share_is_due_again_if_the_relay_that_has_it_in_hand_dies(store)
     assert (again.id, again.starts) == (number, 1)
 
 
-async def test_the_only_relay_of_a_database_resumes_at_once_what_a_former_process_had_in_hand(store):
+async def test_the_only_relay_of_a_database_immediately_resumes_the_claims_of_a_former_process(store):
     [number] = await stored(store, a_share())
     await store.start_planning([number], NOW)
     assert await store.resume_inbox(NOW + 1) == 1
@@ -104,7 +104,7 @@ async def test_another_version_or_configuration_retries_failed_shares_at_once(st
     assert await store.failed_shares() == ()
 
 
-async def test_a_share_over_which_the_process_died_too_often_is_set_aside_until_relay_changes(store):
+async def test_a_share_that_ended_the_process_too_often_is_set_aside_until_relay_changes(store):
     culprit, other = await stored(store, a_share("i1", "a"), a_share("i2", "b"))
     for _ in range(inbox.MAX_STARTS):
         await store.start_planning([culprit], NOW)
@@ -120,14 +120,14 @@ async def test_a_share_over_which_the_process_died_too_often_is_set_aside_until_
     assert [(each.id, each.starts) for each in await store.due_shares(NOW + 3, 9)] == [(other, 0), (culprit, 0)]
 
 
-async def test_due_shares_come_by_their_due_moment_and_not_by_age(store):
+async def test_due_shares_come_in_order_of_their_due_time_and_not_of_age(store):
     old, new = await stored(store, a_share("i1", "a"), a_share("i2", "b"))
     await store.start_planning([old], NOW + 50)
     assert await due(store, NOW + 100) == [new, old]
 
 
 @pytest.mark.parametrize("statement", [inbox.DUE, inbox.NEXT_DUE, inbox.COUNTS])
-async def test_what_relay_asks_of_the_inbox_again_and_again_is_answered_from_an_index(sqlite_url, statement):
+async def test_frequent_queries_of_the_inbox_use_an_index(sqlite_url, statement):
     store = await Store.open(sqlite_url)
     values = {name: 1 for name in ("now", "most", "after") if f":{name}" in str(statement)}
     steps = await query_plan(store, statement, **values)
@@ -135,7 +135,7 @@ async def test_what_relay_asks_of_the_inbox_again_and_again_is_answered_from_an_
     await store.close()
 
 
-async def test_what_is_in_the_inbox_is_counted(store):
+async def test_the_shares_in_the_inbox_are_counted(store):
     shares = await stored(store, a_share("i1", "a"), a_share("i2", "b", at=NOW + 5), a_share("i3", "c", at=NOW + 5))
     await store.plan_shares(dict([shares.popitem()]), failing, NOW + 5, basis=BASIS)
     backlog = await store.backlog(NOW + 10)
@@ -145,7 +145,7 @@ async def test_what_is_in_the_inbox_is_counted(store):
     assert (backlog.unplanned_shares, backlog.failed_shares, backlog.oldest_unplanned_age) == (1, 1, 5.0)
 
 
-async def test_retention_keeps_what_was_never_planned_within_bounds(store, monkeypatch):
+async def test_retention_bounds_the_shares_that_were_never_planned(store, monkeypatch):
     shares = {}
     for number in range(4):
         shares |= await stored(store, a_share("i1", f"h{number}", body=b"%d" % number * 100))
@@ -217,7 +217,7 @@ async def test_two_relays_that_plan_the_same_inbox_plan_each_share_once(store, s
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_an_incident_whose_stored_state_cannot_be_read_keeps_its_shares_and_holds_up_nobody(store, at_once):
+async def test_an_unreadable_incident_keeps_its_shares_and_delays_no_other(store, at_once):
     await store.accept([a_share("bad", "a")], one_entry)
     await run(store, "UPDATE incident SET record = '{}' WHERE id = 'bad'")
     group = [a_share("bad", "b"), a_share("good", "c"), a_share("bad", "d")]
@@ -237,7 +237,7 @@ def database_error(name):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_an_error_of_the_database_over_one_share_costs_no_other_share(store, monkeypatch, at_once):
+async def test_a_database_error_for_one_share_affects_no_other_share(store, monkeypatch, at_once):
     """Such as a limit of the database that the share's own values exceed."""
     save = planning.save_entries
 
@@ -258,7 +258,7 @@ async def test_an_error_of_the_database_over_one_share_costs_no_other_share(stor
 
 
 @pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_BUSY", "SQLITE_CORRUPT"])
-async def test_no_share_is_blamed_for_a_database_that_does_not_work(store, monkeypatch, name):
+async def test_a_database_failure_does_not_count_as_a_failure_of_the_share(store, monkeypatch, name):
     def broken(*_arguments):
         raise database_error(name)
 

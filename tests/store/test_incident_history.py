@@ -20,7 +20,7 @@ async def test_the_history_has_slacks_answers_by_card(store):
     assert (await store.incident_history("i1")).calls == {first.id: tuple(calls), second.id: (calls[0],)}
 
 
-async def test_of_very_many_rows_the_newest_are_there_and_the_others_are_counted(store, monkeypatch):
+async def test_the_newest_of_very_many_rows_are_returned_and_the_others_counted(store, monkeypatch):
     monkeypatch.setattr(incident_history, "MOST", 3)
     await store.accept([a_share(digest=f"h{number}", at=NOW + number) for number in range(5)], one_entry)
     history = await store.incident_history("i1")
@@ -30,5 +30,5 @@ async def test_of_very_many_rows_the_newest_are_there_and_the_others_are_counted
 
 
 @pytest.mark.parametrize("incident", ["", "i\0001", "i\ud800", "{i1}", "i1\n", "i" * 10_000])
-async def test_an_id_that_no_incident_can_have_is_unknown(store, incident):
+async def test_an_impossible_incident_id_is_unknown(store, incident):
     assert await store.incident_history(incident) is None

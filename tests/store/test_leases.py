@@ -43,7 +43,7 @@ async def test_an_expired_lease_that_nobody_acquired_can_be_extended(store):
     assert await store.acquire_lease("delivery", "a", NOW + 600, 12) == 1
 
 
-async def test_a_released_lease_is_free_at_once_and_its_epoch_goes_on(store):
+async def test_a_released_lease_is_free_at_once_and_its_epoch_increases(store):
     await store.acquire_lease("delivery", "a", NOW, 12)
     await store.release_lease(Lease("delivery", "a", 1))
     assert await store.acquire_lease("delivery", "b", NOW, 12) == 2
@@ -61,7 +61,7 @@ async def test_leases_with_different_names_are_independent(store):
     assert await store.acquire_lease("tasks", "b", NOW, 12) == 1
 
 
-async def test_of_many_that_ask_at_once_one_gets_it(store, second):
+async def test_only_one_of_many_concurrent_requests_gets_the_lease(store, second):
     epochs = await asyncio.gather(
         *((store, second)[number % 2].acquire_lease("delivery", str(number), NOW, 12) for number in range(10))
     )
@@ -112,7 +112,7 @@ async def test_a_relay_that_begins_to_deliver_marks_everything_in_flight_as_in_d
     assert [attempt.state for [attempt] in history.attempts.values()] == [AttemptState.IN_DOUBT] * 2
 
 
-async def test_by_the_databases_clock_relays_need_not_agree_on_the_time(store, second):
+async def test_relays_with_different_clocks_agree_by_the_databases_clock(store, second):
     assert await store.acquire_lease("delivery", "a", None, 600) == 1
     assert await second.acquire_lease("delivery", "b", None, 12) is None
     assert await store.acquire_lease("delivery", "a", None, -1) == 1  # until a second ago, on the database's clock

@@ -21,7 +21,7 @@ def lending(store, pick):
     return given_back
 
 
-async def test_what_was_begun_is_given_back_and_its_attempt_is_stored(store):
+async def test_a_begun_step_is_returned_and_its_attempt_is_stored(store):
     await store.add_channels(["#noc"])
     await open_channel(store)
     given_back = lending(store, PICK)
@@ -32,7 +32,7 @@ async def test_what_was_begun_is_given_back_and_its_attempt_is_stored(store):
     assert await start(store) is None
 
 
-async def test_a_share_is_stored_and_its_post_stays_due_where_the_post_cannot_be_begun(store):
+async def test_a_share_is_stored_and_its_post_stays_due_if_the_post_cannot_be_begun(store):
     await store.add_channels(["#noc"])
     await open_channel(store)
 
@@ -49,13 +49,13 @@ async def test_a_share_is_stored_and_its_post_stays_due_where_the_post_cannot_be
     assert (await start(store)).attempt is None
 
 
-async def test_nothing_is_begun_for_a_share_that_leaves_no_work(store):
+async def test_no_step_is_begun_for_a_share_without_work(store):
     given_back = lending(store, PICK)
     await store.accept([a_share()], WITHOUT_WORK)
     assert given_back == [None]
 
 
-async def test_where_nobody_knows_of_the_commit_nobody_knows_what_was_begun(store, monkeypatch):
+async def test_after_a_commit_with_an_unknown_result_no_step_is_returned(store, monkeypatch):
     given_back = lending(store, PICK)
 
     async def lost(_work):

@@ -126,7 +126,7 @@ quick = settings(max_examples=60)
 
 @quick
 @given(records)
-def test_a_record_comes_back_as_it_was(record):
+def test_a_record_is_read_back_unchanged(record):
     assert mappers.to_record(mappers.record_text(record)) == record
 
 
@@ -143,19 +143,19 @@ def test_a_record_comes_back_as_it_was(record):
         stale_at=maybe_moments,
     )
 )
-def test_an_incident_comes_back_as_it_was(state):
+def test_an_incident_is_read_back_unchanged(state):
     assert mappers.to_incident_state(mappers.incident_row(state)) == state
 
 
 @quick
 @given(st.builds(Entry, seq=numbers, key=texts, kind=st.sampled_from(EntryKind), at=times, data=objects))
-def test_an_entry_comes_back_as_it_was(entry):
+def test_an_entry_is_read_back_unchanged(entry):
     assert mappers.to_entry(mappers.entry_row("i1", entry)) == entry
 
 
 @quick
 @given(cards)
-def test_a_card_comes_back_as_it_was(card):
+def test_a_card_is_read_back_unchanged(card):
     assert mappers.to_card(mappers.card_row(card) | {"id": card.id}) == card
 
 
@@ -176,7 +176,7 @@ def test_a_card_comes_back_as_it_was(card):
         next_search_at=maybe_moments,
     )
 )
-def test_an_attempt_comes_back_as_it_was(attempt):
+def test_an_attempt_is_read_back_unchanged(attempt):
     assert mappers.to_attempt(mappers.attempt_row(7, attempt)) == attempt
 
 
@@ -193,26 +193,26 @@ def test_an_attempt_comes_back_as_it_was(attempt):
         retry_at=maybe_moments,
     )
 )
-def test_a_channel_comes_back_as_it_was(channel):
+def test_a_channel_is_read_back_unchanged(channel):
     assert mappers.to_channel(mappers.channel_row(channel)) == channel
 
 
 @quick
 @given(st.builds(SlackCall, method=texts, at=times, answer=objects))
-def test_a_call_comes_back_as_it_was(call):
+def test_a_call_is_read_back_unchanged(call):
     assert mappers.to_call(mappers.call_row(7, call)) == call
 
 
 @quick
 @given(json)
-def test_json_as_text_has_no_nul_which_postgresql_rejects(value):
+def test_json_text_contains_no_nul(value):
     assert "\x00" not in mappers.dumps(value)
     assert orjson.loads(mappers.dumps(value)) == value
 
 
 @quick
 @given(st.binary(max_size=2000))
-def test_a_body_comes_back_as_it_was(body):
+def test_a_body_is_read_back_unchanged(body):
     assert zlib.decompress(mappers.compress(body)) == body
 
 
@@ -245,7 +245,7 @@ def test_every_field_of_a_record_is_saved():
     assert set(saved) == set(signature(Record).parameters)
 
 
-def test_work_waits_since_the_card_is_pending_or_else_since_it_is_due():
+def test_waiting_time_counts_from_pending_since_or_else_from_the_due_time():
     card = Card(incident="i1", channel="#noc", episode=1, options=Options(), post=Due(at=5.0, deadline=9.0))
     assert mappers.card_row(card)["post_since"] == 5.0
     assert mappers.card_row(replace(card, pending_since=3.0))["post_since"] == 3.0

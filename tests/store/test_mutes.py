@@ -8,7 +8,7 @@ from relay.model.struct import replace
 WANTED = Mute(match="{tags: {a: b}}", start=1_000.0, end=2_000.0, reason="deploy", author="Ann", origin="slack:U1")
 
 
-async def test_one_key_makes_one_mute_also_from_two_relays_at_once_and_finds_it_when_it_is_over(store, second):
+async def test_one_key_makes_one_mute_even_from_two_relays_and_finds_it_after_its_end(store, second):
     wanted = [replace(WANTED, end=2_000.0 + number) for number in range(4)]
     made = await asyncio.gather(
         *(each.add_mute(mute, "k1") for each, mute in zip([store, second] * 2, wanted, strict=True))

@@ -53,7 +53,7 @@ async def test_a_command_can_notify_the_relay(ready_postgresql_url, notification
     await other.close()
 
 
-async def test_after_a_lost_connection_it_listens_again_and_notifies_of_what_it_missed(
+async def test_relay_listens_again_after_a_lost_connection_and_learns_of_missed_work(
     ready_postgresql_url, notifications
 ):
     with psycopg.connect(ready_postgresql_url, autocommit=True) as other:
@@ -67,7 +67,7 @@ async def test_after_a_lost_connection_it_listens_again_and_notifies_of_what_it_
         await notifications.get()
 
 
-async def test_a_server_that_lets_nobody_listen_is_reported_once_and_tried_again(monkeypatch):
+async def test_a_server_without_notifications_is_reported_once_and_tried_again(monkeypatch):
     """After a fail-over an address may lead to the standby for a while. A standby lets nobody listen."""
     monkeypatch.setattr(notify, "RECONNECT_PAUSE", 0.01)
     received, tries = asyncio.Queue(), asyncio.Queue()
@@ -172,7 +172,7 @@ async def test_on_sqlite_relays_own_changes_are_not_noticed(sqlite_url):
     await store.close()
 
 
-async def test_on_postgresql_another_relay_may_always_have_written(ready_postgresql_url):
+async def test_on_postgresql_relay_always_assumes_that_another_relay_has_written(ready_postgresql_url):
     store = await Store.open(ready_postgresql_url)
     assert await store.changed_elsewhere() is True
     await store.close()

@@ -72,7 +72,7 @@ async def test_a_due_reminder_asks_bigpanda_once_and_is_sent_when_the_answer_is_
     assert [str(each.state) for each in found.tasks] == ["done"]
 
 
-async def test_the_question_before_a_reminder_comes_before_those_about_silent_incidents(store):
+async def test_the_check_before_a_reminder_comes_before_checks_of_silent_incidents(store):
     await open_channel(store)
     await save_due(store, due_card())
     await save_due(store, due_card("i2", ts="2.000001", reminder_due=None), incident="i2", digest="h2")
@@ -81,7 +81,7 @@ async def test_the_question_before_a_reminder_comes_before_those_about_silent_in
     assert (await store.next_due_task(DUE)).task.key == task.key
 
 
-async def test_what_nobody_can_know_is_blocked_until_a_share_of_the_integration_says_who_has_an_incident(store):
+async def test_reminders_are_blocked_until_a_share_of_the_integration_contains_an_assignment(store):
     await open_channel(store)
     await save_due(store, due_card())
     made = await turn(store)
@@ -113,7 +113,7 @@ async def test_a_share_that_is_not_planned_yet_comes_first(store):
     assert (await turn(store)).sent == ()
 
 
-async def test_of_several_cards_of_an_incident_each_has_its_own_reminder_and_the_others_pass_it(store):
+async def test_each_card_of_an_incident_has_its_own_reminder(store):
     await open_channel(store)
     await open_channel(store, "#db", "C2")
     await note(store)
@@ -155,7 +155,7 @@ async def test_changed_rules_reach_every_open_card_batch_by_batch(store):
     assert not await store.has_reminders()
 
 
-async def test_a_mute_or_a_reload_lets_every_reminder_be_looked_at_again(store):
+async def test_a_mute_or_a_reload_re_evaluates_every_reminder(store):
     await open_channel(store)
     await save_due(store, due_card())
     await store.look_at_held(NOW)

@@ -39,13 +39,13 @@ async def apply(store, now, days=30):
 
 
 @given(now=moments, days=st.floats(0, 1000), oldest=moments)
-def test_never_more_than_the_oldest_day_is_deleted_and_nothing_young(now, days, oldest):
+def test_at_most_the_oldest_day_is_deleted_and_nothing_recent(now, days, oldest):
     before = cutoff(now, days, oldest)
     assert before <= oldest + DAY
     assert before <= now - days * DAY
 
 
-def test_without_any_data_the_days_alone_count():
+def test_without_data_only_the_retention_days_count():
     assert cutoff(NOW, 30, None) == NOW - 30 * DAY
 
 
@@ -120,7 +120,7 @@ async def test_an_open_incident_stays_however_old(store):
 
 
 @pytest.mark.parametrize("work", ["post", "edit"])
-async def test_an_incident_with_due_work_stays_and_stops_no_other(store, work):
+async def test_an_incident_with_due_work_stays_and_does_not_block_others(store, work):
     await save(store, posted(a_card(**{work: due()})), ended_at=NOW)
     await save(store, incident="i2", digest="h2", at=NOW + 2 * DAY, ended_at=NOW + 2 * DAY)
     assert await apply(store, NOW + 90 * DAY) == RetentionResult(incidents=1, shares=2)

@@ -69,7 +69,7 @@ async def test_a_clock_that_jumps_years_ahead_causes_one_run_only():
         assert len(store.runs) == 1
 
 
-async def test_of_several_relays_the_leader_does_it():
+async def test_only_the_leader_applies_retention():
     clock, leading = ManualClock(0), []
     async with running(clock, lambda: bool(leading)) as store:
         await advance(clock, FIRST_RUN_AFTER)

@@ -74,7 +74,7 @@ async def post_all(store, at):
         posted.append(context.card.incident)
 
 
-async def test_what_comes_after_the_allowance_waits_until_there_is_room(store):
+async def test_cards_beyond_the_limit_wait_until_the_channel_allows_them(store):
     await come(store, "i1", "i2", "i3")
     assert await post_all(store, NOW) == (["i1", "i2"], ["i3"])
     await come(store, "i4", at=NOW + 10, status="critical")
@@ -102,7 +102,7 @@ async def test_a_reserve_is_kept_for_the_first_critical_incident_of_a_group(stor
     assert await post_all(store, NOW + 1) == (["new"], ["more"])
 
 
-async def test_what_was_posted_lately_and_what_waits_are_found_along_an_index(store):
+async def test_recent_posts_and_waiting_cards_are_found_along_an_index(store):
     if store.shared:
         pytest.skip("the plan is SQLite's")
     for statement in (storms.POSTED, storms.OTHERS_WAIT, storms.GROUP_POSTED, storms.CANDIDATES, storms.RELEASING):

@@ -41,7 +41,7 @@ def named(found):
     return sorted(state.record.incident for state, _ in found)
 
 
-async def test_incidents_count_by_their_cards_and_by_lines_of_lists_in_that_channel_alone(store):
+async def test_incidents_count_by_their_cards_and_held_lines_in_that_channel_only(store):
     await open_channel(store)
     await open_channel(store, "#db", "C2")
     cards = {
@@ -73,7 +73,7 @@ async def test_cards_under_another_name_of_the_channel_count(store):
     assert named((await content(store, "C1")).open) == named((await content(store)).open) == ["i1"]
 
 
-async def test_what_was_resolved_has_the_worst_state_of_its_episode_and_counts_once(store):
+async def test_a_resolved_incident_has_the_worst_state_of_its_episode_and_counts_once(store):
     await open_channel(store)
     card = posted(a_card("i1", episode_worst=State.WARNING), "1.000001")
     await save(store, card, incident="i1", ended_at=NOW - 100)

@@ -8,7 +8,7 @@ def a_task(kind, incident, due_at, **values):
     return Task(key=f"{kind}:{incident}", kind=kind, incident=incident, created=due_at, due_at=due_at, **values)
 
 
-async def test_peoples_tasks_come_before_callbacks_then_batches_and_last_checks(store):
+async def test_tasks_of_people_come_first_then_callbacks_batches_and_checks(store):
     tasks = [
         a_task(TaskKind.CHECK, "i1", NOW - 300),
         a_task(TaskKind.ASSIGN, "i5", NOW - 250, batch="take:V1"),
@@ -27,7 +27,7 @@ async def test_peoples_tasks_come_before_callbacks_then_batches_and_last_checks(
     assert await store.next_due_task(NOW, skip=skip) is None
 
 
-async def test_where_enough_of_batches_is_in_progress_only_other_tasks_are_picked(store):
+async def test_if_enough_batch_tasks_are_in_progress_only_other_tasks_are_picked(store):
     for incident in ("i1", "i2"):
         await save(store, incident=incident, digest=incident)
     await store.add_tasks([a_task(TaskKind.ASSIGN, "i1", NOW - 9, batch="take:V1"), a_task(TaskKind.CHECK, "i2", NOW)])

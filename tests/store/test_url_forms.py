@@ -42,7 +42,7 @@ async def test_a_socket_a_password_file_and_a_service_file_work(server, tmp_path
         assert await works(url)
 
 
-async def test_of_several_servers_the_one_that_accepts_writes_is_used(server):
+async def test_the_server_that_accepts_writes_is_used(server):
     encoded = quote(folder_of(server), safe="")
     with a_server() as other:
         with psycopg.connect(other.get_uri(), autocommit=True) as connection:
@@ -54,14 +54,14 @@ async def test_of_several_servers_the_one_that_accepts_writes_is_used(server):
             await works(f"postgresql://postgres@{read_only},{encoded}/postgres?target_session_attrs=any")
 
 
-def test_the_name_of_a_database_says_where_it_is_and_no_more():
+def test_the_name_of_a_database_shows_only_its_place():
     name = parse_database_url("postgres://relay:hush@h1:1,[::1]:2/tickets?sslpassword=hush2").name
     assert name == "the PostgreSQL database tickets on h1 (port 1) or ::1 (port 2)"
     assert parse_database_url("postgresql:///?service=relay").name == "the PostgreSQL database of the service relay"
     assert "hush" not in repr(parse_database_url("postgres://relay:hush@h1/tickets"))
 
 
-def test_relays_own_parameters_give_way_to_those_of_the_address():
+def test_parameters_of_the_address_override_relays_own():
     parameters = connection_parameters(
         parse_database_url("postgresql://a,b/x?target_session_attrs=any&application_name=y")
     )
@@ -88,7 +88,7 @@ _SPECIAL = st.text(st.sampled_from("@:/?#%&= +x[]"), max_size=3)
 
 @given(form=st.sampled_from(_FORMS), special=_SPECIAL, encoded=st.booleans())
 @settings(max_examples=40)
-async def test_no_error_of_a_database_shows_a_piece_of_a_secret(form, special, encoded):
+async def test_no_database_error_shows_a_part_of_a_secret(form, special, encoded):
     secret = f"HUSH1{special}HUSH2"
     if form == _FORMS[5]:  # a host is no secret by itself
         secret = f"relay:{secret}"
@@ -102,7 +102,7 @@ async def test_no_error_of_a_database_shows_a_piece_of_a_secret(form, special, e
 
 
 @needs_pgbouncer
-async def test_behind_a_pooler_nothing_of_a_session_is_left_for_others():
+async def test_behind_a_pooler_no_session_state_is_left_for_others():
     with a_server() as server, pgbouncer(server, pool_size=2) as url:
         store = await Store.open(url)
         for _ in range(12):  # a driver prepares what it has sent five times
