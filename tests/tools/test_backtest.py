@@ -91,7 +91,7 @@ def differences(report: BacktestReport) -> dict[str, list[str]]:
     return {each.incident: [str(difference) for difference in each.differences] for each in report.different}
 
 
-async def test_the_same_routes_have_no_differences_whatever_their_comments(store):
+async def test_equal_routes_have_no_differences_even_with_other_comments(store):
     report = await run_backtest(store, configuration("# another comment\n" + ROUTES))
     assert (report.incidents, report.shares, report.unreadable, report.different) == (3, 9, 0, [])
 
@@ -128,7 +128,7 @@ async def test_bigpandas_tag_definitions_are_used(store, monkeypatch, processes)
     assert "i-web" in differences(report)
 
 
-async def test_another_template_is_a_difference_where_it_is_used(store):
+async def test_another_template_is_a_difference_only_if_it_is_used(store):
     report = await run_backtest(store, configuration(templates=SHORT_CARD))
     assert differences(report) == {"i-pay": ["reads"], "i-web": ["reads"]}
     details = report.different[0].details
@@ -168,7 +168,7 @@ async def test_only_incidents_with_a_recent_share_count_with_all_their_shares(st
     assert (report.incidents, report.shares, differences(report)) == (3, 9, {"i-pay": ["pinged"]})
 
 
-async def test_what_storms_would_have_held_is_reported(store):
+async def test_cards_that_storms_would_have_held_are_reported(store):
     together = ROUTES.replace("post: [{channel: payments, mention: {critical: [S0PAY]}}]", "post: [web]")
     report = await run_backtest(store, configuration(together + "storm: {over: 1, within: 5m}\n"))
     assert report.storms["live"] == []
@@ -186,7 +186,7 @@ async def test_two_references_to_a_channel_are_no_difference(store):
     assert differences(await run_backtest(store, configuration(ROUTES.replace("post: [web]", 'post: ["#web"]')))) == {}
 
 
-async def test_several_processes_find_the_same_as_one(store, monkeypatch):
+async def test_several_processes_find_the_same_differences_as_one(store, monkeypatch):
     monkeypatch.setattr(module, "MAX_IN_ONE_PROCESS", 0)
     candidate = configuration(ROUTES.replace("S0PAY", "S0NEW"), SHORT_CARD)
     alone = await run_backtest(store, candidate)
@@ -199,7 +199,7 @@ async def test_several_processes_find_the_same_as_one(store, monkeypatch):
 
 
 @pytest.mark.parametrize("candidate", [ROUTES, ROUTES.replace("S0PAY", "S0NEW")])
-async def test_the_shortcut_finds_the_same_as_the_full_comparison(store, candidate, monkeypatch):
+async def test_the_fast_comparison_finds_the_same_as_the_full_comparison(store, candidate, monkeypatch):
     shortcut = await run_backtest(store, configuration(candidate))
     monkeypatch.setattr(
         ConfigurationComparison, "renders_same", property(lambda _: False, lambda _, __: None), raising=False

@@ -216,7 +216,7 @@ def test_invalid_routes_exit_with_2(here):
     assert "routes.yaml:7:15: unknown state 'critcal'; did you mean 'critical'?" in result.stderr
 
 
-def test_stored_shares_are_explained_as_the_shares_up_to_each_describe_the_incident():
+def test_each_stored_share_is_explained_with_the_incident_at_that_time():
     rulebook = parse_rulebook(ROUTES)
     second = {"incident": {"id": "i1", "status": "warning", "severity": "critical"}}
     bodies = [json.dumps(each).encode() for each in (SHARE, second)]
@@ -253,7 +253,7 @@ def at(moment: str, state: str = "warning") -> tuple[dict, str]:
     return json.loads(run(*options, "--json").stdout), " ".join(run(*options).stdout.split())
 
 
-def test_it_says_whom_quiet_hours_hold_until_when_and_who_is_pinged_all_the_same(here):
+def test_explain_shows_whose_pings_quiet_hours_hold_and_who_is_still_pinged(here):
     (here / "routes.yaml").write_text(SILENT)
     document, text = at("2026-12-01T03:00+01:00")
     card = document["cards"][0]
@@ -265,7 +265,7 @@ def test_it_says_whom_quiet_hours_hold_until_when_and_who_is_pinged_all_the_same
     assert at("2026-12-01T12:00+01:00")[0]["cards"][0]["pings"] == ["S0NIGHTS01", "S0ALWAYS01"]
 
 
-def test_it_says_until_when_a_card_is_held(here):
+def test_explain_shows_until_when_a_card_is_held(here):
     (here / "routes.yaml").write_text(SILENT)
     document, text = at("2026-12-05T03:00+01:00")
     assert document["cards"][1]["held"]["reason"] == "hold"
@@ -273,7 +273,7 @@ def test_it_says_until_when_a_card_is_held(here):
     assert at("2026-12-05T03:00+01:00", "critical")[0]["cards"][1]["held"] is None
 
 
-def test_it_says_what_makes_a_storm_where_the_card_counts_and_how_its_card_would_group_the_incident(here):
+def test_explain_shows_the_storm_limit_and_the_group_of_the_incident(here):
     """A route with `storm: off` counts towards none, and in a channel without storms nothing is counted."""
     routes = """\
 version: 1
@@ -294,7 +294,7 @@ routes: [{name: all, post: [C0PAYMENTS1, calm, {channel: C0NOSTORM1, storm: off}
     assert "12 in 10m, by team (payments)" in text, "the first of show_tags that the incident has"
 
 
-def test_it_says_when_people_are_reminded_and_who_hears_of_it_in_the_end(here):
+def test_explain_shows_the_times_of_reminders_and_the_escalation(here):
     then = "then: {channel: C0MANAGERS1, mention: {any: [S0MANAGERS]}}"
     routes = f"""\
 version: 1

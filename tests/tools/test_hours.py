@@ -40,7 +40,7 @@ def shown(tmp_path):
     return run
 
 
-def test_the_week_shows_each_period_whole_and_says_what_is_on_and_what_uses_it(shown):
+def test_the_week_shows_complete_periods_the_current_state_and_the_uses_of_hours(shown):
     text = shown("explain", "--hours", "--at", "2026-03-27T12:00+01:00")
     head, *parts = text.split("\n\n")
     assert head.splitlines()[0].startswith("Fri 2026-03-27 12:00 in Europe/Berlin (UTC+01:00), time zone data 20")
@@ -74,7 +74,7 @@ def test_the_week_shows_each_period_whole_and_says_what_is_on_and_what_uses_it(s
     assert always == ["always: every day", "  now on, without an end", "  used by nothing"]
 
 
-def test_the_week_in_which_clocks_go_back_says_so(shown):
+def test_the_week_in_which_clocks_change_says_so(shown):
     text = shown("explain", "--hours", "--at", "2026-10-25")
     assert "clocks go back on Sun 25 Oct from 03:00 to 02:00" in text
 
@@ -111,7 +111,7 @@ def test_an_option_of_the_defaults_is_reported_once():
         (tuple(range(7)), "[mon-sun]"),
     ],
 )
-def test_weekdays_are_written_as_short_as_in_the_file(days, text):
+def test_weekdays_are_printed_in_the_short_form_of_the_file(days, text):
     assert days_text(days) == text
 
 
@@ -130,7 +130,7 @@ def test_a_file_without_hours_is_reported(tmp_path):
     assert "defines no hours" in result.stderr
 
 
-def test_the_week_ends_with_the_summaries_and_when_each_comes_next(tmp_path):
+def test_the_week_ends_with_the_next_time_of_each_summary(tmp_path):
     (tmp_path / "routes.yaml").write_text(
         ROUTES
         + """\

@@ -50,7 +50,7 @@ async def described(running: RelayInProcess) -> list[str]:
     return [line.strip() for line in describe(history, link)]
 
 
-async def test_it_shows_the_incident_the_card_with_its_link_and_the_history_in_order(tmp_path):
+async def test_incident_shows_the_incident_the_card_with_its_link_and_the_history_in_order(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as running:
         await play_incident(running)
         lines = await described(running)
@@ -78,7 +78,7 @@ async def test_it_shows_the_incident_the_card_with_its_link_and_the_history_in_o
     assert not [line for line in texts if line.startswith("attempt to post a reply")]  # the answer says everything
 
 
-async def test_it_shows_why_a_reply_pinged(tmp_path):
+async def test_incident_shows_why_a_reply_pinged(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as running:
         await running.share(status="warning")
         await running.advance(60)
@@ -93,7 +93,7 @@ async def test_it_shows_why_a_reply_pinged(tmp_path):
     assert pinging == ["S0CRIT because it rose to critical: done", "S0CRIT because the incident was reopened: done"]
 
 
-async def test_it_shows_what_is_held_and_until_when(tmp_path):
+async def test_incident_shows_what_is_held_and_until_when(tmp_path):
     hours = 'zone: Etc/UTC\nhours: {night: {from: "22:00", to: "23:00"}}\nroutes:\n'
     quiet, hold = (ROUTES.replace("routes:\n", f"{hours}") for _ in range(2))
     quiet = quiet.replace("name: all", "name: all\n    quiet: {during: [night], unless: never}")
@@ -114,7 +114,7 @@ async def test_it_shows_what_is_held_and_until_when(tmp_path):
     assert f"pings held: S0CRIT since {since} (hold, until {until})" in lines
 
 
-async def test_what_slack_rejected_is_shown_with_the_remedy(tmp_path):
+async def test_a_rejection_by_slack_is_shown_with_the_remedy(tmp_path):
     async with run_relay(tmp_path, routes=ROUTES) as running:
         running.slack.faults.add(InjectedFault(behaviour=ErrorCode("is_archived"), method="chat.postMessage", times=1))
         await running.share(status="critical")
@@ -124,7 +124,7 @@ async def test_what_slack_rejected_is_shown_with_the_remedy(tmp_path):
     assert len(lines[rejection + 1].split()) > 3
 
 
-async def test_a_channel_that_cannot_be_named_is_described_in_the_same_words_everywhere(tmp_path):
+async def test_a_channel_without_a_name_is_described_with_the_same_words_everywhere(tmp_path):
     routes = 'version: 1\nfallback: C0NOC00001\nroutes: [{name: tmpl, post: ["#inc-{{ tags.team }}"]}]\n'
     fields = "meant for #inc-{{ tags.team }}, which names no channel (the incident has no tag team)"
     with structlog.testing.capture_logs() as logged:
@@ -185,7 +185,7 @@ def test_the_command_prints_it_and_exits_with_1_for_an_unknown_incident(command,
     assert not Path(tmp_path, "none.db").exists()
 
 
-async def test_with_a_token_slack_is_command_for_theworkspace_url():
+async def test_with_a_token_slack_is_asked_for_the_workspace_url():
     slack = FakeSlack()
     async with serve_slack(slack) as base:
         known = Settings.from_env({"SLACK_BOT_TOKEN": slack.token, "SLACK_API_URL": base})

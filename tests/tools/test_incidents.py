@@ -186,7 +186,7 @@ async def test_an_incident_is_found_by_the_link_to_its_card_or_to_a_reply(relay)
         assert said in result.stderr
 
 
-async def test_an_incident_that_bigpanda_no_longer_knows_is_not_open_and_says_so(relay, tmp_path):
+async def test_an_incident_deleted_in_bigpanda_is_not_open_and_is_marked(relay, tmp_path):
     with closing(sqlite3.connect(tmp_path / "relay.db")) as database, database:
         database.execute("UPDATE incident SET ended_at = 1 WHERE id = 'two'")
     lines = (await run("incidents")).stdout.splitlines()

@@ -30,7 +30,7 @@ def test_a_link_to_the_card_or_to_a_reply_names_the_card(link):
 @pytest.mark.parametrize(
     "text", ["", "https://", "https://[", f"{ACME}/archives/C0123456789", "https://a.bigpanda.io/#/app/p1", "5555"]
 )
-def test_another_text_names_no_message(text):
+def test_any_other_text_is_not_a_link_to_a_message(text):
     assert root_message(text) is None
 
 

@@ -65,16 +65,16 @@ def test_the_projects_own_routes_name_the_schema_and_pass():
 
 
 @pytest.mark.parametrize("path", SHAPES, ids=lambda path: path.stem)
-def test_editors_report_a_wrong_shape(path):
+def test_the_schema_rejects_a_wrong_shape(path):
     assert errors(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
-def test_other_faults_are_left_to_relay_check(path):
+def test_other_faults_are_found_only_by_relay_check(path):
     assert errors(path.read_text(encoding="utf-8")) == []
 
 
-def test_there_are_many_faults_of_both_kinds():
+def test_the_samples_contain_many_faults_of_both_kinds():
     assert min(len(SHAPES), len(OTHERS)) > 20
 
 

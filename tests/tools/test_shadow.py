@@ -68,7 +68,7 @@ def test_the_report_shows_the_card_the_thread_the_pings_and_the_difference():
     ]
 
 
-def test_an_incident_that_nothing_in_shadow_matches_has_no_report():
+def test_an_incident_without_matching_shadow_routes_has_no_report():
     assert shadow_report(configuration(ROUTES.replace("shadow: true", "continue: true")), bodies(), {}) is None
     assert shadow_report(configuration(ROUTES.replace("team: database", "team: web")), bodies(), {}) is None
 

@@ -71,7 +71,7 @@ def speech_of(
     return said
 
 
-def test_what_the_night_holds_is_counted_by_channel_route_and_reason():
+def test_cards_and_pings_held_at_night_are_counted_by_channel_route_and_reason():
     said = speech_of(NIGHT)
     payments, web = said.routes["C0PAY00001", "payments"], said.routes["C0WEB00001", "web"]
     assert (payments.posts, payments.pings, payments.held, payments.held_pings) == (4, 1, {}, {"quiet": 3})
@@ -102,7 +102,7 @@ def test_a_mute_holds_new_cards_and_pings_until_it_ends():
     assert said.catch_ups["C0PAY00001"] == {mute.end: {"S0PAY"}}
 
 
-def test_a_mute_that_begins_later_is_said_on_the_card_while_it_lasts():
+def test_a_mute_that_begins_later_is_shown_on_the_card_while_it_lasts():
     mute = Mute(
         match="", incident="i1", start=at("11-30T10:00"), end=at("11-30T11:00"), reason="x", author="Ann", origin="cli"
     )
@@ -121,7 +121,7 @@ def test_a_mute_that_begins_later_is_said_on_the_card_while_it_lasts():
     assert edits == 0
 
 
-def test_summaries_are_counted_where_there_is_something_to_say():
+def test_only_summaries_with_content_are_counted():
     said = speech_of(NIGHT)
     summaries = said.summaries(LIVE.rulebook.summaries, LIVE.rulebook.hours)
     # Open on 30 November and later: i1.
@@ -141,7 +141,7 @@ def test_summaries_are_counted_where_there_is_something_to_say():
 
 
 @pytest.mark.parametrize("cut", range(len(NIGHT)))
-def test_parts_add_up_to_the_whole(cut):
+def test_partial_counts_add_up_to_the_total(cut):
     whole, parts = speech_of(NIGHT), speech_of(NIGHT[:cut])
     parts.add(speech_of(NIGHT[cut:]))
     assert parts.as_json() == whole.as_json()

@@ -27,21 +27,21 @@ def post(at, *, channel="C0ALL00001", critical=False, group=""):
     return FirstPost(at=float(at), incident=f"i{at}", channel=channel, group=group, critical=critical)
 
 
-def test_what_comes_after_the_allowance_is_held():
+def test_cards_beyond_the_limit_are_held():
     [storm] = held_by_storms([post(at) for at in range(10)], RULEBOOK)
     assert (storm.began, storm.last, storm.held, storm.critical) == (3.0, 9.0, 7, 0)
 
 
-def test_a_channel_without_storms_has_none():
+def test_a_channel_with_storm_off_has_no_storm():
     assert held_by_storms([post(at, channel="C0QUIET001") for at in range(100)], RULEBOOK) == []
 
 
-def test_two_floods_an_hour_apart_are_two_storms():
+def test_two_bursts_an_hour_apart_are_two_storms():
     posts = [post(start + at) for start in (0, 3600) for at in range(5)]
     assert [storm.held for storm in held_by_storms(posts, RULEBOOK)] == [2, 2]
 
 
-def test_a_critical_incident_that_was_held_takes_the_next_place():
+def test_a_held_critical_incident_gets_the_next_free_place():
     posts = [post(0), post(1), post(2), post(3, critical=True), post(301)]
     [storm] = held_by_storms(posts, RULEBOOK)
     assert (storm.held, storm.critical) == (1, 1), (
@@ -50,7 +50,7 @@ def test_a_critical_incident_that_was_held_takes_the_next_place():
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.booleans()), max_size=60, unique_by=lambda each: each[0]))
-def test_what_is_not_held_fits_and_nothing_is_counted_twice(moments):
+def test_posted_cards_stay_within_the_limit_and_nothing_is_counted_twice(moments):
     posts = [post(at, critical=critical) for at, critical in moments]
     storms = held_by_storms(posts, RULEBOOK)
     held = sum(storm.held for storm in storms)
@@ -62,7 +62,7 @@ def test_what_is_not_held_fits_and_nothing_is_counted_twice(moments):
     assert len(posts) - held <= most
 
 
-def test_a_card_that_hours_have_held_does_not_count_when_it_is_released():
+def test_a_card_released_from_hold_does_not_count():
     routes = """
 version: 1
 zone: Etc/UTC

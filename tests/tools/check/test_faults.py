@@ -203,7 +203,7 @@ routes:
 """
 
 
-def test_a_channel_without_reachable_routes_is_reported_where_it_is_named():
+def test_a_channel_without_reachable_routes_is_reported_at_its_definition():
     _, findings = check_routes(UNREACHED, "routes.yaml", ["incident"])
     reason = "its route (line 6) never gets an incident"
     assert [(each.line, each.column, each.message) for each in findings if "is ever posted" in each.message] == [

@@ -69,7 +69,7 @@ def test_the_check_has_errors_exactly_where_a_reload_rejects(tmp_path_factory, r
 
 
 @pytest.mark.parametrize("card", [CARD, b"{{ 1 / 0 }}", b"{{ incident.titel }}", b"{% nosuch %}"])
-def test_what_fails_only_when_rendered_is_a_warning_and_what_is_no_template_is_an_error(tmp_path, card):
+def test_a_failure_during_rendering_is_a_warning_and_an_invalid_template_is_an_error(tmp_path, card):
     (tmp_path / "routes.yaml").write_text('version: 1\nroutes: [{name: a, post: ["#a"]}]\n')
     (tmp_path / "templates" / "incident").mkdir(parents=True)
     (tmp_path / "templates" / "incident" / "card.j2").write_bytes(card)

@@ -184,7 +184,7 @@ def test_children_of_an_unreachable_route_are_not_reported():
     assert only.message.startswith("route 'b' is never reached: 'a' (line ")
 
 
-def test_only_a_digit_or_sign_itself_casefolds_to_it():
+def test_only_the_same_digit_or_sign_casefolds_to_it():
     folded = {each.casefold() for each in map(chr, range(sys.maxunicode + 1)) if each.casefold() != each}
     assert not [each for each in folded if any(sign.isascii() and not sign.isalpha() for sign in each)]
     assert all(each.casefold() == each for each in folded)

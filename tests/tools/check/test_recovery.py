@@ -67,7 +67,7 @@ def planted(route: str, number: int, line: str) -> str:
     return "\n".join([*lines[:number], line, *lines[number + 1 :]]) + "\n"
 
 
-def test_a_slip_is_reported_at_its_line():
+def test_a_typing_error_is_reported_at_its_line():
     assert len(faulty_variants()) > 60
     assert {each: faults for each, faults in faulty_variants().items() if 5 + each[0] not in faults} == {}
 
@@ -77,7 +77,7 @@ SLIPPED = st.deferred(lambda: st.sampled_from(list(faulty_variants())))
 
 @settings(max_examples=60)
 @given(slips=st.lists(st.none() | SLIPPED, min_size=2, max_size=7))
-def test_several_slips_are_all_reported_and_nothing_else_is(slips):
+def test_several_typing_errors_are_all_reported_and_nothing_else_is(slips):
     text, places, untouched = HEAD, set[int](), set[int]()
     for index, slip in enumerate(slips):
         first, route = text.count("\n") + 1, ROUTE.format(index)

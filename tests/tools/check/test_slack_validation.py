@@ -53,7 +53,7 @@ async def gateway(slack, clock):
         yield SlackGateway(session, slack.token, clock, base_url=url)
 
 
-def test_every_kind_of_message_is_there_each_payload_once():
+def test_every_kind_of_message_is_validated_and_each_payload_once():
     found = SURFACES(OWN)
     names = " ".join(each.name for each in found)
     assert all(f"the modal of {name}" in names for name, row in BUTTONS.items() if row.modal_title)
@@ -123,7 +123,7 @@ PLACES = {
 }
 
 
-def test_of_many_tags_that_make_the_same_block_the_one_is_named_that_made_it():
+def test_a_complaint_names_the_tag_that_made_the_block_among_equal_tags():
     """Also inside of a bar, in another file, and where the mark moves the place at which a text is cut."""
     own = {"incident/card.j2": CARD, "incident/macros.j2": MACROS}
     origins = Origins(own, lambda marked: (each.payload for each in surfaces(marked)))
@@ -142,7 +142,7 @@ def said_parts(value):
         yield orjson.dumps(value).decode(), value
 
 
-def test_a_pointer_leads_to_the_innermost_part_with_a_type():
+def test_a_json_pointer_is_resolved_to_the_innermost_part_with_a_type():
     text = {"type": "mrkdwn", "text": "x"}
     payload = {"attachments": [{"blocks": [{"type": "section", "fields": [text]}]}]}
     assert innermost(payload, "/attachments/0/blocks/0/fields/0/text") == text
@@ -151,7 +151,7 @@ def test_a_pointer_leads_to_the_innermost_part_with_a_type():
 
 
 @pytest.mark.parametrize("code", ["unknown_method", "invalid_auth", "invalid_arguments"])
-async def test_it_is_said_that_slack_cannot_be_asked(slack, gateway, code):
+async def test_the_command_reports_that_it_cannot_ask_slack(slack, gateway, code):
     slack.faults.add(InjectedFault(behaviour=ErrorCode(code), method="blocks.validate", times=None))
     with pytest.raises(ValidationUnavailable, match="cannot check"):
         await slack_complaints(gateway, {})
@@ -166,7 +166,7 @@ async def test_it_is_said_that_slack_cannot_be_asked(slack, gateway, code):
         ("view", {"type": "modal", "title": {"type": "plain_text", "text": "x" * 99}, "blocks": []}, "/view/title"),
     ],
 )
-async def test_the_stand_in_says_where_a_payload_is_wrong(gateway, kind, payload, pointer):
+async def test_the_stand_in_names_the_wrong_part_of_a_payload(gateway, kind, payload, pointer):
     answer = await gateway.validate(kind, payload)
     assert isinstance(answer, Rejected)
     assert answer.code == f"invalid_{kind}"

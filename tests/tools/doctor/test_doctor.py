@@ -166,14 +166,14 @@ async def test_a_problem_that_loses_nothing_is_a_warning(environment, breaks, su
     assert says in found["warning", subject]
 
 
-async def test_a_group_of_those_who_may_mute_that_slack_does_not_know_is_an_error(environment):
+async def test_an_unknown_user_group_in_mutes_is_an_error(environment):
     environment.routes(ROUTES.replace("version: 1\n", "version: 1\nmutes: {actors: [S0NOBODY00]}\n", 1))
     ok, found = await environment.examine()
     assert not ok
     assert "mutes would ping nobody" in found["error", "user group S0NOBODY00"]
 
 
-async def test_holidays_that_are_over_are_a_warning(environment):
+async def test_past_holidays_are_a_warning(environment):
     hours = "{over: {dates: [2020-12-24, 2020-12-25..2020-12-26]}, ahead: {dates: [2020-01-01, 2900-01-01]}}"
     environment.routes(ROUTES.replace("version: 1\n", f"version: 1\nzone: UTC\nhours: {hours}\n", 1))
     ok, found = await environment.examine()
@@ -227,9 +227,7 @@ async def test_the_channels_of_disabled_routes_are_not_checked(environment):
 
 
 @pytest.mark.parametrize(("made", "name"), [("#inc-{{ tags.team }}", "inc-web"), ("#{{ tags.a }}-noc", "db-noc")])
-async def test_of_a_channel_that_depends_on_the_incident_it_shows_those_that_incidents_may_choose(
-    environment, made, name
-):
+async def test_for_a_computed_channel_doctor_lists_the_channels_that_incidents_may_choose(environment, made, name):
     environment.routes(ROUTES.replace("C0DB000001", f'"{made}"') + 'channels_allowed: ["#inc-*", "#*-noc"]\n')
     ok, found = await environment.examine()
     assert ok
@@ -248,7 +246,7 @@ async def test_many_ids_are_read_from_one_list(environment):
     assert not environment.slack.calls_to("conversations.info")
 
 
-async def test_it_waits_when_slack_limits_the_rate(environment):
+async def test_doctor_waits_if_slack_limits_the_rate(environment):
     environment.slack.faults.add(InjectedFault(behaviour=rate_limited(30), method="conversations.list", times=2))
     assert (await environment.examine())[0]
     assert environment.clock.now() - 1_700_000_000 >= 60
@@ -289,7 +287,7 @@ async def test_a_missing_fallback_is_a_warning(environment):
     assert "no fallback" in found["warning", str(environment.folder / "routes.yaml")]
 
 
-async def test_settings_with_which_serve_cannot_start_are_an_error(environment):
+async def test_settings_that_prevent_serve_from_starting_are_an_error(environment):
     environment.settings |= {"RELAY_WEBHOOK_KEYS": "", "SLACK_BOT_TOKEN": ""}
     ok, found = await environment.examine()
     assert not ok
@@ -334,9 +332,7 @@ async def test_notifications_that_do_not_arrive_are_a_warning(environment, monke
     ("kind", "level", "says"),
     [("tmpfs", "warning", "is lost when that ends"), ("nfs4", "error", "network file system")],
 )
-async def test_a_database_on_a_file_system_that_does_not_keep_it_is_reported(
-    environment, monkeypatch, kind, level, says
-):
+async def test_a_database_on_a_volatile_file_system_is_reported(environment, monkeypatch, kind, level, says):
     async with environment.store():
         pass
     mounts = environment.folder / "mountinfo"
@@ -421,7 +417,7 @@ async def test_actions_need_the_scopes_that_identify_the_user(environment):
         assert ("error", "Slack scope users:read.email") in found
 
 
-async def test_the_scope_of_commands_is_missed_only_where_slack_can_reach_relay(environment):
+async def test_a_missing_commands_scope_is_reported_only_if_slack_can_reach_relay(environment):
     environment.slack.remove_scope("commands")
     assert ("warning", "Slack scope commands") not in (await environment.examine())[1]
     environment.settings |= {"SLACK_APP_TOKEN": environment.slack.app_token}

@@ -35,14 +35,14 @@ def test_doctor_finds_reminders_that_never_come(rulebook, integrations, can_ask,
     assert bool(why_none_run(rulebook, integrations, can_ask=can_ask)) == (levels == ["error"])
 
 
-def test_check_says_what_reminders_need(tmp_path):
+def test_check_explains_what_reminders_need(tmp_path):
     (tmp_path / "routes.yaml").write_text(ROUTES)
     report = run_checks(tmp_path / "routes.yaml", tmp_path / "templates")
     assert report.notes == (REMINDERS,)
     assert not report.errors
 
 
-def test_check_finds_a_then_that_names_the_channel_of_the_card():
+def test_check_warns_if_then_names_the_channel_of_the_card():
     text = ROUTES.replace("{after: 15m}", "{after: 15m, then: {channel: C0ALL00001}}")
     _, findings = check_routes(text, "routes.yaml", None)
     [found] = [each for each in findings if "`then`" in each.message]

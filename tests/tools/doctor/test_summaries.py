@@ -41,7 +41,7 @@ def test_each_summary_is_named_with_its_last_and_its_next_time(outcome):
     assert bool(finding.remedy) == (outcome is SummaryOutcome.SKIPPED)
 
 
-def test_one_that_was_never_due_is_a_note_and_one_that_never_comes_a_warning():
+def test_a_summary_never_due_yet_is_a_note_and_one_that_never_comes_a_warning():
     rulebook = parse_rulebook(ROUTES)
     [finding] = summary_findings(rulebook, (), FRIDAY)
     assert (finding.level, finding.message) == ("note", f"none was due in noc yet; {NEXT}")

@@ -148,7 +148,7 @@ VALUES = st.sampled_from(
     part=st.sampled_from([FilePart.SHARE, FilePart.EXPECT, FilePart.CARD, FilePart.REPLY, FilePart.TEST]),
     data=st.data(),
 )
-def test_what_the_parser_accepts_the_schema_accepts(part, data):
+def test_the_schema_accepts_everything_that_the_parser_accepts(part, data):
     name = data.draw(st.sampled_from(sorted(KEYS[part])))
     value = data.draw(VALUES)
     share = {"sample": "documented"}

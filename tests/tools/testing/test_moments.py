@@ -119,7 +119,7 @@ def test_copies_make_a_storm_and_the_cards_that_it_holds_are_counted(tmp_path):
         (("2026-11-30 02:00",), "2026-11-30 02:00 is before the first share; write the moments in their order"),
     ],
 )
-def test_a_moment_out_of_order_fails_the_test(tmp_path, moments, message):
+def test_moments_in_the_wrong_order_fail_the_test(tmp_path, moments, message):
     [line] = failures(tmp_path, at_night("web", *((at, "{channels: []}") for at in moments)))
     assert line.endswith(message)
 
@@ -133,7 +133,7 @@ def test_a_moment_out_of_order_fails_the_test(tmp_path, moments, message):
         ("[{at: noon, expect: {channels: []}}]", 'a time of the day such as "07:00", or 2026-11-30 07:00; found'),
     ],
 )
-def test_a_faulty_moment_is_a_fault_with_its_cure(tmp_path, moments, message):
+def test_a_faulty_moment_is_reported_with_its_correction(tmp_path, moments, message):
     with pytest.raises(ConfigurationError) as raised:
         failures(tmp_path, f"  shares: [{{sample: documented}}]\n  moments: {moments}")
     assert message in str(raised.value)

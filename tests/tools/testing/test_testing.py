@@ -77,7 +77,7 @@ def test_a_test_whose_expectations_are_met_passes(tmp_path, expected):
     assert failures_of(tmp_path, expected) == []
 
 
-def test_what_was_held_is_expected_in_the_catch_up(tmp_path):
+def test_the_pings_of_a_catch_up_can_be_expected(tmp_path):
     snoozed, awake = (f"with: {{incident: {{snooze: {{snoozed: {value}}}}}}}" for value in ("true", "false"))
     shares = f"[{{{SAMPLE}, {snoozed}}}, {{{awake}, at: 10m}}]"
     held = "{cards: {payments: {pings: [], catch_up: [S0PAYONCALL]}}}"
@@ -278,7 +278,7 @@ BODY = {
 DOCUMENT = orjson.dumps(BODY)
 
 
-def test_a_share_has_its_own_time_and_the_next_is_a_minute_later_or_at_its_time():
+def test_the_next_share_is_a_minute_later_or_at_its_own_time():
     assert [at for at, _, _ in build({"document": DOCUMENT}, {}, {"at": WrittenMoment(source="5m", after=300.0)})] == [
         1000,
         1060,

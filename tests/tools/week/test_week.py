@@ -21,11 +21,11 @@ def reading(request):
     return Reading(SMALL[request.param])
 
 
-async def test_the_backtest_reports_what_a_slow_reading_of_the_rules_says(reading, tmp_path):
+async def test_the_backtest_reports_the_same_as_a_slow_reference_implementation(reading, tmp_path):
     assert await reported(reading.scenario, f"sqlite:///{tmp_path}/relay.db") == of_reading(reading)
 
 
-def test_the_days_have_everything_in_them(reading):
+def test_the_simulated_days_contain_every_kind_of_event(reading):
     """Without this, the comparison would show nothing."""
     held, pings = Counter(), Counter()
     for _, _, reminders, cards, targets in reading.routes.values():
@@ -49,7 +49,7 @@ SOAK = [
 
 @pytest.mark.soak
 @pytest.mark.parametrize("size", SOAK)
-async def test_two_weeks_of_forty_teams_are_what_the_reading_says(size, tmp_path):
+async def test_two_weeks_of_forty_teams_equal_the_reference_implementation(size, tmp_path):
     reading = Reading(scenario(**size))
     assert await reported(reading.scenario, f"sqlite:///{tmp_path}/relay.db") == of_reading(reading)
 
@@ -66,7 +66,7 @@ async def test_two_weeks_of_forty_teams_are_what_the_reading_says(size, tmp_path
         ("2026-10-25", "02:15", "02:45", "2026-10-25T00:15Z", "2026-10-25T01:45Z"),
     ],
 )
-def test_the_reading_knows_when_windows_begin_and_end_in_the_nights_of_the_change(day, begin, end, first, last):
+def test_the_reference_handles_windows_in_the_nights_of_a_clock_change(day, begin, end, first, last):
     start = datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
     minutes = Clock("Europe/Berlin", start - 3 * 86_400, start + 4 * 86_400).window(date.fromisoformat(day), begin, end)
     found = [datetime.fromtimestamp(each * 60, UTC) for each in (minutes.start, minutes.stop)]
