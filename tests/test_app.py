@@ -42,7 +42,7 @@ async def test_without_a_configuration_no_database_is_left(tmp_path):
     assert databases(tmp_path) == []
 
 
-async def test_with_a_port_that_is_taken_no_database_is_left(tmp_path):
+async def test_with_a_port_in_use_no_database_is_left(tmp_path):
     (tmp_path / "routes.yaml").write_text("version: 1\nroutes: [{name: all, post: [C0ALL00001]}]\n")
     with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises((RelayError, ExceptionGroup)):
         await app.serve(settings(tmp_path, RELAY_LISTEN=f"127.0.0.1:{other.getsockname()[1]}"), ServiceManager())

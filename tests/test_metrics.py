@@ -147,7 +147,7 @@ def test_labels_that_others_choose_have_a_limited_number_of_values():
     assert seen[f"relay_oldest_due_age_seconds channel={OTHERS} work=post"] == 29
 
 
-def test_open_incidents_and_held_cards_show_every_state_and_reason_also_where_there_are_none():
+def test_open_incidents_and_held_cards_have_a_series_for_every_state_and_reason():
     backlog = Backlog(open_incidents={State.CRITICAL: 3}, held_cards={Reason.WAIT: 2}, due_cards=4)
     seen = samples(Metrics(), backlog)
     states = {name: value for name, value in seen.items() if name.startswith("relay_open_incidents")}
@@ -162,7 +162,7 @@ def test_open_incidents_and_held_cards_show_every_state_and_reason_also_where_th
     assert set(held.values()) == {0}
 
 
-def test_while_relay_calls_slack_no_more_every_due_card_is_held():
+def test_every_due_card_is_held_while_relay_makes_no_calls_to_slack():
     assert Backlog(due_cards=4).held(slack_paused=False) == {}
     assert Backlog(due_cards=4).held(slack_paused=True) == {Reason.SLACK_PAUSED: 4}
     again = {Reason.RETRY: 2, Reason.IN_DOUBT: 1}
@@ -190,7 +190,7 @@ def test_a_new_configuration_replaces_the_previous_one():
     assert seen["relay_config_last_reload_success_timestamp_seconds"] == 6
 
 
-def test_what_alert_rules_count_is_shown_before_it_happens():
+def test_series_for_alert_rules_exist_before_their_first_event():
     """For Prometheus, the step from no series to 1 is no increase."""
     seen = samples(Metrics())
     for status, reason in [
@@ -325,7 +325,7 @@ def test_shadow_cards_are_counted_by_route_and_held_pings_by_card():
     assert "relay_cards_with_held_pings 3.0" in text
 
 
-def test_storms_mutes_and_catch_ups_are_shown_as_the_database_counts_them():
+def test_metrics_of_storms_mutes_and_catch_ups_equal_the_counts_of_the_database():
     seen = samples(Metrics(), Backlog(catch_up_age=1.0, open_storms=2, storm_change_age=3.0, active_mutes=4))
     assert seen["relay_oldest_due_catch_up_age_seconds"] == 1
     assert seen["relay_open_storms"] == 2
