@@ -8,7 +8,7 @@ A variable that is empty is not set. Unknown variables are ignored; `mistyped` f
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -298,18 +298,21 @@ class Settings(BaseModel):
         return self.bigpanda_api_key is not None and self.app_key(integration) is not None
 
     def secret_values(self) -> tuple[str, ...]:
-        """Every secret in clear text, with those of the database's address: what leaves relay shows none of them."""
-        single = (self.slack_bot_token, self.slack_signing_secret, self.slack_app_token, self.bigpanda_api_key)
-        several = (
-            self.admin_key,
-            self.operator_key,
-            self.heartbeat_url,
-            *self.webhook_keys,
-            *self.bigpanda_app_keys.values(),
-        )
-        secrets = [secret.get_secret_value() for secret in (*single, *several) if secret is not None]
-        secrets += secrets_in(self.database_url.get_secret_value())
+        """Every secret in clear text, with those in the database's address: what leaves relay shows none of them."""
+        values = [value for name, value in self if name != "database_url"]
+        secrets = [*_secrets_of(values), *secrets_in(self.database_url.get_secret_value())]
         return tuple(dict.fromkeys(secrets))
+
+
+def _secrets_of(value: Any) -> Iterator[str]:
+    """The secrets in a field: one, several in a list, or several with names."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, Mapping):
+        yield from _secrets_of(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _secrets_of(each)
 
 
 def _has_secret(annotation: Any) -> bool:

@@ -267,6 +267,18 @@ def test_all_secrets_can_be_listed_for_the_log():
     assert Settings.from_env({}).secret_values() == ()
 
 
+class MoreSettings(Settings):
+    """The settings, and more secrets."""
+
+    pager_token: SecretStr | None = None
+    pager_keys: tuple[SecretStr, ...] = ()
+
+
+def test_a_new_setting_with_a_secret_is_listed_without_another_line():
+    more = MoreSettings.model_validate({"RELAY_PAGER_TOKEN": "new", "RELAY_PAGER_KEYS": ("one", "two")})
+    assert more.secret_values() == ("new", "one", "two")
+
+
 def test_serving_needs_a_bot_token_and_a_webhook_key():
     both = {"SLACK_BOT_TOKEN": "xoxb-1", "RELAY_WEBHOOK_KEYS": "webhook-key"}
     settings = Settings.from_env(both)
