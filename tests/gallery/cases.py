@@ -6,6 +6,7 @@ The tests compare their text with `approved/`; `make gallery` draws them as pict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import chain, combinations
 from typing import Any
 
@@ -34,7 +35,11 @@ PAGE = "https://a.bigpanda.io/#/app/overview/5c1e"
 TEMPLATES = ("incident", "compact")
 
 _BROKEN = {f"broken/{name}.j2": "{{ 1 // 0 }}" for name in ("card", *ENTRY_TEMPLATES)}
-_LIBRARY = TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_packaged())
+
+
+@cache
+def _library() -> TemplateLibrary:
+    return TemplateLibrary({**load_packaged(), **_BROKEN}, packaged=load_packaged())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +77,8 @@ class Case:
             return render_pointer(request, "C0DB", "https://team.slack.com/archives/C0DB/p1").message
         template = self.template or folder
         if self.entries:
-            return render_reply(_LIBRARY, template, request, self.entries).message
-        return render_card(_LIBRARY, template, request).message
+            return render_reply(_library(), template, request, self.entries).message
+        return render_card(_library(), template, request).message
 
 
 def alert(host: str, text: str = "", state: State = State.CRITICAL, **more: Any) -> Alert:

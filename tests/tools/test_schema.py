@@ -42,7 +42,7 @@ def is_yaml(path: Path) -> bool:
 
 
 SHAPES = [path for path in FAULTS if is_reported_by_editors(path)]
-OTHERS = [path for path in FAULTS if path not in SHAPES and is_yaml(path)]
+OTHERS = [path for path in FAULTS if path not in SHAPES]
 
 
 def test_the_schema_is_valid():
@@ -71,11 +71,11 @@ def test_the_schema_rejects_a_wrong_shape(path):
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
 def test_other_faults_are_found_only_by_relay_check(path):
-    assert errors(path.read_text(encoding="utf-8")) == []
+    assert not is_yaml(path) or errors(path.read_text(encoding="utf-8")) == []
 
 
 def test_the_samples_contain_many_faults_of_both_kinds():
-    assert min(len(SHAPES), len(OTHERS)) > 20
+    assert min(len(SHAPES), sum(map(is_yaml, OTHERS))) > 20
 
 
 EVERYTHING = """\
