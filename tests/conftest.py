@@ -4,6 +4,9 @@ import gc
 import os
 import shutil
 import sys
+from compileall import compile_dir
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ settings.register_profile("soak", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("suite", settings.get_profile("soak"), max_examples=30)
 settings.load_profile("suite")
 
+TESTS = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30
 """Bytes that must be free in memory before the tests put their databases there."""
@@ -35,7 +39,7 @@ PLAIN_LOG = [
 """What a test that fails shows of the log. structlog's own default aligns and colours each line, which costs more."""
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Put the folders of tests into memory, if it has room: tests kill relay, but never the machine.
 
     Garbage is collected rarely. Compiled tests are kept: without that, each worker takes seconds to compile them all.
@@ -46,13 +50,28 @@ def pytest_configure():
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     structlog.configure(processors=PLAIN_LOG)
+    if not hasattr(config, "workerinput"):
+        compile_dir(TESTS.parent / "relay", quiet=2)  # once, before each worker does
+
+
+def import_own_share(config):
+    """Import this worker's share of the tests first: in a new checkout, each would compile all of them."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        return
+    folders = [Path(each.partition("::")[0]).resolve() for each in config.args]
+    files = sorted({file for folder in folders for file in folder.rglob("test_*.py")})
+    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # what fails here is reported when it is collected
+            import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection():
+def pytest_collection(session):
     """Collect no garbage while everything is imported: there is none, and each worker would search for it."""
     gc.disable()
     try:
+        import_own_share(session.config)
         return (yield)
     finally:
         gc.enable()
