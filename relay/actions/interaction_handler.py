@@ -7,7 +7,7 @@ incident.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +25,7 @@ from relay.delivery.context import card_fields
 from relay.metrics import Metrics
 from relay.model.buttons import BUTTONS, STORM_BUTTONS
 from relay.model.json_types import JSON
+from relay.runtime.background_work import BackgroundWork
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT
 from relay.slack.gateway import SlackGateway
@@ -66,28 +67,18 @@ class InteractionHandler:
         self._wake_tasks = wake_tasks
         self._metrics = metrics
         self._enabled = enabled
-        self._background: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
-        self._running: set[asyncio.Task[None] | None] = set()
+        self._background = BackgroundWork("interaction", _log_failure)
         self._sleeping: set[asyncio.Task[Any] | None] = set()
         self._notified: dict[tuple[str, str, str], float] = {}
 
     @property
     def idle(self) -> bool:
         """Whether nothing is in progress that a person's screen waits for."""
-        return self._background.empty() and self._running <= self._batches.waiting | self._sleeping
+        return self._background.is_idle(self._batches.waiting | self._sleeping)
 
     async def run(self) -> None:
         """Do the background work, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
-                    work = self._logging_errors(await self._background.get())
-                    task = tasks.create_task(work, name="interaction")
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
-        finally:
-            while not self._background.empty():
-                self._background.get_nowait().close()
+        await self._background.run()
 
     async def handle_interaction(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Handle a pressed button or a submitted modal. Return the answer for Slack, if there is any.
@@ -121,7 +112,7 @@ class InteractionHandler:
             return
         self._metrics.record_click(action, "modal_requested")
         opening = self._batches.open_modal(click) if action in STORM_BUTTONS else self._open_modal(click)
-        self._background.put_nowait(opening)
+        self._background.add(opening)
 
     async def handle_event(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Handle a reply in a thread: where the card's route says so, it becomes a comment in BigPanda.
@@ -162,7 +153,7 @@ class InteractionHandler:
                 user=source.user,
                 detail="Somebody pressed a button on a message that is no current card of relay.",
             )
-            self._background.put_nowait(self._send_ephemeral(source, messages.UNKNOWN_CARD))
+            self._background.add(self._send_ephemeral(source, messages.UNKNOWN_CARD))
             return
         person = {"user": source.user, "name": source.user_name}
         where = {"channel": source.channel, "message_ts": source.message_ts, "trigger_id": source.trigger_id}
@@ -177,7 +168,7 @@ class InteractionHandler:
         self._metrics.record_click(action, "stored")
         detail = f"Somebody pressed {action}; relay asks BigPanda to do it."
         log.info("click_stored", **card_fields(card), action=action, user=source.user, key=key, detail=detail)
-        self._background.put_nowait(self._notify_if_slow(source, card, key))
+        self._background.add(self._notify_if_slow(source, card, key))
 
     async def _add(self, key: str, kind: TaskKind, card: Card, payload: Mapping[str, JSON]) -> bool:
         """Store a task, and wake the worker; return False if it is stored already."""
@@ -253,8 +244,6 @@ class InteractionHandler:
     async def _send_ephemeral(self, source: Click | Submission, text: str) -> None:
         await messages.send_ephemeral(self._slack, source.channel, source.user, text)
 
-    async def _logging_errors(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception:
-            log.exception("interaction_failed", detail=f"Unexpected error after a click or a reply. {REPORT_IT}")
+
+def _log_failure(error: Exception) -> None:
+    log.error("interaction_failed", exc_info=error, detail=f"Unexpected error after a click or a reply. {REPORT_IT}")

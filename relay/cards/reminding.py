@@ -399,7 +399,7 @@ class _Look:
         if step is None:
             return _Change()
         updated = replace(self.counted(), escalated_at=self.card.escalated_at or self.now)
-        sent = replace(self.sent(), channel=ref)
+        sent = self.sent()
         there = [each for each in self.reminder.cards if each.episode == self.card.episode and _is_present(each)]
         known = next((each for each in there if each.channel == ref), None)
         if known is None and self.card.escalated_at is not None:

@@ -30,14 +30,16 @@ ListenAddress = Annotated[
 
 def parse_headers(values: list[str] | None) -> dict[str, str]:
     """Parse `--header name=value`. Raises typer.BadParameter if a value has another form."""
-    headers = {}
-    for text in values or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            message = f"{text!r} is not a header; expected name=value, such as X-Relay-Integration=emea."
-            raise typer.BadParameter(message, param_hint="--header")
-        headers[name.strip()] = value.strip()
-    return headers
+    return dict(split_pair(text, "header", "X-Relay-Integration=emea") for text in values or ())
+
+
+def split_pair(text: str, what: str, example: str) -> tuple[str, str]:
+    """Return name and value of `--WHAT name=value`. Raises typer.BadParameter if the text has another form."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        message = f"{text!r} is not a {what}; expected name=value, such as {example}."
+        raise typer.BadParameter(message, param_hint=f"--{what}")
+    return name.strip(), value.strip()
 
 
 def parse_address(text: str) -> "Listen":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.loop import run_on_live_store
-from relay.cli.options import parse_headers
+from relay.cli.options import parse_headers, split_pair
 from relay.cli.output import fail
 from relay.model.incident import State
 
@@ -100,9 +100,6 @@ def _parse_tags(texts: Sequence[str]) -> dict[str, str | list[str] | None]:
     """Parse `--tag name=value`; a name that is given twice has both values, one without a value is removed."""
     values: dict[str, list[str]] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            message = f"{text!r} is not a tag; expected name=value, such as team=payments."
-            raise typer.BadParameter(message, param_hint="--tag")
-        values.setdefault(name.strip(), []).extend([value.strip()] if value.strip() else [])
+        name, value = split_pair(text, "tag", "team=payments")
+        values.setdefault(name, []).extend([value] if value else [])
     return {name: each[0] if len(each) == 1 else each or None for name, each in values.items()}

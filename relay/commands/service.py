@@ -36,6 +36,7 @@ from relay.config.configuration import Configuration
 from relay.metrics import Metrics
 from relay.model.errors import StoreError
 from relay.model.json_types import JSON
+from relay.runtime.background_work import BackgroundWork
 from relay.runtime.clock import Clock
 from relay.runtime.logging import REPORT_IT
 from relay.slack.gateway import SlackGateway
@@ -95,25 +96,16 @@ class CommandService:
         self._link = link
         self._clock = clock
         self._metrics = metrics
-        self._background: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
-        self._running: set[asyncio.Task[None]] = set()
+        self._background = BackgroundWork("answer", _log_failure)
 
     @property
     def idle(self) -> bool:
         """Whether nobody waits for an answer in the background."""
-        return self._background.empty() and self._running <= self._slack.throttle.waiting
+        return self._background.is_idle(self._slack.throttle.waiting)
 
     async def run(self) -> None:
         """Answer shortcuts and clicks, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
-                    task = tasks.create_task(_logging_errors(await self._background.get()), name="answer")
-                    self._running.add(task)
-                    task.add_done_callback(self._running.discard)
-        finally:
-            while not self._background.empty():
-                self._background.get_nowait().close()
+        await self._background.run()
 
     async def handle_command(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Answer a slash command. Return the message for the person.
@@ -132,7 +124,7 @@ class CommandService:
         Raises StoreError: it is not stored; Slack shows an error.
         """
         answer = await self._answer(command)
-        self._background.put_nowait(self._send(command.channel, command.user, _text(answer)))
+        self._background.add(self._send(command.channel, command.user, _text(answer)))
 
     def handle_shortcut(self, shortcut: Shortcut) -> None:
         """Answer the message shortcut in the background."""
@@ -144,7 +136,7 @@ class CommandService:
         self._ask_why("button", click.user, RootMessage(click.channel, click.message_ts), "")
 
     def _ask_why(self, verb: str, user: str, message: RootMessage, thread_ts: str) -> None:
-        self._background.put_nowait(self._tell_why(verb, user, message, thread_ts))
+        self._background.add(self._tell_why(verb, user, message, thread_ts))
 
     async def _tell_why(self, verb: str, user: str, message: RootMessage, thread_ts: str) -> None:
         answer = await self._in_time(verb, self._why(user, message))
@@ -236,11 +228,9 @@ class CommandService:
         return answer
 
 
-async def _logging_errors(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:
-        log.exception("command_failed", detail=f"Unexpected error while relay sent an answer to a person. {REPORT_IT}")
+def _log_failure(error: Exception) -> None:
+    detail = f"Unexpected error while relay sent an answer to a person. {REPORT_IT}"
+    log.error("command_failed", exc_info=error, detail=detail)
 
 
 def _text(answer: Message | str) -> str:

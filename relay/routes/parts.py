@@ -1,6 +1,6 @@
 """Values of routes.yaml that are small mappings (`quiet`, a window of `hours`): one table of keys for each."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from relay.model.json_types import JSON
@@ -62,6 +62,18 @@ def read_parts(mapping: MappingNode, known: Parts, context: ParseContext) -> dic
     return {name: value for name, value in values if value is not None}
 
 
+def read_required(  # noqa: PLR0913  each is a property of the mapping
+    mapping: MappingNode, known: Parts, where: str, context: ParseContext, *, required: Sequence[str], example: str
+) -> dict[str, Any]:
+    """The same for a mapping that must set the `required` keys. Every fault is added, also for unknown keys."""
+    mapping = known_parts(mapping, known, where, context)
+    values = read_parts(mapping, known, context)
+    for name in required:
+        if mapping.get(name) is None:
+            context.add_fault(mapping, f"missing key '{name}' in {where}; write {example}")
+    return values
+
+
 def parts_schema(known: Parts, *required: str) -> Schema:
     """The schema of such a mapping."""
     return closed_object({name: key.schema for name, key in known.items()}, required=required, extensible=True)
@@ -96,12 +108,8 @@ def switchable(  # noqa: PLR0913  each is a property of the type
         if not isinstance(node, MappingNode):
             context.add_fault(node, f"expected a mapping such as {example}, or off, found {describe(node)}")
             return None
-        mapping = known_parts(node, known, what, context)
-        values = read_parts(mapping, known, context)
-        missing = [name for name in required if mapping.get(name) is None]
-        for name in missing:
-            context.add_fault(node, f"missing key '{name}' in {what}; write {example}")
-        return make(**values) if not missing and values.keys() >= set(required) else None
+        values = read_required(node, known, what, context, required=required, example=example)
+        return make(**values) if values.keys() >= set(required) else None
 
     return KeyType(
         f"{what} or `{OFF}`",

@@ -10,13 +10,12 @@ from relay.routes.key_types import AT_LEAST_A_MINUTE, KeyType, member_of, whole_
 from relay.routes.mention import NO_MENTION, Mention
 from relay.routes.parts import (
     Parts,
-    known_parts,
     parts,
     parts_as_json,
     parts_as_yaml,
     parts_from_json,
     parts_schema,
-    read_parts,
+    read_required,
     switchable,
 )
 from relay.routes.targets import FIXED_CHANNEL, MENTION
@@ -66,10 +65,7 @@ def _read_then(node: Node, context: ParseContext) -> Then | None:
     if not isinstance(node, MappingNode):
         context.add_fault(node, f"expected a mapping such as {_THEN_EXAMPLE}, found {describe(node)}")
         return None
-    node = known_parts(node, THEN_PARTS, "then", context)
-    values = read_parts(node, THEN_PARTS, context)
-    if node.get("channel") is None:
-        context.add_fault(node, f"missing key 'channel' in then; write {_THEN_EXAMPLE}")
+    values = read_required(node, THEN_PARTS, "then", context, required=("channel",), example=_THEN_EXAMPLE)
     return Then(**values) if "channel" in values else None
 
 

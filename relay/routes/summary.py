@@ -11,7 +11,7 @@ from relay.routes.channel_template import FixedChannel
 from relay.routes.hour_types import HOURS_NAMES, TIME, WEEKDAYS, ZONE, zone_at
 from relay.routes.hours import EVERY_DAY, MINUTES_OF_DAY, Hours, moment
 from relay.routes.key_types import FLAG, WORD, KeyType
-from relay.routes.parts import Parts, known_parts, parts, parts_schema, read_parts
+from relay.routes.parts import Parts, parts, parts_schema, read_required
 from relay.routes.targets import FIXED_CHANNEL
 from relay.routes.yaml_reader.context import ParseContext
 from relay.routes.yaml_reader.nodes import MappingNode, Node
@@ -88,11 +88,7 @@ def _read_summary(node: Node, context: ParseContext) -> Summary | None:
     if not isinstance(node, MappingNode):
         context.add_fault(node, f"expected a summary such as {_EXAMPLE}, found {describe(node)}")
         return None
-    node = known_parts(node, SUMMARY_PARTS, "summary", context)
-    values = read_parts(node, SUMMARY_PARTS, context)
-    for name in _REQUIRED:
-        if node.get(name) is None:
-            context.add_fault(node, f"missing key '{name}' in summary; write {_EXAMPLE}")
+    values = read_required(node, SUMMARY_PARTS, "summary", context, required=_REQUIRED, example=_EXAMPLE)
     zone = values.pop("zone", "") or zone_at(node, context)
     if values.get("at") == MINUTES_OF_DAY:
         context.add_fault(node.get("at") or node, 'a day has no moment 24:00; write "00:00", on the next day')

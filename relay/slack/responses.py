@@ -102,8 +102,7 @@ def identity_of(read: Read) -> Identity:
 
 def teams_of(read: Read) -> dict[str, str]:
     """Return the names of the workspaces in auth.teams.list, by their ids."""
-    teams = objects_field(read.body, "teams")
-    return {_id(team, "id"): _text(team, "name") for team in teams if _id(team, "id")}
+    return _by_id(read, "teams", "name")
 
 
 def channel_of(read: Read) -> ChannelInfo | None:
@@ -135,8 +134,12 @@ def messages_of(read: Read) -> tuple[FoundMessage, ...]:
 
 def user_groups_of(read: Read) -> dict[str, str]:
     """Return the handles of the user groups in usergroups.list, by the groups' ids."""
-    groups = objects_field(read.body, "usergroups")
-    return {_id(group, "id"): _text(group, "handle") for group in groups if _id(group, "id")}
+    return _by_id(read, "usergroups", "handle")
+
+
+def _by_id(read: Read, name: str, field: str) -> dict[str, str]:
+    entries = objects_field(read.body, name)
+    return {_id(entry, "id"): _text(entry, field) for entry in entries if _id(entry, "id")}
 
 
 def user_of(read: Read) -> SlackUser | None:

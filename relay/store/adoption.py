@@ -19,7 +19,7 @@ from relay.store.mappers import incident_row, to_attempt, to_channel
 from relay.store.rows import (
     change_entries,
     claim_incidents,
-    load_current_cards,
+    current_cards_of,
     load_entries_after,
     load_incident_states,
     save_cards,
@@ -156,9 +156,7 @@ def _load(connection: Connection, ids: Sequence[str], found: Iterable[FoundCard]
     for each in found:
         by_channel.setdefault(each.slack_channel, []).append(each.ts)
     ts = (connection.execute(_TS, {"slack_channel": key, "ts": values}).scalars() for key, values in by_channel.items())
-    cards: dict[str, list[Card]] = {incident: [] for incident in ids}
-    for card in load_current_cards(connection, ids):
-        cards[card.incident].append(card)
+    cards = current_cards_of(connection, ids)
     attempts = {row["card"]: to_attempt(row) for row in _rows(connection, _OPEN_ATTEMPTS, ids)}
     return _StoredCards(new, frozenset(value for values in ts for value in values if value), cards, attempts)
 

@@ -12,11 +12,12 @@ import orjson
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from relay.cards.bulletins import BulletinKind
-from relay.cards.model import Card, CardState
+from relay.cards.model import Card
 from relay.model.incident import State
 from relay.store import schema
 from relay.store.incident_list import NEWEST_FIRST, comes_after, has_words, load_listed
 from relay.store.mappers import Row, loads, to_card
+from relay.store.rows import has_current_card
 from relay.store.types import ListedIncident
 
 WORST_FIRST = tuple(sorted(State, key=lambda state: -state.rank))
@@ -132,11 +133,10 @@ def open_of_state(state: State, wanted: OpenFilter, after: OpenPosition | None) 
     query = select(_incident).where(schema.IS_OPEN_INCIDENT, _incident.c.state == state).order_by(*NEWEST_FIRST)
     if after is not None:
         query = query.where(comes_after(after.last_share_at, after.incident))
-    cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != CardState.SUPERSEDED)
     if wanted.channels is not None:
-        query = query.where(cards.where(_card.c.channel.in_(wanted.channels)).exists())
+        query = query.where(has_current_card(_card.c.channel.in_(wanted.channels)))
     if wanted.route:
-        query = query.where(cards.where(_card.c.route == wanted.route).exists())
+        query = query.where(has_current_card(_card.c.route == wanted.route))
     return query
 
 

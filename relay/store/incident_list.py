@@ -3,16 +3,14 @@
 It is read in batches, each a short transaction that begins after the last incident of the one before.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
-from relay.cards.model import Card, CardState
 from relay.store import schema
 from relay.store.mappers import Row, dumps, to_incident_state
-from relay.store.rows import load_current_cards
+from relay.store.rows import current_cards_of, has_current_card
 from relay.store.types import IncidentBatch, IncidentFilter, ListedIncident, ListPosition
 
 BATCH_SIZE = 500
@@ -40,9 +38,7 @@ def incident_batch(
 
 def load_listed(connection: Connection, rows: Sequence[Row]) -> tuple[ListedIncident, ...]:
     """Load the incidents of these rows with their current cards."""
-    cards: defaultdict[str, list[Card]] = defaultdict(list)
-    for card in load_current_cards(connection, [row["id"] for row in rows]):
-        cards[card.incident].append(card)
+    cards = current_cards_of(connection, [row["id"] for row in rows])
     return tuple(ListedIncident(state=to_incident_state(row), cards=tuple(cards[row["id"]])) for row in rows)
 
 
@@ -70,11 +66,10 @@ def _wanted(wanted: IncidentFilter, window: Select[Any]) -> Select[Any]:
     query = select(_incident).where(_incident.c.id.in_(select(window.subquery().c.id))).order_by(*NEWEST_FIRST)
     if wanted.open_only:
         query = query.where(_incident.c.ended_at.is_(None))
-    cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.state != CardState.SUPERSEDED)
     if wanted.channels is not None:
-        query = query.where(cards.where(_card.c.channel.in_(wanted.channels)).exists())
+        query = query.where(has_current_card(_card.c.channel.in_(wanted.channels)))
     if wanted.route:
         names = _share.c.routes.contains(dumps(wanted.route), autoescape=True)
         matched = select(_share.c.id).where(_share.c.incident == _incident.c.id, names)
-        query = query.where(or_(cards.where(_card.c.route == wanted.route).exists(), matched.exists()))
+        query = query.where(or_(has_current_card(_card.c.route == wanted.route), matched.exists()))
     return query

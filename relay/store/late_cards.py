@@ -11,7 +11,7 @@ from relay.store.channels import canonical_refs
 from relay.store.locks import lock_incidents, share_channel_references
 from relay.store.mappers import incident_row
 from relay.store.notify import notify
-from relay.store.rows import load_current_cards, load_incident_states, save_cards
+from relay.store.rows import current_cards_of, load_incident_states, save_cards
 from relay.store.upsert import insert_or_update
 
 DecideLate: TypeAlias = Callable[
@@ -42,9 +42,7 @@ def add_late_cards(connection: Connection, incidents: Sequence[str], decide: Dec
     share_channel_references(connection)
     lock_incidents(connection, ids)
     refs = canonical_refs(connection)
-    cards: dict[str, list[Card]] = {}
-    for card in load_current_cards(connection, ids):
-        cards.setdefault(card.incident, []).append(card)
+    cards = current_cards_of(connection, ids)
     states: list[IncidentState] = []
     late: list[Card] = []
     for key, state in load_incident_states(connection, ids).items():

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, or_, select
 
-from relay.cards.model import CardState
 from relay.model.incident import State
 from relay.model.record import Record
 from relay.store import schema
 from relay.store.mappers import to_record
+from relay.store.rows import has_current_card
 
 _incident, _card = schema.incident, schema.card
 _WORST_FIRST = sorted(State, key=lambda state: -state.rank)
@@ -74,6 +74,5 @@ def part_of_state(
         same = and_(at == after.at, _incident.c.id < after.incident)
         query = query.where(at <= after.at, or_(at < after.at, same))
     if routes:
-        cards = select(_card.c.id).where(_card.c.incident == _incident.c.id, _card.c.route.in_(routes))
-        query = query.where(cards.where(_card.c.state != CardState.SUPERSEDED).exists())
+        query = query.where(has_current_card(_card.c.route.in_(routes)))
     return query

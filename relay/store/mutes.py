@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from relay.cards.eligibility import Work
 from relay.cards.mutes import Mute
@@ -52,8 +52,7 @@ def add_mute(connection: Connection, mute: Mute, key: str | None = None) -> Mute
 
 def mute_with_key(connection: Connection, key: str) -> Mute | None:
     """Return the mute that was made with this key; None if there is none."""
-    row = connection.execute(_OF_KEY, {"of_key": key}).mappings().one_or_none()
-    return None if row is None else to_mute(row)
+    return _found(connection, _OF_KEY, of_key=key)
 
 
 def mutes_after(connection: Connection, after: float) -> tuple[Mute, ...]:
@@ -63,7 +62,11 @@ def mutes_after(connection: Connection, after: float) -> tuple[Mute, ...]:
 
 def mute(connection: Connection, number: int) -> Mute | None:
     """Return a mute, also one that is over."""
-    row = connection.execute(_ONE, {"which": number}).mappings().one_or_none()
+    return _found(connection, _ONE, which=number)
+
+
+def _found(connection: Connection, statement: Select[Any], **values: object) -> Mute | None:
+    row = connection.execute(statement, values).mappings().one_or_none()
     return None if row is None else to_mute(row)
 
 

@@ -1,16 +1,15 @@
 """Changes the cards of all open incidents, some incidents at a time: what decides about them has changed."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from time import thread_time
 from typing import Final, TypeAlias
 
-from sqlalchemy import Connection, Integer, bindparam, exists, select
+from sqlalchemy import Connection, Integer, bindparam, select
 
-from relay.cards.model import Card, CardState, IncidentState
+from relay.cards.model import Card, IncidentState
 from relay.store import schema
 from relay.store.locks import check_lease, share_channel_references
-from relay.store.rows import load_current_cards, load_incident_states, save_cards
+from relay.store.rows import current_cards_of, has_current_card, load_incident_states, save_cards
 from relay.store.types import Lease
 
 ChangeCard: TypeAlias = Callable[[Card, IncidentState], Card]
@@ -19,14 +18,10 @@ ChangeCard: TypeAlias = Callable[[Card, IncidentState], Card]
 MOST_SECONDS: Final = 0.2
 """Processor time for the decisions of one transaction: some evaluate a match."""
 
-_incident, _card = schema.incident, schema.card
+_incident = schema.incident
 _OPEN = (
     select(_incident.c.id)
-    .where(
-        schema.IS_OPEN_INCIDENT,
-        _incident.c.id > bindparam("after"),
-        exists().where(_card.c.incident == _incident.c.id, _card.c.state != CardState.SUPERSEDED),
-    )
+    .where(schema.IS_OPEN_INCIDENT, _incident.c.id > bindparam("after"), has_current_card())
     .order_by(_incident.c.id)
     .limit(bindparam("most", type_=Integer))
 )
@@ -45,9 +40,7 @@ def change_open_cards(
     ids = list(connection.execute(_OPEN, {"after": after, "most": most}).scalars())
     share_channel_references(connection)
     states = load_incident_states(connection, ids)
-    cards = defaultdict(list)
-    for card in load_current_cards(connection, ids):
-        cards[card.incident].append(card)
+    cards = current_cards_of(connection, ids)
     changed, until, last = [], thread_time() + MOST_SECONDS, None
     for last in ids:
         decided = [(card, decide(card, states[last])) for card in cards[last] if last in states]

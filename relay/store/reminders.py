@@ -17,7 +17,7 @@ from relay.store.integrations import integrations_with_owners
 from relay.store.locks import check_lease, share_channel_references
 from relay.store.mappers import to_card, to_task
 from relay.store.mutes import mutes_after
-from relay.store.rows import change_entries, load_current_cards, load_incident_states, save_cards
+from relay.store.rows import change_entries, current_cards_of, load_incident_states, save_cards
 from relay.store.tasks import add_tasks
 from relay.store.types import Lease
 
@@ -96,9 +96,7 @@ def _due(connection: Connection, channel: str, until: float) -> list[_Due]:
 
 def _reminders(connection: Connection, due: Sequence[_Due]) -> list[DueReminder]:
     ids = [each.card.incident for each in due]
-    cards: dict[str, list[Card]] = {}
-    for card in load_current_cards(connection, ids):
-        cards.setdefault(card.incident, []).append(card)
+    cards = current_cards_of(connection, ids)
     asked = _tasks(connection, [asked_key(card) for card, _ in due if card.reminder_asked_at is not None])
     unplanned = set(connection.execute(_UNPLANNED, {"ids": ids}).scalars())
     sharing = integrations_with_owners(connection)
@@ -106,7 +104,7 @@ def _reminders(connection: Connection, due: Sequence[_Due]) -> list[DueReminder]
         DueReminder(
             card=card,
             state=state,
-            cards=tuple(cards.get(card.incident, ())),
+            cards=tuple(cards[card.incident]),
             asked=asked.get(asked_key(card)),
             unplanned=card.incident in unplanned,
             shares_assignments=not sharing.isdisjoint(state.record.integrations),

@@ -1,9 +1,10 @@
 """Rows that several verbs read and write: incidents, cards and entries."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import BigInteger, Connection, bindparam, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Exists, bindparam, exists, select, update
 
 from relay.cards.eligibility import work_of
 from relay.cards.model import Card, CardState, Entry, IncidentState
@@ -73,6 +74,19 @@ def load_incident_states(connection: Connection, ids: Sequence[str]) -> dict[str
 def load_current_cards(connection: Connection, ids: Sequence[str]) -> list[Card]:
     """Load the cards of these incidents that later shares still concern, in the order of their creation."""
     return [to_card(row) for row in execute(connection, _CURRENT_CARDS, {"ids": ids}).mappings()]
+
+
+def current_cards_of(connection: Connection, ids: Sequence[str]) -> defaultdict[str, list[Card]]:
+    """Load the same cards by incident; an empty list for one without any."""
+    cards: defaultdict[str, list[Card]] = defaultdict(list)
+    for card in load_current_cards(connection, ids):
+        cards[card.incident].append(card)
+    return cards
+
+
+def has_current_card(*conditions: ColumnElement[bool]) -> Exists:
+    """Whether the incident of the row has a card that later shares still concern, and that fulfils the conditions."""
+    return exists().where(_card.c.incident == _incident.c.id, _card.c.state != CardState.SUPERSEDED, *conditions)
 
 
 def current_cards(connection: Connection, incident: str) -> tuple[Card, ...]:
