@@ -247,8 +247,8 @@ def _begin_root(context: CardContext, now: float, surroundings: Surroundings) ->
     if repeated is None:
         posting = with_held_pings(posting, held_pings)
     if repeated is None and card.generation == 0:
-        # The root shows what the first try renders. A later try, or a repost, pings as the first did or nobody at all:
-        # a rise that came in between is still to be reported.
+        # The root shows what the first try renders. A later try, or a repost, pings as the first did, or nobody. A rise
+        # in between is reported separately.
         posting = replace(
             posting,
             worst=topic.state,

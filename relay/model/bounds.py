@@ -91,8 +91,8 @@ def bound_text(text: str, most: int = LONGEST_TEXT) -> str:
 def bound_blocks(blocks: Mapping[str, JSON]) -> tuple[dict[str, JSON], dict[str, Omitted]]:
     """Return the blocks of a share within the bounds, and what was left out of each block that was cut.
 
-    The order of what stays is kept. Of the alerts, the primary one, the worst and then the newest stay; of the tags and
-    links, the short ones and the landing page; of the changes, the confirmed ones and then the newest.
+    The order of what stays is kept. These stay: the primary alert, the worst and then the newest alerts; short tags and
+    links, and the landing page; confirmed changes and then the newest ones.
     """
     bounded: dict[str, JSON] = {}
     omitted: dict[str, Omitted] = {}

@@ -52,8 +52,8 @@ class BodyReader:
     async def read(self, request: web.Request) -> AsyncIterator[bytes]:
         """Read and decompress the body of `request`; its bytes count until the block ends.
 
-        Raises Problem: 413 as soon as the body is known to be too large, 503 if it does not arrive in time or too many
-        others are in progress, 400 if it ends too early.
+        Raises Problem: 413 as soon as the body is known to be too large; 400 if it ends too early; 503 if it does not
+        arrive in time, or too many others are in progress.
         """
         length = request.content_length or 0
         if length > self._limit:

@@ -7,8 +7,8 @@ every few hours; relay opens the new one before the old one ends.
 Relay reads no further while `MAX_PENDING` envelopes are not stored yet. It ends a connection that sends no hello, no
 answer to a ping, a message of more than a megabyte, or junk again and again.
 
-slack_sdk has a client for this (3.47.0), which relay does not use: it retries a failed URL for ever, although a URL is
-good for one connection; nobody owns the tasks that it starts; and its waits cannot be tested.
+Relay does not use the client of slack_sdk (3.47.0). It retries a failed URL for ever, although a URL is valid for one
+connection. Nobody owns the tasks that it starts, and its waits cannot be tested.
 """
 
 import asyncio

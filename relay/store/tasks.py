@@ -51,8 +51,8 @@ def next_due_task(
 ) -> TaskContext | float | None:
     """Return the most urgent due task, of an incident not in `skip`; else when one will be due (None: never).
 
-    People's tasks and their checks come first, then callbacks and checks before reminders, then what belongs to
-    batches, then other checks; of each the one that has been due longest. Without `batches`, what belongs to these is
+    The order is: people's tasks and their checks, callbacks and checks before reminders, batches, other checks. Within
+    each, the longest overdue task comes first. Without `batches`, what belongs to these is
     left out.
     """
     statement = _DUE if batches else _DUE_SINGLE

@@ -158,8 +158,8 @@ class Backlog:
     incidents by state, `held_cards` the cards that are not posted yet by what holds them; `due_cards` counts those that
     nothing holds but Slack itself, `cards_with_held_pings` those with a ping that was not sent yet. `unplanned_shares`
     are in the inbox; `failed_shares` are those of them whose planning failed, and `oldest_unplanned_age` is in seconds.
-    `catch_up_age` is how long the oldest held ping may have been sent already, `open_storms` counts the storms, and
-    `storm_change_age` is the age of the oldest change that one of their cards does not show. `active_mutes` hold now.
+    `catch_up_age` is how long ago the oldest held ping could have been sent, `open_storms` counts the storms.
+    `storm_change_age` is the age of the oldest change that a storm card does not show. `active_mutes` hold now.
     """
 
     channels: tuple[ChannelBacklog, ...] = ()

@@ -1,7 +1,8 @@
 """Makes a draft fit: the blocks and characters that Slack allows, and words for what was left out.
 
-In this order: whole list items are left out and counted, until the number of blocks is right; all texts are shortened
-alike, to a few lines each; more items go; all texts are shortened to a few words; then blocks go, from the end. The
+First, list items are left out and counted, until the number of blocks fits. Then all texts are shortened to a few lines
+each, and more items are left out. Then all texts are shortened to a few words. At last blocks are left out, from the
+end. The
 headline, the mention and relay's notices stay. Buttons and other headers stay as long as possible.
 """
 

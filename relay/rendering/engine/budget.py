@@ -4,8 +4,8 @@ Every turn of a loop, every macro call and every character that is made, read or
 that each run ends soon. No clock is used: a card must not depend on how busy the machine is. A run that exceeds its
 budget fails as a whole; any other failure costs only the tag in which it happens.
 
-A value that a template makes is also bounded in size and depth (`made`), because Python hashes, compares and prints a
-value in one step that nothing can interrupt, and reads an inner list as often as it occurs.
+A value that a template makes is also bounded in size and depth (`made`). Python hashes, compares and prints a value in
+one step that nothing can interrupt, and reads an inner list as often as it occurs.
 """
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Sized, ValuesView

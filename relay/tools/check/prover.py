@@ -1,8 +1,8 @@
 """Prove statements about conditions that hold for every incident: "impossible", "always", "implies".
 
-A proof is by contradiction. To show that one condition implies another, the prover takes the first together with the
-opposite of the second, and follows each way in which both could be true until it contradicts itself (an analytic
-tableau). A tag has any number of values; every other subject has exactly one. Subjects are independent, with one
+A proof is by contradiction. To show that one condition implies another, the prover combines the first with the negation
+of the second. It follows each way in which both could be true, until there is a contradiction (an analytic tableau). A
+tag has any number of values; every other subject has exactly one. Subjects are independent, with one
 exception: an active incident is not resolved. (The reverse is false: `status` of an incident that arrives resolved is
 its severity.)
 
