@@ -257,10 +257,10 @@ class BoardPages:
             )
             await self._wrong_keys.slow(request.remote or "")
             return self._login_page(
-                after, "This key is not valid. It is the value of RELAY_ADMIN_KEY or RELAY_OPERATOR_KEY."
+                after, "This key is not valid. Use the value of RELAY_ADMIN_KEY or RELAY_OPERATOR_KEY."
             )
         if not name or not name.isprintable():
-            return self._login_page(after, "Say who you are: what you do here is logged with your name.")
+            return self._login_page(after, "Enter your name: your actions here are logged with it.")
         response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": self._own(after)})
         self._cookie.set(response, cookie)
         return response
@@ -280,7 +280,7 @@ class BoardPages:
         incident = request.match_info.get("id", request.query.get("id", ""))
         view = await read_incident_view(self._source, incident)
         if view is None:
-            raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "Relay knows no incident of this id.")
+            raise Problem(HTTPStatus.NOT_FOUND, "unknown_incident", "Relay knows no incident with this id.")
         return self._render("incident.html", session, request, view=view, names=await self._names())
 
     async def _channels(self, request: web.Request, session: Session) -> web.Response:
@@ -316,7 +316,7 @@ class BoardPages:
     async def _mutes(self, request: web.Request, session: Session, message: str = "") -> web.Response:
         made = request.query.get("made", "")
         if not message and made.isdecimal():
-            message = f"Mute {int(made[:18])} is made."
+            message = f"Mute {int(made[:18])} was made."
         given = {name: request.query[name] for name in FIELDS if name in request.query} if not message else {}
         return self._render("mutes.html", session, request, page=await read_mutes(self._source, given), message=message)
 
@@ -324,7 +324,7 @@ class BoardPages:
         page, made = await make_mute(self._source, form, session.name)
         if made is None:
             return self._render("mutes.html", session, request, page=page, message="")
-        detail = f"Mute {made.id} is made."
+        detail = f"Mute {made.id} was made."
         log.info("mute_made_on_board", mute=made.id, by=session.name, match=made.match, detail=detail)
         # Reloading the page that this leads to makes no second mute.
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": f"{self._base}/mutes?made={made.id}"})

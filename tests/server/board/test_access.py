@@ -182,7 +182,7 @@ async def go_round():
 
 async def test_signing_in_needs_a_name(board):
     response, text = await board.post("/login", key=KEYS[Role.OPERATOR], name="  ")
-    assert (response.status, "Say who you are" in text) == (401, True)
+    assert (response.status, "Enter your name" in text) == (401, True)
 
 
 @pytest.mark.parametrize("path", ["/board/nowhere", "/board/a//b", "/board/channels/", "/board/letters/q1/nowhere"])

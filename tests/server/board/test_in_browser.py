@@ -96,7 +96,7 @@ async def test_a_list_that_cannot_refresh_shows_its_time(browser, served):
         await expect(tab.locator("#stale")).to_be_hidden()
         await tab.route("**/board", lambda route: route.fulfill(status=503, body="down"))
         await expect(tab.locator("#stale")).to_be_visible()
-        await expect(tab.locator("#stale")).to_contain_text("Relay does not answer. What you see is from")
+        await expect(tab.locator("#stale")).to_contain_text("Relay does not answer. This list is from")
         await tab.unroute("**/board")
         await expect(tab.locator("#stale")).to_be_hidden()
 

@@ -43,7 +43,7 @@ async def test_open_incidents_are_listed_the_worst_first_with_owner_age_and_card
         _, text = await board.get("?channel=all&route=all")
         assert "/incidents/loud" in text
         _, text = await board.get("?route=other")
-        assert "No open incident is like that" in text
+        assert "No open incident matches" in text
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ async def test_a_mute_is_made_extended_and_ended(board):
     for _ in range(2):
         _, text = await board.get("/mutes?made=1")
     assert len(await board.relay.store.mutes_after(0)) == 1
-    assert "Mute 1 is made." in text
+    assert "Mute 1 was made." in text
     assert "deploy &lt;b&gt;" in text
     assert "by Dana (board)" in text
     _, text = await board.post("/mutes/1/extend", **{"for": "soon"})

@@ -152,7 +152,7 @@
     const requested = chosen;
     if (requested === null) return;
     if (!frame.relay) {
-      known = { detail: "This page has no relay behind it. Start it with one to see the history of incidents." };
+      known = { detail: "This page is not connected to a relay. Start it with one to see the history of incidents." };
       return showKnown();
     }
     const path = `/incidents/${encodeURIComponent(requested)}`;
