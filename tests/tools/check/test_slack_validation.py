@@ -1,5 +1,7 @@
 """`relay check --slack`: Slack checks every message and modal at its extremes, and a complaint names the template."""
 
+from functools import cache
+
 import orjson
 import pytest
 from typer.testing import CliRunner
@@ -20,7 +22,6 @@ from relay.tools.check.slack_validation import BUILT_IN, ValidationUnavailable, 
 from relay.tools.check.template_trial import failures_of
 from relay.tools.check.trial_simulation import Trial
 from tests.support.clocks import SkippingClock
-from tests.support.surfaces import drawn_once
 
 OWN = {
     "incident/card.j2": "{# two lines\n #}\n{% header %}{{ incident.title }}{% endheader %}\n{% divider %}\n",
@@ -28,13 +29,15 @@ OWN = {
 }
 
 
-SURFACES = drawn_once()
+@cache
+def drawn_once(*sources):
+    return tuple(surfaces(dict(sources)))
 
 
 @pytest.fixture(autouse=True)
 def few_drawings(monkeypatch):
     """The tests share what they only read: to draw everything takes a while."""
-    monkeypatch.setattr(slack_validation, "surfaces", SURFACES)
+    monkeypatch.setattr(slack_validation, "surfaces", lambda sources: drawn_once(*sources.items()))
 
 
 @pytest.fixture
@@ -54,14 +57,14 @@ async def gateway(slack, clock):
 
 
 def test_every_kind_of_message_is_validated_and_each_payload_once():
-    found = SURFACES(OWN)
+    found = slack_validation.surfaces(OWN)
     names = " ".join(each.name for each in found)
     assert all(f"the modal of {name}" in names for name, row in BUTTONS.items() if row.modal_title)
     assert all(f"the notice about {topic}" in names for topic in NoticeTopic)
     assert {each.file for each in found} == {*OWN, BUILT_IN}
     assert all(f"the message of bulletin/{name}.j2" in names for name in (*BULLETINS, LINE))
     assert len({orjson.dumps([each.kind, each.payload]) for each in found}) == len(found)
-    drawn = orjson.dumps([each.payload for each in SURFACES({})]).decode()
+    drawn = orjson.dumps([each.payload for each in slack_validation.surfaces({})]).decode()
     assert all(f'"relay_{name}"' in drawn or name in drawn for name in BUTTONS)
     assert len([each for each in found if each.name.startswith("a reply")]) > len(ENTRY_TEMPLATES) / 2
 
