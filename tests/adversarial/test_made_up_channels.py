@@ -9,7 +9,7 @@ from relay.delivery.channels import LONGEST_PROBE, PROBE_EVERY, ChannelResolver
 from relay.slack.outcomes import Read
 from relay.store.store import Store
 
-MADE_UP = 5_000
+MADE_UP = 1_500
 PAGES = 3
 HOUR = 3600.0
 

@@ -111,7 +111,7 @@ async def never_answers_pings(socket):
     await read_on(socket)
 
 
-@pytest.mark.parametrize("number", [20_000])
+@pytest.mark.parametrize("number", [8_000])
 async def test_a_flood_of_envelopes_is_stored_a_few_at_a_time(connected, handler, number):
     async def flood(socket):
         await socket.send_str(HELLO)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.runtime.worker_process import GROWN, MAX_MEMORY, WorkerFailed, WorkerProcess, keep_memory
+from relay.runtime.worker_process import MAX_MEMORY, WorkerFailed, WorkerProcess, keep_memory
 from tests.support.relay_process import is_running, until
-from tests.support.worker_functions import compare_for_years, keep_bytes, kill_once
+from tests.support.worker_functions import compare_for_years, keep_bytes, kill_once, may_grow
 
 LONG = 20.0
 
@@ -91,13 +91,16 @@ async def test_a_call_that_needs_too_much_memory_fails(worker):
 
 
 async def test_a_worker_that_has_grown_is_replaced_unless_its_memory_is_needed(worker):
+    most = 24 << 20
     first = await worker.call(LONG, os.getpid)
-    await worker.call(LONG, keep_bytes, GROWN)
+    await worker.call(LONG, may_grow, most)
+    await worker.call(LONG, keep_bytes, most)
     second = await worker.call(LONG, os.getpid)
     assert second != first
-    await worker.call(LONG, keep_bytes, GROWN // 2)
+    await worker.call(LONG, may_grow, most)
+    await worker.call(LONG, keep_bytes, most * 2 // 3)
     await worker.call(LONG, keep_memory)
-    await worker.call(LONG, keep_bytes, GROWN // 2)
+    await worker.call(LONG, keep_bytes, most * 2 // 3)
     assert await worker.call(LONG, os.getpid) == second
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from relay.delivery import render_process
+from relay.runtime import worker_process
 
 kept: list[bytearray] = []
 
@@ -22,6 +22,8 @@ def compare_for_years(*_: Any) -> None:
 
 def let_templates_hang(seconds: float, prepare: Callable[[], object]) -> None:
     """In a relay: prepare it, and let each rendering hang in its worker, which may take so many seconds."""
+    from relay.delivery import render_process  # noqa: PLC0415  it is most of relay, which no other worker needs
+
     prepare()
     render_process.RENDER_SECONDS, render_process.render_loaded = seconds, compare_for_years  # type: ignore[assignment,misc]
 
@@ -39,6 +41,11 @@ def die(*_: Any) -> None:
 def keep_bytes(number: int) -> None:
     """Grow by so much memory."""
     kept.append(bytearray(b"x") * number)
+
+
+def may_grow(number: int) -> None:
+    """Let this worker be replaced when it has grown by so much memory, which takes less time to fill than `GROWN`."""
+    worker_process.GROWN = worker_process._memory() + number  # type: ignore[misc]
 
 
 def kill_once(marker: Path) -> str:

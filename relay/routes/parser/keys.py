@@ -3,7 +3,7 @@
 The options stand in their own table, `relay.routes.options.Options`; the keys of `match` in `relay.routes.match_keys`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -207,18 +207,19 @@ def keys_in(place: Place) -> Mapping[str, Key[Any] | StructureKey]:
 
 def known_keys(mapping: MappingNode, place: Place, context: ParseContext) -> MappingNode:
     """Add a fault for every key that is not allowed here. Returns the mapping with misspelt keys as they were meant."""
-    return with_known_keys(mapping, keys_in(place), partial(_unknown_key, place), context)
+    known = keys_in(place)
+    return with_known_keys(mapping, known, partial(_unknown_key, place, known), context)
 
 
 _IN_A_POST_ITEM: Final = "; write it in an item of post, as in post: [{channel: ...}]"
 
 
-def _unknown_key(place: Place, name: str, near: str) -> str:
+def _unknown_key(place: Place, known: Collection[str], name: str, near: str) -> str:
     hint = f"; did you mean '{near}'?" if near else ""
     if elsewhere := _places_of(name):
         hint = hint or (_IN_A_POST_ITEM if place == "route" and "post item" in elsewhere else "")
         return f"key '{name}' is not allowed in {place}, only in {' or '.join(elsewhere)}{hint}"
-    return f"unknown key '{name}' in {place}{hint or FOREIGN_KEYS.get(name) or suggestion(name, keys_in(place))}"
+    return f"unknown key '{name}' in {place}{hint or FOREIGN_KEYS.get(name) or suggestion(name, known)}"
 
 
 def _places_of(name: str) -> Sequence[str]:
