@@ -36,7 +36,6 @@ from relay.rendering.library import BATCH, BULLETINS, CARD, LINE, PING, Template
 from relay.rendering.reply import render_reply
 from relay.rendering.request import Button, RenderRequest
 from relay.routes.evaluate import ChannelFailure
-from relay.routes.mention import Mention
 from relay.routes.options import Options
 from tests.support.documents import check_rows, examples, section, tables, words
 
@@ -178,7 +177,7 @@ def test_every_name_of_an_entry_and_its_items_is_documented():
 def test_the_table_of_notices_lists_every_notice():
     [table] = tables(PAGE, "## Notices")
     source, reason = "#inc-{{ tags.team }}", "the incident has no tag team"
-    unnamed = ChannelFailure(route="a", source=source, reason=reason, options=Options(), mention=Mention())
+    unnamed = ChannelFailure(route="a", source=source, reason=reason, options=Options())
     notices = (
         MAY_REPEAT,
         REPOSTED,

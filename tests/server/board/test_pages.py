@@ -145,7 +145,7 @@ async def test_the_page_of_an_incident_shows_its_card_its_history_and_its_routes
     assert "Why: routes" in text
     assert HOSTILE.split()[-1] not in text  # it is escaped
     response, text = await board.get("/incidents/" + "x" * 300)
-    assert (response.status, "no incident of this id" in text) == (404, True)
+    assert (response.status, "no incident with this id" in text) == (404, True)
 
 
 async def test_the_page_of_channels_shows_why_nothing_is_sent_there(board):
