@@ -24,15 +24,16 @@ from relay.server.endpoints import create_app
 from tests.support.document_tables import generated, with_tables
 from tests.support.documents import DOCS, check_rows, tables
 from tests.support.fake_backend import FakeBackend
+from tests.support.source_code import modules_with
 
 PACKAGE = Path(relay.__file__).parent
 
 
 @cache
-def trees():
+def texts():
+    """The text of every module. To parse all of them takes a second; a pattern finds what these tests look for."""
     return {
-        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-        for path in PACKAGE.rglob("*.py")
+        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))
     }
 
 
@@ -40,10 +41,9 @@ def trees():
 def attributes():
     """The names that are read as attributes (`options.wait`), with the modules that read them."""
     found = defaultdict(set)
-    for module, tree in trees().items():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute):
-                found[node.attr].add(module)
+    for module, text in texts().items():
+        for name in re.findall(r"(?<=[\w)\]])\.(\w+)", text):
+            found[name].add(module)
     return found
 
 
@@ -52,8 +52,28 @@ def unused(names, table):
     return [name for name in names if not attributes()[name] - {table}]
 
 
+def unnamed_members():
+    """The members of all enums that no code names (`Class.MEMBER`)."""
+    code = "\n".join(texts().values())
+    named = set(re.findall(r"\b(\w+)\.([A-Z]\w*)", code))
+    aliases = defaultdict(set, {name: {alias} for name, alias in re.findall(r"\b(\w+) as (\w+)", code)})
+    for _, tree in modules_with(PACKAGE, "Enum)"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
+                targets = [each.targets[0] for each in node.body if isinstance(each, ast.Assign)]
+                names = [each.id for each in targets if isinstance(each, ast.Name) and each.id.isupper()]
+                owners = {node.name, "cls", *aliases[node.name]}
+                yield from (f"{node.name}.{name}" for name in names if not {(owner, name) for owner in owners} & named)
+
+
+def test_every_member_of_an_enum_acts_somewhere():
+    what_the_others_are_not = {"ValueType.NUMBER", "InDoubtPolicy.HOLD"}
+    assert set(unnamed_members()) - what_the_others_are_not == set(), "no code names these"
+
+
 def test_every_option_of_routes_yaml_acts_somewhere():
-    assert unused((each.name for each in fields(Options)), "routes/options.py") == [], "nothing reads these options"
+    names = (each.name for each in fields(Options))
+    assert unused(names, "routes/options.py") == [], "nothing reads these options"
 
 
 def test_every_setting_is_used():
@@ -61,17 +81,18 @@ def test_every_setting_is_used():
 
 
 def test_every_metric_is_counted():
-    literals = [node.value for node in ast.walk(trees()["metrics.py"]) if isinstance(node, ast.Constant)]
-    assert [name for name in METRICS if literals.count(name) == 1] == [], "no method of Metrics counts these"
+    text = texts()["metrics.py"]
+    assert [name for name in METRICS if text.count(f'"{name}"') == 1] == [], "no method of Metrics counts these"
     methods = [name for name, value in vars(Metrics).items() if callable(value) and not name.startswith("_")]
     assert unused(methods, "metrics.py") == [], "nobody calls these methods of Metrics"
 
 
 def test_every_kind_of_entry_is_made_by_a_decision():
     """All but reminders are found by comparing two states of an incident."""
-    makers = [trees()["cards/diff.py"], trees()["cards/reminding.py"]]
-    made = {ast.unparse(node) for tree in makers for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert [kind.name for kind in EntryKind if f"EntryKind.{kind.name}" not in made] == [], "cards/diff.py finds none"
+    makers = texts()["cards/diff.py"] + texts()["cards/reminding.py"]
+    assert [kind.name for kind in EntryKind if f"EntryKind.{kind.name}," not in makers] == [], (
+        "cards/diff.py finds none"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,14 +103,14 @@ def test_every_kind_of_entry_is_made_by_a_decision():
     ],
 )
 def test_every_button_that_acts_in_bigpanda_is_prepared_and_confirmed(module, missing):
-    named = {ast.unparse(node) for node in ast.walk(trees()[module]) if isinstance(node, ast.Attribute)}
+    named = set(re.findall(r"TaskKind\.(\w+)", texts()[module]))
     kinds = [kind for kind in ACTION_KINDS if module != "cards/attribution.py" or kind not in COMMENT_KINDS]
-    assert [kind.name for kind in kinds if f"TaskKind.{kind.name}" not in named] == [], missing
+    assert [kind.name for kind in kinds if kind.name not in named] == [], missing
 
 
 def test_every_module_of_a_command_is_registered():
-    documented = {(ast.get_docstring(tree) or "") for module, tree in trees().items() if module.startswith("cli/")}
-    commands = {text.split("`")[1].split()[1] for text in documented if text.startswith("`relay ")}
+    heads = [text.partition("\n")[0] for module, text in texts().items() if module.startswith("cli/")]
+    commands = {found[1] for head in heads if (found := re.match(r'"""`relay (\w+)', head))}
     check_rows("relay/cli/__init__.py", typer.main.get_command(app).commands, commands, in_order=False)
 
 

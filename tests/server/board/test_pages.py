@@ -12,6 +12,7 @@ from yarl import URL
 from relay.cards.holds import HeldPing, Hold, Ping, Reason
 from relay.cards.model import Card, CardState, DeadLetter, Due
 from relay.cards.model import CardUpdate as Update
+from relay.model.board_links import PAGE_NAMES
 from relay.model.errors import Fault, StoreUnusable
 from relay.model.incident import State
 from relay.model.struct import replace
@@ -114,7 +115,7 @@ async def test_a_held_card_or_ping_shows_the_reason_and_the_end(board):
     assert "hold until" in " ".join(text.split())
 
 
-@pytest.mark.parametrize("path", ["", "/incidents/i0", "/channels", "/letters", "/mutes", "/routes"])
+@pytest.mark.parametrize("path", ["/incidents/i0", *PAGE_NAMES])
 async def test_a_hostile_title_stays_text(board, path):
     await board.sign_in()
     response, text = await board.get(path)
