@@ -19,6 +19,7 @@ storms ........... whether a new card waits in a storm, whom the storm card ping
 broadcasts ....... replies that the channel shows, too, and what they say later
 
 What a card does next
+steps ............ the steps that a card may take: post, reply, edit, or nothing
 send ............. the next step of a due card, and what it is once Slack has accepted it
 eligibility ...... which states have which work, and what must be done first
 replies .......... which entries the next reply reports, and whom it pings

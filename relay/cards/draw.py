@@ -14,7 +14,7 @@ from relay.cards.bulletins import CATCH_UP_LATE_AFTER, Bulletin, BulletinKind, B
 from relay.cards.failures import EXTERNAL
 from relay.cards.model import IN_DOUBT, Broadcast, Card, CardContext, CardState, Entry
 from relay.cards.notices import Notice, NoticeKind
-from relay.cards.send import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
+from relay.cards.steps import Edit, EditBroadcast, EditLines, PostReply, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
 from relay.model.board_links import LETTERS, incident_path
 from relay.model.buttons import BUTTONS, STORM_BUTTONS, ButtonPlace, CardButton, Clicks, Offered

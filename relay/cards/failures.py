@@ -18,8 +18,9 @@ from relay.cards.model import (
 )
 from relay.cards.notices import NO_PING, REPOSTED, NoticeKind, add_notices, remove_notices
 from relay.cards.replies import next_due
-from relay.cards.send import REPLY, ROOT, cancel_unposted, message_key
+from relay.cards.send import cancel_unposted
 from relay.cards.stand_ins import fallback_cards, stands_for
+from relay.cards.steps import REPLY, ROOT, message_key
 from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency
 

@@ -6,7 +6,7 @@ from typing import Final
 from relay.cards.bulletins import BulletinKind, BulletinState
 from relay.cards.model import CardContext
 from relay.cards.reported import entries_text
-from relay.cards.send import Edit, PostReply, PostRoot, message_key
+from relay.cards.steps import Edit, PostReply, PostRoot, message_key
 from relay.model.incident import State
 from relay.slack.message import OVER, EventType, Marker, marker_key
 

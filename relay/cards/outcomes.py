@@ -16,8 +16,8 @@ from typing import assert_never
 from relay.cards import failures, recovery, send
 from relay.cards.model import IN_DOUBT, AttemptState, CardContext, CardState, CardUpdate, DeadLetter, DeliveryRules, Due
 from relay.cards.notices import MAY_REPEAT, NO_EDITS, NoticeKind, add_notices
-from relay.cards.send import Edit, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
 from relay.cards.stand_ins import fallback_cards
+from relay.cards.steps import Edit, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
 from relay.model.struct import replace
 from relay.ratelimit.budgets import Urgency, backoff
 from relay.routes.options import InDoubtPolicy

@@ -28,7 +28,7 @@ from relay.cards.model import (
 from relay.cards.notices import NO_PING, add_notices
 from relay.cards.replies import due_of
 from relay.cards.reported import ReportedFacts
-from relay.cards.send import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, Step, message_key
+from relay.cards.steps import REPLY, ROOT, NothingToSend, PostRoot, ShownRoot, Step, message_key
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State, worst_of
 from relay.model.reading import read_incident

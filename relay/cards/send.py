@@ -5,9 +5,7 @@ Slack is called. The other functions run in the transaction that stores the answ
 a share may have come while Slack was called, and what it changed is never overwritten.
 """
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from relay.cards.attention import NO_SURROUNDINGS, Attention, Surroundings, attend
@@ -20,7 +18,6 @@ from relay.cards.model import (
     NO_DEADLINE,
     Attempt,
     AttemptState,
-    Broadcast,
     Card,
     CardContext,
     CardState,
@@ -29,20 +26,32 @@ from relay.cards.model import (
     Due,
     ShownLines,
 )
-from relay.cards.notices import NO_PING, NoticeKind, Notices, remove_notices
+from relay.cards.notices import NO_PING, NoticeKind, remove_notices
 from relay.cards.reminders import after_ping, after_reminder_posted, with_due
-from relay.cards.replies import Reply, held_by, next_due, next_reply_of, worst_shown
+from relay.cards.replies import held_by, next_due, next_reply_of, worst_shown
 from relay.cards.reported import entries_digest
 from relay.cards.stand_ins import make_way
+from relay.cards.steps import (
+    REPLY,
+    ROOT,
+    Edit,
+    EditBroadcast,
+    EditLines,
+    NothingToSend,
+    PostReply,
+    PostRoot,
+    ReplyEdit,
+    ShownRoot,
+    SlackStep,
+    Step,
+    message_key,
+)
 from relay.cards.storms import held_in_storm, posted_in_storm
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import Incident, State, worst_of
 from relay.model.struct import replace
 from relay.ratelimit.budgets import EDIT_SPACING, Urgency
 from relay.slack.outcomes import Delivered
-
-ROOT = "root"
-REPLY = "reply"
 
 LATE_SEARCH_AFTER = 120.0
 """Seconds after a repeated post at which relay searches once more: the lost one may turn up too."""
@@ -55,105 +64,6 @@ BULLETIN_EDITED_EVERY, NO_ROOM_PAUSE = 60.0, 5.0
 
 EDIT_DOUBT_SECONDS = 30.0
 """Seconds after an edit in doubt at which the card is edited once more: the lost edit may land late."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostRoot:
-    """Post the card; `attempt` says whom it pings."""
-
-    attempt: Attempt
-    update: CardUpdate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostReply:
-    """Post one reply in the card's thread."""
-
-    attempt: Attempt
-    reply: Reply
-    thread: str
-    update: CardUpdate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """Edit the card, unless it shows already what it should show.
-
-    `shown_hash` and `in_doubt_until` are the card's from before: while Slack is called, nobody knows what it shows.
-    """
-
-    ts: str
-    shown_hash: str
-    in_doubt_until: float | None
-    update: CardUpdate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditBroadcast:
-    """Edit a broadcast reply whose state is over."""
-
-    ts: str
-    broadcast: Broadcast
-    update: CardUpdate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditLines:
-    """Edit a reply in the thread of a bulletin, since lines in it have changed up to that version of the bulletin."""
-
-    ts: str
-    lines: tuple[BulletinLine, ...]
-    version: int
-    update: CardUpdate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NothingToSend:
-    """Slack is not called; `reason` says why."""
-
-    reason: str
-    update: CardUpdate
-
-
-ReplyEdit = EditBroadcast | EditLines
-"""The steps that edit a reply."""
-
-SlackStep = PostRoot | PostReply | Edit | ReplyEdit
-"""The steps that call Slack."""
-
-EDITS = (Edit, EditBroadcast, EditLines)
-"""The steps that edit a message."""
-
-Step = SlackStep | NothingToSend
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRoot:
-    """What Slack now shows of a card: the message's fingerprint, and what it was rendered from."""
-
-    fingerprint: str
-    version: int
-    ended: float | None
-    notices: Notices = ()
-    held_pings: HeldPings = ()
-
-
-def shown_root(context: CardContext, fingerprint: str) -> ShownRoot:
-    """What Slack shows once it has accepted a message rendered from this context."""
-    return ShownRoot(
-        fingerprint=fingerprint,
-        version=context.topic.version,
-        ended=context.topic.ended,
-        notices=context.card.notices,
-        held_pings=context.card.held_pings,
-    )
-
-
-def message_key(context: CardContext, *upto_seq: int) -> str:
-    """The key by which a root, or the reply up to an entry, is found in Slack: the same for every try and database."""
-    card, channel = context.card, context.channel
-    parts = (*context.topic.identity, channel.slack_id or channel.ref, card.episode, card.generation, *upto_seq)
-    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
 def begin_post(context: CardContext, now: float, surroundings: Surroundings = NO_SURROUNDINGS) -> Step:

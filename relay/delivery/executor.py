@@ -11,7 +11,17 @@ from relay.cards.draw import PermalinkBuilder, draw_step, drawn_step, render_ste
 from relay.cards.markers import marker
 from relay.cards.model import Card, CardContext, CardUpdate, Channel, ChannelState
 from relay.cards.outcomes import apply_answer, skip_edit
-from relay.cards.send import EDITS, Edit, EditBroadcast, EditLines, PostReply, PostRoot, ReplyEdit, ShownRoot, SlackStep
+from relay.cards.steps import (
+    EDITS,
+    Edit,
+    EditBroadcast,
+    EditLines,
+    PostReply,
+    PostRoot,
+    ReplyEdit,
+    ShownRoot,
+    SlackStep,
+)
 from relay.delivery.channels import PROBE_EVERY
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.render_process import RenderProcess, TemplateAbandoned

@@ -17,7 +17,7 @@ from relay.cards.model import AttemptState, Card, CardContext, CardUpdate, Deliv
 from relay.cards.outcomes import give_up_search
 from relay.cards.recovery import MarkedMessage, pick_duplicates
 from relay.cards.reported import ReportedFacts
-from relay.cards.send import ROOT
+from relay.cards.steps import ROOT
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.history import MAX_SLACK_SKEW, MessageHistory, read_channel, read_thread
 from relay.model.counting import counted

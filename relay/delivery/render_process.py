@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from relay.cards.draw import PermalinkBuilder, render_step
 from relay.cards.model import CardContext
-from relay.cards.send import SlackStep
+from relay.cards.steps import SlackStep
 from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.buttons import Clicks

@@ -12,7 +12,7 @@ import structlog
 from relay.cards.eligibility import WorkKind
 from relay.cards.holds import Hold, Reason
 from relay.cards.model import AttemptState, Card, CardContext
-from relay.cards.send import NothingToSend, SlackStep, Step
+from relay.cards.steps import NothingToSend, SlackStep, Step
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.executor import Executor
 from relay.metrics import MessageKind

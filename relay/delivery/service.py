@@ -12,7 +12,8 @@ from relay.cards.eligibility import EVERY_WORK, Work
 from relay.cards.failures import EXTERNAL, external_channel_letter, is_external
 from relay.cards.model import CardContext
 from relay.cards.outcomes import give_up
-from relay.cards.send import NothingToSend, Step, begin_edit, begin_post
+from relay.cards.send import begin_edit, begin_post
+from relay.cards.steps import NothingToSend, Step
 from relay.config.configuration import Configuration
 from relay.delivery.adoption import ADOPT_WINDOW, Adoption
 from relay.delivery.card_backoff import CardBackoff

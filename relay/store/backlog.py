@@ -9,7 +9,7 @@ from relay.cards.bulletins import BulletinKind
 from relay.cards.holds import Reason
 from relay.cards.model import AttemptState, CardState, ChannelState
 from relay.cards.notices import NoticeKind
-from relay.cards.send import ROOT
+from relay.cards.steps import ROOT
 from relay.model.incident import State
 from relay.store import schema
 from relay.store.channels import CANONICAL_REF, canonical, canonical_refs, reference

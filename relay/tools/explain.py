@@ -13,7 +13,8 @@ from relay.cards.attention import Surroundings, attend
 from relay.cards.holds import HeldPings, Hold
 from relay.cards.model import Card, CardContext, Channel, IncidentState, Plan
 from relay.cards.plan import decide_routes, plan
-from relay.cards.send import NothingToSend, PostRoot, begin_post
+from relay.cards.send import begin_post
+from relay.cards.steps import NothingToSend, PostRoot
 from relay.cards.storms import group_of
 from relay.model.incident import Incident
 from relay.model.json_types import JSON

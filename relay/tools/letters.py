@@ -20,7 +20,7 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.failures import EXTERNAL, is_external, retry_card, retry_reply
 from relay.cards.model import Attempt, CardContext, CardState, CardUpdate, Channel, ChannelState
 from relay.cards.recovery import retry_in_doubt
-from relay.cards.send import REPLY, ROOT
+from relay.cards.steps import REPLY, ROOT
 from relay.model.errors import ShareError
 from relay.model.json_types import JSON
 from relay.model.reading import read_incident

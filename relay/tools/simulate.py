@@ -36,7 +36,7 @@ from relay.cards.model import (
 from relay.cards.mutes import Mute
 from relay.cards.plan import plan
 from relay.cards.reminding import DueReminder, remind
-from relay.cards.send import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep
+from relay.cards.steps import Edit, EditBroadcast, NothingToSend, PostReply, PostRoot, ShownRoot, SlackStep, shown_root
 from relay.config.configuration import Configuration
 from relay.model.incident import Incident
 from relay.model.struct import replace
@@ -385,7 +385,7 @@ class Simulation:
         if self._render:
             return sent, draw().shown, draw().needs_call
         version = context.incident_state.version
-        return sent, send.shown_root(context, f"version {version}"), True
+        return sent, shown_root(context, f"version {version}"), True
 
     def _context(self, card: Card) -> CardContext:
         if self.incident_state is None:

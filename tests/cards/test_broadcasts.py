@@ -15,7 +15,7 @@ from relay.cards.broadcasts import (
 )
 from relay.cards.model import Attempt, Card, Due, Entry
 from relay.cards.notices import NO_EDITS
-from relay.cards.send import REPLY
+from relay.cards.steps import REPLY
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
 from relay.model.struct import replace

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from relay.cards import send
 from relay.cards.failures import retry_card
 from relay.cards.model import CardContext, Channel, ChannelState, Entry
-from relay.cards.send import PostReply, begin_post
+from relay.cards.send import begin_post
+from relay.cards.steps import PostReply, ShownRoot
 from relay.model.entry_kinds import EntryKind
 from relay.model.struct import replace
 from relay.routes.parser.parse import parse_rulebook
@@ -16,7 +17,7 @@ from tests.support.share_sequences import START, ShareSequence, alert, share
 NOC = "C0NOC00001"
 ROUTES = "{version: 1, routes: [{name: all, thread: [status, comment], post: [C0NOC00001]}]}"
 POSTED = Delivered(channel=NOC, ts="1700000000.000200")
-SHOWN = send.ShownRoot(fingerprint="x", version=1, ended=None)
+SHOWN = ShownRoot(fingerprint="x", version=1, ended=None)
 
 entry_kinds = st.sampled_from(["comment", "snooze", "state", "silent"])
 

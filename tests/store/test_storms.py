@@ -9,7 +9,8 @@ from relay.bigpanda.webhook.parsing import parse_share
 from relay.cards.holds import Reason
 from relay.cards.model import Channel, ChannelState
 from relay.cards.plan import plan
-from relay.cards.send import NothingToSend, PostRoot, apply_root_delivery, begin_post, shown_root
+from relay.cards.send import apply_root_delivery, begin_post
+from relay.cards.steps import NothingToSend, PostRoot, shown_root
 from relay.routes.parser.parse import parse_rulebook
 from relay.routes.storm import Storm
 from relay.slack.outcomes import Delivered

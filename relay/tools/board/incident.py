@@ -6,7 +6,7 @@ from typing import Any
 
 from relay.actions.mute_modal import mute_choices
 from relay.cards.model import Card, CardState, CardUpdate
-from relay.cards.send import Edit
+from relay.cards.steps import Edit
 from relay.delivery.render_process import TemplateAbandoned
 from relay.model.errors import RelayError
 from relay.model.incident import Incident
