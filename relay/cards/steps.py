@@ -1,7 +1,7 @@
 """The steps that a card may take next: each is a value that says what is sent, and how the card is stored before.
 
-A step that calls Slack is committed before the call. What a root shows, and the key by which Slack is searched for a lost
-message, stand here too.
+A step that calls Slack is committed before the call. What a root shows, and the key by which Slack is searched for a
+lost message, stand here too.
 """
 
 import hashlib
