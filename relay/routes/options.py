@@ -183,6 +183,9 @@ def option_keys(options: type[Options]) -> dict[str, Key[Any]]:
 
 OPTION_KEYS: Final = option_keys(Options)
 
+HOURS_OPTIONS: Final = tuple(name for name, key in OPTION_KEYS.items() if key.type is SILENT_HOURS)
+"""The options that hold something back in hours."""
+
 
 def read_options(mapping: MappingNode, context: ParseContext, place: Place) -> OptionValues:
     """Read the options that a part of the file sets and may set, without the faulty ones."""

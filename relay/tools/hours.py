@@ -12,14 +12,13 @@ from relay.cards.summaries import next_slot, times_text
 from relay.model.zones import find_zone, tzdata_version
 from relay.routes.hour_types import clock, days_text
 from relay.routes.hours import EVERY_DAY, Hours, Period, Window, moment
-from relay.routes.options import Options
+from relay.routes.options import HOURS_OPTIONS, Options
 from relay.routes.rulebook import Rulebook
 from relay.routes.summary import Summary
 
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = 7
 _AROUND: Final = 7 * 86400.0
-_OPTIONS: Final = ("quiet", "hold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +127,7 @@ def _users(rulebook: Rulebook, name: str) -> Iterator[str]:
     places += [
         (route.name, [route.options, *(post.options for post in route.posts)]) for route in rulebook.routes.flatten()
     ]
-    for option in _OPTIONS:
+    for option in HOURS_OPTIONS:
         usual = name in getattr(rulebook.defaults, option).names
         for place, options in places:
             named = any(name in getattr(each, option).names for each in options)

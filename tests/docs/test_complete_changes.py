@@ -18,9 +18,10 @@ from relay.config.settings import Settings
 from relay.metrics import METRICS, Metrics
 from relay.model.board_links import PAGE_NAMES
 from relay.model.entry_kinds import EntryKind
-from relay.routes.options import Options
+from relay.routes.options import HOURS_OPTIONS, Options
 from relay.server.board.pages import BoardPages
 from relay.server.endpoints import create_app
+from relay.tools.check.hours import NEVER_ENDS
 from tests.support.document_tables import generated, with_tables
 from tests.support.documents import DOCS, check_rows, tables
 from tests.support.fake_backend import FakeBackend
@@ -74,6 +75,10 @@ def test_every_member_of_an_enum_acts_somewhere():
 def test_every_option_of_routes_yaml_acts_somewhere():
     names = (each.name for each in fields(Options))
     assert unused(names, "routes/options.py") == [], "nothing reads these options"
+
+
+def test_every_option_with_hours_is_checked_for_hours_that_never_end():
+    check_rows("NEVER_ENDS in relay/tools/check/hours.py", NEVER_ENDS, HOURS_OPTIONS)
 
 
 def test_every_setting_is_used():

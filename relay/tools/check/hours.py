@@ -9,6 +9,7 @@ from relay.model.errors import Fault
 from relay.model.zones import current_name, find_zone
 from relay.routes.hour_types import SILENT_HOURS, clock
 from relay.routes.hours import MINUTES_OF_DAY, Hours, Period, Window
+from relay.routes.options import HOURS_OPTIONS
 from relay.routes.rulebook import Rulebook
 from relay.routes.yaml_reader.context import ParseContext, Position
 from relay.routes.yaml_reader.nodes import MappingNode, Node, ScalarNode
@@ -21,11 +22,11 @@ _USUAL_YEAR: Final = 2027
 """Hours that name weekdays are checked in this year, so that the check says the same whenever it runs."""
 _Setting = tuple[ScalarNode, Node]
 """The key of an option that names hours, and its value."""
-_NEVER_ENDS: Final = {
+NEVER_ENDS: Final = {
     "quiet": "quiet never ends, so nobody is ever pinged for what it holds; name hours that end, or remove mention",
     "hold": "hold never ends, so cards that it holds are never posted; name hours that end, or write post: []",
 }
-"""The options that name hours, and what is wrong if these never end."""
+"""The options that hold something back in hours, and what is wrong if these never end."""
 
 
 def lint_hours(rulebook: Rulebook, top: MappingNode, routes: Sequence[RouteSource]) -> Iterator[Fault]:
@@ -42,7 +43,7 @@ def lint_hours(rulebook: Rulebook, top: MappingNode, routes: Sequence[RouteSourc
         silent = SILENT_HOURS.read(value, ParseContext(file="", hours=rulebook.hours))
         hours = silent.combined(rulebook.hours) if silent else Hours()
         if hours.is_on(_START) and hours.next_change(_START) is None:
-            yield finding(key, _NEVER_ENDS[key.text])
+            yield finding(key, NEVER_ENDS[key.text])
         yield from _missing_minutes(key, hours, reported)
 
 
@@ -56,11 +57,11 @@ def _names(rulebook: Rulebook, top: MappingNode, settings: Sequence[_Setting]) -
 
 
 def _settings(top: MappingNode, routes: Sequence[RouteSource]) -> Iterator[_Setting]:
-    """Every `quiet` and `hold` of the file, with its value."""
+    """Every option of the file that holds something back in hours, with its value."""
     parts: Iterator[Node] = (each for source in routes for each in (source.node, *source.posts))
     for part in (top.get("defaults"), *parts):
         entries = part.entries if isinstance(part, MappingNode) else ()
-        yield from ((key, value) for key, value in entries if key.text in _NEVER_ENDS)
+        yield from ((key, value) for key, value in entries if key.text in HOURS_OPTIONS)
 
 
 def _names_in_hours(top: MappingNode) -> Iterator[str]:

@@ -7,12 +7,13 @@ from http.cookies import SimpleCookie
 
 import pytest
 
+from relay.model.board_links import PAGE_NAMES
 from relay.server.board import access, pages
 from relay.server.board.pages import MAX_LOGIN
 from relay.server.board.sessions import LIFETIME, Role
 from tests.server.board.conftest import KEYS, serve_board
 
-PAGES = ("", "/", "/incidents/i0", "/channels", "/letters", "/letters/q1/body", "/mutes", "/routes")
+PAGES = (*PAGE_NAMES, "/", "/incidents/i0", "/letters/q1/body")
 ACTIONS = ("/letters/1/retry", "/letters/q1/discard", "/mutes", "/mutes/1/extend", "/mutes/1/end", "/routes", "/logout")
 
 

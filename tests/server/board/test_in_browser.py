@@ -7,13 +7,14 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from relay.cards.model import CardState
+from relay.model.board_links import PAGE_NAMES
 from relay.server.board import pages
 from relay.server.board.sessions import LIFETIME, Role
 from tests.server.board.conftest import KEYS, serve_board
 from tests.server.board.test_pages import dead_letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-PAGES = ("", "/incidents/i0", "/channels", "/letters", "/mutes", "/routes")
+PAGES = (*PAGE_NAMES, "/incidents/i0")
 
 
 @asynccontextmanager
