@@ -54,8 +54,9 @@ class _Waiter:
 class SimulatedClock(Clock):
     """Stands still until it is moved, and then wakes the tasks whose moment has come. Unix seconds."""
 
-    def __init__(self, now: float) -> None:
-        self._now = self._monotonic = now
+    def __init__(self, now: float, monotonic: float | None = None) -> None:
+        self._now = now
+        self._monotonic = now if monotonic is None else monotonic
         self._waiting: list[_Waiter] = []
 
     def now(self) -> float:

@@ -194,6 +194,11 @@ class Simulation:
         return tuple(self._cards.values())
 
     @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What happened, as the threads may report it."""
+        return tuple(self._entries)
+
+    @property
     def now(self) -> float:
         """When something happened last (Unix seconds)."""
         return self._now

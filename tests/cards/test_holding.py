@@ -19,6 +19,7 @@ from relay.config.configuration import Configuration
 from relay.config.files import ConfigurationFiles, build_configuration
 from relay.model.entry_kinds import EntryKind
 from relay.model.incident import State
+from relay.model.reading import read_incident
 from relay.routes.mention import Mention
 from relay.routes.options import Options
 from relay.tools.simulate import SimulatedCard, Simulation
@@ -357,7 +358,7 @@ def played(history, options):
 @given(histories, option_sets)
 def test_nobody_is_pinged_twice_for_one_event(history, options):
     simulation = played(history, options)
-    news = [entry.at for entry in simulation._entries if entry.kind in {EntryKind.STATUS, EntryKind.REOPENED}]
+    news = [entry.at for entry in simulation.entries if entry.kind in {EntryKind.STATUS, EntryKind.REOPENED}]
     for card in simulation.cards:
         sent = [at for at, _, targets in pings(card) if targets]
         for before, after in pairwise(sent):
@@ -379,9 +380,9 @@ def test_in_silent_hours_only_excepted_states_ping(history, options):
 @given(histories, option_sets)
 def test_every_held_ping_ends_in_a_ping_or_the_incident_is_over_or_owned(history, options):
     simulation = played(history, options)
-    incident = simulation._context(simulation.cards[0].card).incident
+    incident = read_incident(simulation.incident_state.record)
     opened = [START + history[0][0]]
-    opened += [entry.at for entry in simulation._entries if entry.kind is EntryKind.REOPENED]
+    opened += [entry.at for entry in simulation.entries if entry.kind is EntryKind.REOPENED]
     for card in simulation.cards:
         waiting = [each for each in card.card.held_pings if not each.caught_up]
         assert all(each.hold.until is None for each in waiting), "what has an end has ended"

@@ -106,17 +106,10 @@ async def lived(folder, at: int, seconds: float) -> tuple[list[str], dict[str, f
         for number, step in enumerate(Life(relay).steps):
             await step()
             if number == at:
-                set_clock(clock, seconds)
+                clock.step(seconds)
                 await monitor.check()
                 await relay.settle()
         return find_faults(relay, "i1"), {what: when - began for what, when in appeared(relay).items()}
-
-
-def set_clock(clock: ManualClock, seconds: float) -> None:
-    """Set the clock, as NTP does: no time passes."""
-    before = clock.monotonic()
-    clock.set_time(clock.now() + seconds)
-    clock._monotonic = before
 
 
 def appeared(relay: RelayInProcess) -> Mapping[str, float]:

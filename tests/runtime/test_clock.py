@@ -67,8 +67,7 @@ async def test_a_wait_until_a_past_time_ends_at_once(ago):
 )
 def test_who_waits_until_the_time_of_a_monotonic_moment_has_waited_long_enough(now, monotonic, left):
     """By rounding, a sum may be too early: whoever looks again then would wait again for nothing, without end."""
-    clock = SimulatedClock(now)
-    clock._monotonic = monotonic
+    clock = SimulatedClock(now, monotonic)
     ends_at = monotonic + left
     clock.set_time(clock.time_at(ends_at))
     assert clock.monotonic() >= ends_at

@@ -112,7 +112,7 @@ async def test_a_silent_database_leaves_no_sender_without_an_answer_and_no_share
         answers = await asyncio.gather(*first, return_exceptions=True)
         assert {type(answer) for answer in answers} == {StoreUnusable}
         assert str(answers[0]).endswith("relay.db has not answered within 0.05 seconds.")
-        assert not ingest._queue
+        assert ingest.idle
         with pytest.raises(NotJson):  # the reason is given all the same
             await ingest.accept(b"{", {})
     problems = metrics.exposition(None, writable=False, delivering=True)[0].decode()

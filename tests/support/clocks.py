@@ -23,6 +23,12 @@ class ManualClock(SimulatedClock):
     def advance(self, seconds: float) -> None:
         self.set_time(self._now + seconds)
 
+    def step(self, seconds: float) -> None:
+        """Set the clock, as NTP does: no time passes."""
+        before = self._monotonic
+        self.set_time(self._now + seconds)
+        self._monotonic = before
+
     async def sleep(self, seconds: float) -> None:
         self.sleepers += 1
         try:
