@@ -18,8 +18,7 @@ from tests.delivery.test_crashes import Crash, stopped
 from tests.delivery.test_lease_guard import never_expire
 from tests.support.bulletin_samples import catch, hold, release, resolved
 from tests.support.clocks import ManualClock
-from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import START, fake_workspace, run_relay
+from tests.support.relay_in_process import START, fake_workspace, on_one_postgresql, run_relay
 
 
 async def change(relay, *changes):
@@ -161,15 +160,11 @@ async def test_edits_of_a_list_wait_until_no_card_needs_the_rate_limit(tmp_path)
 
 
 async def test_on_postgresql_one_relay_posts_the_list_and_another_continues_it_when_the_first_dies(tmp_path):
-    clock = ManualClock()
-    slack = fake_workspace(clock)
-    for name in "ab":
-        (tmp_path / name).mkdir()
-    with postgresql_with_tables() as url:
+    with on_one_postgresql() as common:
         crash = Crash(5, after=True)  # the first reply is posted, and its answer is not saved
-        async with run_relay(tmp_path / "a", slack=slack, clock=clock, url=url, dies=True) as first:
+        async with run_relay(tmp_path, **common, dies=True) as first:
             never_expire(first.leader)
-            other = await Store.open(url)
+            other = await Store.open(common["url"])
             crash.install(first)
             await asyncio.gather(
                 *(
@@ -184,12 +179,12 @@ async def test_on_postgresql_one_relay_posts_the_list_and_another_continues_it_w
         await other.database.write(lambda connection: connection.execute(text("UPDATE lease SET until = 0")))
         await other.close()
         begin = lambda relay: never_expire(relay.leader)  # the test's time leaps over the end of the lease  # noqa: E731
-        async with run_relay(tmp_path / "b", slack=slack, clock=clock, url=url, begin=begin) as second:
+        async with run_relay(tmp_path, **common, begin=begin) as second:
             await second.advance(120)
             await change(second, hold("i3", at=START + 200))
             await second.advance(120)
             (root,) = roots(second)
-            assert "3 incidents held" in slack.text_of(root)
+            assert "3 incidents held" in second.slack.text_of(root)
             assert named(second, root, ["i1", "i2", "i3"]) == [1, 1, 1]
 
 

@@ -17,8 +17,14 @@ from relay.tools.incident import describe
 from tests.delivery.test_crashes import Crash, crash_everywhere, run_lifecycle, shares
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
-from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import LONG_STEP, START, RelayInProcess, fake_workspace, run_relay
+from tests.support.relay_in_process import (
+    LONG_STEP,
+    START,
+    RelayInProcess,
+    fake_workspace,
+    on_one_postgresql,
+    run_relay,
+)
 
 MINUTE = 60.0
 REMIND = "{after: 3m, every: 5m, times: 3}"
@@ -100,17 +106,12 @@ async def test_an_unassigned_incident_gets_reminders_and_the_last_one_is_broadca
 
 @pytest.mark.parametrize("dies_at", [2, pytest.param(4, marks=pytest.mark.soak), 9])
 async def test_the_next_leader_continues_the_series_of_the_dead_one(tmp_path, dies_at):
-    clock = ManualClock()
-    slack = fake_workspace(clock)
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-    with postgresql_with_tables() as url:
-        common = {"clock": clock, "slack": slack, "url": url}
-        async with running(tmp_path / "first", dies=True, **common) as first:
+    with on_one_postgresql() as common:
+        async with running(tmp_path, dies=True, **common) as first:
             await owned(first, None)
             await until(first, dies_at, step=LONG_STEP)
             await first.end_lease()
-        async with running(tmp_path / "second", **common) as second:
+        async with running(tmp_path, **common) as second:
             await until(second, 20, step=LONG_STEP)
             assert minutes(reminders(second)) == [3, 8, 13]
 

@@ -10,8 +10,7 @@ from tests.delivery.test_crashes import crash_everywhere
 from tests.delivery.test_storms import ROUTES, come, flood, happens, resolves, roots, storm_card, storm_pings
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import visible_messages
-from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import LONG_STEP, fake_workspace, run_relay
+from tests.support.relay_in_process import LONG_STEP, fake_workspace, on_one_postgresql, run_relay
 
 FEW = "version: 1\nfallback: C0NOC00001\nstorm: {over: 3, within: 5m}\n"
 UNROUTED = FEW + "routes: [{name: other, match: {tags: {team: nobody}}, post: [C0ALL00001]}]\n"
@@ -102,16 +101,11 @@ async def test_storms_in_ten_channels_do_not_wait_for_each_other(tmp_path):
 
 
 async def test_the_next_leader_continues_a_storm_of_the_dead_one(tmp_path):
-    clock = ManualClock()
-    slack = fake_workspace(clock)
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-    with postgresql_with_tables() as url:
-        common = {"routes": ROUTES, "clock": clock, "slack": slack, "url": url}
-        async with run_relay(tmp_path / "first", dies=True, **common) as first:
+    with on_one_postgresql() as common:
+        async with run_relay(tmp_path, routes=ROUTES, dies=True, **common) as first:
             await flood(first)
             await first.end_lease()
-        async with run_relay(tmp_path / "second", **common) as second:
+        async with run_relay(tmp_path, routes=ROUTES, **common) as second:
             await come(second, "w7", "w8")
             await second.advance(60)
             text, lines = storm_card(second)
@@ -154,13 +148,8 @@ routes:
 
 
 async def test_a_night_on_postgresql_ends_in_one_catch_up_per_channel_although_the_leader_died(tmp_path):
-    clock = ManualClock()
-    slack = fake_workspace(clock)
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-    with postgresql_with_tables() as url:
-        common = {"routes": NIGHT, "clock": clock, "slack": slack, "url": url}
-        async with run_relay(tmp_path / "first", dies=True, **common) as first:
+    with on_one_postgresql() as common:
+        async with run_relay(tmp_path, routes=NIGHT, dies=True, **common) as first:
             await first.advance(300, step=LONG_STEP)
             await come(first, "quiet1", "quiet2", "over")
             await come(first, "held1", team="held")
@@ -168,20 +157,22 @@ async def test_a_night_on_postgresql_ends_in_one_catch_up_per_channel_although_t
             await first.share("over", status="ok", resolved=True, active=False)
             await first.advance(60)
             await first.end_lease()
-        async with run_relay(tmp_path / "second", **common) as second:
+        async with run_relay(tmp_path, routes=NIGHT, **common) as second:
             await second.advance(1200, step=LONG_STEP)
-            [quiet] = [each for each in slack.channel("all").messages if pings(each)]
-            text = slack.text_of(quiet)
+            [quiet] = [each for each in second.slack.channel("all").messages if pings(each)]
+            text = second.slack.text_of(quiet)
             assert (pings(quiet), "quiet1" in text, "quiet2" in text, "over" in text) == (
                 ("S0WARN",),
                 True,
                 True,
                 False,
             )
-            [held] = [each for each in slack.channel("db").messages if pings(each)]
-            assert "held1" in slack.text_of(held)
+            [held] = [each for each in second.slack.channel("db").messages if pings(each)]
+            assert "held1" in second.slack.text_of(held)
             assert [
-                pings(each) for each in slack.channel("db").messages if "Incident held1" in slack.text_of(each)[:20]
+                pings(each)
+                for each in second.slack.channel("db").messages
+                if "Incident held1" in second.slack.text_of(each)[:20]
             ]
             assert len(roots(second, "db")) == 3  # the held list, the card and the catch-up
 

@@ -1,8 +1,8 @@
 """Relay without its HTTP server: Slack is a fake over real HTTP, and time is the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -25,6 +25,7 @@ from relay.store import schema
 from relay.store.store import Store
 from relay.store.types import AcceptedShare
 from tests.support.clocks import ManualClock
+from tests.support.postgres import postgresql_with_tables
 
 START = 1_700_000_000
 LONG_STEP = 10.0
@@ -165,6 +166,14 @@ async def open_store(folder: Path) -> Store:
             _EMPTY["tables"] = file.read_bytes()
         file.write_bytes(_EMPTY["tables"])
     return await Store.open(f"sqlite:///{file}")
+
+
+@contextmanager
+def on_one_postgresql() -> Iterator[dict[str, Any]]:
+    """Yield the options of `run_relay` for relays that have one database, one workspace and one clock."""
+    clock = ManualClock()
+    with postgresql_with_tables() as url:
+        yield {"url": url, "slack": fake_workspace(clock), "clock": clock}
 
 
 @asynccontextmanager
