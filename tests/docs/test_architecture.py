@@ -167,15 +167,25 @@ def test_the_rules_name_every_type_of_message_that_relay_posts():
     assert [name for name in get_args(EventType) if f"`{name}`" not in text] == []
 
 
-def test_tests_mirror_the_packages_but_for_what_the_guide_names():
+def bullet(begins):
+    """A point of a list in CONTRIBUTING.md."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    beside = set(
-        re.findall(r"`tests/([a-z/]+)/`", text.partition("* Tests mirror the packages")[2].partition("\n* ")[0])
-    )
+    return text.partition(f"\n* {begins}")[2].partition("\n* ")[0]
+
+
+def test_tests_mirror_the_packages_but_for_what_the_guide_names():
+    beside = set(re.findall(r"`tests/([a-z/]+)/`", bullet("Tests mirror the packages")))
     folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
     packages = {package.removeprefix("relay").strip("/") or "." for package in PACKAGES}
     assert folders - packages - beside == set(), "no package has these tests, and CONTRIBUTING.md does not name them"
     assert [name for name in sorted(beside) if not (ROOT / "tests" / name).is_dir()] == []
+
+
+def test_every_package_has_tests_of_its_own_or_the_guide_says_where_they_are():
+    elsewhere = set(re.findall(r"`(relay/[a-z_/]+)/`", bullet("Some packages are tested through")))
+    without = {each for each in PACKAGES if not list((ROOT / f"tests{each.removeprefix('relay')}").glob("test_*.py"))}
+    assert without - elsewhere - {"relay/store/migrations/versions"} == set(), "say in CONTRIBUTING.md where they are"
+    assert elsewhere - without == set(), "these have tests of their own"
 
 
 def test_a_test_module_beside_the_folders_belongs_to_a_module_at_the_top():
