@@ -40,7 +40,7 @@ PLAIN_LOG = [
 
 
 def pytest_configure(config):
-    """Put the folders of tests into memory, if it has room: tests kill relay, but never the machine.
+    """Put the folders of tests into memory if there is space: tests kill relay, but never the machine.
 
     Garbage is collected rarely. Compiled tests are kept: without that, each worker takes seconds to compile them all.
     """
@@ -99,7 +99,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    """Keep what was imported out of every later garbage collection: the heap is large, and nothing of it goes."""
+    """Exclude imported objects from later garbage collections: they are many, and none of them is freed."""
     gc.freeze()
 
 

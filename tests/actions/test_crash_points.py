@@ -1,4 +1,4 @@
-"""A relay that dies at any step of a take-over leaves the same behind as one that does not.
+"""A relay that dies at any step of a take-over leaves the same result as one that does not.
 
 Each effect (a commit, a call to BigPanda, a call to Slack) is a point: relay dies right before the n-th, or right after
 it. Then another relay starts on the same database.

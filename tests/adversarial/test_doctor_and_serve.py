@@ -1,4 +1,4 @@
-"""`relay doctor` and `relay serve` judge by the same rules: what stops the one is an error of the other."""
+"""`relay doctor` and `relay serve` use the same rules: doctor reports an error for everything that stops serve."""
 
 import os
 import socket

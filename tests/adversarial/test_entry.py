@@ -1,4 +1,4 @@
-"""A sender that is slow, sends too much or sends nothing does not keep others from sharing."""
+"""A sender that is slow, sends too much or sends nothing does not block the others."""
 
 import asyncio
 import gzip

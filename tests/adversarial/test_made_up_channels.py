@@ -1,4 +1,4 @@
-"""Names of channels that alerts make up do not keep relay from finding a channel that exists."""
+"""Channel names from alerts do not delay the lookup of a channel that exists."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,5 @@
-"""A template that does not end costs its own card a second: relay lives on, ends in time, and leaves no process."""
+"""An endless template delays only its own card by a second: relay keeps working, ends in time, and leaves no
+process."""
 
 import asyncio
 import signal

@@ -52,7 +52,8 @@ async def shown(slack, *words):
 
 @pytest.mark.parametrize("ahead", [3600, pytest.param(-3600, marks=pytest.mark.soak)])
 async def test_relays_on_one_postgresql_use_its_clock(folder, slack, ahead):
-    """The one with the wrong clock delivers or not: what either accepts is posted, and what is wrong is reported."""
+    """The relay with the wrong clock delivers or not. Shares that either accepts are posted, and the wrong clock is
+    reported."""
     async with AsyncExitStack() as stack:
         address = {"RELAY_DATABASE_URL": stack.enter_context(postgresql())}
         sober = await stack.enter_async_context(running(folder, slack.url, **address))

@@ -1,4 +1,4 @@
-"""What becomes of a card that relay finds in Slack and does not know."""
+"""What relay does with a card that it finds in Slack, but not in its database."""
 
 from hypothesis import given
 from hypothesis import strategies as st

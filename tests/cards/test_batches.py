@@ -1,4 +1,4 @@
-"""What a press on a storm card is about, and how far it is, for any list and any order of events."""
+"""The incidents of a press on a storm card, and its progress, for any list and any order of events."""
 
 from hypothesis import given
 from hypothesis import strategies as st

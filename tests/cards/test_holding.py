@@ -215,7 +215,7 @@ def test_a_ping_counts_as_held_since_its_first_hold(options):
 
 
 def test_a_worse_reopening_is_held_only_by_its_own_reasons_even_after_a_recent_ping():
-    """One of two routes to the channel is quiet. Its people hear of it when the hours end, not half an hour later."""
+    """One of two routes to the channel is quiet. Its people are pinged when the hours end, not half an hour later."""
     routes = """
 version: 1
 zone: Etc/UTC

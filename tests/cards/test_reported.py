@@ -1,4 +1,4 @@
-"""What a thread has reported is recognised by another database, however it came to know the same news."""
+"""Another database recognises what a thread has already reported."""
 
 import pytest
 from hypothesis import given

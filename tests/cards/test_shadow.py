@@ -1,4 +1,4 @@
-"""Routes in shadow: what they would do is recorded, and nothing live depends on them."""
+"""Routes in shadow: relay records their effect, and they never affect live routes."""
 
 import json
 

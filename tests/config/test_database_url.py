@@ -1,4 +1,4 @@
-"""An address is rejected where libpq could show a piece of a secret; else every secret in it is known."""
+"""An address is rejected if libpq could show a part of a secret; otherwise every secret in it is found."""
 
 from contextlib import suppress
 from urllib.parse import quote

@@ -346,7 +346,7 @@ async def test_pings_of_an_adopted_card_are_those_of_new_states_only(life):
 
 
 async def test_the_metadata_of_a_message_name_the_relay_the_card_and_the_entries(life):
-    """What a database that does not know the message needs in order to take it over."""
+    """The metadata that a new database needs to take over the message."""
     async with life.run() as relay:
         await relay.share("i1", status="warning", alerts=[ALERT], metadata={"environment_id": "env-1"})
         await relay.advance(60)

@@ -1,6 +1,6 @@
 """A database is deleted at each of its commits, one by one: relay takes its cards over, and a reader sees all once.
 
-What was accepted and not posted yet is lost with the database; nothing else is. Then relay is killed at each step of
+Only shares that were accepted and not posted yet are lost with the database. Then relay is killed at each step of
 taking its cards over, and goes on.
 """
 

@@ -1,4 +1,4 @@
-"""What Slack rejects goes to the fallback channel with its reason, is retried, and blocks nothing else."""
+"""A rejected message goes to the fallback channel with the reason, is retried, and blocks nothing else."""
 
 import asyncio
 

@@ -1,4 +1,5 @@
-"""A template that does not end costs its own card a second; relay's loop lives, and everything else is delivered."""
+"""An endless template delays only its own card by a second; the event loop keeps running, and everything else is
+delivered."""
 
 import asyncio
 import time

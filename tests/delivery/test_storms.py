@@ -230,7 +230,7 @@ LIFE = [happens("w1", "w2", "w3", "w4", "w5"), happens("c1", status="critical"),
 
 
 def seen(relay):
-    """What a reader sees, whichever of the cards that came at once was posted first, and however long it took."""
+    """What a reader sees, independent of the order of simultaneous cards and of the time it took."""
     return {
         channel: sorted(map(_without_time, every)) for channel, every in visible_messages(relay, "all", "noc").items()
     }

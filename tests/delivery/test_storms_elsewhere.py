@@ -192,7 +192,7 @@ ARCHIVED = [archives, happens("w1", "w2", "w3", "w4", "w5"), resolves, unarchive
 
 
 def in_the_end(relay):
-    """The cards of the channel, and how often the fallback names each incident, be it by a card or by a line."""
+    """The cards of the channel, and how often the fallback names each incident, by a card or by a line."""
     shown = visible_messages(relay, "all", "noc")
     [storm] = [thread for text, thread in shown["noc"] if "Storm" in text]
     cards = [text for text, _ in shown["noc"] if "Storm" not in text]

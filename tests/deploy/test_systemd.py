@@ -1,4 +1,4 @@
-"""The units of systemd are valid, closed to what relay does not need, and fit its settings: by systemd itself."""
+"""systemd itself checks its units: they are valid, deny everything that relay does not need, and fit its settings."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The simulation behind docs/scaling.md counts rightly, and the document says what the limits are today."""
+"""The simulation of docs/scaling.md counts correctly, and the document has the current limits."""
 
 import re
 from pathlib import Path

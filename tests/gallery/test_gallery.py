@@ -23,7 +23,7 @@ CASES = {case.name: case for _, case in every()}
 
 
 def read(message: Message) -> str:
-    """The message as a reader sees it; what a text cannot show is in words."""
+    """The message as a reader sees it; parts that a text cannot show are described."""
     slack = FakeSlack(clock=lambda: float(NOW))
     channel = slack.add_channel("C0DB", "db-oncall")
     for group, handle in PEOPLE["groups"].items():

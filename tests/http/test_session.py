@@ -80,7 +80,7 @@ class ClosingServer(threading.Thread):
             self.closed.set()
 
     def close_first(self) -> None:
-        """Close the first connection. This holds up the event loop, so aiohttp does not learn of it."""
+        """Close the first connection. This blocks the event loop, so aiohttp does not notice it."""
         self.close.set()
         self.closed.wait()
 

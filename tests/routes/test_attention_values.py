@@ -1,4 +1,4 @@
-"""The values that say when relay speaks: what the file may hold, and what each fault says."""
+"""The values that decide when relay posts and pings: what the file may contain, and the text of each fault."""
 
 import re
 from datetime import UTC, date, datetime

@@ -65,8 +65,8 @@ async def test_a_wait_until_a_past_time_ends_at_once(ago):
     st.floats(0, 1e7, allow_subnormal=False),
     st.floats(0, 1e6, allow_subnormal=False),
 )
-def test_who_waits_until_the_time_of_a_monotonic_moment_has_waited_long_enough(now, monotonic, left):
-    """By rounding, a sum may be too early: whoever looks again then would wait again for nothing, without end."""
+def test_a_wait_until_the_time_of_a_monotonic_moment_is_long_enough(now, monotonic, left):
+    """By rounding, a sum may be too early: a caller that checks again then would wait again without end."""
     clock = SimulatedClock(now, monotonic)
     ends_at = monotonic + left
     clock.set_time(clock.time_at(ends_at))

@@ -1,12 +1,12 @@
 """Relay is killed at random moments under load while Slack fails; then the messages in the channels are checked.
 
 Each incident is shared a few times. Each share is sent again until a relay answers 202. Meanwhile relays are killed
-with SIGKILL and started again; of several, some are also stopped for so long that another one takes over what they had
-in hand. From time to time many incidents are shared at once, each share as soon as the one before is accepted, so that
-shares wait in the inbox; a relay is killed among them, and more arrive when it starts again.
+with SIGKILL and started again; if there are several, some are also paused for so long that another one takes over their
+work. From time to time many incidents are shared at once, each share as soon as the previous one is accepted, so that
+shares wait in the inbox. A relay is killed then, and more shares arrive when it starts again.
 
 After the load, relay gets time to finish its work. Then the inbox must be empty, and each incident must have one card
-with its current state, and its thread must contain each comment once, in order. A change of state must also stand there
+with its current state. Its thread must contain each comment once, in order. It must also contain each change of state
 once if the card was in Slack when the change was shared, and never twice.
 
 With `lose_after`, the SQLite database is also deleted once, while relay is dead, and each incident is shared once more.

@@ -1,4 +1,4 @@
-"""What was due by a clock that was set back is due by the new time."""
+"""After the clock was set back, due times are moved to the new time."""
 
 import pytest
 from sqlalchemy import Double

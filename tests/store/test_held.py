@@ -1,4 +1,5 @@
-"""What is held is found in both databases as the pure core says, and one transaction makes up for a channel."""
+"""Both databases find held cards and pings as the pure core says, and one transaction decides the catch-up of a
+channel."""
 
 import pytest
 

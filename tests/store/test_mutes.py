@@ -1,4 +1,4 @@
-"""Mutes in both databases: what a person did once makes one mute, whoever asks for it again, and when."""
+"""Mutes in both databases: one request of a person makes one mute, even if it is repeated."""
 
 import asyncio
 

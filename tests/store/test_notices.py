@@ -1,4 +1,4 @@
-"""Of several relays one posts a notice about relay itself; all of them know what it shows and where it is."""
+"""One of several relays posts a notice about relay itself; all of them know its content and its place."""
 
 from relay.store.types import StoredNotice
 from tests.support.store_samples import NOW

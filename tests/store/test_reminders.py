@@ -1,4 +1,4 @@
-"""Reminders in both databases: what is due is asked for, decided once, and saved together with what follows from it."""
+"""Reminders in both databases: relay asks about a due reminder, decides it once, and saves it with its effects."""
 
 import pytest
 

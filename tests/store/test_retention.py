@@ -1,4 +1,4 @@
-"""Old data is deleted, at most a day's worth at a time, and nothing that is still needed."""
+"""Retention deletes old data, at most one day at a time, and nothing that is still needed."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Summaries in both databases: what a channel shows is counted, each slot is decided once, and each message settled."""
+"""Summaries in both databases: relay counts what a channel shows, decides each slot once, and settles each message."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The browser that looks at pages: chromium without a screen, or whatever of its kind this machine has."""
+"""The browser for tests of pages: headless chromium, or the chromium that this machine has."""
 
 import shutil
 from typing import Final

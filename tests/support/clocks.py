@@ -12,12 +12,12 @@ class ManualClock(SimulatedClock):
 
     @property
     def waiting(self) -> bool:
-        """Whether somebody waits who has not been woken."""
+        """Whether a task waits that has not been woken."""
         return any(not each.woken for each in self._waiting)
 
     @property
     def rousing(self) -> bool:
-        """Whether somebody has been woken who has not gone on yet."""
+        """Whether a woken task has not continued yet."""
         return any(each.woken for each in self._waiting)
 
     def advance(self, seconds: float) -> None:

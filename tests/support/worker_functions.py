@@ -12,7 +12,7 @@ kept: list[bytearray] = []
 
 
 def compare_for_years(*_: Any) -> None:
-    """Take one step of Python's own code that does not end."""
+    """Run one endless step of Python's own code."""
     one: list[Any] = []
     other: list[Any] = []
     for _level in range(60):

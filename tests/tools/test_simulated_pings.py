@@ -57,7 +57,7 @@ def incidents(draw):
 class Model:
     """The first post pings (unless snoozed), a rise, and a reopening (once in half an hour), and nothing else.
 
-    A reopening that pinged nobody is made up for by a catch-up, once nothing holds its ping: the incident neither flaps
+    A reopening that pinged nobody gets a catch-up when nothing holds its ping any more. Then the incident neither flaps
     nor is snoozed, and half an hour has passed. That counts as its ping, if the incident is open and nobody has it.
 
     `broadcasts` are the times at which the channel shows a reopening: every one, but while the incident flaps only a

@@ -1,4 +1,4 @@
-"""The prover: what it proves is true for every incident, and it proves what people usually write."""
+"""The prover: its results are true for every incident, and it proves usual rules."""
 
 import sys
 

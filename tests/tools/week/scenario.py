@@ -74,7 +74,7 @@ class Route:
 
 @dataclass(frozen=True, kw_only=True)
 class StormRule:
-    """What a storm is in a channel; `over` of 0: nothing is."""
+    """The storm rule of a channel; `over` of 0: nothing is."""
 
     over: int
     within: float
