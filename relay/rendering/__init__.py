@@ -1,4 +1,4 @@
-"""Turns what relay knows of an incident into a Slack message that fits and in which no value can ping or link.
+"""Turns an incident into a Slack message that fits, and in which no value can ping or link.
 
     templates -> `library` (compiled, checked) -> `engine.sandbox` (run within a budget)
     -> one string with `blocks.marks` -> `blocks.tree` -> `blocks.inline`, `blocks.compose` (parts) -> `blocks.fit`

@@ -305,13 +305,13 @@ def _unique_names(alerts: Sequence[Alert]) -> Collection[tuple[str, str]]:
 
 
 def _name(alert: Alert, unique: Collection[tuple[str, str]]) -> str:
-    """The subject, which a description follows; the whole title where these two do not tell what is broken."""
+    """The subject, which a description follows; the whole title if these two do not say what is broken."""
     enough = len(alert.subject) <= _LONGEST_NAME and (alert.subject.casefold(), alert.description) in unique
     return alert.subject if alert.subject and (enough or not alert.description) else alert.title
 
 
 def _differences(alerts: Sequence[Alert]) -> dict[str, str]:
-    """What tells alerts apart that have the same title and description, by their ids: a mount point, for example.
+    """A value that distinguishes alerts with the same title and description, by their ids: a mount point, for example.
 
     It is the value of the first tag that all of them have, each another value.
     """

@@ -36,7 +36,7 @@ _REASONS: Mapping[AdoptionOutcome, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptionReport:
-    """What came of each channel: its cards, or why it could not be read, with a remedy."""
+    """The result for each channel: its cards, or why relay could not read it, with a remedy."""
 
     channels: Mapping[str, ChannelAdoption] = field(default_factory=dict)
     unread: Mapping[str, tuple[str, str]] = field(default_factory=dict)

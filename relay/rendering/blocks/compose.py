@@ -282,7 +282,7 @@ def _batches(row: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 def _relay_elements(buttons: Sequence[Button]) -> Iterator[Element]:
     """Relay's own buttons in their row: the first ones, the menu, the last ones.
 
-    Buttons of which Slack would accept no menu stand there themselves.
+    If Slack would accept no menu of these buttons, they are buttons of the row.
     """
     first = [button for button in buttons if button.place is ButtonPlace.FIRST]
     menu = [button for button in buttons if button.place is ButtonPlace.MENU]

@@ -115,7 +115,7 @@ class Fixed(Part):
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Omission(Part):
-    """Stands where parts were left out and says what: (noun, state) of those that have a name, and other blocks."""
+    """Replaces omitted parts and says what is missing: (noun, state) of those that have a name, and other blocks."""
 
     items: tuple[tuple[str, str], ...] = ()
     blocks: int = 0

@@ -216,7 +216,7 @@ def _cut(flow: Flow, room: int) -> tuple[list[Atom], list[Atom]]:
 
 
 def _without_long_markup(atom: Atom, room: int) -> Atom:
-    """Make an atom plain if its markup leaves no room for text, so that a long address costs only its link."""
+    """Make an atom plain if its markup leaves no space for text, so that only the link of a long address is lost."""
     if utf16_length(atom.before + atom.after) < room or not shown_text(atom):
         return atom
     return Atom(f"{atom.text} {LINK_TOO_LONG}" if atom.text else shown_text(atom), quoted=atom.quoted)

@@ -14,7 +14,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 class CodeCache(BytecodeCache):
     """The `most` templates that were used last, by their name and a checksum of their source.
 
-    Threads may share it: each step is atomic, and a code that another thread has just dropped is made again.
+    Threads may share it: each step is atomic, and code that another thread has just dropped is compiled again.
     """
 
     def __init__(self, *, most: int) -> None:

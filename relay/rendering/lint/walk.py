@@ -1,4 +1,4 @@
-"""Walks the tree of a template once for all rules, and knows around each node which of relay's tags stand there."""
+"""Walks the tree of a template once for all rules, and knows which of relay's tags are around each node."""
 
 from collections.abc import Sequence
 from functools import cached_property

@@ -115,7 +115,7 @@ async def _drawn(card: Card, source: BoardSource, names: Mapping[str, str]) -> D
 
 
 async def _message(card: Card, source: BoardSource) -> Message | None:
-    """The card as it should be now. A template that fails costs the picture, not the page."""
+    """The card as it should be now. If a template fails, only the picture is missing."""
     configuration = source.live()
     try:
         context = await source.store.card_context(card.id)

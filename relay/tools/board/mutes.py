@@ -38,7 +38,7 @@ class ShownHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSummary:
-    """A summary of the live routes: what became of its last slot, in words, and both moments (Unix seconds)."""
+    """A summary of the live routes: the result of its last slot, in words, and both moments (Unix seconds)."""
 
     title: str
     channel: str
@@ -126,7 +126,7 @@ async def make_mute(source: BoardSource, form: Mapping[str, str], author: str) -
 
 
 async def extend_mute(source: BoardSource, number: int, duration: str) -> str:
-    """Let a mute last so much longer; return what happened, in a sentence. Raises StoreError."""
+    """Extend a mute by this time; return the result as a sentence. Raises StoreError."""
     try:
         changed = await tool.extend(source.store, number, tool.read_duration(duration), source.clock.now())
     except InvalidMute as error:

@@ -29,7 +29,7 @@ class RoutesPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaygroundResult:
-    """What would become of a share: `tree` as in `relay explain --json`, and the messages, each with its channel."""
+    """The effects of a share: `tree` as in `relay explain --json`, and the messages, each with its channel."""
 
     explanation: Mapping[str, Any]
     messages: tuple[Mapping[str, Any], ...]

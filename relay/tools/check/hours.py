@@ -1,4 +1,4 @@
-"""Warn of hours that are probably not meant: minutes that are missing, hours that never begin or never end."""
+"""Warn of hours that are probably not intended: missing minutes, hours that never begin or never end."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ NEVER_ENDS: Final = {
 
 
 def lint_hours(rulebook: Rulebook, top: MappingNode, routes: Sequence[RouteSource]) -> Iterator[Fault]:
-    """Find what is probably not meant in `zone` and `hours`, and in the options that name hours."""
+    """Find probable mistakes in `zone` and `hours`, and in the options that name hours."""
     settings = tuple(_settings(top, routes))
     yield from _names(rulebook, top, settings)
     for node in (top, *_mappings(top, "hours"), *_mappings(top, "summaries")):

@@ -1,4 +1,4 @@
-"""Lets Slack check every message and modal that relay makes, at its extremes, against Slack's own schema.
+"""Lets Slack check the largest and smallest version of every message and modal against Slack's own schema.
 
 It is a check of the schema alone: relay's own limits (`relay.slack.limits`) stay the authority for sizes. Nothing is
 posted (https://docs.slack.dev/reference/methods/blocks.validate).
