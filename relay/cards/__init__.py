@@ -13,7 +13,7 @@ late ............. the cards of routes that were in shadow until now
 When relay posts and pings
 attention ........ whether a card may be posted and whom it may ping: one table of reasons
 holds ............ what is held, and the names of the reasons
-holding .......... what a card keeps of what is held, and what a catch-up makes up for
+holding .......... the held posts and pings of a card, and what a catch-up sends
 mutes ............ mutes that people make by hand
 storms ........... whether a new card waits in a storm, whom the storm card pings, when it ends
 broadcasts ....... replies that the channel shows, too, and what they say later
@@ -43,7 +43,7 @@ reminders ........ when the next reminder of a card is due
 reminding ........ what is done about due reminders: who is asked first, who reads what
 
 Tasks for BigPanda
-tasks ............ what becomes of a task
+tasks ............ decisions about a task
 task_reasons ..... why nothing came of one, in words
 batches .......... one press on a storm card, many tasks
 

@@ -81,11 +81,11 @@ class ReasonRow:
     only_new          it holds no post of a card that was posted before, or that stands in for another
     pings             the pings that it holds
     pings_with_post   it holds them only as long as it holds the post
-    broadcasts        it holds broadcasts, and nothing makes up for them
+    broadcasts        it holds broadcasts, and relay does not send them later
     overlaps          a ping that another reason held waits for this one, too
     listed            what it holds is named in the held list of the channel
     paced             its end is when the first of what it holds may go: relay lets one after the other go
-    catch_up          the pings that it holds are made up for by a catch-up
+    catch_up          a catch-up sends the pings that it holds
     only_if_it_pings  that names the incident only if it would ping for its state then, and nobody has it
     words             why it holds pings, as the card says it while they wait
     """
@@ -361,7 +361,7 @@ class Attention:
         return tuple(free), tuple(held)
 
     def still_holds(self, held: HeldPing) -> Hold | None:
-        """What holds a held ping now; None if it may be made up for."""
+        """What holds a held ping now; None if a catch-up may send it."""
         rows = (
             row
             for row in filter(self._may_hold_pings, REASONS.values())

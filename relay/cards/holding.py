@@ -53,7 +53,7 @@ class CatchUpLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatchUp:
-    """What is made up for in a channel at once.
+    """The catch-up of a channel.
 
     `cards` are those that change, also the `failed` ones, which are looked at again later. `lines` name what is still
     open; with none there is no message. Its pings were held until `moment` (Unix seconds), for the reasons `holds`.
@@ -203,7 +203,7 @@ def catch_up(
     for card, state in cards:
         try:
             looked_at.append(_look_at(card, read_incident(state.record), surroundings, now))
-        except Exception:  # noqa: BLE001  one card must not keep the others from being made up for
+        except Exception:  # noqa: BLE001  one card must not prevent the catch-up of the others
             failed.append(replace(card, catch_up_due=now + LOOK_AGAIN_AFTER))
     moments = [max(each.hold.until or now for each in look.free) for look in looked_at if look.free]
     named = [look for look in looked_at if look.line is not None]
@@ -261,7 +261,7 @@ def _line(card: Card, incident: Incident, free: Sequence[HeldPing]) -> CatchUpLi
 
 
 def _caught_up(card: Card, incident: Incident, free: Sequence[HeldPing], now: float, *, pinged: bool) -> Card:
-    """The card once these pings are made up for. One that is not posted yet must not ping for them again."""
+    """The card after a catch-up for these pings. One that is not posted yet must not ping for them again."""
     if card.state is not CardState.POSTED:
         caught_up = tuple(replace(each, caught_up=True) if each in free else each for each in card.held_pings)
         return replace(card, held_pings=caught_up, catch_up_due=catch_up_due(caught_up))

@@ -1,4 +1,4 @@
-"""Decide what becomes of a post whose answer was lost: relay searches for its key before anything is posted again.
+"""Decide about a post whose answer was lost: relay searches for its key before it posts anything again.
 
     searched after 5 s and 20 s      found: it is adopted, and edited once (nobody knows which try landed)
                                      not found: it is posted again under the same key, and searched for once more

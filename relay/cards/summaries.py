@@ -59,7 +59,7 @@ OUTCOME_WORDS: Final[Mapping[SummaryOutcome, str]] = {
     SummaryOutcome.NOTHING_TO_SAY: "had nothing to say",
     SummaryOutcome.SKIPPED: "was skipped, since it came more than two hours late",
 }
-"""What became of a slot, in a sentence whose subject is the summary."""
+"""The outcome of a slot, as the end of a sentence about the summary."""
 
 
 class SummaryProgress(Struct, frozen=True, kw_only=True):
@@ -131,7 +131,7 @@ def key_of(summary: Summary) -> SummaryKey:
 def progress_of(
     summaries: Iterable[Summary], known: Iterable[SummaryProgress], now: float
 ) -> Mapping[SummaryKey, SummaryProgress]:
-    """How far each summary is. A new one begins now, as does one whose times have changed: no slot is made up for."""
+    """The progress of each summary. A new one, or one with changed times, begins now: no earlier slot is posted."""
     before, progress = {each.key: each for each in known}, {}
     for summary in summaries:
         key, times = key_of(summary), times_text(summary)

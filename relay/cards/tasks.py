@@ -98,7 +98,7 @@ class TaskUpdate:
 def callback_task(incident: str, integration: str, cards: Sequence[Card], now: float) -> Task:
     """The callback for an incident that an integration has shared for the first time.
 
-    It is due once it is settled what becomes of the first card, and in any case in time.
+    It is due when the first card is posted or given up, and in any case in time.
     """
     return Task(
         key=f"callback:{incident}:{integration}",

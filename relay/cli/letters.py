@@ -224,7 +224,7 @@ def _parse(texts: Sequence[str]) -> "list[LetterId]":
 
 
 def _print_results(results: "Sequence[RetryResult]", names: "ChannelNames", *, as_json: bool) -> None:
-    """Print what became of each letter; exit with 1 if something was not done."""
+    """Print the result for each letter; exit with 1 if something was not done."""
     from relay.tools.letters import describe_result
 
     document = [{"id": str(result.id), "outcome": result.outcome, "done": result.done} for result in results]

@@ -5,7 +5,7 @@
     parts           what a part is: its work, when it looks for that, and what wakes it
     scheduler       picks the next due card, for posts or for edits, when the rate limits allow a call
     executor        makes the call of one step, and stores what follows from the answer
-    catch_ups       makes up for held pings, and closes held lists
+    catch_ups       posts catch-ups for held pings, and closes held lists
     storms          decides about the storms that are open: pings, cards that may be posted, and their end
     rules_watch     lets what is stored follow the live rules
     mute_watch      lets the cards say which of them are muted

@@ -280,7 +280,7 @@ def flood() -> Iterator[StoryStep]:
     yield FloodStep(pause=12 * MINUTE, caption="The new switch works: all hosts are back", steps=ends)
     yield CommandStep(
         pause=1 * MINUTE,
-        caption="Ben ends the mute. Nothing is open any more, so there is nothing to make up for",
+        caption="Ben ends the mute. Nothing is open any more, so there is no catch-up",
         user=BEN.slack,
         channel=NOC_CHANNEL,
         text="unmute {run}",

@@ -9,7 +9,7 @@ Verbs
     card_context ........... loads what a decision about one card needs, and saves what was decided
     attempts ............... posts whose result is unknown
     bulletins .............. messages about several incidents, and their lines
-    held ................... what is held: looked at again, and made up for in catch-ups; closes held lists
+    held ................... held cards and pings: checks them again, decides catch-ups; closes held lists
     open_cards ............. changes the cards of all open incidents, where rules or mutes have changed
     mutes .................. mutes, as people have made them; mute_changes: one that ends or changes;
                              mute_preview: what a new mute is compared with

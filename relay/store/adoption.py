@@ -80,7 +80,7 @@ def adopt_cards(  # noqa: PLR0913  each has a name
     now: float,
     lease: Lease | None = None,
 ) -> list[AdoptionOutcome]:
-    """Take over these cards of one channel, at most one of each incident, as `decide` says; return what became of each.
+    """Take over these cards of one channel, at most one of each incident, as `decide` says; return the result for each.
 
     Done again, it changes nothing.
 
@@ -119,7 +119,7 @@ def adopt_bulletins(  # noqa: PLR0913  each has a name
     now: float,
     lease: Lease | None = None,
 ) -> list[AdoptionOutcome]:
-    """Take over these bulletins of one channel, at most one of each key, as `decide` says; return what became of each.
+    """Take over these bulletins of one channel, at most one of each key, as `decide` says; return the result for each.
 
     Raises LeaseLost: another relay delivers now.
     """

@@ -14,7 +14,7 @@ from relay.store import schema
 
 
 class Moment(Enum):
-    """What a stored time means, and what becomes of it where it is later than the new time."""
+    """The meaning of a stored time, and what to do if it is later than the new time."""
 
     DUE = auto()
     """Relay waits for it: it moves back with the clock, to now at the earliest."""

@@ -44,7 +44,7 @@ class AdoptionReport:
 
     @property
     def outcomes(self) -> Counter[AdoptionOutcome]:
-        """What became of all cards."""
+        """The result for all cards."""
         return sum((each.outcomes for each in self.channels.values()), Counter())
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Mutes, from a share to what people read in Slack: held, named, said on cards, made up for once they are over."""
+"""Mutes, from a share to what people read in Slack: what they hold, what cards show, and the catch-up at their end."""
 
 import pytest
 

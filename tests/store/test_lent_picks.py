@@ -1,4 +1,4 @@
-"""A scheduler lends its next pick to the transaction that stores shares; that one gives back what came of it."""
+"""A scheduler lends its next pick to the transaction that stores shares; that transaction returns the result."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What became of the last summary of each channel, and when the next comes: nobody misses one that has stopped."""
+"""The result of the last summary of each channel, and the time of the next: so people notice one that has stopped."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, tzinfo

@@ -1,4 +1,4 @@
-"""What `relay doctor` says of summaries: what became of the last one, and when the next one comes."""
+"""The findings of `relay doctor` about summaries: the result of the last one, and the time of the next one."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""A slow reading of the rules: what has to be posted, pinged, held and made up for, minute by minute.
+"""A slow reference implementation of the rules: what relay has to post, ping, hold and catch up on, minute by minute.
 
 It is written from the rules in the documents, not from relay's code, and uses none of it. Where clocks change, it looks
 at every minute of the year and asks what a clock on the wall shows.
