@@ -8,6 +8,7 @@ NAMES: Final = ("chromium-headless-shell", "chromium", "chromium-browser", "goog
 ARGUMENTS: Final = (
     "--no-sandbox",  # root may not start it otherwise, and it sees nothing but this project's own pages
     "--disable-gpu",
+    "--in-process-gpu",  # it draws nothing, and would be one more process
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

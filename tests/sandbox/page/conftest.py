@@ -1,4 +1,4 @@
-"""One browser window for all tests of the page; each test has its own tab and its own workspace."""
+"""One browser window and one tab for all tests of the page; each test has its own workspace."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,27 +11,36 @@ from relay.sandbox.page.page import Page
 from relay.sandbox.slack.server import FakeSlack, serve_slack
 from tests.support.page_shown import AT, Shown
 
+SIZE = {"width": 1300, "height": 900}
+
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def window(browser: Browser) -> AsyncIterator[BrowserContext]:
     """The window of a reader in Tokyo, nine hours ahead of UTC: a new one costs the browser three times a new tab."""
-    window = await browser.new_context(
-        locale="en-GB", timezone_id="Asia/Tokyo", viewport={"width": 1300, "height": 900}
-    )
+    window = await browser.new_context(locale="en-GB", timezone_id="Asia/Tokyo", viewport=SIZE)
     window.set_default_timeout(20_000)
     yield window
     await window.close()
 
 
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def first_tab(window: BrowserContext) -> Tab:
+    return await window.new_page()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def tab(window: BrowserContext) -> AsyncIterator[Tab]:
-    """A tab that knows nothing of those before it; an error in a script of the page fails the test."""
-    tab = await window.new_page()
+async def tab(window: BrowserContext, first_tab: Tab) -> AsyncIterator[Tab]:
+    """An empty tab; an error in a script of the page fails the test. A new one would cost as much as two pages."""
     errors: list[str] = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    yield tab
-    for each in window.pages:
+    note = lambda error: errors.append(str(error))  # noqa: E731  one line
+    first_tab.on("pageerror", note)
+    yield first_tab
+    first_tab.remove_listener("pageerror", note)
+    for each in window.pages[1:]:
         await each.close()
+    await first_tab.unroute_all()
+    await first_tab.goto("about:blank")
+    await first_tab.set_viewport_size(SIZE)
     await window.unroute_all()
     await window.clear_cookies()
     assert errors == []

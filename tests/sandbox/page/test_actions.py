@@ -1,6 +1,7 @@
 """The page of the demo with relay, Slack and BigPanda: buttons change incidents and cards; in a real browser."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -62,17 +63,37 @@ class DemoPage:
         await self.clock.run_for(12 * 60, lambda: self.demo.idle)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def demo_page(tab: Tab) -> AsyncIterator[DemoPage]:
+@asynccontextmanager
+async def demo_in_the_middle() -> AsyncIterator[tuple[DemoEnvironment, SimulatedClock]]:
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo:
         player = StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample()))
         rising = next(number for number, step in enumerate(story(documented_sample())) if "gets worse" in step.caption)
         await play_steps(player, clock, [*prologue(), *list(story(documented_sample()))[: rising + 1]])
         await clock.run_for(60, lambda: demo.idle)
+        yield demo, clock
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def demo_page(tab: Tab) -> AsyncIterator[DemoPage]:
+    async with demo_in_the_middle() as (demo, clock):
         await tab.goto(demo.address)
         yield DemoPage(demo, clock, tab)
         await tab.goto("about:blank")
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def seen_demo() -> AsyncIterator[tuple[DemoEnvironment, SimulatedClock]]:
+    async with demo_in_the_middle() as demo:
+        yield demo
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def seen_page(tab: Tab, seen_demo: tuple[DemoEnvironment, SimulatedClock]) -> AsyncIterator[DemoPage]:
+    """The page for tests that change no incident: they share one demo."""
+    await tab.goto(seen_demo[0].address)
+    yield DemoPage(*seen_demo, tab)
+    await tab.goto("about:blank")
 
 
 async def test_taking_over_asks_first_and_then_changes_the_card(demo_page: DemoPage):
@@ -131,16 +152,16 @@ async def test_a_resolved_card_shrinks_and_loses_its_buttons_and_the_thread_name
     await expect(demo_page.card.locator(".replies")).to_contain_text("second run stopped")
 
 
-async def test_a_user_without_permission_gets_an_ephemeral_message_and_nothing_happens(demo_page: DemoPage):
-    await demo_page.open_channel("billing-oncall")
-    await demo_page.press("Take over")
-    await expect(demo_page.ephemerals.last).to_have_text("Not assigned: on this card only @billing-oncall may do that.")
-    await demo_page.press("Resolve")
-    await expect(demo_page.ephemerals.last).to_have_text("Not resolved: on this card only @billing-oncall may do that.")
-    await expect(demo_page.tab.get_by_role("dialog")).to_be_hidden()
-    assert [call.arguments["incident"] for call in demo_page.demo.bigpanda.calls_to("assign")] == ["db-replica"]
-    await demo_page.act_as("Dana Levi")
-    await expect(demo_page.ephemerals).to_have_count(0)
+async def test_a_user_without_permission_gets_an_ephemeral_message_and_nothing_happens(seen_page: DemoPage):
+    await seen_page.open_channel("billing-oncall")
+    await seen_page.press("Take over")
+    await expect(seen_page.ephemerals.last).to_have_text("Not assigned: on this card only @billing-oncall may do that.")
+    await seen_page.press("Resolve")
+    await expect(seen_page.ephemerals.last).to_have_text("Not resolved: on this card only @billing-oncall may do that.")
+    await expect(seen_page.tab.get_by_role("dialog")).to_be_hidden()
+    assert [call.arguments["incident"] for call in seen_page.demo.bigpanda.calls_to("assign")] == ["db-replica"]
+    await seen_page.act_as("Dana Levi")
+    await expect(seen_page.ephemerals).to_have_count(0)
 
 
 async def test_a_reply_becomes_a_comment_only_if_the_route_says_so(demo_page: DemoPage):
@@ -162,13 +183,13 @@ async def test_a_reply_becomes_a_comment_only_if_the_route_says_so(demo_page: De
 
 
 @pytest.mark.parametrize("width", [360, 390])
-async def test_on_a_phone_all_buttons_fit_into_two_rows(demo_page: DemoPage, width: int):
-    await demo_page.tab.set_viewport_size({"width": width, "height": 740})
-    row = demo_page.card.locator(".actions")
+async def test_on_a_phone_all_buttons_fit_into_two_rows(seen_page: DemoPage, width: int):
+    await seen_page.tab.set_viewport_size({"width": width, "height": 740})
+    row = seen_page.card.locator(".actions")
     buttons = row.locator(".button, .menu > summary")
     await expect(row.locator(".button")).to_contain_text(["Take over", "Comment", "Open in BigPanda", "Resolve"])
     boxes = [await buttons.nth(number).bounding_box() for number in range(await buttons.count())]
     assert len({box["y"] for box in boxes}) <= 2
     assert all(box["x"] + box["width"] <= width for box in boxes)
     assert all(box["height"] >= 24 for box in boxes)
-    assert await demo_page.tab.evaluate("document.documentElement.scrollWidth") == width
+    assert await seen_page.tab.evaluate("document.documentElement.scrollWidth") == width

@@ -175,6 +175,8 @@ async def test_a_pasted_share_becomes_a_card_and_its_history_is_shown(tab):
         await expect(tab.locator("#answer")).to_contain_text(f"Stored as share 1 of incident {OWN_INCIDENT}")
         await wait_until_idle(lambda: demo.idle)
         await expect(tab.locator("#messages .header")).to_have_text("🔴 Evyatar-11 · CPU")
+        await tab.keyboard.press("Escape")
+        await tab.locator("#messages .header").click()  # by itself, the page reads the history every ten seconds
         details = tab.locator("#details")
         await expect(details).to_contain_text("Share 1: first, critical")
         await expect(details.locator(".routes")).to_have_attribute("open", "")
