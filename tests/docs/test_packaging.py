@@ -84,7 +84,7 @@ def test_the_wheel_has_every_template_sample_page_migration_and_schema_of_the_ch
     templates = sorted(path.relative_to(ROOT / "templates").as_posix() for path in (ROOT / "templates").rglob("*.j2"))
     assert run(installed, tmp_path, "-c", program).stdout.split() == templates
     schema = run(installed, tmp_path, "-m", "relay", "schema").stdout
-    assert json.loads(schema) == json.loads((ROOT / "ops" / "routes.schema.json").read_text())
+    assert json.loads(schema) == json.loads((ROOT / "ops" / "routes.schema.json").read_text()), "run `make tables`"
     for folder in ("samples", "sandbox", "store/migrations"):
         here = {path.relative_to(ROOT) for path in (ROOT / "relay" / folder).rglob("*") if path.is_file()}
         missing = [path for path in here if "__pycache__" not in path.parts and not (installed / path).is_file()]
