@@ -117,15 +117,15 @@ async def test_each_kind_of_difference_is_found(store, candidate, found):
     assert differences(await run_backtest(store, configuration(candidate))) == found
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_bigpandas_tag_definitions_are_used(store, monkeypatch, processes):
-    monkeypatch.setattr(module, "MAX_IN_ONE_PROCESS", 0)
-    await store.save_tag_definitions([TagDefinition(id="team", name="squad", ranks={"web": "frontend"})], START)
-    routes = ROUTES.replace("team: web", "squad: frontend")
-    report = await backtest(store, configuration(routes), configuration(routes), since=0.0, processes=processes)
+SQUADS = [TagDefinition(id="team", name="squad", ranks={"web": "frontend"})]
+BY_SQUAD = ROUTES.replace("team: web", "squad: frontend")
+
+
+async def test_bigpandas_tag_definitions_are_used(store):
+    await store.save_tag_definitions(SQUADS, START)
+    report = await run_backtest(store, configuration(BY_SQUAD), configuration(BY_SQUAD))
     assert report.different == []
-    report = await backtest(store, configuration(routes), LIVE, since=0.0, processes=processes)
-    assert "i-web" in differences(report)
+    assert "i-web" in differences(await run_backtest(store, LIVE, configuration(BY_SQUAD)))
 
 
 async def test_another_template_is_a_difference_only_if_it_is_used(store):
@@ -187,13 +187,16 @@ async def test_two_references_to_a_channel_are_no_difference(store):
 
 
 async def test_several_processes_find_the_same_differences_as_one(store, monkeypatch):
+    """Also where BigPanda's definitions of tags decide: without them, the candidate would lose an incident."""
     monkeypatch.setattr(module, "MAX_IN_ONE_PROCESS", 0)
-    candidate = configuration(ROUTES.replace("S0PAY", "S0NEW"), SHORT_CARD)
-    alone = await run_backtest(store, candidate)
+    await store.save_tag_definitions(SQUADS, START)
+    live, candidate = configuration(BY_SQUAD), configuration(BY_SQUAD.replace("S0PAY", "S0NEW"), SHORT_CARD)
+    alone = await run_backtest(store, candidate, live)
     calls: list[tuple[int, int]] = []
     together = await backtest(
-        store, LIVE, candidate, since=0, processes=2, progress=lambda done, total: calls.append((done, total))
+        store, live, candidate, since=0, processes=2, progress=lambda done, total: calls.append((done, total))
     )
+    assert differences(alone)["i-web"] == ["reads"]
     assert together.as_json() == alone.as_json()
     assert calls[-1] == (3, 3)
 

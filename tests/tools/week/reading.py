@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from math import ceil, inf
 from zoneinfo import ZoneInfo
 
@@ -140,8 +141,10 @@ class ReadCard:
     held: dict[str, HeldPing] = field(default_factory=dict)
     made_up: set[str] = field(default_factory=set)
     done: list[tuple[str, float, str]] = field(default_factory=list)
+    quiet: dict[tuple[str, str], set[int]] = field(default_factory=dict)
+    muted: dict[str, list[MuteStory]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def own(self) -> Post:
         """The post item of the route that governs the card."""
         return next(post for route, post in self.posts if route is self.route)
@@ -248,12 +251,12 @@ class Reading:
     # -- reasons --
 
     def _on(self, silent: Silent | None, state: str, at: float) -> bool:
-        if silent is None or (silent.unless != "never" and ORDER.index(state) >= ORDER.index(silent.unless)):
-            return False
-        return int(at) // MINUTE in self._minutes_of(silent)
+        return silent is not None and int(at) // MINUTE in self._minutes_of(silent, state)
 
-    def _minutes_of(self, silent: Silent) -> set[int]:
-        """The minutes in which something is silent; they are found once."""
+    def _minutes_of(self, silent: Silent | None, state: str) -> set[int]:
+        """The minutes in which something is silent in a state; they are found once."""
+        if silent is None or (silent.unless != "never" and ORDER.index(state) >= ORDER.index(silent.unless)):
+            return set()
         if silent not in self.silent:
             self.silent[silent] = self._find_minutes(silent)
         return self.silent[silent]
@@ -264,20 +267,27 @@ class Reading:
         return during | (self.every_minute - inside if silent.outside else set())
 
     def _muted(self, card: ReadCard, state: str, at: float) -> bool:
-        return any(
-            mute.start <= at < mute.end
-            and (not mute.unless or ORDER.index(state) < ORDER.index(mute.unless))
-            and (not mute.routes or card.route.name in mute.routes)
-            for mute in self.mutes[card.story.id]
-        )
+        if state not in card.muted:
+            card.muted[state] = [
+                mute
+                for mute in self.mutes[card.story.id]
+                if (not mute.unless or ORDER.index(state) < ORDER.index(mute.unless))
+                and (not mute.routes or card.route.name in mute.routes)
+            ]
+        return any(mute.start <= at < mute.end for mute in card.muted[state])
 
     def _quiet(self, card: ReadCard, target: str, state: str, at: float) -> bool:
-        """Somebody whom several routes ping is held only while all of them are quiet."""
+        if (target, state) not in card.quiet:
+            card.quiet[target, state] = self._find_quiet(card, target, state)
+        return int(at) // MINUTE in card.quiet[target, state]
+
+    def _find_quiet(self, card: ReadCard, target: str, state: str) -> set[int]:
+        """The minutes in which a target is quiet: one whom several routes ping, only while all of them are."""
         pinging = [post for _, post in card.posts if target in pinged_by(post, state)]
         pinging = pinging or [
             post for _, post in card.posts if target in {each for some in post.mention.values() for each in some}
         ]
-        return all(self._on(post.quiet, state, at) for post in pinging)
+        return set.intersection(*(self._minutes_of(post.quiet, state) for post in pinging))
 
     def _holding(self, card: ReadCard, ping: HeldPing, target: str, now: Update, at: float) -> list[str]:
         """What holds a ping at a moment."""
