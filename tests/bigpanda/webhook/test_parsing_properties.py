@@ -49,6 +49,12 @@ def strings(value: object) -> Iterator[str]:
 
 def check(share: Share) -> None:
     """Assert what is true of every parsed share."""
+    check_content(share)
+    assert parse_share(share.body, share.headers, share.received) == share, "the kept body is the share"
+    assert parse_identified(received(share)) == share
+
+
+def check_content(share: Share) -> None:
     blocks = {name: Block(as_of=share.as_of, value=value) for name, value in share.blocks.items()}
     incident = read_incident(Record(incident=share.incident, blocks=blocks))
     assert len({alert.id for alert in incident.alerts}) == len(incident.alerts)
@@ -56,9 +62,7 @@ def check(share: Share) -> None:
     assert orjson.loads(orjson.dumps(share.blocks)) == share.blocks, "a record is written down as it is"
     assert share.as_of <= RECEIVED + 300
     names = [share.incident, share.comment or "", *(event.name for event in share.events), *strings(dict(share.blocks))]
-    assert not any(FORBIDDEN.search(text) for text in names)
-    assert parse_share(share.body, share.headers, share.received) == share, "the kept body is the share"
-    assert parse_identified(received(share)) == share
+    assert not FORBIDDEN.search("\n".join(names))
 
 
 # ------------------------------------------------------------ any bytes
@@ -163,13 +167,19 @@ def test_the_sample_without_one_part_is_still_a_share():
 
 
 def test_the_sample_with_a_wrong_value_anywhere_is_still_a_share():
-    for path in PLACES:
+    body = copy.deepcopy(BODY)
+    for number, path in enumerate(PLACES):
+        around, key = parent(body, path), path[-1]
+        right = around[key]
         for value in WRONG:
-            body = copy.deepcopy(BODY)
-            parent(body, path)[path[-1]] = value
+            around[key] = value
             share = parsed(body)
-            check(share)
+            check_content(share)
             assert share.incident == BODY["incident"]["id"]
+        around[key] = WRONG[number % len(WRONG)]
+        check(parsed(body))
+        around[key] = right
+    assert body == BODY
 
 
 def test_a_wrong_value_changes_no_other_block():
@@ -258,7 +268,7 @@ def shuffled(tree: object, random_source: random.Random) -> object:
 @few
 @given(
     extra=st.dictionaries(keys, anything, max_size=4),
-    random_source=st.randoms(use_true_random=False),
+    random_source=st.integers(0, 2**32).map(random.Random),
     indent=st.none() | st.integers(0, 3),
     ascii_only=st.booleans(),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-le"]),
