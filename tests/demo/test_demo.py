@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 
 import aiohttp
 import orjson
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from relay.bigpanda.webhook.parsing import parse_share
@@ -22,8 +23,9 @@ from relay.cli import app
 from relay.cli.options import port_note
 from relay.config.settings import Listen
 from relay.demo import environment as demo_environment
+from relay.demo import player
 from relay.demo.clock import SimulatedClock, wait_until_idle
-from relay.demo.environment import OWN_INCIDENT, documented_sample, start_demo
+from relay.demo.environment import OWN_INCIDENT, DemoEnvironment, documented_sample, start_demo
 from relay.demo.player import STORY_START, StoryPlayer, nth_time, play_steps
 from relay.demo.story import (
     ANN,
@@ -48,21 +50,31 @@ from relay.sandbox.http_api import PORTS_TO_TRY
 APPROVED = Path(__file__).parent / "approved-night.txt"
 
 
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Restore the logging configuration, which the command changes for the whole process."""
-    configured = structlog.get_config()
-    yield
-    structlog.configure(**configured)
+@cache
+def played_once() -> tuple[str, DemoEnvironment]:
+    """What `relay demo --once` prints, and the environment that it played in. No test changes it."""
+    environments = []
+
+    @asynccontextmanager
+    async def remembered(clock: SimulatedClock) -> AsyncIterator[DemoEnvironment]:
+        async with start_demo(clock) as demo:
+            environments.append(demo)
+            yield demo
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(player, "start_demo", remembered)
+        result = CliRunner().invoke(app, ["demo", "--once"])
+    assert result.exit_code == 0, result.output
+    [demo] = environments
+    return result.stdout, demo
 
 
 def test_demo_once_prints_the_channels_and_their_threads():
     """APPROVE=1 rewrites the expected text: read the difference before you commit it."""
-    result = CliRunner().invoke(app, ["demo", "--once"])
-    assert result.exit_code == 0, result.output
+    printed, _ = played_once()
     if os.environ.get("APPROVE"):
-        APPROVED.write_text(result.stdout, encoding="utf-8")
-    assert result.stdout == APPROVED.read_text(encoding="utf-8")
+        APPROVED.write_text(printed, encoding="utf-8")
+    assert printed == APPROVED.read_text(encoding="utf-8")
     for word in (
         "Dana Levi",
         "Critical",
@@ -79,9 +91,9 @@ def test_demo_once_prints_the_channels_and_their_threads():
         "Storm over: 9 incidents",
         "No longer held since",
     ):
-        assert word in result.stdout
-    assert "*" not in result.stdout
-    signed = re.findall(r"^(.*?)(?:↳ )?(?:relay|Ann Lee)(?: \(also in the channel\))?: ", result.stdout, re.MULTILINE)
+        assert word in printed
+    assert "*" not in printed
+    signed = re.findall(r"^(.*?)(?:↳ )?(?:relay|Ann Lee)(?: \(also in the channel\))?: ", printed, re.MULTILINE)
     assert signed
     assert all(re.fullmatch(r" {0,4}0[234]:\d\d ", before) for before in signed)
 
@@ -119,24 +131,18 @@ def test_a_comment_is_part_of_one_share():
     assert len([comment for comment in comments if comment]) == 1
 
 
-async def test_actions_in_slack_reach_bigpanda_and_are_reported_once():
-    clock = SimulatedClock(STORY_START)
-    async with start_demo(clock) as demo:
-        await play_steps(
-            StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample())),
-            clock,
-            [*prologue(), *story(documented_sample())],
-        )
-        [assigned] = demo.bigpanda.calls_to("assign")
-        assert assigned.took_effect
-        assert assigned.arguments["assignee"] == ANN.bigpanda
-        assert demo.bigpanda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
-        commented = demo.bigpanda.incident(BILLING_INCIDENT).comments
-        assert commented[1:] == ["Dana Levi (Slack): Rolling Mando-001 back, should be over in half an hour."]
-        assert all(each.acknowledged for each in demo.slack.deliveries)
-        assert {each.arguments["incident_id"] for each in demo.bigpanda.calls_to("callback")} == set(
-            demo.bigpanda.incidents
-        )
+def test_actions_in_slack_reach_bigpanda_and_are_reported_once():
+    _, demo = played_once()
+    [assigned] = demo.bigpanda.calls_to("assign")
+    assert assigned.took_effect
+    assert assigned.arguments["assignee"] == ANN.bigpanda
+    assert demo.bigpanda.incident("db-replica").comments == ["Ann Lee (Slack): Failing over to db-118."]
+    commented = demo.bigpanda.incident(BILLING_INCIDENT).comments
+    assert commented[1:] == ["Dana Levi (Slack): Rolling Mando-001 back, should be over in half an hour."]
+    assert all(each.acknowledged for each in demo.slack.deliveries)
+    assert {each.arguments["incident_id"] for each in demo.bigpanda.calls_to("callback")} == set(
+        demo.bigpanda.incidents
+    )
 
 
 def at_billing(action: str, **values: str) -> UserStep:
@@ -170,10 +176,13 @@ async def test_the_story_keeps_the_changes_that_a_reader_makes_with_buttons():
         assert "Reopened" in demo.slack.transcript(BILLING_CHANNEL)
 
 
-@pytest.mark.parametrize("actions", ["[]", "[snooze]"])
-async def test_the_story_works_with_routes_without_buttons(actions, monkeypatch, tmp_path):
-    packaged = (demo_environment.files("relay.demo") / "routes.yaml").read_text()
-    (tmp_path / "routes.yaml").write_text(packaged.replace("[assign, comment, snooze, mute, resolve]", actions))
+async def test_the_story_works_with_routes_without_buttons(monkeypatch, tmp_path):
+    """One route has no buttons at all, and the others have only one that the story does not use."""
+    routes = (demo_environment.files("relay.demo") / "routes.yaml").read_text()
+    routes = routes.replace("actions: [assign, comment, snooze, mute, resolve]", "actions: [snooze]")
+    routes = routes.replace("    actors: [S0BILLING01]", "    actions: []")
+    assert routes.count("actions: [snooze]") == routes.count("    actions: []\n    continue: true") == 1
+    (tmp_path / "routes.yaml").write_text(routes)
     monkeypatch.setattr(demo_environment, "files", lambda _package: tmp_path)
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo:
@@ -217,24 +226,25 @@ async def test_a_pasted_share_becomes_an_incident_in_bigpanda_with_working_butto
         assert "Assigned to *Dana Levi*" in demo.slack.transcript(NOC_CHANNEL)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"incident": {"id": 7, "alerts": 5, "snooze": "yes"}},
-        {"incident": {"id": "odd", "alerts": {"id": "a"}, "tags": 7}, "incidentTags": "none", "metadata": []},
-        {"incident": {"id": "odd"}, "incidentTags": [{"id": ["x"]}], "metadata": {"environment_id": {}, "sender": 1}},
-        {"incident": {"id": "odd"}, "metadata": {"assignee": "Ann", "comment": {"comment": 5}}, "event_types": "new"},
-    ],
+ODD_SHARES = (
+    {"incident": {"id": 7, "alerts": 5, "snooze": "yes"}},
+    {"incident": {"id": "odd tags", "alerts": {"id": "a"}, "tags": 7}, "incidentTags": "none", "metadata": []},
+    {"incident": {"id": "odd ids"}, "incidentTags": [{"id": ["x"]}], "metadata": {"environment_id": {}, "sender": 1}},
+    {"incident": {"id": "odd names"}, "metadata": {"assignee": "Ann", "comment": {"comment": 5}}, "event_types": "new"},
 )
-async def test_a_pasted_share_with_unexpected_types_reaches_relay_and_the_demo_continues(body):
+
+
+async def test_pasted_shares_with_unexpected_types_reach_relay_and_the_demo_continues():
     clock = SimulatedClock(STORY_START)
     async with start_demo(clock) as demo, aiohttp.ClientSession() as reader:
-        assert (await reader.post(f"{demo.address}shares", data=orjson.dumps(body))).status == 202
-        await wait_until_idle(lambda: demo.idle)
-        incident = str(body["incident"]["id"])
-        for action in ("assign", "resolve"):
-            await demo.perform(replace(at_billing(action), incident=incident, channel=NOC_CHANNEL, values={}))
+        for body in ODD_SHARES:
+            assert (await reader.post(f"{demo.address}shares", data=orjson.dumps(body))).status == 202, body
             await wait_until_idle(lambda: demo.idle)
+            incident = str(body["incident"]["id"])
+            for action in ("assign", "resolve"):
+                await demo.perform(replace(at_billing(action), incident=incident, channel=NOC_CHANNEL, values={}))
+                await wait_until_idle(lambda: demo.idle)
+            await clock.run_for(300, lambda: demo.idle)  # four new cards in five minutes would be a storm
         await play_steps(StoryPlayer(demo=demo, shares=ShareBuilder(documented_sample())), clock, prologue())
         assert "db-117" in demo.slack.transcript(DATABASE_CHANNEL)
 
