@@ -207,14 +207,14 @@ main()
 """
 
 
-@pytest.mark.parametrize("no_uvloop", ["", "sys.modules['uvloop'] = None"])
 @pytest.mark.parametrize(
-    ("end", "code", "stderr"),
+    ("end", "code", "stderr", "no_uvloop"),
     [
-        ("", 0, ""),
-        ("raise typer.Exit(1)", 1, ""),
-        ("raise SettingsError('it is wrong')", 2, "relay: it is wrong\n"),
-        ("raise RuntimeError('unexpected')", 1, "RuntimeError: unexpected\n"),
+        ("", 0, "", ""),
+        ("raise typer.Exit(1)", 1, "", ""),
+        ("raise SettingsError('it is wrong')", 2, "relay: it is wrong\n", ""),
+        ("raise RuntimeError('unexpected')", 1, "RuntimeError: unexpected\n", ""),
+        ("raise RuntimeError('unexpected')", 1, "RuntimeError: unexpected\n", "sys.modules['uvloop'] = None"),
     ],
 )
 def test_a_hanging_thread_does_not_keep_the_process_or_change_its_exit_code_and_output(end, code, stderr, no_uvloop):
