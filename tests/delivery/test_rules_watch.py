@@ -1,0 +1,39 @@
+"""Changed rules are followed once, and again by a relay that begins to deliver."""
+
+from types import SimpleNamespace
+
+from relay.cards.attention import NO_SURROUNDINGS
+from relay.delivery.rules_watch import RulesWatch
+from relay.routes.rulebook import Rulebook
+from tests.support.clocks import ManualClock
+
+
+class Followed:
+    """What of the store is asked for; `seen` counts how often the held cards were looked at."""
+
+    def __init__(self):
+        self.seen = 0
+
+    async def look_at_held(self, _now, *, lease):
+        self.seen += 1
+        return 0
+
+    async def has_reminders(self):
+        return False
+
+
+async def test_rules_are_followed_when_they_change_and_when_relay_begins_to_deliver():
+    store, live = Followed(), SimpleNamespace(hash="a", rulebook=Rulebook(text=""))
+    shared = SimpleNamespace(
+        store=store, clock=ManualClock(), lease=None, live=lambda: live, surroundings=lambda: NO_SURROUNDINGS
+    )
+    watch = RulesWatch(shared)
+    for expected in (1, 1):
+        await watch.follow()
+        assert store.seen == expected
+    live.hash = "b"
+    await watch.follow()
+    assert store.seen == 2
+    await watch.begin()  # meanwhile another relay may have delivered by rules of its own
+    await watch.follow()
+    assert store.seen == 3
