@@ -138,6 +138,9 @@ class _Prepared:
         self._variables = {name for name, bind in compiled.binds.items() if bind.required}
         self._lists = [name for name in sorted(self._variables) if compiled.binds[name].expanding]
         self._forms: dict[tuple[int, ...], _Form] = {}
+        self._binders = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
+        }
         returned = list(getattr(statement, "exported_columns", ()))
         self._row = _row_type(tuple(column.key for column in returned))
         converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in returned]
@@ -183,7 +186,7 @@ class _Prepared:
         variables = []
         for place, name in enumerate(state.positiontup or ()):
             of, item = parts.get(name, (name, None))
-            convert: Any = state.processors.get(name)
+            convert: Any = self._binders[of]
             if of in self._variables:
                 constants.append(None)
                 variables.append(_Variable(place, of, item, convert))
