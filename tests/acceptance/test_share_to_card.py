@@ -114,7 +114,7 @@ async def test_a_stop_finishes_the_running_call_and_the_next_start_sends_what_wa
 
 
 @with_stop_limits
-async def test_it_stops_within_ten_seconds_although_slack_hangs_and_a_client_sends_half_a_body(folder, slack, limits):
+async def test_relay_stops_within_ten_seconds_although_slack_hangs_and_half_a_body_arrives(folder, slack, limits):
     slack.faults.add(InjectedFault(behaviour=NoAnswer(), method="chat.postMessage"))
     async with running(folder, slack.url, prepare=intervals(limits.intervals)) as relay:
         await relay.share(SAMPLE.read_bytes())

@@ -58,7 +58,7 @@ def test_each_choice_comes_back_unchanged_and_mutes_exactly_that(tags):
             assert not mute.matches(IncidentFacts(incident((Tag(id=choice.tag, name=choice.tag, values=("other",)),))))
 
 
-def test_a_value_that_the_incident_does_not_have_is_no_valid_choice():
+def test_only_a_value_of_the_incident_is_a_valid_choice():
     assert chosen(incident(), MuteChoice(tag="service", name="service", value="checkout").id) is None
     assert chosen(incident(), "") is None
 

@@ -84,7 +84,7 @@ async def test_without_socket_mode_readiness_does_not_mention_it(tmp_path):
         assert await gauge(round_trip, "relay_socket_mode_connected") == 1
 
 
-async def test_a_rejected_app_token_stops_nothing_else(tmp_path):
+async def test_with_a_rejected_app_token_the_rest_of_relay_works(tmp_path):
     async with run_round_trip(tmp_path, **{**OVER_A_SOCKET, "SLACK_APP_TOKEN": "xapp-of-another-app"}) as round_trip:
         await round_trip.start_incident()
         assert round_trip.card()

@@ -48,7 +48,7 @@ def rejection(text):
 @example(form=FORMS[0], password="PW/WP")
 @example(form=FORMS[0], password="PW#WP")
 @example(form=FORMS[3], password="PW&user=WP:x")
-def test_an_unescaped_password_is_read_whole_or_rejected(form, password):
+def test_an_unescaped_password_is_read_completely_or_rejected(form, password):
     text = form.format(password)
     if (message := rejection(text)) is not None:
         assert "percent-encoded: @ as %40" in message

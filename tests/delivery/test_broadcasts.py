@@ -90,7 +90,7 @@ async def test_a_broadcast_rise_says_when_it_is_over(tmp_path):
         assert "Critical → *Warning*" in thread(relay)
 
 
-async def test_a_reopening_that_is_over_before_it_is_posted_says_so(relay):
+async def test_the_post_of_a_reopening_says_so_if_the_incident_is_resolved_again(relay):
     await reopen(relay, "other")  # so that the limit for reopenings of "one" is its own
     await relay.share("one", status="critical", alerts=[ALERT])
     await relay.advance(60)

@@ -68,7 +68,7 @@ def rows_of_changes():
 
 
 @pytest.mark.parametrize("row", rows_of_changes(), ids=lambda row: row.split(" | ")[0])
-def test_every_name_in_how_to_change_stands_in_a_file_of_its_row(row):
+def test_every_name_in_how_to_change_occurs_in_a_file_of_its_row(row):
     words = re.findall(r"`([^`]+)`", row)
     places = [ROOT / word for word in words if word.split("/")[0] in TOPS and "/" in word]
     files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*.py"))]

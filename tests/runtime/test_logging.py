@@ -200,7 +200,7 @@ def test_a_secret_is_redacted_in_the_event_and_in_a_name(stream):
     assert "hush" not in stream.getvalue()
 
 
-def test_the_longer_of_two_secrets_is_redacted_whole(stream):
+def test_a_secret_that_contains_another_is_redacted_completely(stream):
     make_logger(stream, secrets=["key", "key-and-more"]).info("hello", value="key-and-more")
     assert events(stream)[0]["value"] == REDACTED
 

@@ -61,7 +61,7 @@ def test_while_there_is_space_a_line_is_written_when_write_returns():
         max_size=30,
     )
 )
-def test_every_line_arrives_whole_and_in_order_however_long_nobody_reads(sizes):
+def test_every_line_arrives_complete_and_in_order_even_after_a_long_pause_of_the_reader(sizes):
     lines = [f"{number}:{'x' * size}\n" for number, size in enumerate(sizes)]
     with a_pipe() as (reading, writing, close):
         stream = stream_to(writing)

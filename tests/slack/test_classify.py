@@ -152,7 +152,7 @@ def test_without_a_response_a_call_is_ambiguous_unless_it_surely_was_not_sent(fa
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 @pytest.mark.parametrize("body", [None, {}, "<html>", {"ok": False, "error": "service_unavailable"}, {"ok": True}])
-def test_a_server_error_is_ambiguous_whatever_its_body_says(status, body):
+def test_a_server_error_is_ambiguous_with_any_body(status, body):
     outcome = classify(Method.POST, HttpResponse(status=status, body=body))
 
     assert isinstance(outcome, Ambiguous)

@@ -269,7 +269,7 @@ async def test_the_check_runs_after_connecting_and_before_the_first_byte(answeri
     assert len(peer.requests) == 2
 
 
-async def test_a_call_ends_at_its_own_timeout_whatever_the_sessions_timeout_is(answering, client):
+async def test_the_timeout_of_a_call_overrides_that_of_the_session(answering, client):
     peer = await answering(None)
     began = time.monotonic()
 

@@ -65,7 +65,7 @@ async def test_changes_during_the_copy_neither_enter_it_nor_restart_it(source, s
     assert rows(tmp_path / "relay.db", "SELECT DISTINCT times_seen FROM share") == [(1 + len(steps),)]
 
 
-async def test_it_is_one_file_that_only_its_owner_can_read(source, sqlite_url, tmp_path):
+async def test_a_backup_is_one_file_that_only_its_owner_can_read(source, sqlite_url, tmp_path):
     folder = tmp_path / "backups"
     folder.mkdir()
     backup(sqlite_url, folder / "copy.db")

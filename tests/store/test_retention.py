@@ -113,7 +113,7 @@ async def test_a_stub_with_a_new_share_is_an_incident_like_any_other(store):
     assert await apply(store, NOW + 71 * DAY) == RetentionResult(shares=1, incidents=1)
 
 
-async def test_an_open_incident_stays_however_old(store):
+async def test_an_open_incident_is_kept_at_any_age(store):
     await save(store, posted(a_card()))
     assert await apply(store, NOW + 900 * DAY) == RetentionResult(shares=1)
     assert (await store.incident_history("i1")).state.record.blocks

@@ -87,7 +87,7 @@ def test_an_unclosed_tag_is_reported_together_with_other_faults():
 
 
 @pytest.mark.parametrize("quotes", ["'a' ~ ", "\"a\", 'b', "])
-def test_a_tag_that_is_never_closed_is_found_however_many_quotes_follow(quotes):
+def test_an_unclosed_tag_is_found_even_before_many_quotes(quotes):
     """The bug: each pair of quotes doubled the time of a check, so that it never ended."""
     [fault, *_] = faults("{{ " + quotes * 100 + "\n{{ incident.title }}")
     assert (fault.line, fault.column) == (1, 1)

@@ -113,7 +113,7 @@ async def test_the_keys_never_reach_the_browser(address, web):
             assert not [key for key in KEYS.values() if key in text]
 
 
-async def test_without_a_relay_the_page_says_so(web):
+async def test_without_a_relay_the_page_answers_with_the_reason(web):
     slack = FakeSlack()
     async with (
         serve_slack(slack, add_routes=Page(slack).add_routes) as base,

@@ -146,7 +146,7 @@ async def wait_for_interactions(reader: PageReader, count: int = 1) -> list[Any]
     return reader.app.interactions
 
 
-async def test_an_entry_of_the_menu_is_sent_as_the_button_that_it_stands_for(reader: PageReader):
+async def test_a_menu_entry_sends_the_same_action_as_its_button(reader: PageReader):
     await reader.tab.get_by_label("More actions").click()
     await reader.press("End snooze")
     [click] = await wait_for_interactions(reader)
