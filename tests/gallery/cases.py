@@ -24,6 +24,7 @@ from relay.rendering.context import template_variables
 from relay.rendering.library import TemplateLibrary
 from relay.rendering.reply import render_reply
 from relay.rendering.request import RenderRequest
+from relay.routes.evaluate import ChannelFailure
 from relay.routes.options import Options
 from relay.slack.message import Message
 from tests.gallery.bulletins import BROKEN, FOLDER, BulletinCase, bulletins
@@ -218,6 +219,17 @@ def cards() -> Iterator[Case]:
     yield Case(name="every-alert-resolved", incident=replace(DB, alerts=ENDED.alerts))
     yield Case(name="in-doubt", incident=DB, notices=(MAY_REPEAT,))
     yield Case(name="from-another-channel", incident=DB, notices=(_rejected("#payments", "channel_archived"),))
+    thread = Notice(kind=NoticeKind.FOR_THREAD, name="#payments", reason="thread_locked")
+    yield Case(name="from-another-thread", incident=DB, notices=(thread,), folders=("incident",))
+    unnamed = ChannelFailure(
+        route="payments", source="#inc-{{ tags.team }}", reason="the incident has no tag team", options=Options()
+    )
+    yield Case(
+        name="from-a-channel-without-a-name",
+        incident=DB,
+        notices=(Notice(kind=NoticeKind.UNNAMED, reason=unnamed.description),),
+        folders=("incident",),
+    )
     silent = replace(DB, started=NOW - 10 * HOUR)
     yield Case(name="no-update", incident=silent, notices=(Notice(kind=NoticeKind.STALE, at=NOW - 9 * HOUR),))
     escalated = Notice(kind=NoticeKind.ESCALATED, name="#db-oncall", at=NOW)

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from relay.cards.bulletins import BulletinKind
+from relay.cards.notices import NoticeKind
+from relay.model.entry_kinds import EntryKind
 from relay.sandbox.slack.message_content import MessageContent, validate_content
 from relay.sandbox.slack.plain_text import mrkdwn
 from relay.sandbox.slack.server import FakeSlack
 from relay.slack.message import Message
 from tests.gallery.bulletins import BROKEN, FOLDER, BulletinCase
 from tests.gallery.cases import NOW, PEOPLE, TEMPLATES, Case, every
+from tests.support.documents import check_rows
 
 APPROVED = Path(__file__).parent / "approved"
 FOLDERS = (*TEMPLATES, FOLDER, BROKEN)
@@ -57,6 +61,17 @@ def test_each_message_has_its_approved_text(name):
         path.write_text(text, encoding="utf-8")
     assert path.exists(), f"{name} is not approved yet: APPROVE=1 writes {path.name}"
     assert text == path.read_text(encoding="utf-8")
+
+
+def test_every_kind_of_entry_notice_and_message_has_a_case():
+    cards = [case for case in CASES.values() if isinstance(case, Case)]
+    entries = {entry["kind"] for case in cards for entry in case.entries}
+    check_rows("tests/gallery/cases.py", entries, EntryKind, in_order=False)
+    without_words = {NoticeKind.POINTER, NoticeKind.STAND_IN, NoticeKind.NO_PING}
+    notices = {notice.kind for case in cards for notice in case.notices}
+    check_rows("tests/gallery/cases.py", notices, set(NoticeKind) - without_words, in_order=False)
+    kinds = {case.change.bulletin.kind for case in CASES.values() if isinstance(case, BulletinCase)}
+    check_rows("tests/gallery/bulletins.py", kinds, BulletinKind, in_order=False)
 
 
 def test_each_approved_text_has_a_case():
