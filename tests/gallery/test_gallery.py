@@ -87,6 +87,8 @@ def test_absent_values_print_nothing(folder):
     for case in CASES.values():
         if folder in case.folders:
             text = read(case.draw(folder))
+            for notice in getattr(case, "notices", ()):
+                text = text.replace(notice.reason or "\0", "")  # a reason may quote the template of a channel's name
             assert not [
                 word for word in ("None", "null", "Undefined", "{{", " - ", "()", " ,", "··", "· ·") if word in text
             ], case.name
