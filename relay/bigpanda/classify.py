@@ -1,8 +1,7 @@
 """Classify what came back from BigPanda: one table of its statuses, and the function that reads it. It trusts no shape.
 
-The status decides. The body decides only where the status leaves a question: what BigPanda writes into bodies is
-documented for few calls (`{"status", "errors"}`, `{"statusCode", "error", "message"}`), and its gateway answers some
-statuses itself.
+The status decides. The body decides only if the status leaves a question. BigPanda documents its bodies for few calls
+(`{"status", "errors"}`, `{"statusCode", "error", "message"}`), and its gateway answers some statuses itself.
 """
 
 import re

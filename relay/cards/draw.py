@@ -1,7 +1,6 @@
 """Decide what a card and a reply look like: the record, the card and the configuration become a message.
 
-A card depends on the record and on what relay notes on the card, and on nothing else: it says nothing that becomes
-false by waiting.
+A card depends only on the record and on what relay notes on the card. It says nothing that becomes false by waiting.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

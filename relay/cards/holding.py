@@ -7,7 +7,7 @@ A held ping never counts as sent. It stays with the card until one of these happ
     the incident has ended by then                    it is over
     somebody has the incident by then                 the catch-up names it and pings nobody
 
-A first post that is held in a list takes its pings with it: the catch-up at the end of the hold pings for all cards at
+If a first post is held in a list, its pings are held too. The catch-up at the end of the hold pings for all cards at
 once, and the cards follow without pings.
 """
 

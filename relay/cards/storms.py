@@ -10,7 +10,7 @@ More than `over` new cards in a channel within `within` are a storm. From then o
         one that has changed since
 
 The thread pings the people of the waiting incidents. Nobody is pinged there twice, except for a worse state or for the
-first critical incident of another group, and never more often than every `PING_EVERY` seconds.
+first critical incident of another group. There is at most one ping every `PING_EVERY` seconds.
 
 What was posted when is known from the database alone (`ChannelStorm`), so it is the same after a restart.
 """

@@ -1,7 +1,7 @@
 """`mute` and `unmute`: the same mutes as `relay mute` and the buttons make, within what the person may mute.
 
 A mute of values of tags, or of a `match`, covers the cards of those routes where the person may mute and of which they
-see a channel: a person outside a private channel mutes nothing in it.
+see a channel. A person outside a private channel mutes nothing in it.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Read routes.yaml and the template folder from disk, and build a configuration from them.
 
-These are two steps: the reloader reads twice to see whether the files have stopped changing, and builds in a thread,
+These are two steps. The reloader reads twice to see whether the files have stopped changing. It builds in a thread,
 which takes half a second for a thousand routes.
 """
 

@@ -1,10 +1,10 @@
 """Finds the channels that routes name: the id and the facts of each, and joins each before the first post there.
 
-Nothing is sent to a channel that is not found. A channel that is missing or takes no messages is looked up again every
-few minutes, so that relay notices when an operator has fixed it.
+Nothing is sent to a channel that is not found. Every few minutes, relay looks up channels again that are missing or
+take no messages. So it notices when an operator has fixed one.
 
 The text of an alert may make up names (`"#inc-{{ tags.team }}"`), as many as it likes. So names cost no call of their
-own: one reading of the workspace's list answers all that wait, and finds those that were not there before. A new name
+own. One reading of the workspace's list answers all that wait, and finds those that were not there before. A new name
 waits for no other. The longer a name is missing, the less often the list is read for it.
 """
 

@@ -61,8 +61,8 @@ def parse_strict_json(body: bytes) -> JSON:
     """Parse JSON of a program, not of a person's template: half of a surrogate pair and bytes that are not UTF-8 pass.
 
     It takes time in proportion to the body, where `parse_json` may take ten times as long for a hostile one. Every
-    string is clean, as after `parse_json`, but what was there is marked by U+FFFD: an id with a control character must
-    not become another, proper id.
+    string is clean, as after `parse_json`, but U+FFFD marks what was there. An id with a control character must not
+    become another, proper id.
 
     Raises:
         NotJson: it is not JSON, or too deeply nested to be read.

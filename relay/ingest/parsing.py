@@ -1,8 +1,8 @@
 """Reads shares where they block nothing: a small one in the event loop, a larger one in a worker process.
 
 Reading 1 MB takes up to 0.3 seconds, and holds Python's interpreter lock for up to 50 ms, so a thread would not do.
-Bodies of medium size do not wait for the largest ones: each of the two sizes has its worker, and reads one at a time,
-of each sender, and of the inbox, in turn.
+Bodies of medium size do not wait for the largest ones, because each of the two sizes has its worker. A worker parses
+one body at a time, of each sender, and of the inbox, in turn.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Accepts shares: a body is stored before its sender gets an answer, and planned then or a moment later.
 
-Concurrent shares are committed together. A group is whatever has arrived while the last commit was in progress, of each
-sender in turn, so a single share never waits for others. A small group is planned in the same transaction; of a larger
+Concurrent shares are committed together. A group is what has arrived while the last commit was in progress, of each
+sender in turn. So a single share never waits for others. A small group is planned in the same transaction; of a larger
 one, the shares stay in the inbox, and `planner` plans them. A group that fails is retried share by share: one bad share
 does not cost every sender a 503. Where a group took long to fail, the database is stuck: all its senders get a 503 at
 once.

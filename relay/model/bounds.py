@@ -1,10 +1,10 @@
 """How much of an incident relay keeps: the one place for these limits.
 
-BigPanda's largest incidents are within them. Beyond them, relay keeps what a reader needs first, counts what it leaves
-out, and says so on the card, in `relay incident` and in `GET /incidents/{id}`. The body of a share is stored whole.
+BigPanda's largest incidents are within them. Beyond them, relay keeps what a reader needs first and counts what it
+leaves out. The card, `relay incident` and `GET /incidents/{id}` say so. The body of a share is stored whole.
 
-So the work for one share is bounded, whatever a sender makes of its incident: a record has at most about 20,000 values
-and a million characters.
+So the work for one share is bounded, whatever a sender puts into it. A record has at most about 20,000 values and a
+million characters.
 """
 
 from collections import Counter

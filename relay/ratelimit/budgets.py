@@ -111,8 +111,9 @@ class Budgets:
     """The calls that relay may still make in one workspace. Methods have Slack's names; only posts have channel limits.
 
     Slack's real limits are unpublished. They may be lower than `limits`: a rate limit error slows the budget that was
-    used up, which then recovers slowly. They may be higher: a budget that work has waited for during a quarter of an
-    hour, without a break or an error, grows by a fiftieth a minute, never beyond its `Limit.stretch`. A break takes it
+    used up, which then recovers slowly. They may be higher. If work has waited for a budget during a quarter of an
+    hour, without a break or an error, the budget grows by a fiftieth a minute. It never grows beyond its
+    `Limit.stretch`. A break takes it
     back to the documented limit. An error takes all budgets of its method back, and stops their growth for two hours.
     """
 

@@ -1,7 +1,7 @@
 """Holds the live configuration, and replaces it as a whole, after everything that can fail.
 
-An invalid edit changes nothing, not even after a restart: the last valid configuration is in the store, and relay
-starts with it where the files are invalid. On PostgreSQL all relays use the newest valid configuration that any of them
+An invalid edit changes nothing, not even after a restart. The last valid configuration is in the store, and relay
+starts with it if the files are invalid. On PostgreSQL all relays use the newest valid configuration that any of them
 has read.
 """
 

@@ -1,6 +1,6 @@
 """Calls a function when routes or templates may have changed; the function reads the files and compares them.
 
-Folders are watched, not files: editors save by renaming a new file over the old one, and Kubernetes swaps the link
+Folders are watched, not files. Editors save by renaming a new file over the old one, and Kubernetes swaps the link
 `..data` of a mounted volume. In the database's folder only routes.yaml itself is watched: each commit is several
 changes of that folder, and each would wake a thread. Watching only makes a reload faster: relay reads the files every
 few seconds anyway.

@@ -1,8 +1,8 @@
 """What comparing one incident with all routes may cost, since senders decide how much there is to read.
 
 Routes are evaluated in a transaction that writes: the one that stores the share, or a later one if many arrive. No
-other share is stored meanwhile, so one incident delays all others by what it costs. Each reading has a price: the
-nanoseconds that it takes at the most, which follow from the length of the text and, for a pattern, from its size. Small
+other share is stored meanwhile, so one incident delays all others by what it costs. Each comparison has a price: the
+nanoseconds that it takes at most. They follow from the length of the text and, for a pattern, from its size. Small
 readings are paid in advance. Large ones are timed, since most take a hundredth of their price. What costs too much is
 not read, and nobody knows then whether it matches: `Unread` says so.
 """

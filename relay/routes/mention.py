@@ -47,8 +47,9 @@ class MentionPart:
 class Mention:
     """Who is pinged, by state; one part for each route that mentions somebody on this card.
 
-    Parts stay apart: a part without `reopened` pings the targets of the state at a reopening, whatever another part
-    says, and each route has its own quiet hours. An `occasion` is `reopened` or `reminder`; without one, only the state
+    Parts stay apart. At a reopening, a part without `reopened` pings the targets of the state, even if another part has
+    `reopened`. Each route has its own quiet hours. An `occasion` is `reopened` or `reminder`; without one, only the
+    state
     counts.
     """
 

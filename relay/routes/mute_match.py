@@ -1,6 +1,6 @@
 """The `match` of a mute: the language of routes, with at least one condition that says what is meant.
 
-A mute is made while relay runs, by a command or a click, so it has no file of its own: its match is one line of YAML,
+A mute is made while relay runs, by a command or a click, so it has no file of its own. Its match is one line of YAML,
 such as `{tags: {service: checkout}}`.
 """
 

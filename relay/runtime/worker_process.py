@@ -1,7 +1,7 @@
 """A process that runs functions for this one, one at a time, and is ended when one takes too much.
 
 It is for work whose cost an input from outside decides. Such work must not hold Python's interpreter lock, because
-nothing in Python can interrupt one long step of Python's own code, and it must not make this process grow. The kernel
+nothing in Python can interrupt one long step of Python's own code. Nor may it make this process grow. The kernel
 limits the worker's processor time and memory. Settings of relay, Slack and BigPanda are not in its environment.
 
 `serve` is the worker's program. Each request and each answer is a pickle behind its length (four bytes, big endian).

@@ -1,7 +1,7 @@
 """Rate limits: a sliding window for each method; Slack's also allow one post a second in each channel.
 
 https://docs.slack.dev/apis/web-api/rate-limits. Slack guarantees only how many calls pass, not when the next one is
-rejected; here every number can be set, tighter or looser than a client assumes.
+rejected. Here every number can be set, tighter or looser than a client assumes.
 """
 
 import math

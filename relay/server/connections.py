@@ -1,7 +1,8 @@
 """The open connections: how many there may be, and how long relay waits for each.
 
-aiohttp limits neither. Each connection has one time limit, for what it does at the moment: sending its first head; one
-request, from its head to the end of the response; or nothing, between two requests. If there are too many connections,
+aiohttp limits neither. Each connection has one time limit, for what it does at the moment. It sends its first head; or
+it has one request, from its head to the end of the response; or it is idle between two requests. If there are too many
+connections,
 relay closes the one for which it has waited longest. So those that stay idle, send slowly or do not read responses take
 places from each other, and not from the others.
 """

@@ -101,8 +101,8 @@ async def listen(
 
     `sockets` that are listening already are used instead of an own one; connections in their queues stay there.
 
-    At the end: the socket closes; for at most `drain_seconds` requests are finished and their bodies still read, also
-    new ones on open connections, which then close; then the rest is cut off, which takes at most two seconds. Raises
+    At the end, the socket closes. For at most `drain_seconds`, relay finishes requests and reads their bodies, also new
+    ones on open connections, which then close. Then it cuts off the rest, which takes at most two seconds. Raises
     SettingsError if it cannot listen on the address.
     """
     runner = ProblemAppRunner(app, shutdown_timeout=SHUTDOWN_TIMEOUT)

@@ -27,7 +27,7 @@ class Meaning:
     """What the `codes` of one row mean.
 
     `effect` is a `Scope` where Slack rejects the call for good. `page` is the page that documents the codes, a method's
-    name (https://docs.slack.dev/reference/methods/NAME) or a path; it is empty for codes that were seen and are not
+    name (https://docs.slack.dev/reference/methods/NAME) or a path. It is empty for codes that were seen and are not
     documented. `remedy` may name `{needed}` and `{provided}`, the scopes in Slack's answer; it is empty if relay
     needs nobody. `pauses`: no call of the method works for now. `wait` is the least wait in seconds before a retry.
     `method`: the row is for this method alone.

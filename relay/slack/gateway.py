@@ -34,8 +34,9 @@ Observer = Callable[[Method, SlackOutcome, float], None]
 class SlackGateway(SlackClient):
     """Slack's Web API by one token, with everything that bounds the calls.
 
-    Each call waits for its rate limit, is not made while the circuit breaker blocks it, and reports its outcome to the
-    throttle, the circuit breaker, the observer and the log. `tests/docs/test_import_contracts.py` checks that no call
+    Each call waits for its rate limit, and is not made while the circuit breaker blocks it. It reports its outcome to
+    the throttle, the circuit breaker, the observer and the log. `tests/docs/test_import_contracts.py` checks that no
+    call
     goes around.
     `is_known_message` says whether an earlier post got a `ts` in a channel. No other post can have it, so such an
     answer is not about this post.

@@ -75,9 +75,9 @@ class Marker:
     Every app and member of the workspace can read it, so it holds no secret. `key` is the same for every attempt at
     this message. Nobody who does not know the database can compute the key of a message of delivery (`marker_key`).
 
-    The rest is for a database that does not know the message: `instance` is the name of the relay, `episode` and
-    `generation` number the card, `state` is the incident's, as of `as_of` by BigPanda's clock, and `ended` when it
-    ended (Unix seconds; 0: not set). `worst` is the worst state that the thread has pinged for. BigPanda finds the
+    The rest is for a database that does not know the message: `instance` is the name of the relay, and `episode` and
+    `generation` number the card. `state` is the incident's, as of `as_of` by BigPanda's clock. `ended` is when it ended
+    (Unix seconds; 0: not set). `worst` is the worst state that the thread has pinged for. BigPanda finds the
     incident in the environment with the id `environment`. `series` is the key of a bulletin.
 
     Of a reply, `entries` says what it reports, and `digest` stands for all of that.

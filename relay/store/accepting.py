@@ -43,8 +43,8 @@ def accept(
     """Save shares in one commit: when it is done, they are on disk.
 
     A `Share` is planned in the same transaction, in the order of arrival; a share that is not parsed stays in the
-    inbox. So does a share that cannot be planned, with its error, one for which there was no time `within` so many
-    seconds, and one with a record too large to load with the others. A repeated share is counted, not planned,
+    inbox. So does a share that cannot be planned, with its error, and one for which there was no time `within` so many
+    seconds. So does one with a record too large to load with the others. A repeated share is counted, not planned,
     and gets the answer of the first one.
 
     Raises StoreError: nothing of the whole group is saved.

@@ -75,8 +75,8 @@ def recover_attempts(
 ) -> int:
     """Mark in doubt the attempts that a relay left in flight, and their cards; return how many.
 
-    Called when a relay begins to deliver, and when `start_next_card` failed, since it may have been committed all the
-    same. The cards `in_progress` are left alone: their result is still to be saved. The search begins at `now`.
+    Called when a relay begins to deliver, and when `start_next_card` failed, since it may have been committed
+    nevertheless. The cards `in_progress` are left alone: their result is still to be saved. The search begins at `now`.
 
     Raises LeaseLost: another relay delivers now.
     """

@@ -46,8 +46,8 @@ def backup(
 ) -> BackupSummary:
     """Copy the SQLite database at `url` to the file `target`, which appears only when it is complete.
 
-    The copy is marked with the time of the copy, by `now` (Unix seconds): a relay that serves it later searches Slack
-    for what was sent since, before it posts anything.
+    The copy is marked with its time, `now` (Unix seconds). A relay that serves it later searches Slack for what was
+    sent since, before it posts anything.
 
     Raises StoreUnusable: there is no such database, it is not relay's, it is not the one that the running relay has
     open, or it is PostgreSQL; `target` exists (unless

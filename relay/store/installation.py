@@ -26,8 +26,8 @@ _BIND = (
 def marker_secret(connection: Connection, fresh: str, *, adopt_since: float | None = None) -> str:
     """Return the secret; `fresh` becomes it if there is none yet.
 
-    Then the database is new, or replaces a lost one: before relay posts in a channel, it reads there what it
-    posted since `adopt_since` (Unix seconds).
+    Then the database is new, or replaces a lost one. Before relay posts in a channel, it reads there what it posted
+    since `adopt_since` (Unix seconds).
     """
     row = {"id": 1, "marker_secret": fresh, "adopt_since": adopt_since}
     statement = insert_or_keep(connection, _installation, ("id",), returning=("id",))

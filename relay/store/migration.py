@@ -1,7 +1,7 @@
 """Migrates the tables to the newest version: at start, in one transaction, one relay at a time.
 
-Alembic runs the steps. Where there are none to run, because the tables have the newest version or are made from
-`schema`, it is not even imported: that would take a tenth of relay's start, and 10 MB.
+Alembic runs the steps. If there are none to run, it is not even imported: that would take a tenth of relay's start, and
+10 MB. This is so if the tables have the newest version or are made from `schema`.
 """
 
 from pathlib import Path

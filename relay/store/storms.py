@@ -1,7 +1,7 @@
 """Storms: what was posted lately in a channel, what waits there, and what follows for the storms that are open.
 
 First posts are counted from the cards themselves, along an index. The transaction that counts them begins the next one,
-and only the relay that holds the lease does so: the count is exact, also across restarts.
+and only the relay that holds the lease does so. The count is exact, also across restarts.
 """
 
 from collections.abc import Callable, Sequence

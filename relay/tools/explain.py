@@ -45,8 +45,8 @@ class Destination:
     `route` governs the card (empty: it goes to the fallback), `routes` are all that lead to the channel. `pings` are
     the targets of the first post, `wait` the seconds before it. `held` is what holds the card after that, `held_pings`
     are those whom its first post does not ping, and why. `unless` is the reason why it will not be posted if nothing
-    changes before. `storm` is the limit of new cards in the channel to which it counts, `storm_tag` and `storm_group`
-    are the tag by which its storm card would group the incident, and its value.
+    changes before. `storm` is the limit of new cards in its channel. `storm_tag` is the tag by which its storm card
+    would group the incident, and `storm_group` is the value of that tag.
     """
 
     channel: str

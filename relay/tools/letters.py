@@ -4,7 +4,7 @@ One space of ids names all of them: a dead letter is `7`, a failed share `s7`, a
 a row for each kind.
 
 An operator's retry decides as relay does when a channel works again. If the channel does not accept messages yet, the
-card stays on the fallback channel: relay checks the channel at once, and retries the dead letter if it works.
+card stays on the fallback channel. Relay checks the channel at once, and retries the dead letter if it works.
 """
 
 import re

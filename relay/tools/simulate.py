@@ -1,7 +1,7 @@
 """Simulates shares: the cards and threads that they would produce, in virtual time, with the decisions of live work.
 
 A simulation calls what live work calls: `plan` for each share, `begin_post` and `begin_edit` for each card that is due,
-`draw_step` for the messages, `apply_delivery` for what follows. Only the environment is ideal: there are no rate
+`draw_step` for the messages, `apply_delivery` for what follows. Only the environment is ideal. There are no rate
 limits, every channel exists and is open, and Slack accepts each message at the moment when it is due.
 
 Time is data: a share arrives at its `received`, after everything that was due before.

@@ -35,8 +35,8 @@ class ReceivedShare(Struct, frozen=True, kw_only=True):
 class Share(ReceivedShare, frozen=True, kw_only=True):
     """A share that was parsed: what it says.
 
-    `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`; a
-    block that is not there was not in the share. `as_of` is the time up to which the share knows (Unix seconds).
+    `blocks` is what the share says about the incident, by the names and in the shapes of `relay.model.incident`. A
+    missing block was not in the share. `as_of` is the time up to which the share knows (Unix seconds).
     `omitted` says what was left out of which block, and how many `events`, since the share has more than relay keeps.
     """
 

@@ -1,7 +1,7 @@
 """What one run of a template may cost, and what failed in it.
 
-Every turn of a loop, every macro call and every character that is made, read or printed is charged to one budget, so
-that each run ends soon. No clock is used: a card must not depend on how busy the machine is. A run that exceeds its
+One budget is charged for every turn of a loop, every macro call, and every character that is made, read or printed. So
+each run ends soon. No clock is used: a card must not depend on how busy the machine is. A run that exceeds its
 budget fails as a whole; any other failure costs only the tag in which it happens.
 
 A value that a template makes is also bounded in size and depth (`made`). Python hashes, compares and prints a value in

@@ -1,8 +1,9 @@
 """The sandbox in which templates run: what they may call and how much they may cost.
 
 Jinja's own sandbox keeps templates away from Python, but limits neither the size of a value nor the length of a run.
-Here methods and filters are on a list, operators are checked before they make a value (`safe_ops`), and every loop,
-macro and value that is made, read, compared or printed is charged (`metering`, `budget`). Jinja computes nothing while
+Here methods and filters are on a list, and operators are checked before they make a value (`safe_ops`). Every loop and
+macro is charged, and every value that is made, read, compared or printed (`metering`, `budget`). Jinja computes nothing
+while
 it compiles: what it would compute then is charged to no run.
 """
 

@@ -1,7 +1,7 @@
 """The HTTP server: a workspace that answers under /api/ as Slack does, with rate limits and injected faults.
 
-A call is logged when it arrives; then it needs a token, then it must pass the rate limits, then a fault may apply, and
-only then it takes effect.
+A call is logged when it arrives. It needs a token and must pass the rate limits. Then a fault may apply, and only then
+does the call take effect.
 """
 
 import asyncio

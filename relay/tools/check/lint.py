@@ -1,6 +1,6 @@
 """Warn of what looks wrong in a valid routes.yaml, such as comparisons that never match.
 
-The parser rejects only what relay cannot do. What is merely odd, or needs a proof, is reported here alone: a newer
+The parser rejects only what relay cannot do. Only this module reports what is merely odd or needs a proof. So a newer
 relay that notices more never rejects a file that an older one accepted.
 """
 
