@@ -79,7 +79,7 @@ async def test_an_unexpected_failure_of_one_card_does_not_stop_the_others(tmp_pa
         for fields in LIFECYCLE[1:]:
             await relay.share(BROKEN, **fields)
             await relay.advance(60)
-        await relay.advance(3600)
+        await relay.advance(3600, step=30)
         assert find_faults(relay, SOUND) == []
         assert relay.delivery.delivering
         assert {"delivery_crashed", "delivery_interrupted", "component_crashed"}.isdisjoint(
@@ -89,7 +89,7 @@ async def test_an_unexpected_failure_of_one_card_does_not_stop_the_others(tmp_pa
         assert 0 < trouble.failures < 80  # the pauses grow
         assert len(relay.slack.calls_to("conversations.history")) < 200
         trouble.over = True
-        await relay.advance(900)
+        await relay.advance(900, step=30)
         assert wrong(relay, BROKEN) == []
         assert await relay.store.dead_letters() == ()
 
@@ -105,7 +105,7 @@ async def test_an_unreadable_row_blocks_no_other_card_and_is_posted_once_it_is_r
 
         await relay.share(BROKEN, status="critical", alerts=[ALERT])
         await write("json_set(options, '$.in_doubt', 'unheard of')")
-        await relay.advance(3600)
+        await relay.advance(3600, step=30)
         await relay.share(SOUND, status="critical", alerts=[ALERT])
         await relay.advance(120)
         assert [len(cards(relay, incident)) for incident in (BROKEN, SOUND)] == [0, 1]
@@ -150,7 +150,7 @@ async def test_a_component_that_crashes_restarts_after_growing_pauses(tmp_path, 
         monkeypatch.setattr(broken, verb, breaks)
         relay.delivery.wake(everything=True)
         await relay.share(SOUND, status="warning", alerts=[ALERT])
-        await relay.advance(1800)
+        await relay.advance(1800, step=30)
         assert relay.delivery.delivering
         assert 3 < len(crashes) < 400
         monkeypatch.setattr(broken, verb, work)

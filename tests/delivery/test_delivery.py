@@ -235,7 +235,7 @@ async def test_a_reopening_is_broadcast_and_pings_and_a_late_one_gets_a_new_card
     assert reopened.broadcast
     assert pings(reopened)
     await relay.share(status="ok", endedOn=int(relay.clock.now()))
-    await relay.advance(90_000)
+    await relay.advance(90_000, step=600)
     await relay.share(status="critical", endedOn=None)
     await relay.advance(60)
     first, second = roots(relay)

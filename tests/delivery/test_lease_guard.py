@@ -13,7 +13,7 @@ from relay.slack.gateway import SlackGateway
 from tests.support.clocks import ManualClock
 from tests.support.incident_lifecycle import ALERT, cards, thread_text
 from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import run_relay
+from tests.support.relay_in_process import LONG_STEP, run_relay
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(t
         never_expire(new_leader)
         stopping = asyncio.Event()
         tasks.create_task(new_leader.run(stopping))
-        await relay.advance(60)
+        await relay.advance(60, step=LONG_STEP)
         assert new_relay.delivering
         made = len(standing(slack))
         assert made == (1 if lost == "root" else 2)
@@ -147,7 +147,7 @@ async def test_a_post_that_arrives_after_the_new_leader_repeated_it_is_deleted(t
             while not all(call.took_effect for call in slack.calls_to("chat.postMessage")):  # noqa: ASYNC110  no event is set
                 await asyncio.sleep(0.002)
         # Its sender deletes a duplicate card at the answer; the new leader's last search deletes a duplicate reply.
-        await relay.advance(300)
+        await relay.advance(300, step=LONG_STEP)
         [card] = cards(relay, "one")
         assert len(standing(slack)) == made
         assert thread_text(relay, card).count("Warning → *Critical*") == (lost == "reply")

@@ -11,7 +11,7 @@ from relay.model.errors import StoreError, StoreUnusable
 from relay.sandbox.faults import DropConnection, InjectedFault
 from tests.support.incident_lifecycle import ALERT, LIFECYCLE, cards, find_faults, visible_messages
 from tests.support.postgres import postgresql_with_tables
-from tests.support.relay_in_process import run_relay
+from tests.support.relay_in_process import LONG_STEP, run_relay
 
 POST = "chat.postMessage"
 
@@ -154,9 +154,9 @@ async def test_a_connection_that_is_lost_during_the_commit_of_a_post_to_postgres
             await relay.share("one", status="critical", alerts=[ALERT])
             await relay.advance(4)
             await relay.share("two", status="critical", alerts=[ALERT])
-            await relay.advance(120)
+            await relay.advance(120, step=LONG_STEP)
             await relay.share("one", metadata={"comment": {"comment": "anybody there?"}})
-            await relay.advance(120)
+            await relay.advance(120, step=LONG_STEP)
             assert proxy.cut == 1
             assert [len(cards(relay, incident)) for incident in ("one", "two")] == [1, 1]
             assert relay.transcript().count("anybody there?") == 1

@@ -27,9 +27,9 @@ async def test_a_missing_channel_of_the_routes_is_reported_with_its_remedy(tmp_p
         [problem] = await problems()
         assert problem.startswith("#typo: channel not found. Correct the channel's name in routes.yaml")
         before = len(changes)
-        await relay.advance(4000)
+        await relay.advance(4000, step=30)
         assert len(changes) == before  # nothing about it has changed
         relay.slack.add_channel("C0TYPO0001", "typo")
-        await relay.advance(4000)
+        await relay.advance(4000, step=30)
         assert await problems() == ()
         assert len(changes) > before

@@ -110,7 +110,7 @@ async def test_a_changed_incident_gets_its_card_and_an_unchanged_one_stays_a_lin
         await flood(relay)
         await relay.share("w5", metadata={"assignee": {"id": "u1", "name": "Ann"}})
         await relay.share("w6", **OVER)
-        await relay.advance(900)
+        await relay.advance(900, step=30)
         text, lines = storm_card(relay)
         assert text.startswith("🌤️ Storm over: 6 incidents")
         assert "1 without a card" in text
@@ -131,13 +131,13 @@ async def test_a_steady_stream_is_one_storm_and_a_new_one_soon_afterwards_reuses
         for number in range(20):
             await come(relay, f"s{number}")
             await relay.advance(60)
-        await relay.advance(900)
+        await relay.advance(900, step=30)
         assert storm_card(relay)[0].startswith("🌤️")
         await flood(relay, 5)
         assert storm_card(relay)[0].startswith("⛈️")
-        await relay.advance(900)
+        await relay.advance(900, step=30)
         assert len(storm_pings(relay)) == 1
-        await relay.advance(3600)
+        await relay.advance(3600, step=30)
         await come(relay, *(f"x{each}" for each in range(6)))
         await relay.advance(60)
         assert sum("Storm" in root[:12] for root in roots(relay)) == 2
@@ -157,7 +157,7 @@ async def test_a_storm_in_quiet_hours_pings_nobody_until_they_end(tmp_path):
     async with run_relay(tmp_path, routes=quiet) as relay:
         await flood(relay)
         assert storm_pings(relay) == []
-        await relay.advance(2900)
+        await relay.advance(2900, step=30)
         assert storm_pings(relay) == []
         [catch_up] = [each for each in relay.slack.channel("all").messages if "still open" in relay.slack.text_of(each)]
         assert pings(catch_up) == ("S0WARN",)
@@ -265,7 +265,7 @@ async def test_an_answer_that_is_lost_at_any_call_changes_nothing_in_the_end(tmp
             for event in LIFE:
                 await event(relay)
                 await relay.advance(330)
-            await relay.advance(990)
+            await relay.advance(990, step=30)
             found[nth] = seen(relay)
     expected = found.pop(nth)
     assert {number: read for number, read in found.items() if read != expected} == {}
