@@ -180,7 +180,7 @@ class _Prepared:
     def _make_form(self, parameters: Parameters) -> _Form:
         state = self._compiled.construct_expanded_state(parameters, escape_names=False)
         parts: dict[str, tuple[str, int | None]] = {
-            part: (name, item) for name in self._lists for item, part in enumerate(state.parameter_expansion[name])
+            part: (name, item) for name, parts in state.parameter_expansion.items() for item, part in enumerate(parts)
         }
         constants: list[Any] = []
         variables = []

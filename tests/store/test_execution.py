@@ -16,6 +16,7 @@ FINDS = {
     "a parameter": (_TEXTS.where(TABLE.c.text == bindparam("sought")), {"sought": STRANGE}),
     "a list": (_TEXTS.where(TABLE.c.text.in_(bindparam("sought", expanding=True))), {"sought": ["x", STRANGE]}),
     "a constant": (_TEXTS.where(TABLE.c.text == STRANGE), {}),
+    "a list of constants": (_TEXTS.where(TABLE.c.text.in_(["x", STRANGE])), {}),
 }
 
 
