@@ -15,6 +15,7 @@ from relay.cards.model import AttemptState, Card, CardContext
 from relay.cards.steps import NothingToSend, SlackStep, Step
 from relay.delivery.context import DeliveryContext, card_fields
 from relay.delivery.executor import Executor
+from relay.delivery.supervision import STORE_RETRY_PAUSE
 from relay.metrics import MessageKind
 from relay.model.errors import CardFailure, StoreError, StoreUnusable
 from relay.runtime.clock import WakeEvent
@@ -25,9 +26,6 @@ from relay.store.card_queue import UNKNOWN, LentPick, Started, Unknown, start_ne
 log = structlog.get_logger("relay.delivery")
 
 Picked = Started[Step] | float | None
-
-STORE_RETRY_PAUSE = 1.0
-"""Seconds until the store is asked again after it failed."""
 
 CRASH_PAUSE = 30.0
 """Seconds until a card is picked again after an unexpected failure that concerns no single card."""

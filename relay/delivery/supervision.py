@@ -19,7 +19,7 @@ RESTART_PAUSE = 3.0
 """Seconds until a component begins again after the store failed."""
 
 STORE_RETRY_PAUSE = 1.0
-"""Seconds between two tries to save a result."""
+"""Seconds until the store is asked again after it failed, for work or to save a result."""
 
 FORGET_CRASH_AFTER = 600.0
 """Seconds after which the next crash of a component counts as its first."""

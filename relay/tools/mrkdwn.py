@@ -11,6 +11,8 @@ from typing import Final
 from rich.style import Style
 from rich.text import Text
 
+from relay.rendering.blocks.characters import JOINER
+
 CODE: Final = Style(color="red", bgcolor="grey11")
 LINK: Final = Style(color="dodger_blue1", underline=True)
 MENTION: Final = Style(color="dark_orange", bold=True)
@@ -24,9 +26,6 @@ _TOKEN: Final = re.compile(
     r"|(?<![\w~\u034f])~(?P<strike>[^\s~](?:(?:\u034f~|[^~\n])*[^\s~\u034f])?)~(?![\w~])",
     re.DOTALL,
 )
-_JOINER: Final = "\u034f"
-"""What relay writes where nothing is formatted; a copied text is without it."""
-
 _STYLES: Final[Mapping[str, Style]] = {
     "bold": Style(bold=True),
     "italic": Style(italic=True),
@@ -42,7 +41,7 @@ def to_rich_text(text: str, channels: Mapping[str, str]) -> Text:
 
 def unescape(text: str) -> str:
     """Replace the three entities that Slack escapes, and leave out what nobody sees."""
-    text = text.replace(_JOINER, "")
+    text = text.replace(JOINER, "")
     for entity, character in _ENTITIES:
         text = text.replace(entity, character)
     return text
