@@ -1,7 +1,7 @@
 """A flood of 1,000 incidents in a minute into three channels: what readers get with the default `storm`, and without.
 
 `python -m benchmarks.flood` prints the table. Time is simulated, and Slack's rate limits hold in it; everything else is
-real. Of the incidents a tenth is critical, and they belong to 40 services; half of them resolve after five minutes.
+real. A tenth of the incidents are critical, and they belong to 40 services; half of them resolve after five minutes.
 """
 
 import asyncio

@@ -55,7 +55,7 @@ DRAIN_SECONDS = 3.0
 """Seconds in which requests in progress are finished, once relay is asked to stop."""
 
 LAST_CALLS_SECONDS = 6.0
-"""Seconds from then on in which calls to Slack in progress are finished; what is cut off then is in doubt."""
+"""Seconds from then on in which calls to Slack in progress are finished; a call that is cut off then is in doubt."""
 
 CLOSE_SECONDS = 8.0
 """Seconds from then on in which the database is closed.
@@ -283,7 +283,7 @@ class Relay:
         self._stop.set()
 
     def seconds_left(self, seconds: float) -> float:
-        """Return what is left of these seconds since relay was asked to stop; all of them, if it was not."""
+        """Return how many of these seconds are left since relay was asked to stop; if it was not asked, all of them."""
         now = asyncio.get_running_loop().time()
         return max(0.0, (now if self._stopped_at is None else self._stopped_at) + seconds - now)
 

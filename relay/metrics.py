@@ -404,7 +404,7 @@ class Metrics:
         longest_first = sorted(backlog.channels, key=lambda channel: channel.age, reverse=True)
         names = _LabelValues(MAX_CHANNELS)
         named = [(names.limit(channel.channel), channel) for channel in longest_first]
-        for name, channel in reversed(named):  # of those that count together, the oldest is set last
+        for name, channel in reversed(named):  # if several count together, the oldest is set last
             due.labels(name, channel.work).inc(channel.cards)
             oldest.labels(name, channel.work).set(channel.age)
 

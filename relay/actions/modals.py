@@ -52,7 +52,7 @@ def build_take_question(origin: BatchOrigin, *, question: str) -> View:
 
 
 def owner_label(action: str) -> str:
-    """Return what a button is called where somebody has the incident."""
+    """Return the name of a button if somebody has the incident."""
     return BUTTONS[action].label_if_assigned or BUTTONS[action].label
 
 

@@ -108,7 +108,7 @@ def mute_inputs(
 
 
 def end_mute_inputs(mutes: Sequence[Mute] = ()) -> list[Block]:
-    """What the modal asks for that ends one of these mutes; the first is the one that the card shows."""
+    """The questions of the modal that ends one of these mutes; the card shows the first one."""
     if not mutes:
         return [context_block("No mute covers this card any more.")]
     which = [option(str(mute.id), _covered(mute), f"{mute.author}: {mute.reason}") for mute in mutes[: limits.CHOICES]]

@@ -88,7 +88,7 @@ class SlackMutes:
         return wanted
 
     async def make(self, planned: Mute, key: str) -> Mute:
-        """Make a planned mute; return it with its number, or the one that was made with this key already.
+        """Make a planned mute; return it with its number. If this key has made one already, return that.
 
         `key` is what Slack repeats unchanged, and with nothing else that a person does.
 

@@ -69,7 +69,7 @@ class Permissions:
         return None
 
     def _groups(self, options: Options, word: str) -> tuple[str, ...]:
-        """The user groups that may do it; without any, everyone may."""
+        """The user groups that may do it; if there are none, everyone may."""
         mutes = self._rulebook().mutes
         return mutes.actors if word == MUTE_WORD and mutes.actors else options.actors
 

@@ -53,7 +53,7 @@ class ReadyCall:
 class NoCall:
     """No call is made: how the task ends, and why. `quiet`: the person needs no message.
 
-    `owner`: that person has the incident, and the one who pressed has to be asked first.
+    `owner`: that person has the incident, so relay asks the person who pressed the button first.
     """
 
     state: AttemptState

@@ -40,7 +40,7 @@ bulletins ........ their kinds, lines and texts: held lists, storm cards, catch-
 bulletin_cards ... what a change of one means to its card, and the reverse
 summaries ........ when a channel gets one
 reminders ........ when the next reminder of a card is due
-reminding ........ what is done about due reminders: who is asked first, who reads what
+reminding ........ what a due reminder leads to: what is asked first, and who is pinged
 
 Tasks for BigPanda
 tasks ............ decisions about a task

@@ -270,7 +270,7 @@ def _adopted(card: Card, found: FoundCard) -> Card:
 
 
 def _missed(context: AdoptionContext, state: IncidentState, found: FoundCard, now: float) -> tuple[Entry, ...]:
-    """What the shares that came meanwhile say is another state than the card shows; no entry says so yet."""
+    """The shares that came meanwhile report another state than the card shows; no entry says so yet."""
     incident = read_incident(state.record)
     if incident.state is found.state or any(map(_is_state_change, context.entries)):
         return ()

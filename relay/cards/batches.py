@@ -46,10 +46,11 @@ class OfferedIncident(Struct, frozen=True, kw_only=True):
 
 
 class Choice(Struct, frozen=True, kw_only=True):
-    """What a press is about: the numbers of the lines, the worst first, and how many there are of each state.
+    """The lines that a press takes: their numbers, the worst first, and how many there are of each state.
 
-    `owned`, `in_progress` and `beyond` count what is left out: what somebody has or is about to get, and what is more
-    than `MOST_IN_BATCH`. `denied` counts the incidents that this person may not take, by the user groups that may.
+    `owned`, `in_progress` and `beyond` count incidents that are left out: those that somebody has, those that somebody
+    is about to get, and those beyond `MOST_IN_BATCH`. `denied` counts the incidents that this person may not take, by
+    the user groups that may.
     """
 
     lines: tuple[int, ...] = ()

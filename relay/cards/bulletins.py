@@ -111,8 +111,9 @@ class BulletinLine(Entry, frozen=True, kw_only=True):
 
     `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel
     and ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
-    `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed it last, `shown_in` the
-    one that its reply shows. `storm_group` is the group of the incident in a storm. What stands alone has no incident:
+    `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed the line last.
+    `shown_in` is the version that its reply shows. `storm_group` is the group of the incident in a storm. What stands
+    alone has no incident:
     the `data` of a ping has its `targets`, that of a batch how far it is.
     """
 
@@ -192,7 +193,7 @@ class Bulletin(Struct, frozen=True, kw_only=True):
 
 
 class BulletinChange(Struct, frozen=True, kw_only=True):
-    """Open a bulletin, or change the one that is open: its newest data, and the lines that are new or changed.
+    """Open a bulletin, or change the open one: its newest data, and new or changed lines.
 
     `at` is now (Unix seconds). With `closes` it is closed; one that is not open stays as it is.
     """

@@ -160,7 +160,7 @@ def _alerts(old: Incident, new: Incident) -> dict[str, JSON]:
 
 
 def _changes(old: Incident, new: Incident) -> list[dict[str, JSON]]:
-    """What is new, and what was known already and is confirmed now."""
+    """The new changes, and the known ones that are confirmed now."""
     known = {change.id: change.certainty for change in old.changes}
     names = ("identifier", "summary", "status", "url", "certainty", "start", "end")
     return [

@@ -12,7 +12,7 @@ WorkKind = Literal["post", "edit"]
 
 
 class Work(StrEnum):
-    """What may have to be done after a transaction.
+    """The work that a transaction may leave.
 
     To post, to edit, a task for BigPanda, to look up a channel, to look at what is held, a mute that cards must say, or
     to remind people.

@@ -50,7 +50,7 @@ class Reason(StrEnum):
 
 
 class Ping(StrEnum):
-    """What people are pinged for.
+    """The reasons for a ping.
 
     first_post   the card is posted
     rise         the incident is worse than its card has shown
@@ -139,7 +139,7 @@ def merge_held(before: HeldPings, more: Iterable[HeldPing]) -> HeldPings:
 
 
 def since_before(held: Iterable[HeldPing], before: HeldPings) -> HeldPings:
-    """These pings; what was held before is still held since then."""
+    """These pings; a ping that was held before keeps its time."""
     since = {each.target: each.since for each in before}
     return tuple(replace(each, since=since.get(each.target, each.since)) for each in held)
 

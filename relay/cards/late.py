@@ -1,4 +1,4 @@
-"""Cards that an open incident gets without a share: those of routes that were in shadow until now."""
+"""Cards that an open incident gets without a share, because a route was in shadow until now."""
 
 from collections.abc import Mapping, Sequence
 

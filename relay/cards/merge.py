@@ -213,8 +213,8 @@ def _merge_headers(known: Mapping[str, tuple[str, ...]], reported: Mapping[str, 
 def _worst_reported(share: Share) -> State:
     """The worst state that a share reports of the incident.
 
-    Where it reports no severity, its alerts say it too. Active ones do not if BigPanda says what the worst of those is
-    that count.
+    Where it reports no severity, its alerts say it too. Active ones do not if BigPanda gives the worst state of the
+    alerts that count.
     """
     blocks = share.blocks
     severity, status = blocks.get("severity"), (blocks.get("state") or {}).get("status")

@@ -142,7 +142,7 @@ def _check_text(name: str, text: str, most: int) -> None:
 
 
 def covering(mutes: Iterable[Mute], incident: Incident, route: str, now: float) -> Mute | None:
-    """The active mute that covers a card of that route; of several, the one that ends last."""
+    """The active mute that covers a card of that route; if there are several, the one that ends last."""
     return next(iter(covering_mutes(mutes, incident, route, now)), None)
 
 

@@ -82,7 +82,7 @@ def search_before_post(context: CardContext, step: Step, since: float, now: floa
 
 
 def read_thread_first(context: CardContext, now: float) -> Step | None:
-    """What the thread of a card holds is not known: relay reads it before it posts there (`skip_reported`)."""
+    """Relay does not know what is in the thread of a card: it reads it before it posts there (`skip_reported`)."""
     card = context.card
     if card.ts is None or not card.thread_unread or context.attempt is not None:
         return None
@@ -93,7 +93,7 @@ def read_thread_first(context: CardContext, now: float) -> Step | None:
 
 
 def skip_reported(context: CardContext, thread: ReportedFacts, now: float) -> CardUpdate:
-    """The thread was read: what it has reported already is not reported again, and pings nobody. The rest is news.
+    """The thread was read: changes in it are not reported again, and ping nobody. The rest is news.
 
     News is also a state that the thread does not show, and that no share has changed as far as this database knows.
     """
@@ -137,7 +137,7 @@ def _missed(context: CardContext, thread: ReportedFacts, now: float) -> Iterator
 def missed_state(
     incident_state: IncidentState, others: Sequence[str], channel: str, before: State, now: float
 ) -> Entry:
-    """From what the card in `channel` says to what the incident is now; not for the cards in `others`."""
+    """The entry for what differs between the card in `channel` and the incident now; not for the cards in `others`."""
     incident, seq = read_incident(incident_state.record), incident_state.next_seq
     reopened = before is State.RESOLVED and incident.active
     kind = EntryKind.REOPENED if reopened else EntryKind.STATUS if incident.active else EntryKind.RESOLVED
@@ -201,8 +201,8 @@ def postpone_search(context: CardContext, at: float) -> CardUpdate:
 def retry_in_doubt(context: CardContext, given_up: Sequence[Attempt], letter: DeadLetter, now: float) -> CardUpdate:
     """Retry what was held in doubt: relay searches for it, and posts it again only if it does not find it.
 
-    Where relay still may not search, it posts it again as a possible repeat. It is late, so it pings nobody. Of several
-    replies that were given up the first is retried, and the letter stays for the others.
+    Where relay still may not search, it posts it again as a possible repeat. It is late, so it pings nobody. If several
+    replies were given up, the first is retried, and the dead letter stays for the others.
     """
     held, *others = given_up
     card = replace(context.card, reason="", post=None, tries=0)
@@ -225,7 +225,7 @@ def retry_in_doubt(context: CardContext, given_up: Sequence[Attempt], letter: De
 
 
 def pick_duplicates(found: Sequence[MarkedMessage]) -> tuple[MarkedMessage, tuple[MarkedMessage, ...]]:
-    """Of several messages with one key: the one that stays, and those that are deleted.
+    """Among several messages with one key, choose the one that stays and those that are deleted.
 
     The oldest stays, unless somebody has replied below a younger one. Nothing that has a thread is deleted.
     """

@@ -1,8 +1,8 @@
 """Decide what a due card does next, and what it is once Slack has accepted it.
 
 `begin_post` and `begin_edit` run in the transaction that picks a card: the step that they return is committed before
-Slack is called. The other functions run in the transaction that stores the answer. They get the card as it is *then*:
-a share may have come while Slack was called, and what it changed is never overwritten.
+Slack is called. The other functions run in the transaction that stores the answer. They get the card as it is *then*: a
+share may have come during the call to Slack, and its changes are never overwritten.
 """
 
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def begin_post(context: CardContext, now: float, surroundings: Surroundings = NO
 
 
 def begin_edit(context: CardContext, now: float, *, has_room: bool = True) -> Step:
-    """The card as it should be now. Whether it differs from what Slack shows is known once it is rendered.
+    """The card as it should be now. Rendering shows whether it differs from the message in Slack.
 
     A relay that is killed while Slack answers leaves an edit in doubt. So it counts as one until the answer is known.
     Where only a reply is to be edited, that is done if the rate limit `has_room`. So is an edit of a bulletin, which

@@ -26,7 +26,7 @@ def fallback_cards(
 ) -> tuple[Card, ...]:
     """The fallback's card for a card (FOR_CARD) or for what its thread could not report (FOR_THREAD).
 
-    It is a new card, or the one that is there with a notice more. None without a fallback, or in its own channel.
+    It is a new card, or the present one with one more notice. None without a fallback, or in its own channel.
     """
     fallback = rules.fallback
     if fallback is None:

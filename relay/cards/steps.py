@@ -89,7 +89,7 @@ Step = SlackStep | NothingToSend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRoot:
-    """What Slack now shows of a card: the message's fingerprint, and what it was rendered from."""
+    """What Slack shows now for a card: the fingerprint of the message, and what it was rendered from."""
 
     fingerprint: str
     version: int

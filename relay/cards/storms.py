@@ -12,7 +12,7 @@ More than `over` new cards in a channel within `within` are a storm. From then o
 The thread pings the people of the waiting incidents. Nobody is pinged there twice, except for a worse state or for the
 first critical incident of another group. There is at most one ping every `PING_EVERY` seconds.
 
-What was posted when is known from the database alone (`ChannelStorm`), so it is the same after a restart.
+Only the database says what was posted when (`ChannelStorm`), so it is the same after a restart.
 """
 
 from collections.abc import Iterable, Mapping
@@ -98,7 +98,7 @@ def allowance(rules: Storm, *, reserve: bool = False) -> int:
 def group_of(incident: Incident, by: str, show_tags: Iterable[str]) -> str:
     """The group of an incident: the value of the tag `by`, or of the first of `show_tags` that it has.
 
-    Of several values the first counts. It is empty if there is none.
+    The first of several values counts. It is empty if there is none.
     """
     tags = (incident.tag(name) for name in ([by] if by else show_tags))
     values = (value.strip() for tag in tags if tag is not None for value in tag.values[:1])
@@ -110,7 +110,7 @@ def group_of(incident: Incident, by: str, show_tags: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormPing:
-    """What a target was pinged for, or is to be: the worst state, the groups with a critical incident, and when.
+    """The pings of a target, sent or due: the worst state, the groups with a critical incident, and the time.
 
     `at` is when the storm pinged it last (0: only cards did), or since when it is to be pinged (Unix seconds).
     """

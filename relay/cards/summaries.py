@@ -9,7 +9,7 @@ the relay that delivers then:
     nothing_to_say    nothing was open, resolved or rejected
     skipped           its message came too late
 
-What a summary says is as of the moment at which it was made; it is never edited.
+A summary shows the state at the moment when it was made; it is never edited.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ class SummaryProgress(Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> SummaryKey:
-        """What the summary is known by."""
+        """The key of the summary."""
         return self.channel, self.title
 
 
@@ -124,7 +124,7 @@ def times_text(summary: Summary) -> str:
 
 
 def key_of(summary: Summary) -> SummaryKey:
-    """What a summary is known by."""
+    """The key of a summary."""
     return summary.channel.ref, summary.title
 
 
@@ -154,7 +154,7 @@ def next_slot(summary: Summary, after: float, hours: Mapping[str, Hours]) -> Slo
 
 
 def described_since(progress: SummaryProgress, now: float) -> float:
-    """The moment since which a summary counts what was resolved: that of the last one that was posted."""
+    """The moment from which a summary counts resolved incidents: that of the last posted summary."""
     return now - FIRST_SPAN if progress.posted_as_of is None else progress.posted_as_of
 
 

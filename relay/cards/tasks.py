@@ -34,7 +34,7 @@ ACTION_KINDS = tuple(TaskKind(name) for name, row in BUTTONS.items() if row.in_b
 """What people do in BigPanda by the buttons of a card."""
 
 CONFIRMED_KINDS = (*ACTION_KINDS, TaskKind.REPLY)
-"""What a share is expected to confirm. Many integrations share neither comments nor assignments."""
+"""The tasks that a share is expected to confirm. Many integrations share neither comments nor assignments."""
 
 CHECK_AFTER = "after "
 """Begins the reason of a check that is made because no share has confirmed a task yet."""
@@ -184,7 +184,7 @@ def handle_crash(context: TaskContext, now: float) -> TaskUpdate:
 
 
 def complete_task(context: TaskContext, now: float, reason: str = "") -> TaskUpdate:
-    """BigPanda has done it; what a share should confirm is checked at once, so that the card shows it."""
+    """BigPanda has done it. If a share should confirm it, relay checks the incident at once."""
     task = replace(context.task, state=AttemptState.DONE, reason=reason, due_at=None)
     if task.kind not in CONFIRMED_KINDS:
         return TaskUpdate(task=task)

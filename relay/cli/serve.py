@@ -22,8 +22,8 @@ def serve() -> None:
     Example: `RELAY_WEBHOOK_KEYS=a-long-random-key SLACK_BOT_TOKEN_FILE=/run/secrets/token relay serve`.
 
     Settings come from the environment. SLACK_BOT_TOKEN and RELAY_WEBHOOK_KEYS are required. Each secret X can also be
-    given as X_FILE, the path of a file that contains it. On SIGTERM relay finishes what it is doing and stops; on
-    SIGHUP it reads routes and templates again. Exits with 2 if it cannot start.
+    given as X_FILE, the path of a file that contains it. On SIGTERM, relay finishes the work in progress and stops; on
+    SIGHUP, it reads routes and templates again. Exits with 2 if it cannot start.
     """
     from relay.config.settings import did_you_mean, mistyped
 

@@ -89,7 +89,7 @@ def _is_shown(card: Card, refs: frozenset[str] | None, question: SlackQuestion) 
 
 
 def shown_card(cards: Iterable[Card], viewer: Viewer) -> Card | None:
-    """The card that the person is led to: one that is posted, in the channel where they ask if there is one."""
+    """The card for the link: a posted one, preferably in the channel where the person asks."""
     posted = [card for card in viewer.visible(cards) if card.slack_channel and card.ts and not card.is_pointer]
     return min(posted, key=lambda card: (card.slack_channel != viewer.asked_in, card.id), default=None)
 

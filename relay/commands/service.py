@@ -110,7 +110,7 @@ class CommandService:
     async def handle_command(self, payload: Mapping[str, JSON]) -> Mapping[str, JSON] | None:
         """Answer a slash command. Return the message for the person.
 
-        Raises StoreError: what the person asked for is not stored; Slack shows an error, or sends it again.
+        Raises StoreError: the person's request is not stored; Slack shows an error, or sends it again.
         """
         command = parse_command(payload)
         if command is None:

@@ -1,7 +1,7 @@
 """Which channels a person may see: an incident is shown to those who may see one of its cards.
 
-Relay knows from its own look-ups which channels are private, and asks Slack which channels the person is in. A channel
-of which it knows neither is not shown, except to those who ask in that very channel.
+Relay knows from its own look-ups which channels are private, and asks Slack which channels the person is in. If it
+knows neither for a channel, the channel is shown only to those who ask in it.
 """
 
 import asyncio

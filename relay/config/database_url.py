@@ -63,7 +63,8 @@ def is_postgresql(text: str) -> bool:
 def secrets_in(text: str) -> tuple[str, ...]:
     """Return every secret of a checked address, as written and decoded.
 
-    A password that is a name in the same address is left out: what is hidden everywhere but there is easily guessed.
+    A password that is also a name in the same address is left out: if it were hidden everywhere else, it could be
+    guessed.
     """
     parameters = _parameters(text) if is_postgresql(text) else []
     names = {unquote(value) for name, value in parameters if name in _NAMES}

@@ -44,8 +44,8 @@ MAX_WAIT = 600.0
 """Seconds after which relay posts in a channel anyway, although Slack does not let it read there."""
 
 _LOST = (
-    "The database is new, and relay's cards are in Slack: relay takes them over. The rest of what the database knew is "
-    "lost; the operating guide says what that is."
+    "The database is new, and relay's cards are in Slack: relay takes them over. The rest of the database is lost; "
+    "the operating guide says what that is."
 )
 _WITHOUT_READING = "Relay posts there without knowing what it has posted before. `relay adopt` reads it later."
 

@@ -136,7 +136,7 @@ class ChannelResolver:
         return {f"#{info.name}": info for info in archived_first}
 
     async def _joined(self, info: ChannelInfo) -> ChannelInfo | SlackOutcome:
-        """Join a public channel, since relay has to read what it posts; return what is known of it then."""
+        """Join a public channel, since relay has to read what it posts; return its new facts."""
         if not _must_join(info):
             return info
         answer = await self._shared.slack.join(info.id)

@@ -70,7 +70,7 @@ class DeliveryContext:
         return Surroundings(rulebook=self.live().rulebook, canonical_refs=self.canonical_refs)
 
     def storm_in(self, *refs: str) -> Storm:
-        """Return what a storm is in the channel that has these references."""
+        """Return the storm limits of the channel that has these references."""
         return self.live().rulebook.storm_in(*refs)
 
     def names_channel(self, refs: Collection[str]) -> bool:

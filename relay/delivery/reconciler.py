@@ -142,7 +142,7 @@ class Reconciler:
     async def _with_thread(
         self, channel: str, context: CardContext, target: SearchTarget, history: SlackOutcome | MessageHistory
     ) -> SlackOutcome | MessageHistory:
-        """Add the thread to what was read: a lost reply is in it, or in the channel where the thread was deleted."""
+        """Also read the thread: a lost reply is in it, or in the channel if the thread was deleted."""
         if not isinstance(history, MessageHistory):
             return history
         found = any(self._is_own(message, target) for message in history.messages)

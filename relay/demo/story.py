@@ -1,7 +1,7 @@
 """The story: what happens in BigPanda in one night, and what people do in Slack meanwhile, as steps.
 
-A step of BigPanda becomes a full snapshot of one incident, like every share; what earlier steps said still holds. Of
-each step only what differs from the one before is applied, so that what readers do with the buttons stays.
+A step of BigPanda becomes a full snapshot of one incident, like every share; what earlier steps said still holds. Each
+step applies only the differences from the step before, so that actions of readers with the buttons stay.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

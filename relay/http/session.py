@@ -124,7 +124,7 @@ class _LimitedResponse(aiohttp.ClientResponse):
     """A response with a limit for its body, also where Slack's SDK reads it, which has no limit of its own."""
 
     async def read(self) -> bytes:
-        """Return the whole body. Of an error, the status is enough: a body that is too large counts as empty.
+        """Return the whole body. The status of an error is enough: a body that is too large counts as empty.
 
         Raises:
             aiohttp.ClientError: the body of a success is too large, or broke off.

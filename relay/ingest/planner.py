@@ -1,7 +1,7 @@
 """Plans the shares that are in the inbox: those that arrived too quickly, and those that a former process left.
 
-`planning_queue` says in which order. Shares that are found in the database (after a restart, or when a failed one is
-due again) are planned behind those that have just arrived. Large shares are parsed in another process, and do not hold
+`planning_queue` says in which order. Shares from the database (after a restart, or when a failed one is due again) are
+planned after those that have just arrived. Large shares are parsed in another process, and do not hold
 up the others.
 """
 
@@ -119,7 +119,7 @@ class InboxPlanner:
             tasks.create_task(self._plan_queue(self._large), name="plan large shares")
 
     def report(self, accepted: AcceptedShare, headers: Mapping[str, str], received: float) -> None:
-        """Log and count a share that was planned, or that failed. What is sent is logged when it is."""
+        """Log and count a share that was planned, or that failed. A message is logged when it is sent."""
         log_share(accepted)
         if accepted.error:
             self._on_failure()
@@ -132,7 +132,7 @@ class InboxPlanner:
 
     async def _watch_inbox(self) -> None:
         """Take in hand what is due, at the start, and whenever something may be due."""
-        if not self._store.shared:  # what a former process had in hand is in no other's
+        if not self._store.shared:  # no other process has the shares that a former process had in hand
             await self._until_done(lambda: self._store.resume_inbox(self._clock.now()))
         basis: str | None = None
         while True:
@@ -141,7 +141,7 @@ class InboxPlanner:
                 await self._until_done(lambda: self._store.retry_failed(self._clock.now(), now_basis))  # noqa: B023  awaited
                 await self._until_done(self._on_change)
             next_due = await self._until_done(self._take_due)
-            # Another relay may leave something there, and what is due now waits until fewer are in hand.
+            # Another relay may leave shares there, and due shares wait until fewer are in hand.
             if self._store.shared or len(self._in_hand) >= MOST_FOUND:
                 next_due = min(next_due or inf, self._clock.now() + LOOK_EVERY)
             await self._clock.wait(self._check_again, next_due)

@@ -14,7 +14,7 @@ log = structlog.get_logger("relay.ingest")
 
 
 def log_share(accepted: AcceptedShare) -> None:
-    """Log one line for the share, and one for each card that begins or ends; what is sent is logged when it is."""
+    """Log one line for the share, and one for each card that begins or ends; a message is logged when it is sent."""
     decision = accepted.decision
     share_log = log.bind(incident=accepted.incident, share=accepted.share_id)
     if accepted.outcome is None:

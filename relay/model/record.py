@@ -51,7 +51,7 @@ class Block(Struct, frozen=True, kw_only=True):
 
 
 ECHO: Final = "echo"
-"""The kind of what is left of a resolution that was reported with its note: the note may still come as a comment."""
+"""The kind of an entry that remains of a resolution reported with its note: the note may still come as a comment."""
 
 
 class PendingAction(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ MAX_LISTED = 10
 
 
 class NoticeTopic(StrEnum):
-    """What relay reports about itself. Of each kind there is at most one open notice."""
+    """What relay reports about itself. There is at most one open notice of each kind."""
 
     CONFIGURATION = "configuration"
     CHANNELS = "channels"

@@ -57,7 +57,7 @@ MAX_SEARCH_PAGES = 5
 
 @dataclass(slots=True)
 class _Desired:
-    """What a notice should say since a moment (of the monotonic clock): nothing is wrong without problems."""
+    """The problems that a notice should report since a moment (of the monotonic clock); without any, nothing is wrong."""
 
     problems: tuple[str, ...]
     since: float
@@ -156,7 +156,7 @@ class Notifier:
     async def _settle(self, kind: NoticeTopic) -> float | None:
         """Take the next steps for a notice; return the seconds until another one is due, or None.
 
-        A step calls Slack. There are several if the message was deleted, or is searched for.
+        A step calls Slack. Several follow each other if the message was deleted, or if relay searches for it.
         """
         while True:
             desired, now = self._desired[kind], self._clock.monotonic()

@@ -60,7 +60,7 @@ def lock_screen(variables: Mapping[str, Any]) -> str:
 
 
 def reply_subject(variables: Mapping[str, Any]) -> str:
-    """Return what a reply is about, for its lock screen: `P1 · checkout · db-117 · replication lag`."""
+    """Return the subject of a reply, for its lock screen: `P1 · checkout · db-117 · replication lag`."""
     priorities, others = _tags(variables)
     return " · ".join([*priorities, *others, _title(variables["incident"])])
 

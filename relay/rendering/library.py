@@ -75,7 +75,7 @@ _PACKAGED: Final = "relay"
 
 
 class TemplateFailed(Exception):
-    """A template failed as a whole. The last of `failures` is the one that ended it."""
+    """A template failed as a whole. The last of `failures` ended it."""
 
     def __init__(self, *failures: TemplateFailure) -> None:
         super().__init__(str(failures[-1]))
@@ -112,7 +112,7 @@ class TemplateLibrary:
                 self._broken.add(name)
 
     def compile_default(self) -> None:
-        """Compile what a card of the default folder is made of, before a card needs it; it may run in a thread."""
+        """Compile the templates of a card of the default folder, before a card needs them; it may run in a thread."""
         for name in self._loader.list_templates():
             if name.startswith(f"{DEFAULT_FOLDER}/"):
                 with suppress(Exception):  # running it says what is wrong with it

@@ -56,7 +56,7 @@ def render_reply(
 def joined_paragraphs(
     paragraphs: Sequence[Paragraph], request: RenderRequest, *, subject: str, title: str, longest: int = BUDGET
 ) -> RenderedMessage:
-    """The message with all these paragraphs; its notification begins with what it is about, the `subject`.
+    """The message with all these paragraphs; its notification begins with the `subject`.
 
     `title` stands for the message where nothing else fits. After the subject come at most `longest` characters.
     """

@@ -62,7 +62,7 @@ def more_blocks(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a span of time in its two largest units: `1 h 12 min`. From ten minutes on there are no seconds."""
+    """Write a span of time in its two largest units: `1 h 12 min`. Beyond ten minutes, it has no seconds."""
     left = max(0, round(seconds))
     if left >= _WITHOUT_SECONDS:
         left = round(left / 60) * 60

@@ -94,7 +94,7 @@ class ExpressionChannel:
 
     def can_resolve_to(self, ref: str) -> bool:
         """Whether this may be the channel of a card with that ref."""
-        beginning = self.shape.partition("*")[0]  # of a long name, only that is certain
+        beginning = self.shape.partition("*")[0]  # only that is certain of a long name
         return ref.startswith(beginning) if len(ref) > NAME_LENGTH else matches_glob(ref, self.shape)
 
 

@@ -30,7 +30,7 @@ class RouteOutcome(StrEnum):
     NO_CHILD_MATCHED = "no_child_matched"
     """Its match holds, but it only groups its children, and none of them matched."""
     SHADOW = "shadow"
-    """It matched in shadow: what it would post is recorded. It does not count as a match, and the evaluation
+    """It matched in shadow: relay records what it would post. It does not count as a match, and the evaluation
     continues."""
     NO_MATCH = "no_match"
     """Its match does not hold."""

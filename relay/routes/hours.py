@@ -32,7 +32,8 @@ class Window:
     """A period of every day, of some weekdays (`days`) or of some dates (`dates`: the first and last of each range).
 
     Both name the day on which the period begins. `start` and `end` are minutes after the midnight of that day; an end
-    on the next day is above 1440. Without them it is the whole day, from its first moment to that of the next day.
+    on the next day is above 1440. If they are missing, it is the whole day, from its first moment to that of the next
+    day.
     """
 
     zone: str
@@ -114,7 +115,7 @@ class Hours:
 class SilentHours:
     """The value of `quiet` and `hold`: during these hours and outside those, by name, something is held back.
 
-    What is at or above the state `unless` is not held back; None: nothing is excepted.
+    Incidents at or above the state `unless` are not held; None: nothing is excepted.
     """
 
     during: tuple[str, ...] = ()
@@ -157,7 +158,7 @@ def _silence(during: tuple[Hours, ...], outside: tuple[Hours, ...]) -> Hours:
 def moment(day: date, minutes: int, zone: tzinfo, *, last: bool = False) -> float:
     """The moment (Unix seconds) at which the clock of a zone shows a time of a day, given in minutes after midnight.
 
-    Of a time that is repeated the first occurrence, or the last; of a time that is skipped the moment of the jump.
+    If the time is repeated, the first or the last occurrence; if it is skipped, the moment of the jump.
     """
     wall = datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)  # noqa: DTZ001  the zone follows
     early, late = (wall.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1))

@@ -1,6 +1,6 @@
 """What comparing one incident with all routes may cost, since senders decide how much there is to read.
 
-Routes are evaluated in a transaction that writes: the one that stores the share, or a later one if many arrive. No
+Routes are evaluated in a transaction that writes: it stores the share, or follows later if many arrive. No
 other share is stored meanwhile, so one incident delays all others by what it costs. Each comparison has a price: the
 nanoseconds that it takes at most. They follow from the length of the text and, for a pattern, from its size. Small
 readings are paid in advance. Large ones are timed, since most take a hundredth of their price. What costs too much is

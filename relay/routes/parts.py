@@ -33,7 +33,7 @@ def with_known_keys(
     """Add a fault for every key that is not known; `x-...` keys are allowed anywhere.
 
     `message` makes it from the key and the known key that it was meant to be, or an empty text. Returns the mapping
-    with misspelt keys as they were meant, so that what they hold is read too.
+    with misspelt keys corrected, so that their values are read too.
     """
     entries = []
     for key, value in mapping.entries:

@@ -112,7 +112,7 @@ class Rulebook:
         return frozenset(action for actions in offered for action in actions)
 
     def storm_in(self, *refs: str) -> Storm:
-        """What a storm is in the channel that has these references."""
+        """The storm limits of the channel that has these references."""
         return next((self.channel_storms[ref] for ref in refs if ref in self.channel_storms), self.storm)
 
     @cached_property

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class BackgroundWork:
-    """Work that is only kept in memory: what has not begun when relay stops is lost."""
+    """Work that is only kept in memory: if it has not begun when relay stops, it is lost."""
 
     def __init__(self, name: str, log_failure: Callable[[Exception], None]) -> None:
         """`name` is that of the tasks; `log_failure` is called where one ends with an unexpected error."""

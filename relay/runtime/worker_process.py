@@ -134,7 +134,7 @@ async def _call_worker(process: Process, request: bytes) -> tuple[bool, Any, boo
 
 
 def keep_memory() -> None:
-    """In a worker: what is in memory now is wanted, and does not count as growth."""
+    """In a worker: the present contents of the memory are wanted, and do not count as growth."""
     global _kept  # noqa: PLW0603  one process, one worker
     _kept = _memory()
 

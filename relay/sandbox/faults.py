@@ -68,7 +68,7 @@ EMPTY: Final = RawResponse()
 
 
 def rate_limited(seconds: int) -> RawResponse:
-    """A 429. Its body is not documented; this is the one that clients report most."""
+    """A 429. Its body is not documented; clients report this one most often."""
     headers = {"Retry-After": str(seconds)}
     return RawResponse(status=429, body='{"ok":false,"error":"ratelimited"}', headers=headers)
 

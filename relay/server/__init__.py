@@ -1,6 +1,6 @@
 """The HTTP server. The endpoints translate and decide nothing; `backend.Backend` describes the functions behind them.
 
-The pages for operators are in `board`; what they show is read by `relay.tools.board`.
+The pages for operators are in `board`; `relay.tools.board` reads their contents.
 
 endpoints .......................... the addresses and what they answer: shares, /healthz, /readyz, /metrics
 slack_endpoints, slack_signature ... clicks and commands from Slack
@@ -11,5 +11,5 @@ body, byte_budget .................. reads a body within limits
 connection, connections ............ reads HTTP within limits; how many connections are open
 file_limit ......................... how many files relay may open
 lifecycle .......................... opens the socket, and finishes the open requests when relay stops
-board .............................. the pages for operators; what they show is read by `relay.tools.board`
+board .............................. the pages for operators; `relay.tools.board` reads their contents
 """

@@ -1,8 +1,8 @@
 """Classify what came back from Slack: every response and every failure becomes one outcome. It trusts no shape.
 
 The order of the checks matters. Without a response, the failure decides. HTTP 429 and 5xx come before the body: a
-gateway may give up with a 5xx while Slack continues. Then `ok`, then the error code. What is left is unreadable, and a
-post without a readable answer is in doubt. So is one whose answer is about another channel, message or user.
+gateway may give up with a 5xx while Slack continues. Then `ok`, then the error code. Any other answer is unreadable,
+and a post without a readable answer is in doubt. So is one whose answer is about another channel, message or user.
 """
 
 import re
@@ -159,7 +159,7 @@ def _rejected(scope: RejectionScope, meaning: Meaning, code: str, body: Body) ->
 
 
 def _in_words(line: object) -> str:
-    """What Slack says is wrong: a text, or (blocks.validate) an object with the place of the element."""
+    """Slack's complaint: a text, or (blocks.validate) an object with the place of the element."""
     if isinstance(line, Mapping):
         message, pointer = text_field(line, "message"), text_field(line, "pointer")
         return f"{message} [json-pointer:{pointer}]" if pointer else message

@@ -16,7 +16,7 @@ from relay.slack.outcomes import RejectionScope as Scope
 class Effect(Enum):
     """What a code means that does not reject the call for good."""
 
-    DONE = auto()  # what the call should do is done already
+    DONE = auto()  # the effect of the call is there already
     RETRY = auto()  # the call was not done, and may work later
     AMBIGUOUS = auto()  # Slack itself does not know how far it got
     NOT_FOUND = auto()  # the message or the thread is gone

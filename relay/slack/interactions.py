@@ -92,7 +92,7 @@ class ModalOrigin:
 class BatchOrigin:
     """The storm card and the button that opened a modal, and what the modal asks about.
 
-    `lines` are the numbers of the storm card's lines, `name` is what the person who pressed is called.
+    `lines` are the numbers of the storm card's lines, `name` is the name of the person who pressed.
     """
 
     action: str

@@ -12,7 +12,7 @@ Verbs
     held ................... held cards and pings: checks them again, decides catch-ups; closes held lists
     open_cards ............. changes the cards of all open incidents, where rules or mutes have changed
     mutes .................. mutes, as people have made them; mute_changes: one that ends or changes;
-                             mute_preview: what a new mute is compared with
+                             mute_preview: the incidents with which a new mute is compared
     storms ................. what was posted and what waits in a storm; storm_summary: what a storm card sums up
     reminders .............. whose reminder is due; integrations: which of them share who has an incident
     summaries .............. which slots of a summary are done, and what a channel shows
@@ -30,7 +30,7 @@ Verbs
     tag_definitions ........ BigPanda's definitions of tags
     installation ........... the secret of the markers, and the workspace that the database belongs to
     leases ................. which relay delivers, and what the database's clock says
-    clock_step ............. what is due moves back with a clock that was set back
+    clock_step ............. due times move back with a clock that was set back
     restore ................ whether the database is an older copy; backup: makes such a copy
     retention .............. deletes old data; retention_job: when
     backlog ................ what waits, for Prometheus

@@ -91,7 +91,8 @@ def _servers(parameters: Mapping[str, str]) -> list[str]:
 def connection_parameters(address: Address) -> dict[str, Any]:
     """Return the arguments for a connection to PostgreSQL: those of the address, and relay's where it has none.
 
-    Relay changes the database, so of several servers it needs the one that takes writes. It prepares no statements: a
+    Relay changes the database, so it needs the server that takes writes if there are several. It prepares no
+    statements: a
     pooler such as PgBouncer gives each transaction another session, which does not have them.
     """
     settings: dict[str, Any] = {

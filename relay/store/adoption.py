@@ -49,7 +49,7 @@ _RENUMBER = update(_card).where(_card.c.id == bindparam("which")).values(episode
 
 @dataclass(frozen=True, slots=True)
 class _StoredCards:
-    """What the database knows of the incidents whose cards were found."""
+    """The data of the incidents whose cards were found."""
 
     new: set[str]
     ts: frozenset[str]

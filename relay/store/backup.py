@@ -89,7 +89,7 @@ def _source(url: str) -> Path:
 def _check_source(source: Path) -> None:
     """Make sure that the files are those that a running relay has open, and belong together.
 
-    A copy of others would lack what relay has stored in the files that were deleted, moved or replaced. SQLite would
+    A copy of other files would lack the data that relay stored in deleted, moved or replaced ones. SQLite would
     also apply their log to the database that came instead.
     """
     if has_foreign_log(source):

@@ -95,7 +95,7 @@ def current_records(connection: Connection, incidents: Collection[str]) -> dict[
 def add_batch(connection: Connection, batch: Batch) -> int:
     """Start the tasks of a batch, and say so in the thread of its storm card.
 
-    Return how many there are; 0 where it was started before, or nothing is left of what it is about.
+    Return how many there are; 0 if it was started before, or if nothing is left to do.
     """
     row = connection.execute(_BY_ID, {"of": batch.bulletin}).mappings().one_or_none()
     if row is None:

@@ -31,7 +31,7 @@ LAST_CARDS = (
 )
 _BATCH = 200
 _CHARACTERS = 16_000
-"""Of a record in which words are searched: a large one counts as several."""
+"""When records are searched for words, one of more characters counts as several."""
 
 ROUTE_SETS = (
     select(_share.c.routes, func.count()).where(_share.c.received >= bindparam("since")).group_by(_share.c.routes)

@@ -99,8 +99,8 @@ def start_next_card(  # noqa: PLR0913  the search has that many conditions
 
     A post is due for a pending or posted card without an attempt that is in flight or in doubt; an edit for a posted
     card; both in an open channel. Urgent work comes first, then the earliest deadline; with `oldest_first` the work
-    that has waited longest. The `last_channel` gets its turn if no other channel has due work. `storm_in` says what a
-    storm is in a channel; without it, no storm holds a new card.
+    that has waited longest. The `last_channel` gets its turn if no other channel has due work. `storm_in` gives the
+    storm limits of a channel; without it, no storm holds a new card.
 
     If nothing is due: when work will be due (`inf`: not by time alone), or None if no card has work that is not
     skipped.

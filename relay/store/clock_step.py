@@ -1,4 +1,4 @@
-"""After the clock was set back: what was planned by the old time is due in its future, and moves back with it.
+"""After the clock was set back: work that was planned by the old time would be late, and moves back with the clock.
 
 `MOMENTS` has a row for every time that is stored: to add a column, decide what a step of the clock means for it.
 """
@@ -52,7 +52,7 @@ MOMENTS: Final[Mapping[Column[float], Moment]] = {
     _CARD.edit_since: Moment.PAST,
     _CARD.edit_in_doubt_until: Moment.DUE,
     _CARD.catch_up_due: Moment.DUE,
-    _CARD.held_until: Moment.SHOWN,  # what is due then is asked again what holds it
+    _CARD.held_until: Moment.SHOWN,  # relay checks again what holds due work
     _CARD.edited_at: Moment.PAST,
     _CARD.unowned_since: Moment.PAST,
     _CARD.reminder_base: Moment.PAST,
@@ -99,7 +99,7 @@ def seconds_ahead(connection: Connection, now: float) -> float:
 def move_back(connection: Connection, now: float, seconds: float) -> None:
     """Move back what is later than `now` by so many seconds.
 
-    What was planned before the clock was wrong, and is still to come, comes too early then; nothing comes too late.
+    Pending work that was planned before the clock was wrong then comes too early; nothing comes too late.
     """
     for column, moment in MOMENTS.items():
         if moment is not Moment.SHOWN:

@@ -201,7 +201,7 @@ class Database:
     def _write(self, work: Callable[[Connection], T]) -> tuple[T, frozenset[Work]]:
         self._check_files()
         result = self._transact("writer", work)
-        self._check_files()  # what was written into a file that was replaced meanwhile is lost
+        self._check_files()  # data in a file that was replaced meanwhile is lost
         return result
 
     def _check_files(self) -> None:
@@ -371,7 +371,7 @@ def _postgresql(address: Address, *begin: str) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def drop_read_only(context: ExceptionContext) -> None:
-        # After a failover a connection may lead to a server that is a standby now; another one may find the primary.
+        # After a failover, a connection may lead to a server that is a standby now; a new one may find the primary.
         if getattr(context.original_exception, "sqlstate", "") == READ_ONLY:
             context.is_disconnect = True
 

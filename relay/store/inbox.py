@@ -33,7 +33,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 10.0, 3600.0
 """Seconds between the tries to plan a share that failed: four times as many after each, up to an hour."""
 
 MAX_FAILED_BYTES = 256 * 1024 * 1024
-"""Of the stored bodies of failed shares together; the oldest are deleted beyond it."""
+"""The limit for all stored bodies of failed shares together; beyond it, the oldest are deleted."""
 
 _share = schema.share
 _NOW: Any = bindparam("now")
@@ -235,7 +235,7 @@ def retry_failed(connection: Connection, now: float, basis: str) -> int:
 
 
 def resume_inbox(connection: Connection, now: float) -> int:
-    """At the start of the only relay of a database: what a former process had in hand is due; return how many."""
+    """When the only relay of a database starts: make due what a former process had in hand; return how many."""
     return connection.execute(_INTERRUPTED, {"now": now}).rowcount
 
 

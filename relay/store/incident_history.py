@@ -70,7 +70,7 @@ def incident_history(connection: Connection, incident: str) -> IncidentHistory |
 
 
 def _with_reasons(connection: Connection, cards: tuple[Card, ...]) -> tuple[Card, ...]:
-    """Add to each card that waits until its channel was read that it does."""
+    """Mark each card that waits until its channel was read."""
     unread = {channel.ref for channel in unread_channels(connection)}
     return tuple(
         replace(card, reason=ADOPTING)

@@ -51,7 +51,7 @@ def acquire_lease(connection: Connection, name: str, holder: str, now: float | N
 def clock_offset(connection: Connection) -> float:
     """Return by how many seconds the database's clock is ahead of this machine's (negative: behind).
 
-    Of three readings the one that took least time counts: half of that time is its error.
+    The fastest of three readings counts: half of its time is its error.
     """
     readings = [_clock_offset(connection) for _ in range(3)]
     return min(readings)[1]

@@ -65,7 +65,7 @@ def mutes_to_apply(connection: Connection, now: float) -> tuple[tuple[Mute, ...]
 
 
 def mark_applied(connection: Connection, mutes: Iterable[Mute], now: float, *, lease: Lease | None = None) -> None:
-    """The cards say of these mutes what they were at that moment; ask again what holds each card and ping.
+    """The cards show these mutes as they were at that moment; check again what holds each card and ping.
 
     One that was made or changed meanwhile is not marked: cards that were looked at before do not say so yet.
 

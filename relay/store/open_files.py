@@ -2,7 +2,7 @@
 
 A program that deletes, moves or replaces one of them does not disturb SQLite, which continues with the files that it
 has
-open. What is committed then is lost at the next start, or damages what was put in their place
+open. Data that is committed then is lost at the next start, or damages the files in their place
 (https://sqlite.org/howtocorrupt.html, sections 2.4 and 3.4). Device and inode of a path tell which file it names. While
 a file is open, no other file gets the same inode.
 """

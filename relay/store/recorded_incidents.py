@@ -23,7 +23,7 @@ BATCH_SIZE = 200
 """How many incidents are read at a time."""
 
 MAX_BATCH_BYTES = 64 * 1024**2
-"""Bytes of bodies that are read at a time. Of an incident that has more, the newest shares are read."""
+"""Bytes of bodies that are read at a time. If an incident has more, the newest shares are read."""
 
 MAX_NEWEST, MAX_NEWEST_BYTES = 20, 1024**2
 """How many shares `newest_shares` returns, and of how many bytes."""

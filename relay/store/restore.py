@@ -1,4 +1,4 @@
-"""Whether the database is an older copy: it does not know what was sent since the copy was made.
+"""Whether the database is an older copy, which lacks what was sent since the copy was made.
 
 A copy has a mark: the lease `restored`, whose epoch is the Unix second of the copy. `relay backup` writes it. After
 `pg_restore` an operator has `relay restored` write it.

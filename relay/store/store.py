@@ -460,7 +460,7 @@ class Store:
     async def apply_retention(self, now: float, days: float, stub: Callable[[Record], Record]) -> RetentionResult:
         """Delete what is older than `days`: shares, the details of ended incidents, and Slack's answers.
 
-        Of an incident, its cards and its row stay, with the record that `stub` makes of it. Shares in the inbox stay;
+        The cards and the row of an incident stay, with the record that `stub` makes of it. Shares in the inbox stay;
         only if failed ones take too much space, the oldest of them are deleted. The work is done in
         batches, each one transaction. One run never deletes more than the oldest day of each, whatever the clock says.
         """

@@ -27,7 +27,7 @@ from relay.store.storm_summary import IN_SLACK, by_rank, open_by_state
 from relay.store.types import Lease
 
 StormRules = Callable[..., Storm]
-"""What a storm is in the channel that has these references."""
+"""The storm limits of the channel that has these references."""
 
 
 class StormsAt(NamedTuple):

@@ -109,7 +109,7 @@ def update_task(
 
 
 def _remind_after_answer(connection: Connection, incident: str) -> None:
-    """Look at once at the reminders for which BigPanda was asked: what it says is known now."""
+    """Look at once at the reminders for which BigPanda was asked: its answer is known now."""
     if execute(connection, _WAKE_REMINDERS, {"of_incident": incident}).rowcount:
         leave(connection, [Work.REMIND])
 

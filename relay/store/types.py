@@ -16,7 +16,7 @@ from relay.model.json_types import JSON
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanContext:
-    """What the decision about one share needs: its incident (None if it is new) and its current cards.
+    """The input of the decision about one share: its incident (None if it is new) and its current cards.
 
     `canonical_refs` are the channel references that stand for another one: ref -> canonical ref. `mutes` are those that
     are not over.

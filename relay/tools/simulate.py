@@ -52,7 +52,7 @@ _MICRO = 1_000_000
 _SimulatedWork = WorkKind | Literal["mutes", "catch_up", "remind"]
 _WORK_KINDS: tuple[WorkKind, ...] = ("post", "edit")
 _ORDER: tuple[_SimulatedWork, ...] = ("mutes", *_WORK_KINDS, "catch_up", "remind")
-"""What is due at the same moment is done in this order."""
+"""Work that is due at the same moment is done in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class SentMessage:
     """One message that was sent to Slack at `at` (Unix seconds).
 
     `pings` are the targets that it notified: an edit notifies nobody. `entries` are the entries of a reply, merged as
-    the template gets them. A broadcast reply that was edited since shows what it was edited to; `ts` names it. The
+    the template gets them. A broadcast reply that was edited since shows its new text; `ts` names it. The
     message is rendered when it is read.
     """
 

@@ -526,7 +526,7 @@ async def test_a_reply_that_gets_the_ts_of_a_card_never_deletes_that_card(tmp_pa
 
 
 async def test_a_ts_in_the_far_future_hides_no_later_message_from_relay(tmp_path):
-    """What is searched for is newer than the newest known message: nothing would be newer than this one."""
+    """The search is for messages newer than the newest known one: nothing would be newer than this one."""
     async with run_relay(tmp_path) as relay:
         lie = RawResponse(body=json.dumps({"ok": True, "channel": ALL, "ts": "999999999999.000100"}))
         relay.slack.faults.add(InjectedFault(behaviour=lie, method=POST, times=1))

@@ -300,7 +300,7 @@ async def test_concurrent_changes_of_ingest_and_delivery_to_one_card_are_all_sav
 async def test_a_group_that_takes_too_long_is_planned_in_parts_with_the_same_result(
     store, second, monkeypatch, decided
 ):
-    """What was not decided is in the inbox, and no placeholder of a new incident is left."""
+    """The undecided shares are in the inbox, and no placeholder of a new incident is left."""
     await store.accept([a_share("known", "h0")], one_entry)
     incidents = ("new", "known", "other", "new", "other", "last")
     group = [a_share(incident, f"h{number}") for number, incident in enumerate(incidents, start=1)]

@@ -53,7 +53,7 @@ async def come(store, *incidents, at=NOW, status="warning", service="checkout"):
 
 
 async def post_all(store, at):
-    """Begin and deliver what is due; return the incidents that were posted, and those that were held."""
+    """Start and deliver due cards; return the incidents that were posted, and those that were held."""
     posted, held = [], []
     while True:
         found = await store.start_next_card("post", at, decide=partial(begin_post, now=at), storm_in=storm_in)

@@ -81,7 +81,8 @@ def identify_share(
 def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key_header: str = "X-Relay-Key") -> Share:
     """Parse a webhook body that arrived with these headers at that time (Unix seconds).
 
-    What the share says is within the bounds of `relay.model.bounds`; its `body` is whole. Parsing the `body` of a share
+    The values of the share are within the bounds of `relay.model.bounds`; its `body` is complete. Parsing the `body` of
+    a share
     again gives the same share.
 
     Raises:

@@ -39,7 +39,7 @@ def plain_words(children: Sequence[Child]) -> str:
 
 
 def unformatted_text(atom: Atom) -> str:
-    """What a text shows in which nothing is formatting."""
+    """The display of a text without any formatting."""
     return format_of(atom) or shown_text(atom)
 
 

@@ -3,8 +3,7 @@
 Jinja's own sandbox keeps templates away from Python, but limits neither the size of a value nor the length of a run.
 Here methods and filters are on a list, and operators are checked before they make a value (`safe_ops`). Every loop and
 macro is charged, and every value that is made, read, compared or printed (`metering`, `budget`). Jinja computes nothing
-while
-it compiles: what it would compute then is charged to no run.
+while it compiles, because no run is charged for that.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,14 +56,14 @@ _TOO_DEEP: Final = "tags or expressions are nested too deeply; move a part of th
 _LONGEST_NAME: Final = 100
 
 _COMPILED: Final = CodeCache(most=128)
-"""Of all libraries: their environments differ only in where they find a template."""
+"""Shared by all libraries: their environments differ only in where they find a template."""
 
 _OWNERS_READ: Final = (str, list, tuple)
 """The types whose methods read all of the value."""
 
 
 class AbsentValue(ChainableUndefined):
-    """A value that the incident does not have. Its error does not print what it was looked up by, however large."""
+    """A value that the incident does not have. Its error does not print the key of the lookup, which may be large."""
 
     __slots__ = ()
 

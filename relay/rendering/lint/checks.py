@@ -262,7 +262,7 @@ def _beyond_a_paragraph(file: _File) -> Iterator[Fault]:
 
 
 def _misplaced_tags(file: _File) -> Iterator[Fault]:
-    """Tags outside of those in which they belong; what a macro or another file may put there is not known."""
+    """Tags outside of those in which they belong; nothing is known about what a macro or another file puts there."""
     for place in file.nodes.places:
         kind = place.kind
         if kind and kind.value.inside and not file.nodes.may_be_elsewhere(place):

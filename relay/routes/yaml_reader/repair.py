@@ -31,7 +31,7 @@ class LineRepair:
     """A line that replaces line `number` (from 1), with the place and the words of the fault.
 
     `shift` is how far the line's text moved to the right. `with_children` moves the deeper lines below by it too.
-    Of two repairs with the same effect, the one with the higher `likelihood` is right.
+    If two repairs have the same effect, the one with the higher `likelihood` is right.
     """
 
     number: int

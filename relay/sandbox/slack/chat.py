@@ -59,7 +59,7 @@ def post_ephemeral(workspace: Workspace, caller: TokenGrant, arguments: Argument
 
 
 def update(workspace: Workspace, caller: TokenGrant, arguments: Arguments) -> Answer:
-    """chat.update: what is not given is kept, but text without blocks removes the blocks."""
+    """chat.update: omitted arguments keep their values, but text without blocks removes the blocks."""
     channel = workspace.channel_by_id(caller, arguments)
     message = _own_message(channel, caller, arguments, "cant_update_message")
     if channel.archived:

@@ -67,7 +67,7 @@ class InteractiveWorkspace(Workspace):
         return delivery
 
     async def use_command(self, user: str, channel: str, text: str, *, command: str = "/relay") -> PayloadDelivery:
-        """Type a command, outside of threads; what the app answers is shown to this user.
+        """Type a command, outside of threads; this user sees the app's answer.
 
         Raises NoSuchElement where the app has no such command, or the user is not in the channel.
         """

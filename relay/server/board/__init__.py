@@ -6,5 +6,5 @@
     templates ..... the pages (Jinja, autoescape on)
     static ........ the style, and htmx (https://htmx.org, Zero-Clause BSD), with which pages refresh themselves
 
-What the pages show is read by `relay.tools.board`. The pages work without JavaScript.
+`relay.tools.board` reads the contents of the pages. The pages work without JavaScript.
 """

@@ -51,7 +51,7 @@ class Cookie:
 def is_from_own_page(request: web.Request, public_url: str) -> bool:
     """Whether the request comes from a page of this board, as browsers say. Raises nothing.
 
-    Without a public address, the page's host must be the one that was asked: no header of a proxy is trusted.
+    Without a public address, the page's host must be the host of the request: no header of a proxy is trusted.
     """
     origin = request.headers.get("Origin")
     if origin is None:

@@ -40,7 +40,7 @@ REFRESH_SECONDS: Final = 10
 """How often a page refreshes its lists."""
 
 PAGE_SECONDS = 15.0
-"""How long a page waits for a database that hangs. What a button does is not cut off: it may happen anyway."""
+"""How long a page waits for a database that hangs. The action of a button is not cut off: it may happen anyway."""
 
 MAX_FORM: Final = 1024 * 1024
 """Bytes of a form; the longest is the playground's."""

@@ -1,6 +1,6 @@
 """What the board shows, page by page, as values for its templates; and what its buttons do.
 
-    source ........ what the pages are read from
+    source ........ the sources of the pages
     now ........... open incidents
     incident ...... one incident: its cards as Slack shows them, and its story
     channels ...... the channels, their backlog and their last cards

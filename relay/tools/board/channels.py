@@ -19,7 +19,7 @@ MAX_CHANNELS = 200
 class LastCard:
     """A card that was posted: when (Unix seconds), of which incident, and its address in Slack.
 
-    `subject` is what it is about in words; it may be about no incident.
+    `subject` says what it concerns; it may concern no incident.
     """
 
     at: float

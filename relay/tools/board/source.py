@@ -1,4 +1,4 @@
-"""What the pages are read from: the store, the live configuration, and what only the running relay knows."""
+"""The sources of the pages: the store, the live configuration, and what only the running relay knows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Prove that no value of a subject matches what is wanted and nothing that is excluded.
+"""Prove that no value of a subject matches all wanted patterns and no excluded one.
 
 Texts are infinite, so patterns of texts are compared by a small automaton. States, flags and numbers of alerts are
 tried one by one with the operators themselves. `False` only means that nothing was proven.

@@ -59,7 +59,7 @@ class ValidationUnavailable(RelayError):
 
 
 async def check_templates(settings: Settings, templates: Path) -> list[Fault]:
-    """What Slack says is wrong with relay's messages, with the templates of this folder; faults name its files.
+    """Slack's complaints about relay's messages, with the templates of this folder; faults name its files.
 
     Raises ValidationUnavailable: there is no token, or Slack cannot be asked.
     """
@@ -86,7 +86,7 @@ def surfaces(sources: Mapping[str, str]) -> Iterator[Surface]:
 
 
 async def slack_complaints(slack: SlackGateway, sources: Mapping[str, str]) -> list[Fault]:
-    """What Slack says is wrong, each at the template that makes it.
+    """Slack's complaints, each at the template that makes it.
 
     Raises ValidationUnavailable: Slack does not know the method, rejects the token, or does not answer.
     """

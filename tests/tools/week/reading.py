@@ -27,7 +27,7 @@ REASONS = ["hold", "mute", "quiet", "snoozed", "reopened_lately"]
 
 
 class Clock:
-    """What the clocks of a zone show in every minute of a time; moments are Unix seconds."""
+    """The local time of a zone in every minute of a period; moments are Unix seconds."""
 
     def __init__(self, zone: str, start: float, end: float) -> None:
         place = ZoneInfo(zone)

@@ -148,7 +148,8 @@ def _post(post: Post) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """What a share says: at `at` (Unix seconds) the incident is in a state, has an owner, sleeps until a moment."""
+    """The content of a share: at `at` (Unix seconds) the incident has a state and an owner, and is snoozed until a
+    moment."""
 
     at: float
     state: str
