@@ -57,7 +57,7 @@ MAX_SEARCH_PAGES = 5
 
 @dataclass(slots=True)
 class _Desired:
-    """The problems that a notice should report since a moment (of the monotonic clock); without any, nothing is wrong."""
+    """The problems that a notice should report since a moment (monotonic clock); without any, nothing is wrong."""
 
     problems: tuple[str, ...]
     since: float
