@@ -210,7 +210,7 @@ async def test_each_of_several_relays_accepts_clicks_and_the_delivering_one_runs
 
 
 async def test_no_failure_of_an_action_exposes_a_secret_or_the_text_of_a_user(environment):
-    reported = {"relay.actions.interaction_handler.TELL_AFTER": 0.05}
+    reported = {"relay.actions.interaction_handler.NOTIFY_AFTER": 0.05}
     async with environment.relay(AT_ONCE | reported, RELAY_LOG_LEVEL="debug") as relay:
         environment.connect(relay)
         await environment.bigpanda.start_incident(SHARE)
