@@ -409,9 +409,14 @@ def _may_be_same(rulebook: Rulebook, alternative: Rulebook) -> bool:
     return rulebook.tag_labels == alternative.tag_labels and not (rulebook.hours or alternative.hours)
 
 
-def simulate(configuration: Configuration, shares: Iterable[Share]) -> dict[str, Simulation]:
-    """Simulate shares to the end; one simulation per incident, in the order of their first shares."""
+def simulate(configuration: Configuration, shares: Iterable[Share], *, render: bool = True) -> dict[str, Simulation]:
+    """Simulate shares to the end; one simulation per incident, in the order of their first shares.
+
+    `render` as `Simulation` has it.
+    """
     incidents: defaultdict[str, list[Share]] = defaultdict(list)
     for share in shares:
         incidents[share.incident].append(share)
-    return {incident: Simulation(configuration).receive_all(each) for incident, each in incidents.items()}
+    return {
+        incident: Simulation(configuration, render=render).receive_all(each) for incident, each in incidents.items()
+    }

@@ -65,10 +65,13 @@ class Trial:
         self._compiled = self._with_library(library) if library else self._configuration(DEFAULT_FOLDER)
 
     def simulations(self, folder: str, sample: str) -> Sequence[Simulation]:
-        """Simulate a sample incident (one of `SAMPLES`) with a folder of templates; once, however often it is asked."""
+        """Simulate a sample incident (one of `SAMPLES`) with a folder of templates; once, however often it is asked.
+
+        A message is rendered when it is read.
+        """
         if (folder, sample) not in self._simulated:
             configuration = self._configuration(folder, self._compiled) if self._compiled else None
-            simulated = simulate(configuration, SAMPLES[sample]()).values() if configuration else ()
+            simulated = simulate(configuration, SAMPLES[sample](), render=False).values() if configuration else ()
             self._simulated[folder, sample] = tuple(simulated)
         return self._simulated[folder, sample]
 
