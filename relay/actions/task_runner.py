@@ -266,12 +266,13 @@ class TaskRunner:
         usual = task.state is AttemptState.DONE or (task.state is AttemptState.WAITING and not task.reason)
         write = log.info if usual or quiet else log.warning
         details = {"remedy": outcome.remedy if outcome else "", "user": task.payload.get("user")}
+        said = outcome.detail if outcome else ""
         write(
             "bigpanda_task",
             kind=str(task.kind),
             outcome=state,
             reason=task.reason or "ok",
-            detail=_described(task),
+            detail=_described(task) + (f" BigPanda says: {said}" if said else ""),
             **{name: value for name, value in details.items() if value},
             incident=task.incident,
             key=task.key,

@@ -1,7 +1,8 @@
 """The outcomes of a call to BigPanda: a closed union, `TaskOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set (`relay.bigpanda.classify.REASONS`), and a name as `outcome`.
-Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty if nobody has to.
+Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty if nobody has to. `detail` is
+what BigPanda says about a call that it refuses, a few hundred characters at most.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class TaskDone:
     body: JSON = None
     reason: ClassVar[str] = "ok"
     remedy: ClassVar[str] = ""
+    detail: ClassVar[str] = ""
     outcome: ClassVar[str] = "done"
 
 
@@ -42,6 +44,7 @@ class TaskRetryable:
     retry_after: float | None = None
     pauses: bool = False
     remedy: str = ""
+    detail: ClassVar[str] = ""
     outcome: ClassVar[str] = "retryable"
 
 
@@ -51,6 +54,7 @@ class TaskAmbiguous:
 
     reason: str
     remedy: ClassVar[str] = ""
+    detail: ClassVar[str] = ""
     outcome: ClassVar[str] = "ambiguous"
 
 
@@ -60,7 +64,7 @@ class IncidentNotFound:
 
     Only a caller that knows whether any other call ever worked can tell the two apart. After `BigPandaCall.INCIDENT`
     it is about the incident. After an action it may also be about the environment, the tag or the user, where BigPanda
-    does not say which. `detail` is what BigPanda says.
+    does not say which.
     """
 
     reason: str
@@ -71,10 +75,7 @@ class IncidentNotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRejected:
-    """Surely not done, and useless to repeat unchanged.
-
-    `detail` is what BigPanda says, a few hundred characters at most.
-    """
+    """Surely not done, and useless to repeat unchanged."""
 
     cause: RejectionCause
     reason: str

@@ -199,6 +199,18 @@ BODIES = [
 ]
 
 
+async def test_the_log_says_why_bigpanda_refuses_a_task(round_trip):
+    refusal = RawResponse(status=400, body='{"errors": [{"message": "comment is too rude"}]}')
+    round_trip.panda.faults.add(InjectedFault(behaviour=refusal, method="comment"))
+    with structlog.testing.capture_logs() as lines:
+        await round_trip.click("comment")
+        await round_trip.submit(text="hello")
+        await round_trip.advance(60)
+    [line] = [line for line in lines if line["event"] == "bigpanda_task" and line["outcome"] == "rejected"]
+    assert line["detail"].endswith("BigPanda says: comment is too rude")
+    assert line["remedy"].startswith("Read the detail")
+
+
 async def test_no_answer_of_bigpanda_prevents_later_actions(round_trip):
     """Each read gets each of these answers once, while people click."""
     with structlog.testing.capture_logs() as lines:

@@ -256,8 +256,7 @@ async def _bigpanda(session: aiohttp.ClientSession, settings: Settings, *, neede
         tags = len(tag_definitions_of(outcome.body))
         return [ok("BigPanda", f"{url} accepts the key, and defines {counted(tags, 'tag')}."), _callback(settings)]
     remedy = outcome.remedy or "Check BIGPANDA_API_URL, and the network from here to it."
-    detail = getattr(outcome, "detail", "")
-    reason = outcome.reason.replace("_", " ") + (f" ({detail})" if detail else "")
+    reason = outcome.reason.replace("_", " ") + (f" ({outcome.detail})" if outcome.detail else "")
     return [problem("BigPanda", f"{url} did not answer the request for tag definitions: {reason}.", remedy)]
 
 
