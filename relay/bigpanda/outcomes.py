@@ -1,8 +1,8 @@
 """The outcomes of a call to BigPanda: a closed union, `TaskOutcome`.
 
 Each has a `reason`, one snake_case word of a closed set (`relay.bigpanda.classify.REASONS`), and a name as `outcome`.
-Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty if nobody has to. `detail` is
-what BigPanda says about a call that it refuses, a few hundred characters at most.
+Logs, metrics and the store use both. `remedy` says what an operator has to do; it is empty if nobody has to. `detail`
+is what BigPanda says about a call that it refuses, a few hundred characters at most.
 """
 
 from dataclasses import dataclass
