@@ -103,12 +103,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def _log_configuration_is_restored():
-    """A command that a test calls configures the log of the whole process."""
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol():
+    """Restore the configuration of the log: a command that a test calls configures that of the whole process."""
     before = structlog.get_config()
-    yield
-    structlog.configure(**before)
+    try:
+        return (yield)
+    finally:
+        structlog.configure(**before)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
