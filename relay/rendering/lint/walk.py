@@ -39,7 +39,11 @@ class TemplateNodes:
 
     def may_be_elsewhere(self, place: NodePlace) -> bool:
         """Whether it may be printed inside other tags too: in a macro, a `set`, or a block of another file."""
-        return place.detached or (place.in_block and bool(self.of(nodes.Extends)))
+        return place.detached or (place.in_block and self._extends)
+
+    @cached_property
+    def _extends(self) -> bool:
+        return bool(self.of(nodes.Extends))
 
     @cached_property
     def places(self) -> Sequence[NodePlace]:
