@@ -77,27 +77,6 @@ def pytest_collection(session):
         gc.enable()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config, items):
-    """Let each worker begin with its part of the files that take long, so that none of them comes last, alone."""
-    workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    if workers == 1:
-        return
-    long = {item.path for item in items if "acceptance" in item.path.parts or item.get_closest_marker("slow")}
-    turn = {path: number % workers for number, path in enumerate(sorted(long))}
-    quick = [item for item in items if item.path not in long]
-    share = -(-len(quick) // workers)
-    items[:] = [
-        item
-        for worker in range(workers)
-        for part in (
-            [item for item in items if turn.get(item.path) == worker],
-            quick[worker * share : (worker + 1) * share],
-        )
-        for item in part
-    ]
-
-
 def pytest_collection_finish():
     """Exclude imported objects from later garbage collections: they are many, and none of them is freed."""
     gc.freeze()
