@@ -53,7 +53,7 @@ class BodyReader:
         """Read and decompress the body of `request`; its bytes count until the block ends.
 
         Raises Problem: 413 as soon as the body is known to be too large; 400 if it ends too early; 503 if it does not
-        arrive in time, or too many others are in progress.
+        arrive in time, relay stops, or too many others are in progress.
         """
         length = request.content_length or 0
         if length > self._limit:
@@ -90,6 +90,13 @@ class BodyReader:
         except TimeoutError:
             detail = f"The body did not arrive within {self._within:g} seconds."
             raise unavailable("too_slow", detail, close=True) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # aiohttp's server ends what it still reads when it stops, without cancelling the task.
+            detail = "Relay is stopping, and the body had not arrived completely. Nothing was stored; please send it again."
+            raise unavailable("stopping", detail, close=True) from None
         except (OSError, RequestPayloadError, RuntimeError) as error:
             # The client has disconnected (RuntimeError: before the first read), or its chunked encoding is invalid.
             # Only in the second case does anybody receive this response; neither is a failure of relay.

@@ -126,7 +126,9 @@ async def test_relay_stops_within_ten_seconds_although_slack_hangs_and_half_a_bo
         assert (await relay.get("/healthz"))[0] == 200  # by now the half body is inside
         await relay.stop_within(limits.seconds)
         assert (await answer.readline()).startswith(b"HTTP/1.1 503")
+        assert b'"reason":"stopping"' in await answer.read()
         await relay.line("stopped")
+        assert [line for line in relay.logged if line.get("event") == "request_failed"] == []
         half.close()
         slack.faults.release()
 
