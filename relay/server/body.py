@@ -95,7 +95,9 @@ class BodyReader:
             if task is not None and task.cancelling():
                 raise
             # aiohttp's server ends what it still reads when it stops, without cancelling the task.
-            detail = "Relay is stopping, and the body had not arrived completely. Nothing was stored; please send it again."
+            detail = (
+                "Relay is stopping, and the body had not arrived completely. Nothing was stored; please send it again."
+            )
             raise unavailable("stopping", detail, close=True) from None
         except (OSError, RequestPayloadError, RuntimeError) as error:
             # The client has disconnected (RuntimeError: before the first read), or its chunked encoding is invalid.
