@@ -28,12 +28,10 @@ class RulesWatch:
         if live.hash == self._followed:
             return
         now = shared.clock.now()
-        held = await shared.store.look_at_held(now, lease=shared.lease)
+        await shared.store.look_at_held(now, lease=shared.lease)
         if has_reminders(live.rulebook) or await shared.store.has_reminders():
             await shared.change_open_cards(partial(_follow, shared.surroundings(), now))
         self._followed = live.hash
-        if held:
-            shared.wake_all()
 
 
 def _follow(surroundings: Surroundings, now: float, card: Card, state: IncidentState) -> Card:

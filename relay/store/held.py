@@ -74,25 +74,24 @@ _STILL_HELD = select(_card.c.id).where(
     _card.c.state == CardState.PENDING,
     _card.c.post_due > _NOW,
 )
-_LOOK_AT_PINGS = update(_card).where(_card.c.catch_up_due > _NOW).values(catch_up_due=_NOW)
-_LOOK_AT_REMINDERS = update(_card).where(_card.c.reminder_due > _NOW).values(reminder_due=_NOW)
-_LOOK_AT_CARDS = (
-    update(_card)
-    .where(_card.c.held_by.is_not(None), _card.c.state == CardState.PENDING, _card.c.post_due > _NOW)
-    .values(post_due=_NOW)
-)
+_MAKE_DUE = {
+    Work.HELD: update(_card).where(_card.c.catch_up_due > _NOW).values(catch_up_due=_NOW),
+    Work.REMIND: update(_card).where(_card.c.reminder_due > _NOW).values(reminder_due=_NOW),
+    Work.POST: (
+        update(_card)
+        .where(_card.c.held_by.is_not(None), _card.c.state == CardState.PENDING, _card.c.post_due > _NOW)
+        .values(post_due=_NOW)
+    ),
+}
 
 
-def look_at_held(connection: Connection, now: float, *, lease: Lease | None = None) -> int:
-    """Make all held cards due, so that relay checks again what holds them; return their number.
+def look_at_held(connection: Connection, now: float, *, lease: Lease | None = None) -> None:
+    """Make all held cards, held pings and reminders due, so that relay checks again what holds them.
 
     Raises LeaseLost: another relay delivers now.
     """
     check_lease(connection, lease)
-    pings = connection.execute(_LOOK_AT_PINGS, {"now": now}).rowcount
-    if connection.execute(_LOOK_AT_REMINDERS, {"now": now}).rowcount:
-        leave(connection, [Work.REMIND])
-    return pings + connection.execute(_LOOK_AT_CARDS, {"now": now}).rowcount
+    leave(connection, [work for work, change in _MAKE_DUE.items() if connection.execute(change, {"now": now}).rowcount])
 
 
 def next_catch_up_due(connection: Connection) -> float | None:

@@ -16,7 +16,6 @@ class Followed:
 
     async def look_at_held(self, _now, *, lease):
         self.seen += 1
-        return 0
 
     async def has_reminders(self):
         return False

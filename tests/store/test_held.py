@@ -5,6 +5,7 @@ import pytest
 
 from relay.bigpanda.webhook.share import ReceivedShare
 from relay.cards.attention import Surroundings
+from relay.cards.eligibility import Work
 from relay.cards.holding import CatchUp, catch_up, may_be_caught_up
 from relay.cards.holds import UNKNOWN_END, HeldPing, Hold, Ping, Reason, catch_up_due
 from relay.cards.model import CardState
@@ -129,7 +130,11 @@ async def test_everything_held_is_looked_at_again_when_the_rules_change(store):
     await save(store, with_held(posted(a_card()), held(hold=later)))
     await save(store, waiting, incident="i2", digest="h2")
     await save(store, a_card("i3", post=due(NOW + 60)), incident="i3", digest="h3")
-    assert await store.look_at_held(NOW) == 2
+    woken = []
+    store.database.on_work = woken.append
+    await store.look_at_held(NOW)
+    await store.look_at_held(NOW)
+    assert woken == [{Work.HELD, Work.POST}]  # with the commit, so that nothing that fails afterwards costs it
     cards = {number: (await store.incident_history(f"i{number}")).cards[0] for number in (1, 2, 3)}
     assert (cards[1].catch_up_due, cards[2].post.at, cards[3].post.at) == (NOW, NOW, NOW + 60)
 
