@@ -6,7 +6,7 @@ A database may be new because the previous one was lost. The metadata of a card 
     a share came, its card is not posted yet    adopted in its place, and edited
     a share came, and made no card there        adopted and edited: the incident has ended meanwhile, for example
     it was reopened late since the card ended   left alone: the new episode has a card of its own
-    another card of the incident is there   left alone
+    another card of the incident is there       left alone
 
 An adopted card pings nobody and reports no earlier events. What changed since its last edit is news, and is reported
 like any: relay reads the thread before it posts there (`recovery.skip_reported`).

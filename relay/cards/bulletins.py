@@ -112,9 +112,8 @@ class BulletinLine(Entry, frozen=True, kw_only=True):
     `data` holds plain values for the template: `title`, `url`, `since`, `owner`, `route`, and `card` (Slack's channel
     and ts) where the incident has one. `ended` says how the line ended, at `ended_at` (Unix seconds).
     `ts` names the reply that shows it. `changed_in` is the version of the bulletin that changed the line last.
-    `shown_in` is the version that its reply shows. `storm_group` is the group of the incident in a storm. What stands
-    alone has no incident:
-    the `data` of a ping has its `targets`, that of a batch how far it is.
+    `shown_in` is the version that its reply shows. `storm_group` is the group of the incident in a storm. A line
+    without an incident has other `data`: a ping its `targets`, a batch its progress.
     """
 
     seq: int = 0

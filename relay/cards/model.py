@@ -126,8 +126,8 @@ class Card(Struct, frozen=True, kw_only=True):
     What: the `incident` with that id, or the `bulletin` with that number; the other is empty.
     Where: `channel` is the channel's canonical reference, `slack_channel` the id under which it was posted.
     Routes: `route` governs it (empty: the fallback has it because no route matched; of a bulletin it is what the
-    bulletin is, in brackets), `mention` is whom the matching
-    routes ping now, `matched` says whether any route matches now, `first_matched_at` since when `wait` runs.
+    bulletin is, in brackets), `mention` is whom the matching routes ping now, `matched` says whether any route matches
+    now, `first_matched_at` since when `wait` runs.
     Root: `generation` counts reposts, `ts` names the message, `shown_hash` is what it shows, `shown_ended_at` the end
     that it shows; `pinged` and `root_seq` are whom the first post pinged and the entries that it already shows.
     Thread: it has reported the entries up to `reported_seq`. `worst` is the worst state since the first post or the

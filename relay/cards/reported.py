@@ -1,8 +1,8 @@
 """Decide what a thread has reported, from the metadata of its replies: for a database that does not contain them.
 
 An entry has facts: a subject and a value. Two databases that saw different shares find the same facts in the same news:
-`state=critical`, for any earlier state and from any share. A fact is old news if the thread's newest
-value of that subject is the same. A comment is a subject of its own, and its value is when it was made.
+`state=critical`, for any earlier state and from any share. A fact is old news if the thread's newest value of that
+subject is the same. A comment is a subject of its own, and its value is when it was made.
 
     state=critical          a new state, an end, a reopening
     comment:1a2b3c4d=17...  hash of the text, and Unix seconds

@@ -66,9 +66,8 @@ class SummaryProgress(Struct, frozen=True, kw_only=True):
     """How far a summary is; times are Unix seconds.
 
     `channel` is its reference in the file. `times` describes its times: if they change, it starts again. The slots up
-    to `decided`
-    are done; `outcome` is that of the slot at `decided`, None before the first one. `posted_as_of` is the moment that
-    its newest posted message describes; None if there is none.
+    to `decided` are done; `outcome` is that of the slot at `decided`, None before the first one. `posted_as_of` is the
+    moment that its newest posted message describes; None if there is none.
     """
 
     channel: str

@@ -34,10 +34,10 @@ def sandbox(  # noqa: PLR0913  each is an option of its own
 
     Examples: `relay sandbox`, `relay sandbox --channel noc --group dba=S0123456789`.
 
-    They keep everything in memory and send data only to relay. The command prints the settings for relay and
-    a curl command that sends a first share. All channels, user groups and users of routes.yaml and of the options
-    exist; without any, there are #alerts and @oncall. Restart the sandbox after you add others. If a port is in use, it
-    takes the next free one.
+    They keep everything in memory and send data only to relay. The command prints the settings for relay and a curl
+    command that sends a first share. All channels, user groups and users of routes.yaml and of the options exist;
+    without any, there are #alerts and @oncall. Restart the sandbox after you add others. If a port is in use, it takes
+    the next free one.
 
     Clicks and replies on the page reach relay over Socket Mode, or over HTTP if SLACK_SIGNING_SECRET is set. The keys
     for relay are those of RELAY_WEBHOOK_KEYS and RELAY_ADMIN_KEY, if they are set. Ctrl-C or SIGTERM ends it.

@@ -1,8 +1,8 @@
 """The heartbeat: relay calls an address every minute. If the calls stop, another service raises an alarm.
 
 Only the relay that delivers calls it, and only while it can store shares and Slack takes messages. So the people who
-watch the address learn when incidents reach nobody, for any reason. The address is a secret: anybody who
-knows it can fake a heartbeat.
+watch the address learn when incidents reach nobody, for any reason. The address is a secret: anybody who knows it can
+fake a heartbeat.
 """
 
 import asyncio

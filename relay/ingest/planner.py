@@ -1,8 +1,7 @@
 """Plans the shares that are in the inbox: those that arrived too quickly, and those that a former process left.
 
 `planning_queue` says in which order. Shares from the database (after a restart, or when a failed one is due again) are
-planned after those that have just arrived. Large shares are parsed in another process, and do not hold
-up the others.
+planned after those that have just arrived. Large shares are parsed in another process, and do not hold up the others.
 """
 
 import asyncio

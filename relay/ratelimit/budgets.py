@@ -113,8 +113,8 @@ class Budgets:
     Slack's real limits are unpublished. They may be lower than `limits`: a rate limit error slows the budget that was
     used up, which then recovers slowly. They may be higher. If work has waited for a budget during a quarter of an
     hour, without a break or an error, the budget grows by a fiftieth a minute. It never grows beyond its
-    `Limit.stretch`. A break takes it
-    back to the documented limit. An error takes all budgets of its method back, and stops their growth for two hours.
+    `Limit.stretch`. A break takes it back to the documented limit. An error takes all budgets of its method back, and
+    stops their growth for two hours.
     """
 
     limits: Mapping[str, Limit]

@@ -75,7 +75,7 @@ ROWS: Final[Mapping[NoticeTopic, NoticeRow]] = {
     NoticeTopic.SHARES: NoticeRow(
         headline="🚨 Relay cannot process {count}.",
         noun="share",
-        effect="These changes are on no card: look at the incidents in BigPanda. Relay keeps it, and tries again.",
+        effect="These changes are on no card: look at the incidents in BigPanda. Relay keeps them, and tries again.",
         remedy="`relay letters` lists all of them.",
         page=LETTERS,
         over="✅ Relay has processed all shares.",

@@ -49,8 +49,7 @@ class Mention:
 
     Parts stay apart. At a reopening, a part without `reopened` pings the targets of the state, even if another part has
     `reopened`. Each route has its own quiet hours. An `occasion` is `reopened` or `reminder`; without one, only the
-    state
-    counts.
+    state counts.
     """
 
     parts: tuple[MentionPart, ...] = ()

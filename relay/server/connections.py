@@ -2,9 +2,8 @@
 
 aiohttp limits neither. Each connection has one time limit, for what it does at the moment. It sends its first head; or
 it has one request, from its head to the end of the response; or it is idle between two requests. If there are too many
-connections,
-relay closes the one for which it has waited longest. So those that stay idle, send slowly or do not read responses take
-places from each other, and not from the others.
+connections, relay closes the one for which it has waited longest. So those that stay idle, send slowly or do not read
+responses take places from each other, and not from the others.
 """
 
 import asyncio

@@ -36,8 +36,7 @@ class SlackGateway(SlackClient):
 
     Each call waits for its rate limit, and is not made while the circuit breaker blocks it. It reports its outcome to
     the throttle, the circuit breaker, the observer and the log. `tests/docs/test_import_contracts.py` checks that no
-    call
-    goes around.
+    call goes around.
     `is_known_message` says whether an earlier post got a `ts` in a channel. No other post can have it, so such an
     answer is not about this post.
     """

@@ -130,10 +130,10 @@ class BatchSubmission:
 class Submission:
     """A submitted modal of relay.
 
-    `view_id` is the modal's id: Slack may send one submission twice. `owner` is as in `ModalOrigin`. `trigger_id`
-    opens another modal, within three seconds. `values` is what
-    was filled in: `text`, `until` (`1h`, `4h`, `morning`) and `moment` (Unix seconds), `what` is muted, and `critical`
-    where critical incidents are muted, too. An empty input is left out.
+    `view_id` is the modal's id: Slack may send one submission twice. `owner` is as in `ModalOrigin`. `trigger_id` opens
+    another modal, within three seconds. `values` is what was filled in: `text`, `until` (`1h`, `4h`, `morning`) and
+    `moment` (Unix seconds), `what` is muted, and `critical` where critical incidents are muted, too. An empty input is
+    left out.
     """
 
     action: str

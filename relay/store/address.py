@@ -92,8 +92,7 @@ def connection_parameters(address: Address) -> dict[str, Any]:
     """Return the arguments for a connection to PostgreSQL: those of the address, and relay's where it has none.
 
     Relay changes the database, so it needs the server that takes writes if there are several. It prepares no
-    statements: a
-    pooler such as PgBouncer gives each transaction another session, which does not have them.
+    statements: a pooler such as PgBouncer gives each transaction another session, which does not have them.
     """
     settings: dict[str, Any] = {
         "connect_timeout": 10,

@@ -50,8 +50,8 @@ def backup(
     sent since, before it posts anything.
 
     Raises StoreUnusable: there is no such database, it is not relay's, it is not the one that the running relay has
-    open, or it is PostgreSQL; `target` exists (unless
-    `overwrite`), is the database itself, or cannot be written; or the copy is damaged.
+    open, or it is PostgreSQL; `target` exists (unless `overwrite`), is the database itself, or cannot be written; or
+    the copy is damaged.
     """
     source = _source(url)
     _check_source(source)

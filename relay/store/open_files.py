@@ -1,8 +1,7 @@
 """Whether SQLite's files are still those that relay has open: the database, its write-ahead log and the log's index.
 
 A program that deletes, moves or replaces one of them does not disturb SQLite, which continues with the files that it
-has
-open. Data that is committed then is lost at the next start, or damages the files in their place
+has open. Data that is committed then is lost at the next start, or damages the files in their place
 (https://sqlite.org/howtocorrupt.html, sections 2.4 and 3.4). Device and inode of a path tell which file it names. While
 a file is open, no other file gets the same inode.
 """

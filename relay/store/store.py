@@ -461,8 +461,8 @@ class Store:
         """Delete what is older than `days`: shares, the details of ended incidents, and Slack's answers.
 
         The cards and the row of an incident stay, with the record that `stub` makes of it. Shares in the inbox stay;
-        only if failed ones take too much space, the oldest of them are deleted. The work is done in
-        batches, each one transaction. One run never deletes more than the oldest day of each, whatever the clock says.
+        only if failed ones take too much space, the oldest of them are deleted. The work is done in batches, each one
+        transaction. One run never deletes more than the oldest day of each, whatever the clock says.
         """
         # All cutoffs are read before anything is deleted: one deletion must not move the cutoff of the next.
         cutoffs = await self.database.read(lambda connection: retention.find_cutoffs(connection, now, days))

@@ -52,8 +52,7 @@ def next_due_task(
     """Return the most urgent due task, of an incident not in `skip`; else when one will be due (None: never).
 
     The order is: people's tasks and their checks, callbacks and checks before reminders, batches, other checks. Within
-    each, the longest overdue task comes first. Without `batches`, what belongs to these is
-    left out.
+    each, the longest overdue task comes first. Without `batches`, what belongs to these is left out.
     """
     statement = _DUE if batches else _DUE_SINGLE
     row = execute(connection, statement, {"now": now, "skip": list(skip)}).mapping()

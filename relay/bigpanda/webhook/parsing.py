@@ -82,8 +82,7 @@ def parse_share(body: bytes, headers: Mapping[str, str], received: float, *, key
     """Parse a webhook body that arrived with these headers at that time (Unix seconds).
 
     The values of the share are within the bounds of `relay.model.bounds`; its `body` is complete. Parsing the `body` of
-    a share
-    again gives the same share.
+    a share again gives the same share.
 
     Raises:
         NotJson, NoIncident: as `identify_share`.

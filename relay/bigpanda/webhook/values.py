@@ -1,7 +1,7 @@
 """Read single JSON values in every shape that senders give them.
 
-A *reader* takes a JSON value and returns what it means: `None` if it is empty (null, a blank string). `ABSENT` if it
-says nothing (an unexpected type, or a template variable of the webhook that was never filled in).
+A *reader* takes a JSON value and returns what it means: `None` if it is empty (null, a blank string), and `ABSENT` if
+it says nothing (an unexpected type, or a template variable of the webhook that was never filled in).
 """
 
 import re

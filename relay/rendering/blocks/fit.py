@@ -2,8 +2,7 @@
 
 First, list items are left out and counted, until the number of blocks fits. Then all texts are shortened to a few lines
 each, and more items are left out. Then all texts are shortened to a few words. At last blocks are left out, from the
-end. The
-headline, the mention and relay's notices stay. Buttons and other headers stay as long as possible.
+end. The headline, the mention and relay's notices stay. Buttons and other headers stay as long as possible.
 """
 
 import re

@@ -2,9 +2,8 @@
 
 The YAML is parsed before Jinja runs, so that its structure is fixed. Here a table of keys describes each object. Where
 a string is found decides how it is drawn: as mrkdwn (escaped), as plain text, or as an address. Nothing that can ping
-(a
-user, a user group, a broadcast inside `rich_text`) is in a table, and neither are blocks that Slack does not accept in
-every message.
+(a user, a user group, a broadcast inside `rich_text`) is in a table, and neither are blocks that Slack does not accept
+in every message.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -2,8 +2,8 @@
 
 PyYAML stops at the first error. A value whose end is clear is replaced by a placeholder, and any other error is
 repaired (`relay.routes.yaml_reader.repair`). Then the text is parsed again, to find the other faults. Anchors, aliases
-and merge
-keys are resolved. What would hurt a reader of the tree is a fault: a cycle, an alias bomb, or nesting that is too deep.
+and merge keys are resolved. What would hurt a reader of the tree is a fault: a cycle, an alias bomb, or nesting that is
+too deep.
 """
 
 import re

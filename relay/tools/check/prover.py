@@ -2,9 +2,8 @@
 
 A proof is by contradiction. To show that one condition implies another, the prover combines the first with the negation
 of the second. It follows each way in which both could be true, until there is a contradiction (an analytic tableau). A
-tag has any number of values; every other subject has exactly one. Subjects are independent, with one
-exception: an active incident is not resolved. (The reverse is false: `status` of an incident that arrives resolved is
-its severity.)
+tag has any number of values; every other subject has exactly one. Subjects are independent, with one exception: an
+active incident is not resolved. (The reverse is false: `status` of an incident that arrives resolved is its severity.)
 
 The prover is sound but not complete. "Yes" is proven; "no" means that it found no proof, because the steps ran out or
 because it does not look into regular expressions.
