@@ -27,11 +27,13 @@ class RulesWatch:
         live, shared = self._shared.live(), self._shared
         if live.hash == self._followed:
             return
+        self._followed = ""
         now = shared.clock.now()
         await shared.store.look_at_held(now, lease=shared.lease)
         if has_reminders(live.rulebook) or await shared.store.has_reminders():
             await shared.change_open_cards(partial(_follow, shared.surroundings(), now))
-        self._followed = live.hash
+        if shared.live() is live:  # else an edit came meanwhile, perhaps back to these rules: others have used it
+            self._followed = live.hash
 
 
 def _follow(surroundings: Surroundings, now: float, card: Card, state: IncidentState) -> Card:

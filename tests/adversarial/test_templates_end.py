@@ -372,6 +372,19 @@ def test_no_large_file_takes_long_to_compile_check_and_render(over):
     assert not over(files(SIZE), 2 * MOST_SECONDS)
 
 
+ESCAPED_QUOTES = [
+    f"{{{{ {quote}{begins}{escaped * 50_000}{ends}"
+    for quote in ("'", '"')
+    for escaped in (f"\\{quote}", "\\'\\\"")
+    for begins, ends in (("", ""), ("", quote + " {{"), ("", f"{quote} ~ {'x' * 50_000}"), ("\n", f"\n{quote} }}}}"))
+]
+
+
+def test_a_string_with_many_escaped_quotes_is_checked_in_linear_time(over):
+    """The bug: each escaped quote could begin a string of its own, which was read to its end."""
+    assert not over(ESCAPED_QUOTES)
+
+
 NESTED = {
     "if": ("{% if 1 %}", "{% endif %}"),
     "for": ("{% for x in y %}\n", "{% endfor %}"),

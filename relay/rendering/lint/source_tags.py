@@ -8,7 +8,9 @@ from relay.model.struct import Struct
 
 _OPEN: Final = re.compile(r"\{[{%][-+]?\s*(?P<name>\w*)")
 _NEXT: Final = re.compile(r"(?P<close>[%}]\})|(?P<quote>[\"'])|\{[{%]")
-_STRING: Final = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_INSIDE: Final = {quote: re.compile(rf"(?:\\.|[^{quote}\\\n]+)*", re.DOTALL) for quote in ("'", '"')}
+"""What a string consists of, by its quote; it ends with the line at the latest."""
+
 _UNCLOSED_END: Final = re.compile(r"\n|\{[{%]")
 
 
@@ -38,9 +40,9 @@ class SourceTag(Struct, frozen=True, kw_only=True):
 def source_tags(source: str) -> Iterator[SourceTag]:
     """Every tag of a source, from top to bottom."""
     end = 0
-    tried: set[int] = set()
+    search = _CloseSearch(source)
     while opened := _OPEN.search(source, end):
-        start, close = opened.start(), _close(source, opened.end(), tried)
+        start, close = opened.start(), search.close_after(opened.end())
         if close is None:
             after = _UNCLOSED_END.search(source, start + 2)
             end = after.start() if after else len(source)
@@ -52,21 +54,44 @@ def source_tags(source: str) -> Iterator[SourceTag]:
             )
 
 
-def _close(source: str, at: int, tried: set[int]) -> int | None:
-    """Where the tag that is open here ends; None if another one opens before.
+class _CloseSearch:
+    """Finds where the tags of a source end, in time in proportion to its length.
 
-    A quote begins a string, or if that leads to no end, it is a sign of its own. What follows is the same for every tag
-    that is open there, so that each quote is `tried` once: the choices would double with each string.
+    A quote begins a string, or if that leads to no end, it is a sign of its own: the choices double with each quote.
+    But what follows a place is the same for every tag that is open there, so no place is `looked` at twice.
     """
-    others = [at]
-    while others:
-        found = _NEXT.search(source, others.pop())
-        while found and found["quote"] and found.start() not in tried:
-            tried.add(found.start())
-            string = _STRING.match(source, found.start())
-            if string:
-                others.append(found.end())
-            found = _NEXT.search(source, (string or found).end())
-        if found and found["close"]:
-            return found.end()
-    return None
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._looked: set[int] = set()
+        self._strings = dict.fromkeys(_INSIDE, (0, 0))
+
+    def close_after(self, at: int) -> int | None:
+        """Where the tag that is open here ends; None if another one opens before."""
+        places = [at]
+        while places:
+            if (place := places.pop()) in self._looked:
+                continue
+            self._looked.add(place)
+            found = _NEXT.search(self._source, place)
+            if found and found["close"]:
+                return found.end()
+            if found and found["quote"]:
+                places.append(found.end())
+                if end := self._string_end(found.start()):
+                    places.append(end)  # the last one is tried first
+        return None
+
+    def _string_end(self, at: int) -> int:
+        """Where the string ends that begins with the quote here; 0 if nothing ends it.
+
+        The last string of each kind is kept, with where it begins and where its inside ends. The quotes inside are
+        escaped, so a string that begins with one of them has the same end.
+        """
+        quote = self._source[at]
+        first, last = self._strings[quote]
+        if not first <= at < last:
+            inside = _INSIDE[quote].match(self._source, at + 1)
+            last = inside.end() if inside else at + 1
+            self._strings[quote] = at, last
+        return last + 1 if self._source.startswith(quote, last) else 0
