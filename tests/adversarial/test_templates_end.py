@@ -373,10 +373,13 @@ def test_no_large_file_takes_long_to_compile_check_and_render(over):
 
 
 ESCAPED_QUOTES = [
-    f"{{{{ {quote}{begins}{escaped * 50_000}{ends}"
-    for quote in ("'", '"')
-    for escaped in (f"\\{quote}", "\\'\\\"")
-    for begins, ends in (("", ""), ("", quote + " {{"), ("", f"{quote} ~ {'x' * 50_000}"), ("\n", f"\n{quote} }}}}"))
+    '{{ "' + begins + each * 20_000 + ends
+    for each, begins, ends in (
+        ('\\"', "", ""),
+        ('\\"', "", '" {{'),
+        ('\\"', "\n", '\n" }}'),
+        ("\\'\\\"", "", '" ~ ' + "x" * 20_000),
+    )
 ]
 
 
