@@ -121,7 +121,7 @@ class DeliveryService:
             DeliveryPart(
                 "channel_resolver",
                 channels.resolve_due,
-                begin=channels.load_references,
+                begin=channels.begin,
                 calls_slack=True,
                 work=Work.CHANNEL,
             ),
