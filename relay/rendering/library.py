@@ -185,8 +185,8 @@ class _Loader(BaseLoader):
         default = f"{DEFAULT_FOLDER}/{file}" if folder in self.folders else template
         if folder == _PACKAGED and default in self._packaged:
             return self._packaged[default], template, None
-        # An operator's folder replaces the packaged one of its name.
-        packaged = {} if folder in self._own_folders else self._packaged
+        # An operator's folder replaces the packaged one of its name, but nothing else has the files for bulletins.
+        packaged = {} if folder in self._own_folders - {BULLETIN_FOLDER} else self._packaged
         places = ((self.own, template), (packaged, template), (self.own, default), (self._packaged, default))
         for sources, name in places:
             if name in sources:

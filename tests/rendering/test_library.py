@@ -40,6 +40,17 @@ def test_an_operators_folder_replaces_the_whole_packaged_folder_of_its_name():
     assert shown_text(render_reply(own, "compact", render_request(), ENTRY)) == "package said"
 
 
+def test_one_file_of_the_bulletins_leaves_the_packaged_templates_of_the_others():
+    packaged = {"bulletin/storm.j2": "a storm", "bulletin/line.j2": "a line"}
+    library = TemplateLibrary({"bulletin/storm.j2": 'mine, {% include "line.j2" %}'}, packaged)
+    assert library.run("bulletin/storm.j2", {}).text == "mine, a line"
+    library = TemplateLibrary(
+        {"bulletin/line.j2": "my line"}, packaged | {"bulletin/held.j2": '{% include "line.j2" %}'}
+    )
+    assert library.run("bulletin/storm.j2", {}).text == "a storm"
+    assert library.run("bulletin/held.j2", {}).text == "my line"
+
+
 def test_a_bare_name_is_a_file_beside_the_template():
     own = {
         "incident/card.j2": '{% include "line.j2" %}',
