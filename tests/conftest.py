@@ -94,7 +94,7 @@ def pytest_runtest_protocol():
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser():
-    """One browser for all tests of pages; each test has its own tab."""
+    """One browser for all tests of pages."""
     from playwright.async_api import async_playwright, expect  # noqa: PLC0415  few tests need it
 
     executable = chromium()

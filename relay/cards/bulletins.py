@@ -3,13 +3,13 @@
 A bulletin is delivered like a card: it has a row in the table of cards. It has lines where an incident has entries.
 What a card shows, and its thread reports, is its *topic*: the state of an incident, or that of a bulletin.
 
-    kind       opened by                 its lines are        ends
-    held       the first held card       in its thread          with the reason that holds the cards
-    storm      the first card that a     in its thread          with the storm; a new one soon after it opens the same
-               storm holds                                      again
-    catch_up   the end of a silence      in the message itself  when all its incidents have ended
+    kind       opened by                    its lines are          ends
+    held       the first held card          in its thread          with the reason that holds the cards
+    storm      the first card that a        in its thread          with the storm; a new one soon after it opens the
+               storm holds                                         same again
+    catch_up   the end of a silence         in the message itself  when all its incidents have ended
     reminders  several reminders at once    in the message itself  when all its incidents have ended
-    summary    its time of the day       in its data            once it is posted, or too late
+    summary    its time of the day          in its data            once it is posted, or too late
 
 A line names one incident. When the end of the line is known, relay edits the message that shows it. A *ping* is a
 line without an incident. Its reply has no other line, pings people, and is broadcast. It never ends.

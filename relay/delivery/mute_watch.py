@@ -17,7 +17,7 @@ from relay.model.counting import counted
 log = structlog.get_logger("relay.delivery")
 
 CHECK_EVERY = 60.0
-"""Seconds after which mutes are looked at in any case: somebody may set the clock."""
+"""Seconds until relay looks at the mutes in any case: somebody may set the clock."""
 
 
 class MuteWatch:

@@ -9,7 +9,7 @@ from relay.cards.eligibility import Work
 from relay.runtime.clock import Clock, WakeEvent
 
 LOOK_AGAIN_AFTER: Final = 10.0
-"""Seconds after which is looked again at what is due and has to wait, such as for a share or a reply on its way."""
+"""Seconds until relay looks again at due work that has to wait, such as for a share or a reply on its way."""
 
 
 async def _nothing() -> None:

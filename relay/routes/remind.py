@@ -86,7 +86,7 @@ REMIND_PARTS: Final[Parts] = parts(
         "the time from the last ping (or from the card, if there was no ping) to the first reminder",
     ),
     ("every", AT_LEAST_A_MINUTE, Remind().every, "the time from a reminder to the next one"),
-    ("times", whole_number(1, MAX_TIMES), Remind().times, "the most reminders"),
+    ("times", whole_number(1, MAX_TIMES), Remind().times, "the greatest number of reminders"),
     ("state", _PINGING, Remind().state, "the least severe state in which an incident gets reminders"),
     ("then", _THEN, None, "where the incident gets another card after the last reminder, if still nobody has it"),
 )
