@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from relay.cli.options import AsJson, RoutesFile, TemplatesFolder
-from relay.cli.output import FAILED, say
+from relay.cli.output import FAILED, announce_slack_check, say
 from relay.tools.check.report import Format, format_report
 
 if TYPE_CHECKING:
@@ -61,4 +61,7 @@ def _ask_slack(templates: Path) -> "Sequence[Fault]":
     from relay.cli.loop import run
     from relay.tools.check.slack_validation import check_templates
 
-    return run(check_templates(read_settings(), templates))
+    settings = read_settings()
+    if settings.slack_bot_token is not None:
+        announce_slack_check()
+    return run(check_templates(settings, templates))

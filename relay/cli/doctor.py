@@ -7,7 +7,7 @@ import typer
 from relay.cli.environment import read_settings
 from relay.cli.loop import run
 from relay.cli.options import AsJson
-from relay.cli.output import FAILED, print_report
+from relay.cli.output import FAILED, announce_slack_check, print_report
 
 
 def doctor(*, as_json: AsJson = False) -> None:
@@ -23,7 +23,10 @@ def doctor(*, as_json: AsJson = False) -> None:
     from relay.tools.doctor.doctor import examine
 
     authorities = os.environ.get("SSL_CERT_FILE", "")
-    report = run(examine(read_settings(), unknown=mistyped(os.environ), authorities=authorities))
+    settings = read_settings()
+    if settings.slack_bot_token is not None:
+        announce_slack_check()
+    report = run(examine(settings, unknown=mistyped(os.environ), authorities=authorities))
     print_report(report.as_json, report.lines(), as_json=as_json)
     if not report.ok:
         raise typer.Exit(FAILED)

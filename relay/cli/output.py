@@ -54,6 +54,11 @@ def print_report(document: Callable[[], Any], lines: "Iterable[RenderableType]",
         print_all(lines)
 
 
+def announce_slack_check() -> None:
+    """Say on stderr why nothing follows for a while: Slack's rate limit spreads many checks over most of a minute."""
+    say("Slack checks every message that relay makes. This may take a minute.", err=True)
+
+
 def fail(message: str) -> NoReturn:
     """Print a message to stderr, and exit with 1."""
     say(f"relay: {message}", err=True)

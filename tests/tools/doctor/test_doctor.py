@@ -458,9 +458,10 @@ def test_the_command_prints_each_finding_with_its_remedy_and_exits_with_1(tmp_pa
     assert result.exit_code == 1
     assert "✗ Slack token: Slack does not accept it" in result.output
     assert "\n  Check the network" in result.output
+    assert "This may take a minute." in result.stderr
     result = CliRunner().invoke(app, ["doctor", "--json"], env=environment)
     assert result.exit_code == 1
-    document = json.loads(result.output)
+    document = json.loads(result.stdout)
     assert document["ok"] is False
     assert {"level", "subject", "message", "remedy"} == document["findings"][0].keys()
 
