@@ -42,7 +42,7 @@ async def main(folder: Path) -> None:
             viewport={"width": SIZE[0], "height": SIZE[1]}, timezone_id="UTC", locale="en-GB", color_scheme="light"
         )
         await _look(tab, stage, clock.now())
-        await tab.screenshot(path=folder / "channel.png")
+        await tab.screenshot(path=folder / "channel.png", animations="disabled")  # else the thread's arrow still turns
         await _sign_in(tab, stage)
         await tab.screenshot(path=folder / "board.png", clip={"x": 0, "y": 0, "width": SIZE[0], "height": BOARD_HEIGHT})
         await tab.goto("about:blank")
