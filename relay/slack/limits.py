@@ -122,9 +122,9 @@ SECONDS_BETWEEN_POSTS: Final = 1.0
 CALLS_A_MINUTE: Final[Mapping[str, int]] = {
     method: calls
     for calls, methods in {
-        20: "conversations.list usergroups.list usergroups.users.list",
+        20: "auth.teams.list conversations.list usergroups.list usergroups.users.list",
         50: "apps.connections.open chat.delete chat.update conversations.history conversations.info conversations.join "
-        "conversations.open conversations.replies users.lookupByEmail",
+        "conversations.open conversations.replies users.conversations users.lookupByEmail",
         100: "chat.postEphemeral users.info views.open",
         240: "chat.postMessage",  # its page: "several hundred messages per minute" in a workspace
     }.items()

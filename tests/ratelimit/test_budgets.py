@@ -11,6 +11,7 @@ from relay.ratelimit.budgets import (
     DEADLINES,
     EDIT_SPACING,
     POSTS,
+    SPECIAL_TIER,
     TIER_2,
     TIER_3,
     Budgets,
@@ -20,6 +21,7 @@ from relay.ratelimit.budgets import (
     earliest_edit,
 )
 from relay.sandbox.rate_limits import SlackRateLimiter
+from relay.slack.limits import CALLS_A_MINUTE
 from relay.slack.methods import RATE_LIMITS, Method, slack_budgets
 
 POST, EDIT = Method.POST, Method.EDIT
@@ -82,6 +84,15 @@ def test_posts_and_edits_have_separate_budgets():
     drain(budgets, EDIT, ["C1"], 50)
 
     assert budgets.ready_at(POST, "C1", 0.0) == 0.0
+
+
+@pytest.mark.parametrize("method", Method)
+def test_relay_never_exceeds_what_slack_documents_for_a_method(method):
+    if method.limit is SPECIAL_TIER:
+        assert method not in CALLS_A_MINUTE
+    else:
+        assert method in CALLS_A_MINUTE, "add it in relay/slack/limits.py"
+        assert ceiling(method.limit) <= CALLS_A_MINUTE[method]
 
 
 def test_an_unknown_method_has_the_budget_of_tier_two():
