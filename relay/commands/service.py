@@ -53,7 +53,7 @@ log = structlog.get_logger("relay.commands")
 ANSWER_WITHIN = 2.5
 """Seconds for an answer that only reads: Slack waits three."""
 
-_VERBS: Mapping[type[Request], str] = {
+NAMES: Mapping[type[Request], str] = {
     Help: "help",
     Open: "open",
     Mine: "mine",
@@ -157,7 +157,7 @@ class CommandService:
         Raises StoreError: it is not stored.
         """
         request = read_request(command.text)
-        verb = _VERBS[type(request)]
+        verb = NAMES[type(request)]
         match request:
             case Help() | Unclear():
                 self._metrics.record_command(verb, "answered")

@@ -2,12 +2,18 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.commands.requests import VERBS, Help, Mine, Open, Why, read_request
+from relay.commands import service
+from relay.commands.requests import VERBS, Help, Mine, Open, Request, Why, read_request
+from relay.tools.manifest import build_manifest
+from tests.support.documents import check_rows
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 LINK = "https://acme.slack.com/archives/C0DB000001/p1700000000000100?thread_ts=1700000000.000100&cid=C0DB000001"
 
@@ -47,6 +53,18 @@ def test_no_typed_text_raises_an_error(text):
 
 
 def test_the_document_describes_every_verb_and_no_other():
-    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    page = (DOCS / "commands.md").read_text()
     described = set(re.findall(r"^\| `/relay ([a-z]+)", page, re.MULTILINE))
-    assert described == set(VERBS)
+    check_rows("docs/commands.md", described, VERBS, in_order=False)
+
+
+def test_the_glossary_and_slacks_hint_name_every_verb():
+    [row] = re.findall(r"^\| command \|.*\*verb\* \((.*?)\)", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == list(VERBS)
+    [command] = build_manifest(socket_mode=True)["features"]["slash_commands"]
+    assert command["usage_hint"] == ", ".join(verb.usage for verb in VERBS.values())
+
+
+def test_metrics_and_the_log_have_a_name_for_every_request():
+    assert set(service.NAMES) == set(get_args(Request))
+    assert set(service.NAMES.values()) == {*VERBS, "unclear"}

@@ -122,7 +122,7 @@ def test_the_table_of_bulletins_has_the_names_that_the_lint_knows():
 
 
 def test_the_kinds_of_bulletins_and_the_ends_of_their_lines_have_templates_and_counts():
-    assert list(BULLETINS) == list(map(str, BulletinKind))
+    check_rows("BULLETINS in relay/rendering/library.py", BULLETINS, map(str, BulletinKind))
     assert {"all", "open", *map(str, LineEnd)} == COUNT_NAMES
 
 
