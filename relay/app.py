@@ -86,7 +86,7 @@ async def serve(settings: Settings, manager: ServiceManager | None = None) -> No
         raise
     finally:
         if not await store.close(relay.seconds_left(CLOSE_SECONDS) if relay is not None else CLOSE_SECONDS):
-            log.warning("database_not_closed", detail=f"{store.name} does not answer", remedy=_CUT_OFF)
+            log.warning("database_not_closed", detail=f"{store.name} does not answer.", remedy=_CUT_OFF)
     log.info("stopped", detail="relay has stopped. Everything that it answered with 202 is stored.")
 
 

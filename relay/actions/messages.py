@@ -50,7 +50,7 @@ async def send_direct(slack: SlackGateway, user: str, text: str) -> None:
     if channel is not None:
         answer = await slack.post_direct(channel.id, text)
     if not isinstance(answer, Delivered):
-        detail = "the person did not get relay's direct message about what failed"
+        detail = "The person did not get relay's direct message about what failed."
         log.warning("direct_message_failed", user=user, reason=answer.reason, detail=detail)
 
 
@@ -58,7 +58,7 @@ async def send_ephemeral(slack: SlackGateway, channel: str, user: str, text: str
     """Send a message to one person; one that Slack does not accept is only logged."""
     answer = await slack.post_ephemeral(channel, user, text, thread_ts=thread_ts)
     if not isinstance(answer, Read | Delivered):
-        detail = "the person did not get relay's message about what they did"
+        detail = "The person did not get relay's message about what they did."
         log.warning("ephemeral_failed", channel=channel, user=user, reason=answer.reason, detail=detail)
 
 

@@ -105,7 +105,7 @@ class TaskWorker:
     async def _give_up_all(self, lease: Lease | None) -> None:
         while isinstance(due := await self._store.next_due_task(math.inf), TaskContext):
             task = due.task
-            detail = "there is no access to BigPanda any more"
+            detail = "There is no access to BigPanda any more."
             log.warning("task_given_up", kind=str(task.kind), incident=task.incident, key=task.key, detail=detail)
             await self._store.update_task(
                 task.key,

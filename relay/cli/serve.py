@@ -31,7 +31,7 @@ def serve() -> None:
     with nonblocking_stderr(logging.report_lost_lines):
         logging.configure(log_format=settings.log_format, level=settings.log_level, secrets=settings.secret_values())
         for name, near in mistyped(os.environ).items():
-            log.warning("setting_unknown", setting=name, detail=f"no setting has this name{did_you_mean(near)}")
+            log.warning("setting_unknown", setting=name, detail=f"No setting has this name{did_you_mean(near) or '.'}")
         # What is loaded lives as long as relay. Searching it for garbage again and again was a tenth of the cost of a
         # start, and a fifth of the cost of a share. Nearly everything that a share leaves behind is freed without that,
         # so the search can be rarer.

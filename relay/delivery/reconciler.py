@@ -125,7 +125,7 @@ class Reconciler:
             }
             if target.attempt.kind == ROOT and await self._is_another_cards(target, channel, found):
                 fields = card_fields(context.card) | {"key": target.attempt.key}
-                detail = "Slack shows another card in place of the lost one; relay looks again"
+                detail = "Slack shows another card in place of the lost one; relay looks again."
                 log.warning("search_failed", **fields, reason="repeated_ts", detail=detail)
                 await self._search_again(target)
                 return

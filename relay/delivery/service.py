@@ -199,7 +199,7 @@ class DeliveryService:
         self._restored = await self._store.restore_window(self._clock.now())
         if self._restored is not None:
             copied, until = self._restored
-            detail = "relay does not know what was sent since the copy was made, and searches Slack for it"
+            detail = "relay does not know what was sent since the copy was made, and searches Slack for it."
             log.warning("database_restored", copied=utc(copied), until=utc(until), detail=detail)
 
     async def _deliver(self, stopping: asyncio.Event) -> None:

@@ -76,7 +76,7 @@ class SlackGateway(SlackClient):
             remedy = f"{_SET_TEAM}: {names}." if names else f"{_SET_TEAM} (T..., in the address of Slack in a browser)."
             return replace(answer, reason="workspace_unknown", remedy=remedy)
         self.team_id = next(iter(teams))
-        log.info("slack_workspace_found", team_id=self.team_id, detail="the org-wide token is for one workspace")
+        log.info("slack_workspace_found", team_id=self.team_id, detail="The org-wide token is for one workspace.")
         return await super()._list(method, arguments)
 
     async def _call(self, method: Method, arguments: Mapping[str, Any], how: dict[str, Any]) -> SlackOutcome:

@@ -64,7 +64,7 @@ _REMEDY: Final = (
     "connections:write, and Socket Mode must be on in the app's settings."
 )
 
-_FAILED: Final = "there is no connection to Slack; relay tries again"
+_FAILED: Final = "There is no connection to Slack; relay tries again."
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +137,7 @@ class SocketMode:
         url = socket_url_of(outcome) if isinstance(outcome, Read) else ""
         if not url.startswith(self._schemes):
             if isinstance(outcome, Rejected):
-                detail = "Slack rejects the connection; relay tries again"
+                detail = "Slack rejects the connection; relay tries again."
                 log.error("socket_rejected", reason=outcome.reason, code=outcome.code, detail=detail, remedy=_REMEDY)
             else:
                 log.warning("socket_failed", reason=outcome.reason, detail=_FAILED)
@@ -192,7 +192,7 @@ class _Connection:
             if isinstance(failure, Exception):
                 log.error("socket_failed", reason=type(failure).__name__, detail=_FAILED, exc_info=failure)
             await self.finish()
-        log.info("socket_closed", detail="a connection to Slack is closed")
+        log.info("socket_closed", detail="A connection to Slack is closed.")
 
     @property
     def greeted(self) -> bool:
@@ -229,10 +229,10 @@ class _Connection:
         match envelope.get("type"):
             case "hello" if not self.hello.is_set():
                 self.hello.set()
-                log.info("socket_open", detail="Slack sends clicks and events over this connection")
+                log.info("socket_open", detail="Slack sends clicks and events over this connection.")
             case "disconnect" if not self.ending.is_set():
                 reason = str(envelope.get("reason"))[:_MAX_REASON]
-                log.info("socket_ending", reason=reason, detail="Slack ends the connection, and relay opens another")
+                log.info("socket_ending", reason=reason, detail="Slack ends the connection, and relay opens another.")
                 self.end()
             case _ if text_field(envelope, "envelope_id") and not self.closing:
                 task = asyncio.create_task(self._handle(envelope), name="socket envelope")
@@ -248,7 +248,7 @@ class _Connection:
                 async with asyncio.timeout(_HANDLE_WITHIN):
                     answer = await handler(payload)
         except Exception:
-            detail = "relay could not store what Slack sent; Slack sends it again"
+            detail = "Relay could not store what Slack sent; Slack sends it again."
             log.exception("socket_envelope_failed", type=envelope.get("type"), detail=detail)
             return
         more = {"payload": answer} if answer is not None and envelope.get("accepts_response_payload") else {}
@@ -256,7 +256,7 @@ class _Connection:
             await self.stream.send_str(orjson.dumps({"envelope_id": envelope["envelope_id"], **more}).decode())
         except (ConnectionError, RuntimeError):
             # Slack sends the envelope again, and the handler recognises the repeat.
-            log.info("socket_acknowledgement_lost", detail="Slack sends it again, and relay ignores the repeat")
+            log.info("socket_acknowledgement_lost", detail="Slack sends it again, and relay ignores the repeat.")
 
 
 async def _first_done(*work: Awaitable[Any]) -> None:

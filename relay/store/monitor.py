@@ -99,7 +99,7 @@ class StoreMonitor:
         if problem:
             log.error("database_unusable", detail=problem)
         elif self._problem:
-            log.info("database_usable", detail="at their paths are again the files that relay has open")
+            log.info("database_usable", detail="The files that relay has open are at their paths again.")
         self._on_problem([problem] if problem else [])
         self._problem = problem
 
@@ -119,7 +119,7 @@ class StoreMonitor:
             seconds = max(seconds, await self._store.seconds_ahead(self._clock.now()))
         if seconds > MAX_STEP:
             await self._store.move_back(self._clock.now(), seconds)
-            log.warning("clock_set_back", seconds=round(seconds), detail="what is due moves back with the clock")
+            log.warning("clock_set_back", seconds=round(seconds), detail="What is due moves back with the clock.")
             self._on_change()
         self._set_back, self._was_leader = 0.0, True
 

@@ -134,7 +134,7 @@ class NotificationListener:
         if problem and not self.problem:
             log.warning("pg_notify_lost", detail=problem)
         elif self.problem and not problem:
-            log.info("pg_notify_restored", detail="PostgreSQL's notifications arrive again")
+            log.info("pg_notify_restored", detail="PostgreSQL's notifications arrive again.")
         self.problem = problem
 
 

@@ -117,7 +117,7 @@ def _set_aside(path: Path) -> None:
         name for number in range(1_000_000) if not (name := path.with_name(f"{path.name}.foreign{number}")).exists()
     )
     path.rename(aside)
-    detail = f"{path} belongs to another database than the one beside it; it is {aside.name} now"
+    detail = f"{path} belongs to another database than the one beside it; it is {aside.name} now."
     log.warning("log_set_aside", detail=detail)
 
 

@@ -89,6 +89,29 @@ def test_every_event_has_a_sentence_for_a_person():
     assert [call.event for call in log_calls() if "detail" not in call.fields] == []
 
 
+def details() -> Iterator[tuple[str, str]]:
+    """The sentences that modules with a log write out, as keyword or variable `detail`; `{}` stands for a value."""
+    for module, tree in modules_with(Path(relay.__file__).parent, "get_logger("):
+        for node in ast.walk(tree):
+            match node:
+                case ast.keyword(arg="detail", value=value) | ast.Assign(targets=[ast.Name("detail")], value=value):
+                    pass
+                case _:
+                    continue
+            match value:
+                case ast.Constant(str() as text):
+                    yield module.name, text
+                case ast.JoinedStr(values=parts):
+                    yield module.name, "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts)
+
+
+def test_the_detail_of_an_event_is_a_whole_sentence():
+    """It begins with a capital letter, or with the name of the product, and has an end."""
+    whole = re.compile(r"(?:[^a-z]|relay\b|routes\.yaml\b).*(?:[.?]|\{\})", re.DOTALL)
+    assert [each for each in details() if not whole.fullmatch(each[1])] == []
+    assert len(list(details())) > 100
+
+
 def test_the_table_of_readiness_keys_equals_the_keys_in_the_code():
     """The keys of the dicts that the backend makes, and those of the endpoint before it."""
     keys = {"ready", "stopping"}
