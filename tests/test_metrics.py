@@ -74,7 +74,7 @@ def test_a_share_that_is_not_accepted_does_not_count_in_the_duration():
     assert samples(metrics)["relay_accept_duration_seconds_count"] == 1
 
 
-def test_a_call_counts_by_slacks_answer():
+def test_calls_to_slack_are_counted_by_method_and_outcome():
     metrics = Metrics()
     metrics.record_slack_call(Method.POST, DELIVERED, 0.2)
     metrics.record_slack_call(Method.POST, Retryable(reason="rate_limited", pauses=True), 0.1)

@@ -111,7 +111,7 @@ async def is_accepted_by_doctor(environ):
         return False
 
 
-async def test_a_sound_environment_is_accepted(environ):
+async def test_doctor_accepts_settings_without_a_fault(environ):
     assert await is_accepted_by_doctor(environ)
 
 

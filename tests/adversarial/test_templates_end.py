@@ -146,7 +146,7 @@ def test_every_combination_of_calls_ends_soon_even_if_repeated(kind, measure, ov
 
 
 @pytest.mark.parametrize("width", [-1, -1_000_000_000])
-def test_a_negative_number_earns_no_steps(width, measure):
+def test_a_negative_number_gives_no_steps_back(width, measure):
     """The bug: `indent` with a negative width gave steps back, so that a loop around it never ran out of them."""
     counted = [
         *(

@@ -233,7 +233,7 @@ def test_then_in_the_cards_own_channel_pings_once_per_series_in_its_thread():
     assert card.pings == (("S0ALL",), ("S0ALL",), ("S0MANAGERS",))
 
 
-def test_the_card_of_then_has_no_silent_hours_no_storm_no_buttons_and_no_reminders_of_its_own():
+def test_the_card_of_an_escalation_has_no_silent_hours_no_storm_no_buttons_and_no_reminders():
     moments = [Moment(7 * 3_600.0, State.CRITICAL, owned=False, snoozed=False)]
     _, then = simulated(
         moments, 9 * 3_600, f"{{after: 3m, then: {{channel: {MANAGERS}, mention: {{any: [S0BOSS]}}}}}}"

@@ -215,7 +215,7 @@ async def test_a_series_pauses_while_the_state_is_below_the_routes_state(tmp_pat
         assert "reminder 2 of 3" in reminders(relay)[1]
 
 
-async def test_the_card_of_then_says_why_it_is_there(tmp_path):
+async def test_the_card_of_an_escalation_says_why_it_is_there(tmp_path):
     then = "{after: 3m, every: 5m, times: 2, then: {channel: C0DB000001, mention: {any: [S0MANAGERS]}}}"
     async with running(tmp_path, routes(then)) as relay:
         await owned(relay, None)

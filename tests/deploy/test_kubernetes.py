@@ -73,7 +73,7 @@ def environment(pod):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_object_is_valid(objects, version):
+def test_every_kubernetes_object_is_valid(objects, version):
     for each in objects:
         kubernetes_validate.validate(each, version, strict=True)
 

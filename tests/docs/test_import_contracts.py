@@ -92,7 +92,7 @@ def test_the_sandbox_contract_names_every_other_package(graph):
     assert CONTRACTS[SANDBOX]["ignore_imports"] == ["relay.sandbox.** -> relay.slack.limits"]
 
 
-def test_the_core_contract_names_every_module_without_io_of_the_lower_bands(graph):
+def test_every_module_of_the_lower_bands_that_does_no_io_is_in_the_contract_of_the_core(graph):
     lower = {f"relay.{name}" for layer in CONTRACTS[BANDS]["layers"][3:] for name in layer.split(" : ")}
     named = set(CONTRACTS[CORE]["source_modules"]) | WITH_IO
     inside = {module for package in lower - named for module in graph.find_children(package)}

@@ -243,7 +243,7 @@ async def test_only_a_cancellation_is_raised(answering, client):
         await call
 
 
-async def test_the_check_runs_after_connecting_and_before_the_first_byte(answering, session, client):
+async def test_a_call_is_checked_again_after_connecting_and_before_its_first_byte(answering, session, client):
     peer = await answering(POSTED, POSTED)
     connect, allowed = session.connector.connect, True
 

@@ -398,7 +398,7 @@ def test_escaped_text_becomes_what_was_typed(text):
 
 
 @given(text=st.text(alphabet=string.printable + "<>|@#!^&"))
-def test_no_markup_raises(text):
+def test_no_markup_raises_an_error(text):
     to_plain_text(text, {})
     mentioned_users(text)
 

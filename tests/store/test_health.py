@@ -3,7 +3,7 @@
 from tests.support.store_samples import count
 
 
-async def test_the_check_writes_one_row(store, second):
+async def test_checking_that_the_database_takes_writes_leaves_one_row(store, second):
     await store.check_writable()
     await second.check_writable()
     assert await count(store, "health_probe") == 1

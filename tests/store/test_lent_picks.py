@@ -21,7 +21,7 @@ def lending(store, pick):
     return given_back
 
 
-async def test_a_begun_step_is_returned_and_its_attempt_is_stored(store):
+async def test_a_post_that_begins_together_with_its_share_is_returned_and_its_attempt_is_stored(store):
     await store.add_channels(["#noc"])
     await open_channel(store)
     given_back = lending(store, PICK)

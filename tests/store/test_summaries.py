@@ -118,7 +118,7 @@ async def test_a_slot_is_decided_once_even_by_two_relays_at_a_time(store):
     assert await run(store, "SELECT count(*) FROM bulletin") == [(1,)]
 
 
-async def test_a_slot_whose_key_is_known_makes_no_second_message(store):
+async def test_a_summary_that_is_decided_twice_is_posted_once(store):
     await open_channel(store)
     for at in (NOW - 60, NOW - 50):  # the clock was set back, or an older database came back
         before = progress(decided=at)

@@ -112,7 +112,7 @@ async def test_as_json_every_card_has_its_channel_route_and_state(relay):
         ({"limit": 2}, ["three", "two"]),
     ],
 )
-async def test_the_options_select(relay, query, expected):
+async def test_the_options_select_incidents(relay, query, expected):
     assert await found(relay, **query) == expected
 
 

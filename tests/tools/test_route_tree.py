@@ -53,7 +53,7 @@ def test_the_tree_has_conditions_channels_mentions_and_differing_options(file):
     ]
 
 
-def test_as_json_it_has_the_same(file):
+def test_json_has_the_same_as_the_tree(file):
     document = json.loads(CliRunner().invoke(app, ["routes", "--routes", str(file), "--json"]).stdout)
     assert document["fallback"] == {
         "channel": "C0123456789",

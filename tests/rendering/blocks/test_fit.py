@@ -207,7 +207,7 @@ def test_a_message_of_buttons_fits():
     check_message(card("{% for n in range(40) %}" + row + "{% endfor %}"))
 
 
-def test_raw_blocks_fit():
+def test_a_message_of_raw_blocks_fits():
     raw = (
         "{% blocks %}["
         "{type: rich_text, elements: [{type: rich_text_section, elements: [{type: text, text: '"

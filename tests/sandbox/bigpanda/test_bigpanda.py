@@ -238,7 +238,7 @@ async def test_comment_and_comments_are_different_fields(bigpanda, send):
     assert (await send("POST", f"{INCIDENT_PATH}/resolve", {"comment": "x"}))[0] == 400
 
 
-async def test_a_body_is_rejected_if_none_is_documented(send):
+async def test_a_call_that_takes_no_body_rejects_one(send):
     assert (await send("GET", INCIDENT_PATH, {}))[0] == 400
 
 
@@ -721,7 +721,7 @@ def path_of(incident, last):
     return f"/resources/v2.0/environments/{ENVIRONMENT}/incidents/{incident}/{last}"
 
 
-async def test_a_call_knows_an_incident_that_somebody_else_shared(bigpanda, send, elsewhere):
+async def test_an_incident_that_somebody_else_shared_can_be_acted_on(bigpanda, send, elsewhere):
     elsewhere["i9"] = json.dumps(share("i9", metadata={"environment_id": ENVIRONMENT})).encode()
     status, _ = await send("POST", path_of("i9", "comments"), {"comment": "mine"})
     assert status == HTTPStatus.NO_CONTENT

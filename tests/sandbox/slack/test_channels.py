@@ -191,7 +191,7 @@ async def test_private_channels_are_listed_only_to_members_and_on_request(slack,
     assert (await rejection(client.conversations_list(types="rooms")))["error"] == "invalid_types"
 
 
-async def test_the_channel_object_has_its_properties(slack, client, noc, rejection):
+async def test_a_channel_says_its_former_name_and_whether_it_is_shared_or_archived(slack, client, noc, rejection):
     noc.share()
     noc.rename("operations")
     info = (await client.conversations_info(channel=NOC))["channel"]

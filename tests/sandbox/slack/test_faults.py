@@ -190,14 +190,14 @@ async def test_the_server_stops_although_a_call_is_unanswered(slack):
             await waiting
 
 
-async def test_a_side_effect_happens_during_a_call(slack, client, noc):
+async def test_an_injected_side_effect_happens_during_the_call(slack, client, noc):
     root = await post(client, "root")
     slack.faults.add(InjectedFault(behaviour=SideEffect(lambda call: noc.delete(root["ts"]))))
     stray = await post(client, "reply", thread_ts=root["ts"])
     assert "thread_ts" not in stray["message"]
 
 
-async def test_a_side_effect_may_take_time(slack, client):
+async def test_an_injected_side_effect_may_take_time(slack, client):
     async def effect(call):
         await asyncio.sleep(0)
         seen.append((call.method, call.took_effect))
