@@ -1,4 +1,4 @@
-"""Read a file that should be small and regular: nothing that never ends, or never begins."""
+"""Read a small, regular file: no pipe or device, from which one could read without end or wait for ever."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What relay reports about itself: a row for each kind of notice, and messages that link to the board at most."""
+"""What relay reports about itself: a row for each kind of notice, and its messages, which link only to the board."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The open notices: in the database, but one about the database itself in memory."""
+"""The open notices. They are in the database; only a notice about the database itself is in memory."""
 
 from math import inf
 

@@ -1,4 +1,4 @@
-"""Gives memory that is free again back to the system."""
+"""Returns freed memory to the system."""
 
 import ctypes
 from contextlib import suppress

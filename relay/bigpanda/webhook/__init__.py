@@ -1,4 +1,4 @@
-"""Parse a share: the bytes of one webhook request become a `Share`, whatever liberties the sender takes.
+"""Parse a share: the bytes of one webhook request become a `Share`, in whatever shapes the sender writes it.
 
 parsing .... the whole share: its objects, events, environment, sender, comment; and recorded shares
 headers .... the custom headers, without credentials and without what differs at each delivery

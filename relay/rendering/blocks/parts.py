@@ -1,4 +1,4 @@
-"""The parts of a message: each becomes one block, larger or smaller.
+"""The parts of a message: each becomes one block, whose texts can be cut to a given length.
 
 A part is drawn within a `cap`: no text in it is longer than that many characters, or than Slack allows. The parts of a
 list item share a `Group`, so that whole items can be left out and counted.

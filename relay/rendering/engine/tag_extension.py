@@ -1,4 +1,4 @@
-"""The Jinja extension of the block tags: each runs its body, marks the result, and keeps a failure inside.
+"""The Jinja extension of the block tags: each runs its body, marks the result, and fails alone.
 
     {% section %} ... {% endsection %}        a tag with an end
     {% bar COLOUR %} ... {% endbar %}         a tag with an argument and an end

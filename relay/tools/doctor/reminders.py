@@ -1,4 +1,4 @@
-"""Whether reminders can be sent: relay must know who has an incident, so as to remind nobody of what somebody has."""
+"""Whether reminders can be sent: relay must know who has an incident, since it reminds people only if nobody has it."""
 
 from collections.abc import Collection, Iterator
 from typing import Final
