@@ -83,7 +83,7 @@ def tidied(text):
 def test_no_repeated_text_is_scanned_more_than_once(read):
     slow = {}
     for piece in PIECES:
-        for before, after in (("", ""), ("<br>", "x"), ("a\n", "\ny")):
+        for before, after in (("", ""), ("<br>", "x"), ("a\n", "\ny"), ("a\n", "y")):
             text = before + piece * (LENGTH // len(piece)) + after
             began = time.process_time()
             read(text)
