@@ -65,10 +65,19 @@ class Server:
         answer = await asyncio.to_thread(lambda: urllib.request.urlopen(address).read())
         return int(orjson.loads(answer).get("not_planned", 0))
 
-    async def all_planned(self) -> None:
-        """Return once no accepted share waits to be planned."""
-        while await self.not_planned():  # noqa: ASYNC110  it happens in another process
+    async def all_planned(self) -> int:
+        """Return once no accepted share waits to be planned: how often the server was asked."""
+        asked = 1
+        while await self.not_planned():
             await asyncio.sleep(0.05)
+            asked += 1
+        return asked
+
+    async def cost_of_asking(self) -> float:
+        """Return the CPU seconds that one such question costs; nothing else may be going on."""
+        before = self.cpu_seconds
+        await self.not_planned()
+        return self.cpu_seconds - before
 
 
 @asynccontextmanager
