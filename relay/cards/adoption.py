@@ -37,7 +37,7 @@ class AdoptionOutcome(StrEnum):
     another_card    another card of the incident is in the channel
     being_posted    a card of the incident is being posted in the channel
     older_episode   a later episode of the incident has its own card
-    another_bot     another app posted it, or relay's app before it was installed anew: Slack lets nobody edit it
+    another_bot     another app posted it, or relay's app before it was installed again: Slack lets nobody edit it
     another_name    a relay with another RELAY_NAME posted it
     """
 

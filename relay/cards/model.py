@@ -337,7 +337,7 @@ class AttemptState(StrEnum):
                                                               lost; relay searches for it    rejected
     done        it is in Slack                                BigPanda has done it           -
     dropped     it certainly was not sent, or its thread is   it came too late, or the       -
-                lost: what comes next is decided anew         incident was over
+                lost: what comes next is decided again        incident was over
     rejected    Slack does not accept it                      BigPanda does not accept it    in_doubt (retried)
     """
 

@@ -59,12 +59,7 @@ class ChannelResolver:
         self._tries: dict[str, int] = {}
         self._fixed: frozenset[str] = frozenset()
 
-    async def begin(self) -> None:
-        """Load the references, and wake all: a failure may have come between a channel that was found and its cards."""
-        await self._load_references()
-        self._shared.wake_all()
-
-    async def _load_references(self) -> None:
+    async def load_references(self) -> None:
         """Learn which references of a channel are the same channel's."""
         self._shared.canonical_refs = await self._shared.store.canonical_refs()
 
@@ -84,7 +79,7 @@ class ChannelResolver:
             asked.add(channel.ref)
             info = found.get(channel.ref) or await self._info(channel)
             await self._save(channel, await self._joined(info) if isinstance(info, ChannelInfo) else info)
-        await self._load_references()
+        await self.load_references()
         self._shared.wake_all()
         return await store.next_channel_lookup_at()
 
@@ -151,7 +146,7 @@ class ChannelResolver:
         updated = self._updated(channel, found, self._shared.clock.now())
         await self._shared.store.update_channel(updated)
         if updated.state is ChannelState.OPEN and channel.state is not ChannelState.OPEN:
-            await self._load_references()  # the options of the cards that are posted now are found by all references
+            await self.load_references()  # the options of the cards that are posted now are found by all references
             self._shared.wake_all()
         self._report(channel, updated)
 

@@ -121,7 +121,7 @@ class DeliveryService:
             DeliveryPart(
                 "channel_resolver",
                 channels.resolve_due,
-                begin=channels.begin,
+                begin=channels.load_references,
                 calls_slack=True,
                 work=Work.CHANNEL,
             ),
@@ -206,9 +206,10 @@ class DeliveryService:
         breaker, clock = self._slack.breaker, self._clock
         supervised = [("circuit_breaker", breaker.run, breaker.wakeup)]  # first: it begins open
         supervised += [(part.name, partial(part.run, self._may_call, clock), part.wakeup) for part in self._parts]
+        wake_all = self._shared.wake_all  # a part that failed may have left work for others, without waking them
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:
-                tasks.create_task(supervise(name, work, wakeup, stopping, clock), name=name)
+                tasks.create_task(supervise(name, work, wakeup, stopping, clock, wake_all), name=name)
             tasks.create_task(self._posts.run(stopping), name="posts")
             tasks.create_task(self._edits.run(stopping), name="edits")
             tasks.create_task(self._render_process.warm_up(self._shared.live()), name="warm_up")

@@ -31,8 +31,9 @@ async def supervise(
     wakeup: WakeEvent,
     stopping: asyncio.Event,
     clock: Clock,
+    before_restart: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a component until `stopping` is set; begin again, after a pause, when it fails.
+    """Run a component until `stopping` is set; begin again, after a pause and a call of `before_restart`, when it fails.
 
     Raises LeaseLost: another relay is the leader now.
     """
@@ -55,6 +56,7 @@ async def supervise(
         else:
             continue
         await _pause(wakeup, pause, stopping, clock)
+        before_restart()
 
 
 async def _pause(wakeup: WakeEvent, seconds: float, stopping: asyncio.Event, clock: Clock) -> None:

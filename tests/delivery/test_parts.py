@@ -24,11 +24,13 @@ class Running:
     def __init__(self, part, may_call=lambda: True):
         self.part, self.clock, self.stopping = part, ManualClock(NOW), asyncio.Event()
         self._may_call = may_call
+        self.woken_before_restart = 0
 
     async def __aenter__(self):
         work = partial(self.part.run, self._may_call, self.clock)
         self._task = asyncio.create_task(
-            supervise(self.part.name, work, self.part.wakeup, self.stopping, self.clock), name=self.part.name
+            supervise(self.part.name, work, self.part.wakeup, self.stopping, self.clock, self._wake_others),
+            name=self.part.name,
         )
         await self.settle()
         return self
@@ -37,6 +39,9 @@ class Running:
         self.stopping.set()
         await self.wake(settle=False)
         await self._task
+
+    def _wake_others(self):
+        self.woken_before_restart += 1
 
     async def settle(self):
         await wait_until_idle(lambda: self.part.wakeup.is_idle and not self.clock.rousing)
@@ -83,7 +88,7 @@ async def test_only_a_part_that_calls_slack_waits_until_slack_accepts_calls(call
         assert looked == ([True] if calls_slack else [False, True])
 
 
-async def test_a_part_that_failed_prepares_itself_again():
+async def test_a_part_that_failed_wakes_the_others_and_prepares_itself_again():
     done = []
 
     async def prepare():
@@ -95,8 +100,9 @@ async def test_a_part_that_failed_prepares_itself_again():
             raise StoreUnusable("it is gone")
 
     async with Running(DeliveryPart("some", turn, begin=prepare)) as running:
-        assert done == ["begin", "turn"]
+        assert (done, running.woken_before_restart) == (["begin", "turn"], 0)
         await running.advance(60)
+        assert running.woken_before_restart == 1
         assert done == ["begin", "turn", "begin", "turn"]
 
 
