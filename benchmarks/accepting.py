@@ -51,8 +51,8 @@ def steady_shares() -> list[bytes]:
 async def in_turn(servers: list[Server], rounds: int, count: int) -> tuple[list[list[float]], float, list[list[float]]]:
     """Measure in turn: rates of each server, the highest CPU load of the generator, CPU microseconds per share.
 
-    Nobody is measured while another server still plans what it has accepted. The CPU time includes planning, but not the
-    questions whether all is planned: with many waiting cards, each of them costs as much as hundreds of shares.
+    Nobody is measured while another server still plans what it has accepted. The CPU time includes planning. It does
+    not include the questions whether all is planned: with many waiting cards, one costs as much as hundreds of shares.
     """
     rates: list[list[float]] = [[] for _ in servers]
     cpu: list[list[float]] = [[] for _ in servers]

@@ -209,7 +209,8 @@ class DeliveryService:
         wake_all = self._shared.wake_all  # a part that failed may have left work for others, without waking them
         async with asyncio.TaskGroup() as tasks:
             for name, work, wakeup in supervised:
-                tasks.create_task(supervise(name, work, wakeup, stopping, clock, wake_all), name=name)
+                running = supervise(name, work, wakeup, stopping, clock, before_restart=wake_all)
+                tasks.create_task(running, name=name)
             tasks.create_task(self._posts.run(stopping), name="posts")
             tasks.create_task(self._edits.run(stopping), name="edits")
             tasks.create_task(self._render_process.warm_up(self._shared.live()), name="warm_up")

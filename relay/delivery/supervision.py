@@ -25,15 +25,16 @@ FORGET_CRASH_AFTER = 600.0
 """Seconds after which the next crash of a component counts as its first."""
 
 
-async def supervise(
+async def supervise(  # noqa: PLR0913  each has a name
     name: str,
     work: Callable[[asyncio.Event], Awaitable[None]],
     wakeup: WakeEvent,
     stopping: asyncio.Event,
     clock: Clock,
+    *,
     before_restart: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a component until `stopping` is set; begin again, after a pause and a call of `before_restart`, when it fails.
+    """Run a component until `stopping` is set; when it fails, begin again after a pause and a call of `before_restart`.
 
     Raises LeaseLost: another relay is the leader now.
     """

@@ -29,7 +29,9 @@ class Running:
     async def __aenter__(self):
         work = partial(self.part.run, self._may_call, self.clock)
         self._task = asyncio.create_task(
-            supervise(self.part.name, work, self.part.wakeup, self.stopping, self.clock, self._wake_others),
+            supervise(
+                *(self.part.name, work, self.part.wakeup, self.stopping, self.clock), before_restart=self._wake_others
+            ),
             name=self.part.name,
         )
         await self.settle()
