@@ -33,7 +33,7 @@ LIFECYCLE = (
 def cards(relay: RelayInProcess, incident: str, channel: str = "all"):
     """The roots of that incident in the channel."""
     found = relay.slack.channel(channel).messages
-    return [card for card in found if incident in str(card.metadata)]
+    return [card for card in found if f"'{incident}'" in str(card.metadata)]  # not a part of some key
 
 
 def thread_text(relay: RelayInProcess, card, channel: str = "all") -> str:
@@ -56,7 +56,7 @@ def find_faults(relay: RelayInProcess, incident: str, channel: str = "all") -> l
     if "✅" not in relay.slack.text_of(standing[0]):
         wrong.append("the card does not show that the incident is resolved")
     strays = [each for each in relay.slack.channel(channel).messages if "relay_entry" in str(each.metadata)]
-    strays = [each for each in strays if incident in str(each.metadata) and not each.thread_ts]
+    strays = [each for each in strays if f"'{incident}'" in str(each.metadata) and not each.thread_ts]
     return wrong + [f"{len(strays)} strays"] * bool(strays)
 
 
