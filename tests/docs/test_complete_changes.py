@@ -12,12 +12,14 @@ import typer.main
 from aiohttp import web
 
 import relay
+from relay.cards.bulletins import BulletinKind
 from relay.cards.tasks import ACTION_KINDS, COMMENT_KINDS
 from relay.cli import app
 from relay.config.settings import Settings
 from relay.metrics import METRICS, Metrics
 from relay.model.board_links import PAGE_NAMES
 from relay.model.entry_kinds import EntryKind
+from relay.rendering.fallback import bulletin_title
 from relay.routes.options import HOURS_OPTIONS, Options
 from relay.server.board.pages import BoardPages
 from relay.server.endpoints import create_app
@@ -90,6 +92,12 @@ def test_every_metric_is_counted():
     assert [name for name in METRICS if text.count(f'"{name}"') == 1] == [], "no method of Metrics counts these"
     methods = [name for name, value in vars(Metrics).items() if callable(value) and not name.startswith("_")]
     assert unused(methods, "metrics.py") == [], "nobody calls these methods of Metrics"
+
+
+def test_every_kind_of_bulletin_has_a_built_in_title_of_its_own():
+    titles = {kind: bulletin_title(kind.value, {"counts": {"all": 2, "open": 2}}) for kind in BulletinKind}
+    alike = [kind for kind, title in titles.items() if list(titles.values()).count(title) > 1]
+    assert alike == [], "`bulletin_title` in relay/rendering/fallback.py has no title for one of these kinds"
 
 
 def test_every_kind_of_entry_is_made_by_a_decision():
