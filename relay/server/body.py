@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from relay.server.byte_budget import WAIT_SECONDS, ByteBudget, Reservation
 from relay.server.connections import CONNECTIONS
+from relay.server.lifecycle import is_cancelled
 from relay.server.problem import Problem, unavailable
 
 SMALL_BODY = 64 * 1024
@@ -91,8 +92,7 @@ class BodyReader:
             detail = f"The body did not arrive within {self._within:g} seconds."
             raise unavailable("too_slow", detail, close=True) from None
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_cancelled():
                 raise
             # aiohttp's server ends what it still reads when it stops, without cancelling the task.
             detail = (

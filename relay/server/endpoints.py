@@ -21,7 +21,7 @@ from relay.server.backend import Backend
 from relay.server.body import BodyReader, ignore_expect
 from relay.server.connection import PROBLEM_OBSERVER
 from relay.server.connections import CONNECTIONS, ConnectionLimits, Connections, ProblemObserver
-from relay.server.lifecycle import IN_FLIGHT, InFlightRequests
+from relay.server.lifecycle import IN_FLIGHT, InFlightRequests, is_cancelled
 from relay.server.problem import (
     Problem,
     at_wrong_address,
@@ -296,8 +296,7 @@ async def _answer_problems(request: web.Request, handler: Handler) -> web.Stream
     except (Exception, asyncio.CancelledError) as error:
         # Either the server cancels this request, or something that the request waited for was cancelled. In the second
         # case the share was not stored, and its sender must get a response.
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
             raise
         detail = f"Unexpected error in a request; its sender got a 503. {REPORT_IT}"
         log.exception("request_failed", method=request.method, path=request.path, detail=detail)

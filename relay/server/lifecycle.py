@@ -27,6 +27,12 @@ _REASONS = {
 }
 
 
+def is_cancelled() -> bool:
+    """Return whether this request is cancelled itself. Else a CancelledError is that of something it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class InFlightRequests:
     """Counts the requests that are being handled, and says whether relay is stopping."""
 

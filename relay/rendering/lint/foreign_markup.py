@@ -8,6 +8,7 @@ from jinja2 import nodes
 
 from relay.rendering.blocks.tags import NodeKind
 from relay.rendering.lint.syntax_errors import blank
+from relay.rendering.lint.source_tags import RAW_BLOCKS
 from relay.rendering.lint.walk import TemplateNodes
 
 _PRINT: Final = "\ue000"
@@ -76,7 +77,6 @@ _PLAIN: Final[Mapping[NodeKind, str]] = {
 _CODE: Final = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _COMPILED: Final = {re.compile(pattern, re.MULTILINE): advice for pattern, advice in _MARKUP.items()}
 _COMPILED_PLAIN: Final = {re.compile(pattern): advice for pattern, advice in _IN_PLAIN_TEXT.items()}
-_RAW_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(.*?)(?:\{%-?\s*endblocks|\Z)", re.DOTALL)
 _LONGEST: Final = 60
 _VALUE: Final = "{{ ... }}"
 
@@ -89,9 +89,9 @@ def foreign_markup(tree: TemplateNodes, source: str) -> Iterator[tuple[int, str,
             hidden = _CODE.sub(lambda code: blank(code[0]), text)
             plain = next((_PLAIN[kind] for kind in reversed(place.around) if kind in _PLAIN), "")
             yield from _found(text, hidden, lines, plain)
-    for blocks in _RAW_BLOCKS.finditer(source):
-        first = source.count("\n", 0, blocks.start(1)) + 1
-        for number, line in enumerate(blocks[1].split("\n")):
+    for blocks in RAW_BLOCKS.finditer(source):
+        first = source.count("\n", 0, blocks.start("yaml")) + 1
+        for number, line in enumerate(blocks["yaml"].split("\n")):
             if not line.lstrip().startswith(("- {", "{", "#")) and '"type"' not in line:
                 yield from _found(line, line, [first + number] * (len(line) + 1), "")
 

@@ -14,7 +14,7 @@ from relay.model.nearest import nearest
 from relay.model.struct import replace
 from relay.rendering.blocks.tags import BLOCK_TAGS
 from relay.rendering.lint.foreign_syntax import foreign_advice
-from relay.rendering.lint.source_tags import SourceTag, source_tags
+from relay.rendering.lint.source_tags import RAW_BLOCKS, SourceTag, source_tags
 from relay.rendering.lint.syntax_errors import (
     INNERMOST,
     PAIRS,
@@ -33,7 +33,6 @@ _MOST_CHARACTERS: Final = 300_000
 _GO_ACTION: Final = re.compile(r"\{\{-?\s*(?:range|with|if|template|define|block)\s+[.$\"]")
 _NEVER_CLOSED: Final = "this tag is never closed; write }} or %} where it ends"
 _NESTED_WRONGLY: Final = "Jinja is expecting this tag"
-_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)(?:(?P<end>\{%-?\s*endblocks)|\Z)", re.DOTALL)
 _NEWLINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _MIDDLE: Final = frozenset({"else", "elif"})
@@ -137,7 +136,7 @@ def _repair(environment: Environment, source: str, error: TemplateSyntaxError) -
 
 def _without_raw_blocks(source: str, line: int) -> _Repair:
     first, after = _span(source, line)
-    for blocks in _BLOCKS.finditer(source):
+    for blocks in RAW_BLOCKS.finditer(source):
         if blocks["end"] and blocks.start() < after and blocks.end() >= first:
             start, end = blocks.span("yaml")
             return _Repair(source=source[:start] + blank(source[start:end]) + source[end:])

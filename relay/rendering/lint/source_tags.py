@@ -11,6 +11,9 @@ _NEXT: Final = re.compile(r"(?P<close>[%}]\})|(?P<quote>[\"'])|\{[{%]")
 _INSIDE: Final = {quote: re.compile(rf"(?:\\.|[^{quote}\\\n]+)*", re.DOTALL) for quote in ("'", '"')}
 """What a string consists of, by its quote; it ends with the line at the latest."""
 
+RAW_BLOCKS: Final = re.compile(r"\{%-?\s*blocks\s*-?%\}(?P<yaml>.*?)(?:(?P<end>\{%-?\s*endblocks)|\Z)", re.DOTALL)
+"""`{% blocks %}` with its YAML; `end` is None if it is never closed: then it goes on to the end of the source."""
+
 _UNCLOSED_END: Final = re.compile(r"\n|\{[{%]")
 
 
