@@ -7,8 +7,8 @@ from typing import Final
 from jinja2 import nodes
 
 from relay.rendering.blocks.tags import NodeKind
-from relay.rendering.lint.syntax_errors import blank
 from relay.rendering.lint.source_tags import RAW_BLOCKS
+from relay.rendering.lint.syntax_errors import blank
 from relay.rendering.lint.walk import TemplateNodes
 
 _PRINT: Final = "\ue000"
