@@ -12,8 +12,6 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 class CompilesAlike:
     """All dialects of a class compile alike: relay has one database."""
 
-    supports_statement_cache = True
-
     def __eq__(self, other: object) -> bool:
         """All are equal."""
         return type(other) is type(self)
